@@ -1,0 +1,156 @@
+"""The data seam: images as batches, one optimizer step at a time.
+
+A component names where images come from; everything after that (splits, order, sharing among processes, batches) is
+the same for all of them and lives in `trainer/data/_splits.py` and `trainer/data/_batches.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+
+from trainer.duration import Amount
+from trainer.errors import ConfigError
+from trainer.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images of one micro-batch and where they stand in their window (the global batch of one optimizer step).
+
+    Attributes:
+        images: (B, C, H, W); uint8 in [0, 255] as stored, floating point once normalised.
+        labels: (B,) int64.
+        num_classes: K.
+        targets: (B, K) probabilities where examples were mixed, else None: then `labels` say it all.
+        start: place of the first image within its window.
+        window_size: images of the window, over all processes and micro-batches.
+        is_last: whether this is the window's last micro-batch in this process.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    num_classes: int
+    targets: torch.Tensor | None = None
+    start: int = 0
+    window_size: int = 0
+    is_last: bool = True
+
+    @property
+    def share(self) -> float:
+        """Share of the window's images that are in this micro-batch, in (0, 1]."""
+        return len(self.labels) / self.window_size if self.window_size else 1.0
+
+
+@dataclass(frozen=True)
+class Images:
+    """One split as stored: uint8 images of one size, in memory or mapped from a file, and their labels.
+
+    Attributes:
+        images: (N, C, H, W) uint8.
+        labels: (N,) int64.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a component reads: all images it has, before any split.
+
+    Attributes:
+        train: training images; `val` is held out from them unless the source has its own.
+        test: images for reporting.
+        val: validation images where the source brings its own split, else None.
+        classes: one name per class.
+        mean: (C,) per-channel mean of the training images, in [0, 1].
+        std: (C,) per-channel standard deviation, likewise.
+        fingerprint: SHA-256 of images and labels, in hexadecimal.
+    """
+
+    train: Images
+    test: Images
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fingerprint: str
+    val: Images | None = None
+
+
+@dataclass(frozen=True)
+class DataKeys:
+    """Keys that every choice of `data` has.
+
+    Attributes:
+        root: folder that holds the data sets (one folder each).
+        val: images held out from training for choosing, as a share or a count; 0 trains on everything.
+        split_seed: seed of the split; nothing else moves it.
+        subset: share or count of the training images (after `val` was taken out) to train on; stratified.
+        last: what becomes of the images left over after an epoch's full batches: `keep` makes them a smaller batch
+            (fewer than an eighth of a batch join the one before, so that BatchNorm sees enough), `drop` leaves them out.
+        workers: processes that load images which are not resident.
+        resident_share: share of the memory that images may fill (the device's, or the machine's on a CPU); what is larger
+            is read from its cache file by workers.
+    """
+
+    root: str = "data"
+    val: Amount = Amount(10.0, True)
+    split_seed: int = 0
+    subset: Amount = Amount(100.0, True)
+    last: Literal["keep", "drop"] = "keep"
+    workers: int = 0
+    resident_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise ConfigError(f"data.workers must be 0 or more, got {self.workers}")
+        if not 0.0 <= self.resident_share <= 1.0:
+            raise ConfigError(f"data.resident_share must be in [0, 1], got {self.resident_share}")
+        if self.subset.value <= 0:
+            raise ConfigError(f"data.subset must be positive, got {self.subset}")
+        if self.split_seed < 0:
+            raise ConfigError(f"data.split_seed must be 0 or more, got {self.split_seed}")
+
+
+class Dataset(Protocol):
+    """A component of this seam: knows where its images come from."""
+
+    def read(self, root: str) -> Source:
+        """Return all images.
+
+        Args:
+            root: folder of the data sets.
+
+        Raises:
+            DataError: if files are missing or damaged; names them and says where they belong.
+        """
+
+
+class Data(Protocol):
+    """What the loop sees of the data."""
+
+    num_classes: int
+    image_shape: tuple[int, int, int]
+    windows_per_epoch: int
+
+    def train_windows(self, epoch: int, start: int) -> Iterator[list[Batch]]:
+        """Yield the micro-batches of this process, window by window, from window `start` of the epoch on."""
+
+    def clean_train_batches(self, num_images: int) -> Iterator[Batch]:
+        """Yield this process's share of a fixed stratified sample of training images, without augmentation."""
+
+    def val_batches(self) -> Iterator[Batch]:
+        """Yield this process's share of the validation images, each image once over all processes."""
+
+    def test_batches(self) -> Iterator[Batch]:
+        """Yield this process's share of the test images, likewise."""
+
+
+DATASETS: Registry[Dataset] = Registry("data", DataKeys)

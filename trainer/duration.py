@@ -1,0 +1,163 @@
+"""Durations as users write them (`5ep`, `300st`, `10%`), amounts of images, and the clock of a run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from trainer import rng
+from trainer.convert import Written, shown
+from trainer.errors import ConfigError
+
+NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
+
+
+def read_unit(value: object, key: str, units: dict[str, str]) -> tuple[float, str]:
+    """Return number and unit of a text such as `5ep`; raise ConfigError showing every allowed spelling."""
+    match = re.fullmatch(f"({NUMBER})\\s*({'|'.join(map(re.escape, units))})", str(value).strip())
+    if isinstance(value, str) and match:
+        return float(match[1]), match[2]
+    number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else 5
+    spellings = " or ".join(f"{key}={number}{unit} ({meaning})" for unit, meaning in units.items())
+    raise ConfigError(f"{key} needs a unit: write {spellings}; got {shown(value)}")
+
+
+@dataclass(frozen=True)
+class Duration(Written):
+    """A span of training: passes over the training images, optimizer steps, or a share of the run.
+
+    Attributes:
+        value: how many; not negative.
+        unit: `ep` epochs, `st` steps, `%` of the run's steps.
+    """
+
+    value: float
+    unit: str
+    UNITS: ClassVar[dict[str, str]] = {"ep": "epochs", "st": "optimizer steps", "%": "of the run"}
+
+    @classmethod
+    def parse(cls, value: object, key: str) -> Duration:
+        """Return the duration written as `value`; a bare number is refused, with the three spellings."""
+        number, unit = read_unit(value, key, cls.UNITS)
+        if unit == "st" and not number.is_integer():
+            raise ConfigError(f"{key}={value}: steps (st) are whole numbers")
+        if unit == "%" and number > 100:
+            raise ConfigError(f"{key}={value}: at most 100% of the run")
+        return cls(number, unit)
+
+    def __str__(self) -> str:
+        return f"{self.value:g}{self.unit}"
+
+    def steps(self, windows_per_epoch: int, total: int) -> int:
+        """Return the number of optimizer steps, rounded to the nearest."""
+        scale = {"ep": windows_per_epoch, "st": 1, "%": total / 100}[self.unit]
+        return round(self.value * scale)
+
+
+@dataclass(frozen=True)
+class Interval(Written):
+    """How often something is done: every so many seconds, epochs or steps.
+
+    Attributes:
+        value: how many; positive.
+        unit: `s` seconds of wall time, `ep` epochs, `st` steps.
+    """
+
+    value: float
+    unit: str
+    UNITS: ClassVar[dict[str, str]] = {"s": "seconds", "ep": "epochs", "st": "optimizer steps"}
+
+    @classmethod
+    def parse(cls, value: object, key: str) -> Interval:
+        """Return the interval written as `value`."""
+        number, unit = read_unit(value, key, cls.UNITS)
+        if number <= 0 or (unit == "st" and not number.is_integer()):
+            raise ConfigError(f"{key} must be positive, and whole for steps (st), got {value}")
+        return cls(number, unit)
+
+    def __str__(self) -> str:
+        return f"{self.value:g}{self.unit}"
+
+
+@dataclass(frozen=True)
+class Amount(Written):
+    """A number of images: a count, or a share of those there are.
+
+    Attributes:
+        value: images, or percent.
+        is_share: whether `value` is percent.
+    """
+
+    value: float
+    is_share: bool
+
+    @classmethod
+    def parse(cls, value: object, key: str) -> Amount:
+        """Return the amount written as `value`: `5000`, `10%` or 0."""
+        match = re.fullmatch(f"({NUMBER})\\s*(%?)", str(value).strip())
+        if match and not isinstance(value, bool):
+            number, is_share = float(match[1]), bool(match[2])
+            if number <= 100 if is_share else number.is_integer():
+                return cls(number, is_share)
+        raise ConfigError(f"{key} must be a share such as 10% or a number of images such as 5000, got {shown(value)}")
+
+    def __str__(self) -> str:
+        return f"{self.value:g}%" if self.is_share else str(int(self.value))
+
+    def of(self, total: int) -> int:
+        """Return how many of `total` images are meant; a count may exceed the total."""
+        return round(self.value / 100 * total) if self.is_share else int(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The only time of a run: planned optimizer steps ("windows"), of which `total` are taken.
+
+    Attributes:
+        window: steps done, 0 at the first and `total` after the last.
+        total: steps of the whole run.
+        windows_per_epoch: steps of one pass over the training images.
+        warmup: steps of warm-up at the start.
+        seed: seed of the run, from which every random stream of this step is made.
+    """
+
+    window: int
+    total: int
+    windows_per_epoch: int
+    warmup: int = 0
+    seed: int = 0
+
+    @property
+    def epoch(self) -> int:
+        """Full passes over the training images before this step."""
+        return self.window // self.windows_per_epoch
+
+    @property
+    def step(self) -> int:
+        """Steps since the end of warm-up; 0 during it."""
+        return max(self.window - self.warmup, 0)
+
+    @property
+    def span(self) -> int:
+        """Steps from the end of warm-up to the end of the run."""
+        return self.total - self.warmup
+
+    @property
+    def progress(self) -> float:
+        """Share of the run after warm-up: in [0, 1) at the steps taken, 1 after the last."""
+        return self.step / self.span if self.span else 1.0
+
+    def steps(self, duration: Duration) -> int:
+        """Return the number of steps that a duration means in this run."""
+        return duration.steps(self.windows_per_epoch, self.total)
+
+    def at(self, window: int) -> Clock:
+        """Return the clock of another step of the same run."""
+        return replace(self, window=window)
+
+    def stream(self, *names: str | int) -> np.random.Generator:
+        """Return this step's random stream of that name: the same for any process, worker or number of them."""
+        return rng.stream(self.seed, *names, self.window)

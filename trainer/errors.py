@@ -1,0 +1,77 @@
+"""What can go wrong for a user, and the exit code that says so."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TrainerError(Exception):
+    """A failure with a message written for people; `exit_code` is what the process ends with."""
+
+    exit_code = 1
+
+
+class ConfigError(TrainerError):
+    """The user's mistake: the message names the key, the value and what is allowed."""
+
+    exit_code = 2
+
+
+class Diverged(TrainerError):
+    """Training produced a loss, gradient or weight that is not finite.
+
+    Attributes:
+        step: the step (counted from 0) at which it was first seen.
+    """
+
+    exit_code = 3
+
+    def __init__(self, step: int, what: str = "loss") -> None:
+        super().__init__(f"training diverged: the {what} at step {step} is not finite")
+        self.step = step
+
+
+class NotFound(TrainerError):
+    """Nothing to resume, repeat or fork from."""
+
+    exit_code = 4
+
+
+class DataError(TrainerError):
+    """Images are missing, damaged or cannot be decoded; the message names the file."""
+
+    exit_code = 5
+
+
+class DiskError(TrainerError):
+    """The disk is full or read-only; the message names path, bytes needed and bytes free."""
+
+    exit_code = 74
+
+
+class Stopped(TrainerError):
+    """A signal ended the run after a finished step and a checkpoint.
+
+    Attributes:
+        signum: the signal's number.
+    """
+
+    def __init__(self, message: str, signum: int) -> None:
+        super().__init__(message)
+        self.signum = signum
+        self.exit_code = 128 + signum
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word most like `word`, or None where nothing comes close."""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def unknown(what: str, word: str, known: Iterable[str]) -> ConfigError:
+    """Return the error for a name that does not exist: the nearest match, then all that do."""
+    names = sorted(known)
+    match = nearest(word, names)
+    hint = f"did you mean '{match}'? " if match else ""
+    return ConfigError(f"unknown {what} '{word}'; {hint}known: {', '.join(names)}")
