@@ -1,0 +1,62 @@
+"""Parts that several networks are made of, and the checks they share."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from trainer.errors import ConfigError
+
+
+def conv_bn_relu(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Return a 3x3 convolution that keeps the size, then BatchNorm and ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def global_max_pool() -> nn.Sequential:
+    """Return the map (B, C, H, W) -> (B, C) that takes each channel's maximum.
+
+    AdaptiveMaxPool2d because forward and backward of (256, 64, 7, 7) float32 on two CPU threads
+    take 1.6 ms in channels_last (3.3 ms otherwise), against 4.4 (5.4) ms for `amax((2, 3))` and
+    4.3 (3.1) ms for `flatten(2).max(2)`. The values are the same; but of equal maxima the first
+    gets the whole gradient, which `amax` would divide evenly.
+    """
+    return nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
+
+
+def global_average_pool() -> nn.Sequential:
+    """Return the map (B, C, H, W) -> (B, C) that takes each channel's mean."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+class Residual(nn.Module):
+    """Adds to its input what `body` makes of it."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return `features + body(features)`, of the same shape (B, C, H, W)."""
+        changed: torch.Tensor = self.body(features)
+        return features + changed
+
+
+def require_positive(key: str, value: int) -> None:
+    """Raise ConfigError unless the setting is 1 or more."""
+    if value < 1:
+        raise ConfigError(f"{key} must be 1 or more, got {value}")
+
+
+def require_size(name: str, image_shape: tuple[int, int, int], smallest: int) -> None:
+    """Raise ConfigError if an image's shorter side is too small for the network called `name`."""
+    channels, height, width = image_shape
+    if min(height, width) < smallest:
+        raise ConfigError(
+            f"model={name} needs images of {smallest}x{smallest} pixels or more, the data has "
+            f"{height}x{width} ({channels} channels); model=cnn and model=mlp take any size"
+        )
