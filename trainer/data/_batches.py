@@ -1,0 +1,136 @@
+"""From stored images to batches: splits, order, shares of processes. The same for every data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from trainer import rng
+from trainer.data._splits import Indices, Split, split_source, stratified
+from trainer.data._stores import Store, store_for
+from trainer.data._windows import SMALLEST, Windows, cuts, rank_share
+from trainer.data.base import Batch, DataKeys, Source
+
+CLEAN_BATCH = 512  # images; fixed, so that BatchNorm statistics do not depend on batch_size
+
+
+class Batches:
+    """Implements `Data` of base.py; made by `build_data`.
+
+    The order of an epoch is a permutation drawn from (seed, epoch); nothing is stored, so any window can be begun with.
+
+    Attributes:
+        num_classes: K.
+        image_shape: (C, H, W).
+        windows_per_epoch: optimizer steps of an epoch.
+        classes: (K,) names.
+        mean: (C,) per-channel mean for normalisation, in [0, 1].
+        std: (C,) standard deviation, likewise.
+        fingerprint: SHA-256 of images and labels.
+        num_train: images trained on.
+        num_val: images held out for validation.
+        num_test: test images.
+        is_resident: whether images lie in the device's memory, and are not streamed by workers.
+    """
+
+    def __init__(
+        self, source: Source, keys: DataKeys, windows: Windows, *, split: Split, seed: int,
+        rank: int, device: torch.device, eval_batch_size: int,
+    ) -> None:
+        channels, height, width = source.train.images.shape[1:]
+        self.image_shape = (int(channels), int(height), int(width))
+        self.classes, self.mean, self.std, self.fingerprint = source.classes, source.mean, source.std, source.fingerprint
+        self.num_classes = len(source.classes)
+        self.windows_per_epoch = windows.count
+        self._windows, self._seed, self._rank, self._split_seed = windows, seed, rank, keys.split_seed
+        self._eval_batch_size = eval_batch_size
+        self._train, self._val = split.train, split.val
+        self._labels = source.train.labels.numpy()[self._train]
+        self.num_train, self.num_val, self.num_test = len(self._train), len(self._val), len(source.test)
+        parts = [source.train, source.test] + ([source.val] if source.val else [])
+        stores = store_for(parts, keys, device)
+        self.is_resident = stores[0].is_resident
+        self._train_store, self._test_store = stores[:2]
+        self._val_store = stores[-1] if source.val else self._train_store
+
+    def train_windows(self, epoch: int, start: int) -> Iterator[list[Batch]]:
+        """Yield the micro-batches of this process, window by window, from window `start` of the epoch on."""
+        order = self._train[rng.stream(self._seed, "shuffle", epoch).permutation(self.num_train)]
+        shares = [self._windows.shares(window, self._rank) for window in range(start, self.windows_per_epoch)]
+        loaded = self._train_store.batches(order, [bounds for share in shares for bounds in share])
+        for window, share in enumerate(shares, start):
+            low, high = self._windows.bounds(window)
+            batches = []
+            for number, (first, _) in enumerate(share, 1):
+                images, labels = next(loaded)
+                batches.append(
+                    Batch(
+                        images, labels, self.num_classes,
+                        start=first - low, window_size=high - low, is_last=number == len(share),
+                    )
+                )
+            yield batches
+
+    def clean_train_batches(self, num_images: int) -> Iterator[Batch]:
+        """Yield this process's share of a fixed stratified sample of training images, without augmentation.
+
+        Whole batches of 512 (a single image left over joins the batch before) are dealt to the processes in turn, so
+        that any number of processes sees exactly the batches that one would.
+
+        Args:
+            num_images: size of the sample over all processes; at least 2 and at most all training images are taken.
+        """
+        num = min(max(num_images, SMALLEST), self.num_train)
+        generator = rng.stream(self._split_seed, "clean")
+        sample = self._train[generator.permutation(stratified(self._labels, num, generator))]
+        bounds = cuts(0, num, CLEAN_BATCH)
+        if len(bounds) > 1 and num % CLEAN_BATCH == 1:
+            bounds[-2:] = [(bounds[-2][0], num)]
+        yield from self._plain(self._train_store, sample, bounds[self._rank :: self._windows.world_size])
+
+    def val_batches(self) -> Iterator[Batch]:
+        """Yield this process's share of the validation images, each image once over all processes."""
+        yield from self._evaluation(self._val_store, self._val)
+
+    def test_batches(self) -> Iterator[Batch]:
+        """Yield this process's share of the test images, likewise."""
+        yield from self._evaluation(self._test_store, np.arange(self.num_test, dtype=np.int64))
+
+    def _evaluation(self, store: Store, indices: Indices) -> Iterator[Batch]:
+        low, high = rank_share(len(indices), self._rank, self._windows.world_size)
+        yield from self._plain(store, indices, cuts(low, high, self._eval_batch_size))
+
+    def _plain(self, store: Store, order: Indices, bounds: list[tuple[int, int]]) -> Iterator[Batch]:
+        """Yield batches that stand for themselves: each is its own window."""
+        for images, labels in store.batches(order, bounds):
+            yield Batch(images, labels, self.num_classes, window_size=len(labels))
+
+
+def build_data(
+    source: Source, keys: DataKeys, *, batch_size: int, accumulate: int = 1, seed: int = 0, rank: int = 0,
+    world_size: int = 1, device: torch.device | str = "cpu", eval_batch_size: int = 1000,
+) -> Batches:
+    """Return the batches of one process.
+
+    Args:
+        source: all images.
+        keys: the shared keys of the group.
+        batch_size: images of an optimizer step, over all processes and micro-batches.
+        accumulate: micro-batches of a step in each process.
+        seed: of the run; moves the order of training images and nothing else.
+        rank: number of this process, from 0.
+        world_size: processes.
+        device: where batches are wanted.
+        eval_batch_size: images of an evaluation batch.
+
+    Raises:
+        ConfigError: if the split is impossible, or batches cannot be shared as asked.
+    """
+    split = split_source(source, keys)
+    windows = Windows(len(split.train), batch_size, keys.last, accumulate, world_size)
+    return Batches(
+        source, keys, windows, split=split, seed=seed, rank=rank,
+        device=torch.device(device), eval_batch_size=eval_batch_size,
+    )

@@ -1,0 +1,73 @@
+"""Numbers about stored images: per-channel mean and deviation, and the fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trainer.data.base import Images
+from trainer.errors import ConfigError
+
+ROWS = 4096  # images looked at in one go: bounds the memory that counting needs
+
+Channels = tuple[float, ...]
+
+
+def mean_std(images: torch.Tensor) -> tuple[Channels, Channels]:
+    """Return mean and standard deviation of each channel, in [0, 1], exact up to the last rounding.
+
+    Counted, not summed in floating point: the result depends on no order, thread or block size.
+
+    Args:
+        images: (N, C, H, W) uint8, with N > 0.
+
+    Returns:
+        (C,) means and (C,) population standard deviations; a constant channel has deviation 1.
+    """
+    means, stds = [], []
+    for counts in _histograms(images.numpy()):
+        total = sum(counts)
+        first = sum(value * count for value, count in enumerate(counts))
+        second = sum(value * value * count for value, count in enumerate(counts))
+        variance = (second * total - first * first) / (total * total)  # whole numbers up to the division
+        means.append(first / total / 255)
+        stds.append(math.sqrt(variance) / 255 or 1.0)
+    return tuple(means), tuple(stds)
+
+
+def _histograms(images: NDArray[np.uint8]) -> list[list[int]]:
+    """Return how often each of the 256 values occurs, per channel."""
+    counts = np.zeros((images.shape[1], 256), dtype=np.int64)
+    for start in range(0, len(images), ROWS):
+        for channel, row in enumerate(counts):
+            row += np.bincount(images[start : start + ROWS, channel].ravel(), minlength=256)
+    return [[int(count) for count in row] for row in counts]
+
+
+def fingerprint(splits: Iterable[Images]) -> str:
+    """Return the SHA-256 of the splits' shapes, pixels and labels, in hexadecimal."""
+    digest = hashlib.sha256()
+    for split in splits:
+        digest.update(str(tuple(split.images.shape)).encode())
+        digest.update(split.images.contiguous().numpy())
+        digest.update(split.labels.numpy().astype("<i8"))
+    return digest.hexdigest()
+
+
+def check_channels(key: str, mean: Channels, std: Channels, channels: int) -> None:
+    """Refuse means and deviations that do not fit the images.
+
+    Raises:
+        ConfigError: if there is not one of each per channel, or a deviation is not positive.
+    """
+    if len(mean) != channels or len(std) != channels:
+        raise ConfigError(
+            f"{key}.mean and {key}.std need {channels} value(s), one per channel; got {list(mean)} and {list(std)}"
+        )
+    if min(std) <= 0:
+        raise ConfigError(f"{key}.std must be positive, got {list(std)}")

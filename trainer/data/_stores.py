@@ -1,0 +1,123 @@
+"""Where images lie while a run lasts: on the training device, or in a file that workers read."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from trainer.data._splits import Indices
+from trainer.data.base import DataKeys, Images
+
+Pair = tuple[torch.Tensor, torch.Tensor]
+Bounds = Sequence[tuple[int, int]]
+
+
+class Store(Protocol):
+    """Images of one split, to be taken in any order."""
+
+    is_resident: bool
+
+    def batches(self, order: Indices, bounds: Bounds) -> Iterator[Pair]:
+        """Yield images and labels at `order[low:high]`, on the training device, for each of the bounds."""
+
+
+class Resident:
+    """Images on the training device as uint8; a batch is an index.
+
+    Args:
+        images: the split; moved to the device unless it is there.
+        device: the training device.
+    """
+
+    is_resident = True
+
+    def __init__(self, images: Images, device: torch.device) -> None:
+        self._images = images.images.to(device)
+        self._labels = images.labels.to(device)
+
+    def batches(self, order: Indices, bounds: Bounds) -> Iterator[Pair]:
+        """Yield images and labels; one copy of the order to the device, then two gathers a batch."""
+        index = torch.from_numpy(order).to(self._labels.device)
+        images, labels = self._images, self._labels
+        for low, high in bounds:
+            rows = index[low:high]
+            yield images.index_select(0, rows), labels.index_select(0, rows)
+
+
+class Streamed:
+    """Images that stay where they are, usually in a mapped cache file, and are read by workers.
+
+    Args:
+        images: the split.
+        device: the training device.
+        workers: processes that read ahead; 0 reads in this one.
+    """
+
+    is_resident = False
+
+    def __init__(self, images: Images, device: torch.device, workers: int) -> None:
+        self._rows = _Rows(images)
+        self._device = device
+        self._workers = workers
+
+    def batches(self, order: Indices, bounds: Bounds) -> Iterator[Pair]:
+        """Yield images and labels, read ahead by the workers in the same order as without them."""
+        loader: DataLoader[Pair] = DataLoader(
+            self._rows,
+            batch_size=None,
+            sampler=[order[low:high] for low, high in bounds],  # type: ignore[arg-type]  # a list of index arrays is one
+            num_workers=self._workers,
+            pin_memory=self._device.type == "cuda",
+            generator=torch.Generator(),  # without one of its own, a loader draws from the global generator
+            worker_init_fn=_ignore_interrupt,
+            multiprocessing_context=_context() if self._workers else None,
+        )
+        for images, labels in loader:
+            yield images.to(self._device, non_blocking=True), labels.to(self._device, non_blocking=True)
+
+
+class _Rows(Dataset[Pair]):
+    """A split as a torch data set whose items are whole batches."""
+
+    def __init__(self, images: Images) -> None:
+        self._images = images
+
+    def __getitem__(self, rows: Indices) -> Pair:
+        index = torch.from_numpy(rows)
+        return self._images.images.index_select(0, index), self._images.labels.index_select(0, index)
+
+
+def _context() -> str | None:
+    """Return how workers are started: forked where possible, which shares the mapped file and costs no import."""
+    return "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+
+
+def _ignore_interrupt(_: int) -> None:
+    """Leave Ctrl-C to the main process, which finishes its step and then ends the workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def store_for(splits: Sequence[Images], keys: DataKeys, device: torch.device) -> list[Store]:
+    """Return one store per split: all resident where they fit into `resident_share` of the memory, else all streamed."""
+    needed = sum(split.images.nbytes for split in splits)
+    if needed <= keys.resident_share * memory_bytes(device):
+        return [Resident(split, device) for split in splits]
+    return [Streamed(split, device, keys.workers) for split in splits]
+
+
+def memory_bytes(device: torch.device) -> int:
+    """Return the memory of a GPU, or what the machine has available where images would lie in its own."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[1])
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            fields = dict(line.split(":") for line in file)
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):  # not Linux: all there is
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,97 @@
+"""How an epoch's images are cut into windows (one optimizer step each) and windows into micro-batches: arithmetic alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from trainer.errors import ConfigError
+
+SMALLEST = 2  # images of a micro-batch: BatchNorm has no variance of one
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of one epoch, the same for any number of processes and micro-batches.
+
+    An epoch's images, in its order, are cut every `batch_size`. With `last=keep` the rest is a smaller window, but a
+    rest of fewer than an eighth of a batch (or a single image) joins the window before; with `last=drop` it is left
+    out. A data set smaller than a batch is one window.
+
+    Attributes:
+        num_images: images of an epoch.
+        batch_size: images of a window, over all processes and micro-batches.
+        last: what becomes of the rest.
+        accumulate: micro-batches of a window in each process.
+        world_size: processes.
+    """
+
+    num_images: int
+    batch_size: int
+    last: Literal["keep", "drop"] = "keep"
+    accumulate: int = 1
+    world_size: int = 1
+
+    def __post_init__(self) -> None:
+        check_batch_size(self.batch_size, self.accumulate, self.world_size)
+        smallest = min(stop - start for start, stop in (self.bounds(0), self.bounds(self.count - 1)))
+        parts = self.world_size * self.accumulate
+        if smallest // parts < SMALLEST:
+            raise ConfigError(
+                f"batch_size={self.batch_size}, accumulate={self.accumulate} and {self.world_size} process(es) cut the "
+                f"{self.num_images} training images into micro-batches of {smallest // parts}: the smallest batch has "
+                f"{smallest}, and each of its {parts} part(s) needs at least {SMALLEST} "
+                "(another batch_size, a smaller accumulate, or data.last=drop)"
+            )
+
+    @property
+    def count(self) -> int:
+        """Windows of an epoch, at least 1."""
+        full, rest = divmod(self.num_images, self.batch_size)
+        own = self.last == "keep" and rest >= max(self.batch_size // 8, SMALLEST)
+        return max(full + own, 1)
+
+    def bounds(self, window: int) -> tuple[int, int]:
+        """Return first and one past the last position, in the epoch's order, of a window."""
+        start, stop = window * self.batch_size, (window + 1) * self.batch_size
+        is_last = window == self.count - 1
+        if is_last and (self.last == "keep" or self.num_images < self.batch_size):
+            stop = self.num_images
+        return start, stop
+
+    def shares(self, window: int, rank: int) -> list[tuple[int, int]]:
+        """Return the bounds, in the epoch's order, of the micro-batches that process `rank` takes of a window."""
+        start, stop = self.bounds(window)
+        parts, size = self.world_size * self.accumulate, stop - start
+        mine = range(rank * self.accumulate, (rank + 1) * self.accumulate)
+        return [(start + i * size // parts, start + (i + 1) * size // parts) for i in mine]
+
+
+def check_batch_size(batch_size: int, accumulate: int, world_size: int) -> None:
+    """Refuse a batch that cannot be cut into equal micro-batches of at least two images; needs no data.
+
+    Raises:
+        ConfigError: naming batch_size, accumulate, the number of processes and the nearest sizes that work.
+    """
+    if accumulate < 1:
+        raise ConfigError(f"accumulate must be 1 or more, got {accumulate}")
+    parts = world_size * accumulate
+    least = SMALLEST * parts
+    if batch_size >= least and batch_size % parts == 0:
+        return
+    below = max(batch_size // parts * parts, least)
+    near = f"{below} or {below + parts}" if batch_size > least else f"{least} or more"
+    raise ConfigError(
+        f"batch_size={batch_size} cannot be shared by {world_size} process(es) with accumulate={accumulate}: it must be "
+        f"a multiple of {parts}, with at least {SMALLEST} images in each part; the nearest: {near}"
+    )
+
+
+def rank_share(num: int, rank: int, world_size: int) -> tuple[int, int]:
+    """Return the bounds of the contiguous part of `num` images that is process `rank`'s in evaluation."""
+    return rank * num // world_size, (rank + 1) * num // world_size
+
+
+def cuts(start: int, stop: int, size: int) -> list[tuple[int, int]]:
+    """Return the bounds of consecutive batches of `size` between two positions; the last may be smaller."""
+    return [(low, min(low + size, stop)) for low in range(start, stop, size)]
