@@ -50,31 +50,43 @@ def split_source(source: Source, keys: DataKeys) -> Split:
         val = np.arange(len(source.val) if keys.val.value else 0, dtype=np.int64)
         train = everything
     else:
-        val = _hold_out(labels, keys, source.classes)
+        generator = rng.stream(keys.split_seed, "val")
+        val = hold_out(labels, keys.val, generator, key="data.val", classes=source.classes)
         train = np.setdiff1d(everything, val, assume_unique=True)
     return Split(train=_subset(labels, train, keys), val=val)
 
 
-def _hold_out(labels: Indices, keys: DataKeys, classes: tuple[str, ...]) -> Indices:
-    """Return the positions held out for validation; every class keeps at least one image to train on."""
-    wanted = keys.val.of(len(labels))
-    if keys.val.value == 0:
+def hold_out(
+    labels: Indices, amount: Amount, generator: np.random.Generator, *, key: str, classes: tuple[str, ...]
+) -> Indices:
+    """Return the positions of the images held out; every class keeps at least one to train on.
+
+    Args:
+        labels: (N,) classes.
+        amount: how many.
+        generator: draws which of a class.
+        key: the key that `amount` was written under, for messages.
+        classes: names, for messages.
+
+    Raises:
+        ConfigError: if that is none, too many, or a class has too few.
+    """
+    wanted = amount.of(len(labels))
+    if amount.value == 0:
         return np.empty(0, dtype=np.int64)
     if wanted < 1:
-        raise ConfigError(f"data.val={keys.val} of {len(labels)} training images is none: write 0 to hold out nothing")
+        raise ConfigError(f"{key}={amount} of {len(labels)} images is none: write 0 to hold out nothing")
     counts = np.bincount(labels, minlength=len(classes))
     present = int((counts > 0).sum())
     if wanted > len(labels) - present:
         raise ConfigError(
-            f"data.val={keys.val} holds out {wanted} of {len(labels)} training images in {present} classes: at most "
+            f"{key}={amount} holds out {wanted} of {len(labels)} images in {present} classes: at most "
             f"{len(labels) - present} leave one of each class to train on"
         )
     if wanted >= present and (counts == 1).any():
         name = classes[int(np.flatnonzero(counts == 1)[0])]
-        raise ConfigError(
-            f"data.val={keys.val}: class '{name}' has 1 training image, too few to hold one out; add images or write 0"
-        )
-    return stratified(labels, wanted, rng.stream(keys.split_seed, "val"), keep=1)
+        raise ConfigError(f"{key}={amount}: class '{name}' has 1 image, too few to hold one out; add images or write 0")
+    return stratified(labels, wanted, generator, keep=1)
 
 
 def _subset(labels: Indices, train: Indices, keys: DataKeys) -> Indices:

@@ -54,8 +54,8 @@ def fingerprint(splits: Iterable[Images]) -> str:
     digest = hashlib.sha256()
     for split in splits:
         digest.update(str(tuple(split.images.shape)).encode())
-        digest.update(split.images.contiguous().numpy())
-        digest.update(split.labels.numpy().astype("<i8"))
+        digest.update(split.images.contiguous().numpy().data)
+        digest.update(split.labels.numpy().astype("<i8").data)
     return digest.hexdigest()
 
 

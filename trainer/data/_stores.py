@@ -71,7 +71,7 @@ class Streamed:
         loader: DataLoader[Pair] = DataLoader(
             self._rows,
             batch_size=None,
-            sampler=[order[low:high] for low, high in bounds],  # type: ignore[arg-type]  # a list of index arrays is one
+            sampler=[order[low:high] for low, high in bounds],
             num_workers=self._workers,
             pin_memory=self._device.type == "cuda",
             generator=torch.Generator(),  # without one of its own, a loader draws from the global generator

@@ -1,0 +1,225 @@
+"""Decoded images on disk: made once, complete or not there at all, and mapped by every later run.
+
+A cache is a folder `<name>-<key>` with `images.bin`, `labels.bin` and `meta.json`, under `.trainer-cache` beside the
+data, or under the user's cache folder where that cannot be written. The key says what went in, cheaply (names, sizes
+and times of files); the fingerprint in `meta.json` says what came out.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trainer.data._stats import fingerprint, mean_std
+from trainer.data.base import Images, Source
+from trainer.errors import DiskError
+
+FORMAT = 1  # of the files, and of how images are decoded: a change makes every cache anew
+FOLDER = ".trainer-cache"
+ABANDONED_S = 24 * 3600
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+Fill = Callable[[NDArray[np.uint8], NDArray[np.int64]], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a cache will hold, and how it is filled.
+
+    Attributes:
+        sizes: images of each split, in the order they are stored: `train`, `test`, and `val` where there is one.
+        shape: (C, H, W).
+        classes: (K,) names.
+        fill: writes images (N, C, H, W) and labels (N,) of all splits, one after the other.
+    """
+
+    sizes: dict[str, int]
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    fill: Fill
+
+    @property
+    def num(self) -> int:
+        """Images of all splits."""
+        return sum(self.sizes.values())
+
+    @property
+    def image_bytes(self) -> int:
+        """Size of the stored images."""
+        return self.num * int(np.prod(self.shape))
+
+
+def content_key(files: Iterable[tuple[str, int, int]], *options: str | int) -> str:
+    """Return the key of a cache made from those files (name, size in bytes, time in ns) with those options."""
+    digest = hashlib.sha256(repr((FORMAT, options)).encode())
+    for name, size, time_ns in files:
+        digest.update(f"{name}\0{size}\0{time_ns}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def cached(root: Path, name: str, key: str, plan: Callable[[], Plan]) -> Source:
+    """Return the images of the cache with that key, making it first where there is no whole one.
+
+    Two processes that make it at once both end well: each builds under a name of its own, one renames first, and both
+    use that. Where no folder can be written, the images are decoded into memory, at every run.
+
+    Args:
+        root: folder beside which the cache lies.
+        name: of the data set.
+        key: from `content_key`.
+        plan: called only if the cache must be made.
+
+    Raises:
+        DataError: from `plan` or its `fill`, if an image cannot be read.
+        DiskError: if the disk is full.
+    """
+    folders = [place / f"{name}-{key[:24]}" for place in (root / FOLDER, _user_cache())]
+    for folder in folders:
+        if source := _load(folder):
+            return source
+    todo = plan()
+    full: OSError | None = None
+    for folder in folders:
+        try:
+            _build(folder, todo)
+        except OSError as error:  # read-only, forbidden, not a folder, full: the next place may do
+            full = error if error.errno in FULL else full
+        else:
+            if source := _load(folder):
+                return source
+    if full is not None:
+        place = folders[0].parent
+        free = shutil.disk_usage(place).free
+        raise DiskError(f"no room for decoded images in {place}: {todo.image_bytes} bytes needed, {free} free") from full
+    return _in_memory(todo)
+
+
+def _user_cache() -> Path:
+    """Return the folder for caches of data that lies where nothing may be written."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trainer"
+
+
+def _load(folder: Path) -> Source | None:
+    """Return the images of a cache, mapped copy-on-write; None if it is not there or not whole."""
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        labels = np.fromfile(folder / "labels.bin", "<i8").astype(np.int64)
+        shape = (len(labels), *meta["shape"])
+        whole = (
+            meta["format"] == FORMAT
+            and meta["labels_sha256"] == hashlib.sha256(labels.data).hexdigest()
+            and (folder / "images.bin").stat().st_size == int(np.prod(shape))
+        )
+        if not whole:
+            return None
+        images = np.memmap(folder / "images.bin", np.uint8, "c", shape=shape)
+        return _source(torch.from_numpy(images), torch.from_numpy(labels), meta)
+    except (OSError, ValueError, KeyError, TypeError):  # damaged in any way: made anew
+        return None
+
+
+def _source(images: torch.Tensor, labels: torch.Tensor, meta: dict[str, Any]) -> Source:
+    """Return stored images as a source."""
+    splits = _cut(images, labels, meta["sizes"])
+    return Source(
+        splits["train"], splits["test"], tuple(meta["classes"]), tuple(meta["mean"]), tuple(meta["std"]),
+        meta["fingerprint"], splits.get("val"),
+    )
+
+
+def _cut(images: torch.Tensor, labels: torch.Tensor, sizes: dict[str, int]) -> dict[str, Images]:
+    """Return the splits that lie one after the other in `images` and `labels`."""
+    splits, low = {}, 0
+    for name, size in sizes.items():
+        splits[name] = Images(images[low : low + size], labels[low : low + size])
+        low += size
+    return splits
+
+
+def _filled(images: NDArray[np.uint8], plan: Plan) -> tuple[NDArray[np.int64], dict[str, Any]]:
+    """Fill the array `images`; return the labels and what `meta.json` says."""
+    labels = np.empty(plan.num, dtype=np.int64)
+    plan.fill(images, labels)
+    splits = _cut(torch.from_numpy(images), torch.from_numpy(labels), plan.sizes)
+    mean, std = mean_std(splits["train"].images)
+    return labels, {
+        "format": FORMAT, "sizes": plan.sizes, "shape": plan.shape, "classes": plan.classes, "mean": mean, "std": std,
+        "fingerprint": fingerprint(splits.values()), "labels_sha256": hashlib.sha256(labels.data).hexdigest(),
+    }
+
+
+def _in_memory(plan: Plan) -> Source:
+    """Return the images without a cache."""
+    images = np.empty((plan.num, *plan.shape), dtype=np.uint8)
+    labels, meta = _filled(images, plan)
+    return _source(torch.from_numpy(images), torch.from_numpy(labels), meta)
+
+
+def _build(folder: Path, plan: Plan) -> None:
+    """Make a cache under a temporary name, flush it, and rename it to `folder`."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(folder)
+    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        path = building / "images.bin"
+        _reserve(path, plan.image_bytes)
+        images = np.memmap(path, np.uint8, "r+", shape=(plan.num, *plan.shape))
+        labels, meta = _filled(images, plan)
+        images.flush()
+        for name, content in (("labels.bin", labels.astype("<i8").tobytes()), ("meta.json", json.dumps(meta).encode())):
+            with open(building / name, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        building.chmod(0o755)  # mkdtemp's folders are private; other users of the data may map this one
+        _publish(building, folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what a killed process left of this cache; what is younger than a day may still be in the making."""
+    for left in folder.parent.glob(f".{folder.name}-*"):
+        if time.time() - left.stat().st_mtime > ABANDONED_S:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Create a file whose blocks exist: a full disk is an error here, not a bus error when the mapping is written."""
+    with open(path, "wb") as file:
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+
+
+def _publish(building: Path, folder: Path) -> None:
+    """Rename a finished cache to its name, unless another process was first; a damaged one is moved out of the way."""
+    while True:
+        try:
+            os.rename(building, folder)
+            return
+        except OSError:
+            if not folder.is_dir():
+                raise
+        if _load(folder):
+            return
+        aside = building.with_name(f"{building.name}-old")
+        try:
+            os.rename(folder, aside)
+        except FileNotFoundError:  # another process did
+            continue
+        shutil.rmtree(aside, ignore_errors=True)
