@@ -86,9 +86,9 @@ class Published:
             with _quiet(), _short_timeout():
                 return getattr(datasets, self.class_name)(root, train=train, download=download)
         except Exception as error:  # URLError, RuntimeError, OSError, pickle's: all mean the same to a user
-            with contextlib.suppress(OSError):
-                for place in new:
-                    place.rmdir()  # torchvision makes folders before it downloads; empty ones say nothing
+            for place in new:  # torchvision makes folders before it downloads; empty ones say nothing
+                with contextlib.suppress(OSError):
+                    place.rmdir()
             raise DataError(self._message(folder, error, download)) from error
 
     def _message(self, folder: Path, error: Exception, download: bool) -> str:

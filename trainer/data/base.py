@@ -136,6 +136,7 @@ class Dataset(Protocol):
 class Data(Protocol):
     """What the loop sees of the data."""
 
+    num_train: int
     num_classes: int
     image_shape: tuple[int, int, int]
     windows_per_epoch: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import nn
 
@@ -31,6 +33,18 @@ def global_max_pool() -> nn.Sequential:
 def global_average_pool() -> nn.Sequential:
     """Return the map (B, C, H, W) -> (B, C) that takes each channel's mean."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def he_init(model: nn.Module, mode: Literal["fan_in", "fan_out"]) -> None:
+    """Draw the weights of every convolution in place from N(0, 2 / fan), and zero their biases.
+
+    "Delving Deep into Rectifiers", arXiv:1502.01852; its text takes `fan_in`, much code `fan_out`.
+    """
+    for part in model.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, mode=mode, nonlinearity="relu")
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
 
 
 class Residual(nn.Module):

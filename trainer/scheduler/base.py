@@ -120,7 +120,8 @@ class Schedule:
             )
         if self.every < 1:
             raise ConfigError(f"scheduler.every={keys.every} is less than one step; the least is 1st")
-        self(Clock(0, total, windows_per_epoch))  # a component's own durations are checked before training starts
+        first = self(Clock(0, total, windows_per_epoch))  # a component's own durations are checked here, before training
+        self.sets_momentum = first.momentum is not None
 
     def __call__(self, clock: Clock) -> Point:
         """Return the point of a step: a function of the clock and nothing else."""

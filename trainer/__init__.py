@@ -1,0 +1,27 @@
+"""A config-driven experiment runner for the tricks of training neural networks on images."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+STARTED = time.perf_counter()
+__version__ = "0.1.0"
+__all__ = ["compose", "read_runs", "train"]
+
+if TYPE_CHECKING:
+    from trainer.api import compose, train
+    from trainer.record import read_runs
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public functions where they are used: `import trainer` alone stays instant."""
+    if name in ("compose", "train"):
+        from trainer import api
+
+        return getattr(api, name)
+    if name == "read_runs":
+        from trainer.record import read_runs
+
+        return read_runs
+    raise AttributeError(f"module 'trainer' has no attribute '{name}'")

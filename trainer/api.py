@@ -1,0 +1,42 @@
+"""The same thing from Python, for notebooks: `compose` words into a configuration, `train` it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trainer.composition import compose_words, load_plugins
+from trainer.config import RunConfig, parse
+from trainer.distributed import World
+from trainer.record import RunRow
+from trainer.run import Order, execute
+
+
+def compose(*words: str, config_dir: str | Path | None = None, plugins: tuple[str, ...] = ()) -> RunConfig:
+    """Return the configuration that words of a command line mean.
+
+    Args:
+        words: such as `"scheduler=cosine"`, `"optim.lr=0.1"`, `"+experiment=mnist"`.
+        config_dir: folder of configurations of your own, searched first.
+        plugins: modules with components of your own.
+
+    Raises:
+        ConfigError: naming the word that is wrong.
+    """
+    sources = load_plugins(plugins, config_dir)
+    composed = compose_words(words, sources)
+    return parse(composed.cfg, local_processes=World.from_environment().local_size, plugins=plugins)
+
+
+def train(config: RunConfig, *, folder: str | Path | None = None, quiet: bool = False) -> RunRow:
+    """Train one run, record it as the command line does, and return its record.
+
+    Args:
+        config: from `compose`.
+        folder: where the record goes; a new folder under `outputs/` by default.
+        quiet: print nothing.
+
+    Raises:
+        Diverged: if training diverged; the record says so too.
+        TrainerError: for everything else that a user can mend.
+    """
+    return execute(Order(config, folder=None if folder is None else str(folder), quiet=quiet))

@@ -1,0 +1,165 @@
+"""From a configuration to the live parts of a run."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import torch
+from torch import nn
+
+from trainer.augment.base import Chain
+from trainer.average.base import Plan
+from trainer.config import RunConfig
+from trainer.data._batches import build_data
+from trainer.data.base import Source
+from trainer.distributed import Strategy, World, build_strategy, choose_device
+from trainer.errors import ConfigError
+from trainer.metrics import Meter
+from trainer.normalize import Normalize
+from trainer.precision import Clip, Precision
+from trainer.rng import derive
+from trainer.scheduler.base import Schedule
+from trainer.state import Run, State
+
+
+def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Precision]:
+    """Set threads and return device, strategy and precision: what can be refused before any data is loaded.
+
+    Raises:
+        ConfigError: if the machine or the way the program was started does not allow what was chosen.
+    """
+    torch.set_num_threads(config.threads)
+    device = choose_device(config.device, world)
+    if device.type == "mps" and config.precision in ("fp64", "bf16"):
+        raise ConfigError(f"precision={config.precision} does not exist on device=mps; use precision=fp32")
+    check_batch(config, world)
+    return device, build_strategy(config.strategy, world, device), Precision(config.precision, device)
+
+
+def check_batch(config: RunConfig, world: World) -> None:
+    """Raise ConfigError unless the batch can be cut into equal micro-batches."""
+    parts = world.size * config.accumulate
+    if config.batch_size % parts:
+        below = config.batch_size // parts * parts
+        sizes = [str(n) for n in (below, below + parts) if n > 0]
+        raise ConfigError(
+            f"batch_size={config.batch_size} cannot be cut into {world.size} processes x accumulate="
+            f"{config.accumulate}; the nearest that can: {' or '.join(sizes)}"
+        )
+
+
+def assemble(config: RunConfig, device: torch.device, strategy: Strategy, precision: Precision) -> tuple[Run, Source]:
+    """Return the run, ready at its first step, and the images it was built from.
+
+    Raises:
+        ConfigError: if a setting does not fit the data or the length of the run.
+        DataError: if images are missing or damaged.
+    """
+    start = time.perf_counter()
+    source = config.data.component.read(config.data.shared.root)
+    data = build_data(
+        source,
+        config.data.shared,
+        batch_size=config.batch_size,
+        accumulate=config.accumulate,
+        seed=config.seed,
+        rank=strategy.world.rank,
+        world_size=strategy.world.size,
+        device=device,
+    )
+    data_s = time.perf_counter() - start
+    total = planned_steps(config, data.windows_per_epoch)
+    schedule = Schedule(
+        config.scheduler, peak=config.optim.shared.lr, total=total, windows_per_epoch=data.windows_per_epoch
+    )
+    plan, eval_every = plan_average(config, total, data.windows_per_epoch)
+    model = build_model(config, data.image_shape, data.num_classes, device=device, dtype=precision.dtype)
+    optimizer = config.optim.component.build(model.parameters(), config.optim.shared)
+    for group in optimizer.param_groups:
+        group["base_lr"] = group["lr"]
+    check_momentum(schedule, optimizer, config)
+    average = config.average.component.build(model, plan)
+    parallel = strategy.wrap(model)
+    torch.manual_seed(derive(config.seed, "model", strategy.world.rank))  # dropout: each process its own
+    layout = torch.channels_last if is_convolutional(model) else torch.contiguous_format
+    normalize = Normalize.of(source.mean, source.std, device=device, dtype=precision.dtype, memory_format=layout)
+    empty = Meter(0, 0, device=device, dtype=precision.dtype)
+    run = Run(
+        seed=config.seed,
+        device=device,
+        strategy=strategy,
+        data=data,
+        model=model,
+        parallel=parallel,
+        optimizer=optimizer,
+        schedule=schedule,
+        augment=Chain(config.augment),
+        normalize=normalize,
+        mix=config.mix.component,
+        loss=config.loss.component,
+        average=average,
+        precision=precision,
+        clip=Clip(config.clip_norm, config.clip_value),
+        total=total,
+        average_every=eval_every,
+        bn_images=config.average.shared.bn_images.of(data.num_train),
+        state=State(empty, seconds={"data": data_s}),
+    )
+    run.state.meter = run.new_meter()
+    return run, source
+
+
+def planned_steps(config: RunConfig, windows_per_epoch: int) -> int:
+    """Return the steps of the run, at least one."""
+    steps = max(1, math.floor(config.epochs * windows_per_epoch + 0.5))
+    return steps if config.max_steps is None else min(steps, config.max_steps)
+
+
+def plan_average(config: RunConfig, total: int, windows_per_epoch: int) -> tuple[Plan, int]:
+    """Return when snapshots are taken and how often they are evaluated, in steps.
+
+    Raises:
+        ConfigError: if averaging would begin after the last snapshot that the run allows.
+    """
+    keys = config.average.shared
+    start, every = keys.start.steps(windows_per_epoch, total), keys.every.steps(windows_per_epoch, total)
+    if every < 1:
+        raise ConfigError(f"average.every={keys.every} is less than one step; the least is 1st")
+    if config.average.name != "none" and start + every > total:
+        raise ConfigError(
+            f"average.start={keys.start} and average.every={keys.every} put the first snapshot after step "
+            f"{start + every}, but the run has {total} steps"
+        )
+    return Plan(start, every), max(1, keys.eval_every.steps(windows_per_epoch, total))
+
+
+def build_model(
+    config: RunConfig,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> nn.Module:
+    """Return the network with weights drawn from the seed's `init` stream: the same in every process."""
+    torch.manual_seed(derive(config.seed, "init"))
+    model = config.model.component.build(image_shape, num_classes).to(device, dtype)
+    if is_convolutional(model):
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
+
+
+def is_convolutional(model: nn.Module) -> bool:
+    """Return whether a model has weights that a channels-last layout helps."""
+    return any(isinstance(m, nn.Conv2d) for m in model.modules())
+
+
+def check_momentum(schedule: Schedule, optimizer: torch.optim.Optimizer, config: RunConfig) -> None:
+    """Raise ConfigError if the schedule would cycle a momentum that the optimizer does not have."""
+    group = optimizer.param_groups[0]
+    if schedule.sets_momentum and "betas" not in group and not group.get("momentum"):
+        raise ConfigError(
+            f"scheduler.base_momentum: optim={config.optim.name} has no momentum to cycle; "
+            "set optim.momentum above 0, choose another optimizer, or leave base_momentum and max_momentum null"
+        )

@@ -1,0 +1,19 @@
+"""No augmentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainer.augment.base import AUGMENTS
+from trainer.data.base import Batch
+from trainer.duration import Clock
+
+
+@AUGMENTS.register("none")
+@dataclass(frozen=True)
+class NoAugment:
+    """Images stay as they are."""
+
+    def __call__(self, batch: Batch, clock: Clock) -> Batch:
+        """Return the batch itself."""
+        return batch

@@ -1,0 +1,36 @@
+"""Small random shifts, without mirroring: for digits and letters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from trainer.augment._geometry import Border, crop, pad
+from trainer.augment.base import AUGMENTS, draw
+from trainer.data.base import Batch
+from trainer.duration import Clock
+from trainer.errors import ConfigError
+
+
+@AUGMENTS.register("shift")
+@dataclass(frozen=True)
+class Shift:
+    """Move each image by up to `pixels` in both directions.
+
+    Attributes:
+        pixels: greatest shift, 1 or more.
+        border: what comes in at the edge: `zeros` or the image's `reflect`ion.
+    """
+
+    pixels: int = 2
+    border: Border = "zeros"
+
+    def __post_init__(self) -> None:
+        if self.pixels < 1:
+            raise ConfigError(f"augment.shift.pixels must be 1 or more, got {self.pixels}")
+
+    def __call__(self, batch: Batch, clock: Clock) -> Batch:
+        """Return the batch with every image moved."""
+        height, width = batch.images.shape[-2:]
+        corners = draw(batch, clock, "shift.corner", lambda g, n: g.integers(0, 2 * self.pixels + 1, (n, 2)))
+        padded = pad(batch.images, self.pixels, self.border)
+        return replace(batch, images=crop(padded, corners[:, 0], corners[:, 1], height, width))

@@ -1,0 +1,44 @@
+"""The usual augmentation of small colour images: pad, crop, flip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from trainer.augment._geometry import Border, crop, flip, pad
+from trainer.augment.base import AUGMENTS, draw
+from trainer.data.base import Batch
+from trainer.duration import Clock
+from trainer.errors import ConfigError
+
+
+@AUGMENTS.register("standard")
+@dataclass(frozen=True)
+class Standard:
+    """Pad on every side, crop at a random place, mirror with probability one half; each image on its own.
+
+    As in "Deep Residual Learning for Image Recognition", arXiv:1512.03385, section 4.2.
+
+    Attributes:
+        padding: pixels added on every side, 0 or more.
+        border: what they show: `zeros` or the image's `reflect`ion.
+        flip: whether to mirror.
+    """
+
+    padding: int = 4
+    border: Border = "zeros"
+    flip: bool = True
+
+    def __post_init__(self) -> None:
+        if self.padding < 0:
+            raise ConfigError(f"augment.standard.padding must be 0 or more, got {self.padding}")
+
+    def __call__(self, batch: Batch, clock: Clock) -> Batch:
+        """Return the batch with every image cropped, half of them mirrored."""
+        images = batch.images
+        height, width = images.shape[-2:]
+        if self.padding:
+            corners = draw(batch, clock, "standard.corner", lambda g, n: g.integers(0, 2 * self.padding + 1, (n, 2)))
+            images = crop(pad(images, self.padding, self.border), corners[:, 0], corners[:, 1], height, width)
+        if self.flip:
+            images = flip(images, draw(batch, clock, "standard.flip", lambda g, n: g.random(n) < 0.5))
+        return replace(batch, images=images)

@@ -1,0 +1,50 @@
+"""BatchNorm statistics of averaged weights, recomputed in a pass of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def recompute(
+    model: nn.Module,
+    batches: Iterable[torch.Tensor],
+    forward: Callable[[torch.Tensor], object],
+    total: Callable[[torch.Tensor], torch.Tensor],
+) -> None:
+    """Replace every BatchNorm's running statistics by the image-weighted mean of those of `batches`.
+
+    The same numbers for any number of processes up to summation order, since batches are dealt out whole.
+    Nothing else of the model changes; models without BatchNorm are left alone at no cost.
+
+    Args:
+        model: the averaged model; its BatchNorm buffers are overwritten, it is left in eval mode.
+        batches: normalised clean training images (B, C, H, W): this process's share.
+        forward: runs the model on one of them, in the run's precision.
+        total: returns the sum of a tensor over all processes.
+    """
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    sums = [(torch.zeros_like(n.running_mean), torch.zeros_like(n.running_var)) for n in norms]  # type: ignore[arg-type]
+    model.eval()  # dropout must not draw
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.train().momentum = 1.0  # then the running statistics are those of the batch
+    count = torch.zeros((), dtype=torch.float64)
+    with torch.no_grad():
+        for images in batches:
+            forward(images)
+            count += len(images)
+            for norm, (mean, var) in zip(norms, sums, strict=True):
+                mean.add_(norm.running_mean, alpha=len(images))  # type: ignore[arg-type]
+                var.add_(norm.running_var, alpha=len(images))  # type: ignore[arg-type]
+        num_images = float(total(count))
+        for norm, momentum, (mean, var) in zip(norms, momenta, sums, strict=True):
+            norm.eval().momentum = momentum
+            norm.running_mean = total(mean).div_(num_images)
+            norm.running_var = total(var).div_(num_images)

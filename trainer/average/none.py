@@ -1,0 +1,38 @@
+"""No averaging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from trainer.average.base import AVERAGES, Plan
+from trainer.duration import Clock
+
+
+class Nothing:
+    """Keeps nothing."""
+
+    def update(self, model: nn.Module, clock: Clock) -> None:
+        """Do nothing."""
+
+    def eval_model(self) -> None:
+        """Return None: there is no second set of weights."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing to keep."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any], weights: dict[str, Any]) -> None:
+        """Take nothing."""
+
+
+@AVERAGES.register("none")
+@dataclass(frozen=True)
+class NoAverage:
+    """The final weights are the only ones."""
+
+    def build(self, model: nn.Module, plan: Plan) -> Nothing:
+        """Return the empty average."""
+        return Nothing()

@@ -1,0 +1,183 @@
+"""Checkpoints: folders with a manifest of SHA-256 sums, that appear whole or not at all.
+
+`step-00001234/` holds `model.safetensors`, `average.safetensors` where there is one, `state.pt` and `manifest.json`.
+It is built under a temporary name, flushed to disk, renamed. Nothing is unpickled before its sum was checked, and then
+only with `weights_only=True`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from trainer.errors import TrainerError
+from trainer.files import reporting_disk, sync_folder, write_bytes
+
+FORMAT = 1
+NAME = re.compile(r"step-(\d{8,})")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint whose manifest verified.
+
+    Attributes:
+        path: its folder.
+        step: steps done when it was written.
+        manifest: sizes and sums of its files, key, versions, threads, world size.
+    """
+
+    path: Path
+    step: int
+    manifest: Mapping[str, Any]
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Return the model's state dict, on the CPU."""
+        return safetensors.torch.load(self._verified("model.safetensors"))
+
+    def averaged(self) -> dict[str, torch.Tensor]:
+        """Return the averaged model's state dict, empty where there is none."""
+        name = "average.safetensors"
+        return safetensors.torch.load(self._verified(name)) if name in self.manifest["files"] else {}
+
+    def state(self) -> dict[str, Any]:
+        """Return what `state.save_state` gave."""
+        loaded: dict[str, Any] = torch.load(
+            io.BytesIO(self._verified("state.pt")), map_location="cpu", weights_only=True
+        )
+        return loaded
+
+    def _verified(self, name: str) -> bytes:
+        content = (self.path / name).read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.manifest["files"][name]["sha256"]:
+            raise TrainerError(f"{self.path / name} changed while it was read")
+        return content
+
+
+def save(
+    root: Path,
+    step: int,
+    *,
+    weights: Mapping[str, torch.Tensor],
+    averaged: Mapping[str, torch.Tensor] | None,
+    state: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> Checkpoint:
+    """Write a checkpoint and return it.
+
+    Args:
+        root: the run's `checkpoints` folder.
+        step: steps done.
+        weights: the model's state dict.
+        averaged: the averaged model's, or None.
+        state: the rest, plain data and tensors.
+        facts: what else the manifest says.
+
+    Raises:
+        DiskError: if the disk is full or read-only; earlier checkpoints are untouched.
+    """
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    contents = {"model.safetensors": safetensors.torch.save(packed(weights)), "state.pt": buffer.getvalue()}
+    if averaged is not None:
+        contents["average.safetensors"] = safetensors.torch.save(packed(averaged))
+    files = {n: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for n, c in contents.items()}
+    manifest = {"format": FORMAT, "step": step, **facts, "files": files}
+    contents["manifest.json"] = json.dumps(manifest, indent=1).encode()
+    final = root / f"step-{step:08d}"
+    with reporting_disk(final, sum(map(len, contents.values()))):
+        root.mkdir(exist_ok=True)
+        building = root / f".building-{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            building.mkdir()
+            for name, content in contents.items():
+                write_bytes(building / name, content)
+            sync_folder(building)
+            if final.exists():  # the same step was saved before, or what lies there is damaged
+                os.rename(final, root / f".replaced-{secrets.token_hex(4)}")
+            os.rename(building, final)
+            sync_folder(root)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    clear(root)
+    return Checkpoint(final, step, manifest)
+
+
+def verify(path: Path) -> Checkpoint | None:
+    """Return the checkpoint in a folder, or None if anything about it is damaged."""
+    try:
+        manifest = json.loads((path / "manifest.json").read_bytes())
+        if manifest["format"] != FORMAT or f"step-{manifest['step']:08d}" != path.name:
+            return None
+        for name, facts in manifest["files"].items():
+            content = (path / name).read_bytes() if (path / name).parent == path else b""
+            if len(content) != facts["bytes"] or hashlib.sha256(content).hexdigest() != facts["sha256"]:
+                return None
+        return Checkpoint(path, manifest["step"], manifest)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def folders(root: Path) -> list[Path]:
+    """Return the checkpoint folders, newest first, verified or not."""
+    found = [p for p in root.iterdir() if NAME.fullmatch(p.name)] if root.is_dir() else []
+    return sorted(found, key=lambda p: int(p.name.removeprefix("step-")), reverse=True)
+
+
+def newest(root: Path) -> tuple[Checkpoint | None, list[Path]]:
+    """Return the newest checkpoint that verifies, and the damaged folders that are newer than it."""
+    damaged = []
+    for path in folders(root):
+        checkpoint = verify(path)
+        if checkpoint is not None:
+            return checkpoint, damaged
+        damaged.append(path)
+    return None, damaged
+
+
+def prune(root: Path, *, keep: int | None, best_step: int | None) -> None:
+    """Delete checkpoints that are neither among the newest nor the best; call it only after a new one was written.
+
+    Args:
+        root: the run's `checkpoints` folder.
+        keep: how many of the newest stay; None keeps all.
+        best_step: step of the checkpoint that stays because it is the best.
+    """
+    if keep is None:
+        return
+    for path in folders(root)[keep:]:
+        if path.name != f"step-{best_step or 0:08d}" or best_step is None:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def clear(root: Path) -> None:
+    """Remove what crashed writers left half built; only the one writer of the run calls this."""
+    for path in (*root.glob(".building-*"), *root.glob(".replaced-*")):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def packed(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return tensors as safetensors takes them: contiguous, on the CPU, none sharing memory with another."""
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+
+
+def digest(*groups: Mapping[str, torch.Tensor]) -> str:
+    """Return the SHA-256 of groups of named tensors: names, types, shapes and bytes, in the names' order."""
+    total = hashlib.sha256()
+    for i, group in enumerate(groups):
+        for name, tensor in sorted(group.items()):
+            total.update(f"{i}/{name}/{tensor.dtype}/{tuple(tensor.shape)}".encode())
+            total.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()

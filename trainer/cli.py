@@ -1,0 +1,250 @@
+"""The command line: what is asked, who answers, and how it ends. Imports no torch until there is something to train."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from trainer import __version__
+from trainer.errors import ConfigError, TrainerError
+from trainer.sources import SEAMS, Sources
+from trainer.words import Word, canonical, check_words, quoted, spellings_help, split_word
+
+if TYPE_CHECKING:
+    from trainer.composition import Composed
+
+SWEEP_FLAGS = ("-m", "--multirun")
+HYDRA_FLAGS = ("--hydra-help", "--info", "-i", "--shell-completion", "-sc", "--experimental-rerun")
+WITH_VALUE = {"--config-dir": "config_dir", "-cd": "config_dir", "--config-name": "config_name", "-cn": "config_name",
+              "--cfg": "cfg", "-c": "cfg", "--package": "package", "-p": "package"}
+
+HELP = """\
+{program} {version}: trains networks on images, one trick at a time.
+
+  {program}                                     the default job: a small CNN on real digits
+  {program} scheduler=cosine optim=adam         choose parts by name
+  {program} +experiment=mnist optim=adam        a preset with a known score, one part changed
+  {program} -m optim.lr=0.05,0.1 seed=0,1,2     a sweep: every combination
+  {program} resume=outputs/default/<run>        go on where a run stopped
+
+Parts (group=name; each has keys of its own, as in optim.lr=0.1; see conf/<group>/<name>.yaml):
+
+{groups}
+
+Results go to outputs/<name>/<date>_<time>_<id>/: config.yaml, metrics.jsonl, summary.json, checkpoints/, tensorboard/.
+outputs/latest is the newest. Look at curves with: tensorboard --logdir outputs
+
+Whole runs:
+  resume=<run>      go on exactly where it stopped
+  repeat=<run>      the same again in a new folder; other words on the line change it
+  plugins=[a.b]     import components of your own, with the conf/ beside them; --config-dir adds a folder of YAML
+
+Durations carry their unit: 5ep epochs, 300st steps, 10% of the run. Other spellings that are understood:
+{spellings}
+
+--cfg job --resolve shows the whole configuration; --hydra-help lists Hydra's flags; --version prints ours.
+"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A command line, taken apart.
+
+    Attributes:
+        words: `key=value` in the order written, without the three below.
+        flags: of Hydra and ours, values included.
+        resume: folder of a run, or None; `repeat` likewise.
+        plugins: modules named.
+    """
+
+    words: tuple[str, ...]
+    flags: tuple[str, ...]
+    values: dict[str, str]
+    resume: str | None
+    repeat: str | None
+    plugins: tuple[str, ...]
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether several jobs are asked for."""
+        return any(flag in SWEEP_FLAGS for flag in self.flags)
+
+
+def take_apart(arguments: Sequence[str]) -> Line:
+    """Return the parts of a command line; `--key value` and `--key=value` are both understood for flags."""
+    words, flags, values = [], [], {}
+    special: dict[str, str] = {}
+    rest = list(arguments)
+    while rest:
+        text = rest.pop(0)
+        flag, _, attached = text.partition("=")
+        if flag in WITH_VALUE:
+            if not attached and not rest:
+                raise ConfigError(f"{flag} needs a value")
+            values[WITH_VALUE[flag]] = attached or rest.pop(0)
+        elif text.startswith("-") and not re.match(r"-[\d.]", text):
+            flags.append(text)
+            if flag in ("--info", "-i") and rest and re.fullmatch(r"[a-z-]+", rest[0]):
+                flags.append(rest.pop(0))
+        elif flag in ("resume", "repeat", "plugins"):
+            special[flag] = attached
+        else:
+            words.append(text)
+    plugins = tuple(p.strip() for p in special.get("plugins", "").strip("[] ").split(",") if p.strip())
+    return Line(tuple(words), tuple(flags), values, special.get("resume"), special.get("repeat"), plugins)
+
+
+def main() -> NoReturn:
+    """Answer the command line and end the process with the exit code that fits."""
+    try:
+        code = answer(take_apart(sys.argv[1:]))
+    except TrainerError as error:
+        code = error.exit_code
+        if is_first_process():
+            from trainer.console import fail
+
+            fail(str(error))
+    except KeyboardInterrupt:
+        code = 130
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def answer(line: Line) -> int:
+    """Do what a command line asks and return the exit code."""
+    for flag in line.flags:
+        if flag in ("--help", "-h"):
+            print(help_text())
+            return 0
+        if flag == "--version":
+            print(f"trainer {__version__}")
+            return 0
+        if flag not in (*SWEEP_FLAGS, *HYDRA_FLAGS, "--resolve", "--run", "-r") and flag.startswith("-"):
+            raise ConfigError(f"unknown flag {flag}; --help shows what there is")
+    from trainer.composition import load_plugins
+
+    sources = load_plugins(line.plugins, line.values.get("config_dir"), line.values.get("config_name", "config"))
+    if any(flag in HYDRA_FLAGS for flag in line.flags):
+        return ask_hydra(line, sources)
+    if line.is_sweep:
+        return sweep(line, sources)
+    return single(line, sources)
+
+
+def single(line: Line, sources: Sources) -> int:
+    """Compose one run and show or perform it."""
+    from trainer.composition import compose_words, read_recorded
+
+    if line.resume is not None and line.repeat is not None:
+        raise ConfigError("resume= goes on with a run, repeat= starts it anew: name one of them")
+    recorded = line.resume if line.resume is not None else line.repeat
+    replayed = None if recorded is None else read_recorded(Path(recorded))
+    composed = compose_words(line.words, sources, replayed)
+    if "cfg" in line.values:
+        return show_config(line, composed)
+    from trainer.config import parse
+    from trainer.distributed import World
+    from trainer.run import Order
+    from trainer.task.train import perform
+
+    local = World.from_environment().local_size
+    config = parse(composed.cfg, local_processes=local, plugins=line.plugins)
+    if line.resume is not None and replayed is not None:
+        check_agrees(config.plain(), replayed)
+    resume = None if line.resume is None else Path(line.resume).absolute()
+    perform(Order(config, composed.words, composed.notes, composed.run_dir, resume))
+    return 0
+
+
+def check_agrees(config: dict[str, object], recorded: dict[str, object]) -> None:
+    """Raise ConfigError if words beside resume= change the run."""
+    from trainer.board import leaf
+    from trainer.sources import flat
+
+    keys = [k for k in flat(config) if k != "plugins"]
+    known = set(flat(recorded))
+    changed = [f"{k}={leaf(config, k)} (was {leaf(recorded, k)})" for k in keys
+               if k not in known or leaf(config, k) != leaf(recorded, k)]
+    if changed:
+        raise ConfigError(f"resume= takes a run's configuration whole; these differ: {', '.join(changed)}. "
+                          "Use repeat= for a new run that differs")
+
+
+def show_config(line: Line, composed: Composed) -> int:
+    """Print the composed configuration, as Hydra's --cfg would, with replaced parts as they will be."""
+    from omegaconf import OmegaConf
+
+    if line.values["cfg"] != "job":
+        return ask_hydra(line, load_sources(line))
+    node = OmegaConf.select(composed.cfg, line.values["package"]) if "package" in line.values else composed.cfg
+    if node is None:
+        raise ConfigError(f"--package {line.values['package']}: no such part of the configuration")
+    for note in composed.notes:
+        print(f"# {note}")
+    print(OmegaConf.to_yaml(node, resolve="--resolve" in line.flags) if OmegaConf.is_config(node) else node, end="")
+    return 0
+
+
+def load_sources(line: Line) -> Sources:
+    """Return where this line's configurations are looked up."""
+    from trainer.composition import load_plugins
+
+    return load_plugins(line.plugins, line.values.get("config_dir"), line.values.get("config_name", "config"))
+
+
+def sweep(line: Line, sources: Sources) -> int:
+    """Check the words of a sweep and hand it to Hydra, whose sweeper is ours unless the line names another."""
+    if line.resume is not None:
+        raise ConfigError("resume= goes on with one run; resuming a sweep is not built yet in this version")
+    if line.repeat is not None:
+        raise ConfigError("repeat= takes one run; leave out -m")
+    words = [quoted(w, is_sweep=True) for w in canonical([split_word(t) for t in line.words], is_sweep=True)]
+    check_words(words, sources, is_sweep=True)
+    named = {w.key for w in words}
+    extra = [Word("", f"hydra/{part}", "trainer") for part in ("sweeper", "launcher") if f"hydra/{part}" not in named]
+    quiet = [Word("", f"hydra/{part}_logging", "none") for part in ("hydra", "job")]
+    from trainer.sweep.jobs import through_hydra
+
+    return through_hydra([str(w) for w in (*words, *extra, *quiet)], sources, line.plugins)
+
+
+def ask_hydra(line: Line, sources: Sources) -> int:
+    """Let Hydra answer its own flags."""
+    from trainer.sweep.jobs import run_hydra
+
+    words = [quoted(w, is_sweep=False) for w in canonical([split_word(t) for t in line.words])] \
+        if not any(f in ("--shell-completion", "-sc") for f in line.flags) else list(line.words)
+    values = [t for k in ("cfg", "package") if k in line.values for t in (f"--{k}", line.values[k])]
+    run_hydra([*line.flags, *values, *(str(w) for w in words)], sources)
+    return 0
+
+
+def is_first_process() -> bool:
+    """Return whether this process prints: the only one, or the first of those that torchrun started."""
+    import os
+
+    return os.environ.get("RANK", "0") == "0"
+
+
+def help_text() -> str:
+    """Return the help for people."""
+    sources = Sources()
+    program = "trainer" if Path(sys.argv[0]).name == "trainer" else "python -m trainer"
+    lines = []
+    for group in (*SEAMS, "experiment"):
+        text = ", ".join(sources.options(group))
+        pieces = wrap(text, 96)
+        lines.append(f"  {group + '=':12}" + ("\n" + " " * 14).join(pieces))
+    indented = "\n".join("  " + line for line in spellings_help().splitlines())
+    return HELP.format(program=program, version=__version__, groups="\n".join(lines), spellings=indented)
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Return text in lines of at most `width` characters."""
+    import textwrap
+
+    return textwrap.wrap(text, width) or [""]

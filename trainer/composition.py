@@ -1,0 +1,235 @@
+"""From words on a command line to one composed configuration. Imports no torch, so that mistakes are told at once.
+
+Hydra composes. What is added: presets whose parts are replaced, and whole recorded runs used as presets (`repeat=`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from trainer import pending
+from trainer.convert import shown
+from trainer.errors import ConfigError, NotFound
+from trainer.sources import CONF, SEAMS, Sources, flat, read_yaml
+from trainer.words import Word, canonical, check_words, quote, quoted, split_word
+
+REPLAYED = "recorded_run"
+DEFAULT_DIR = "outputs/<name>/<date>_<time>_<id>"
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What a command line means.
+
+    Attributes:
+        cfg: the composed configuration, without Hydra's own node.
+        words: the words under their canonical names, Hydra's left out.
+        notes: lines for the user, such as what was dropped from a preset.
+        run_dir: folder of the run where the user gave one, else None; `sweep_dir` likewise.
+    """
+
+    cfg: DictConfig
+    words: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    run_dir: str | None = None
+    sweep_dir: str | None = None
+
+
+def compose_words(
+    texts: Sequence[str], sources: Sources | None = None, replayed: Mapping[str, Any] | None = None
+) -> Composed:
+    """Return what a command line composes to.
+
+    Args:
+        texts: words such as `optim=adam` or `optim.lr=0.1`.
+        sources: where configurations are looked up.
+        replayed: a recorded run's configuration, under the words: a preset of everything.
+
+    Raises:
+        ConfigError: naming the culprit, before anything was created and without importing torch.
+    """
+    sources = sources or Sources()
+    words = [quoted(w, is_sweep=False) for w in canonical([split_word(t) for t in texts])]
+    check_words(words, sources, replayed=replayed)
+    presets = [w for w in words if w.key in sources.groups() and w.key not in SEAMS]
+    if replayed is not None:
+        store_replayed(replayed)
+        presets.insert(0, Word("+", "experiment", REPLAYED))
+        words.insert(0, presets[0])
+    with initialized(sources):
+        full = compose_one(sources, words)
+        notes = replace_parts(full, words, presets, sources) if presets else ()
+    run_dir, sweep_dir = (None if d == DEFAULT_DIR else d for d in (full.hydra.run.dir, full.hydra.sweep.dir))
+    with open_dict(full):
+        del full["hydra"]
+    told = tuple(str(w) for w in words if not w.key.startswith("hydra") and w.value != REPLAYED)
+    return Composed(full, told, notes, run_dir, sweep_dir)
+
+
+def compose_one(sources: Sources, words: Sequence[Word]) -> DictConfig:
+    """Return what Hydra composes from words, its own node included; its errors are told as ours."""
+    overrides = [str(w) for w in words]
+    if sources.extra:
+        folders = ",".join(quote(f"file://{folder.absolute()}") for folder in sources.extra)
+        overrides.append(f"hydra.searchpath=[{folders}]")
+    try:
+        return hydra_compose(sources.primary, overrides=overrides, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(culprit(words) or told(error)) from error
+
+
+def culprit(words: Sequence[Word]) -> str | None:
+    """Return a message on the first word whose value is not of Hydra's grammar, or is several values."""
+    for word in words:
+        try:
+            override = OverridesParser.create().parse_override(str(word))
+        except HydraException:
+            return f"cannot read the value of {word.key}: {shown(word.value)}; quote it if it is text: {word.key}=\"'...'\""
+        if override.is_sweep_override():
+            return f"{word} names several values: write -m first to sweep over them, or brackets for a list: {word.key}=[...]"
+    return None
+
+
+def told(error: BaseException) -> str:
+    """Return the first line of an error of Hydra and, where it has one, of its cause."""
+    lines = [str(error).strip().splitlines()[:1]]
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, OmegaConfBaseException | HydraException):
+        lines.append(str(cause).strip().splitlines()[:1])
+    return ": ".join(dict.fromkeys(line[0] for line in lines if line)) or type(error).__name__
+
+
+@contextmanager
+def initialized(sources: Sources) -> Iterator[None]:
+    """Make Hydra's compose API ready, whatever state Hydra was in, and put that state back."""
+    before = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONF), job_name="trainer", version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = before
+
+
+def replace_parts(full: DictConfig, words: Sequence[Word], presets: Sequence[Word], sources: Sources) -> tuple[str, ...]:
+    """Give every part that replaces a preset's choice its own values, in place, and return what was dropped.
+
+    Hydra merges a preset's `optim.lr` into whatever optimizer is chosen; here it counts for the preset's own only.
+    """
+    preset = compose_one(sources, presets)
+    choices, preset_choices = full.hydra.runtime.choices, preset.hydra.runtime.choices
+    replaced = [g for g in SEAMS if str(choices.get(g)) != str(preset_choices.get(g))]
+    if not replaced:
+        return ()
+    picked = [w for w in words if w.key in replaced]
+    own_values = [w for w in words if w.key.split(".")[0] in replaced and "." in w.key]
+    own = compose_one(sources, [*picked, *own_values])
+    plain = compose_one(sources, [Word("", g, str(preset_choices[g]).replace("'", "")) for g in replaced])
+    notes = []
+    for group in replaced:
+        with open_dict(full):
+            full[group] = own[group]
+        dropped = changed(plain[group], preset[group], group)
+        if dropped:
+            notes.append(f"{group}={choices[group]} replaces the preset's {preset_choices[group]}; dropped: {', '.join(dropped)}")
+    return tuple(notes)
+
+
+def changed(before: DictConfig, after: DictConfig, prefix: str) -> list[str]:
+    """Return `key=value` for every leaf of `after` that differs from `before`'s."""
+    olds, news = (OmegaConf.to_container(c, resolve=False) for c in (before, after))
+    assert isinstance(olds, dict) and isinstance(news, dict)
+    old = {k: OmegaConf.select(before, k) for k in flat(olds)}  # type: ignore[arg-type]
+    new = {k: OmegaConf.select(after, k) for k in flat(news)}  # type: ignore[arg-type]
+    return [f"{prefix}.{k}={v}" for k, v in new.items() if k not in old or old[k] != v]
+
+
+def load_plugins(plugins: Sequence[str], config_dir: str | Path | None = None, primary: str = "config") -> Sources:
+    """Import modules of components and return where configurations are looked up from now on.
+
+    Entry points of the group `trainer.plugins` are imported as well. The `conf/` beside a module is searched too.
+
+    Args:
+        plugins: dotted names of modules.
+        config_dir: the user's own folder of configurations, searched first.
+        primary: name of the primary configuration.
+
+    Raises:
+        ConfigError: if a module cannot be imported or the folder does not exist.
+    """
+    extra = []
+    if config_dir is not None:
+        folder = Path(config_dir).expanduser().absolute()
+        if not folder.is_dir():
+            raise ConfigError(f"--config-dir {config_dir}: no such folder")
+        extra.append(folder)
+    installed = [point.value for point in importlib.metadata.entry_points(group="trainer.plugins")]
+    for name in [*plugins, *installed]:
+        try:
+            module = importlib.import_module(name)
+        except ImportError as error:
+            raise ConfigError(f"plugins: cannot import '{name}': {error}") from error
+        conf = Path(module.__file__ or ".").absolute().parent / "conf"
+        if conf.is_dir():
+            extra.append(conf)
+    return Sources(primary, tuple(dict.fromkeys(extra)))
+
+
+def read_recorded(run: Path) -> dict[str, Any]:
+    """Return a run's recorded configuration as plain data.
+
+    Raises:
+        NotFound: if there is no such run.
+        ConfigError: if its configuration cannot be read, or holds what no recorded configuration holds.
+    """
+    file = run / "config.yaml"
+    if not file.is_file():
+        raise NotFound(f"no run at {run}: there is no {file.name} in it")
+    tree = read_yaml(file)
+    check_recorded(tree, file)
+    return tree
+
+
+def check_recorded(tree: Any, file: Path) -> None:
+    """Raise ConfigError for keys and values that would do more than be data: `_target_`, interpolations, plugins."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if not isinstance(key, str) or key.startswith("_") or key in ("defaults", "hydra"):
+                raise ConfigError(f"{file}: key '{key}' is not allowed in a recorded configuration")
+            check_recorded(value, file)
+    elif isinstance(tree, list):
+        for value in tree:
+            check_recorded(value, file)
+    elif isinstance(tree, str) and "${" in tree:
+        raise ConfigError(f"{file}: interpolation '{tree[:60]}' is not allowed in a recorded configuration")
+
+
+def store_replayed(tree: Mapping[str, Any]) -> None:
+    """Make a recorded run a preset of Hydra's: its choices, then its values."""
+    choices: list[dict[str, Any]] = []
+    for group in SEAMS:
+        part = tree.get(group)
+        if not isinstance(part, dict):
+            raise ConfigError(f"the recorded configuration has no {group}")
+        name = list(part) if group == "augment" else part.get("name")
+        for one in name if isinstance(name, list) else [name]:
+            pending.check_name(group, str(one))
+        choices.append({f"override /{group}": name})
+    values = {key: value for key, value in tree.items() if key != "plugins"}
+    node = {"defaults": [*choices, "_self_"], **values}
+    ConfigStore.instance().store(group="experiment", name=REPLAYED, node=node, package="_global_")

@@ -1,0 +1,273 @@
+"""The whole configuration as one frozen value, and `parse`: the only reader of a DictConfig."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from trainer import pending
+from trainer.augment.base import AUGMENTS, Augment, AugmentKeys
+from trainer.average.base import AVERAGES, AverageKeys, Averaging
+from trainer.convert import Written, build, convert, plain, shown
+from trainer.data.base import DATASETS, DataKeys, Dataset
+from trainer.distributed import cores
+from trainer.duration import Duration, Interval
+from trainer.errors import ConfigError, unknown
+from trainer.loss.base import LOSSES, Loss, LossKeys
+from trainer.mix.base import MIXES, Mix, MixKeys
+from trainer.model.base import MODELS, Model, ModelKeys
+from trainer.optim.base import OPTIMIZERS, Optim, OptimKeys
+from trainer.registry import Choice, Registry
+from trainer.scheduler.base import SCHEDULERS, Scheduler, SchedulerKeys
+
+Precision = Literal["fp32", "fp64", "bf16", "auto"]
+Strategy = Literal["auto", "single", "ddp"]
+REGISTRIES: dict[str, Registry[Any]] = {
+    r.group: r for r in (DATASETS, AUGMENTS, MODELS, OPTIMIZERS, SCHEDULERS, AVERAGES, MIXES, LOSSES)
+}
+
+
+@dataclass(frozen=True)
+class Keep(Written):
+    """How many of the newest checkpoints stay: a number, or `all` (None)."""
+
+    number: int | None = 1
+
+    @classmethod
+    def parse(cls, value: object, key: str) -> Keep:
+        """Return the number written as `value`."""
+        if value == "all":
+            return cls(None)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+            return cls(value)
+        raise ConfigError(f"{key} must be a whole number of at least 1, or all; got {shown(value)}")
+
+    def __str__(self) -> str:
+        return "all" if self.number is None else str(self.number)
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """When checkpoints are written and which stay.
+
+    Attributes:
+        every: time, epochs or steps between two; one is always written at the end and where a run is stopped.
+        keep: newest ones that stay once the run is finished (at least two while it runs); the best always stays.
+    """
+
+    every: Interval = Interval(60, "s")
+    keep: Keep = Keep(1)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that was chosen for one run.
+
+    Attributes:
+        name: of the experiment; first folder under `outputs/`.
+        seed: of every random stream but the split's.
+        epochs: passes over the training images; may be fractional.
+        max_steps: ends the run earlier, or None.
+        batch_size: images per optimizer step, over all processes and micro-batches.
+        accumulate: micro-batches per step in each process.
+        clip_norm: greatest global gradient norm, or None; `clip_value` likewise for single elements.
+        threads: of computation on the CPU.
+        device: `auto`, `cpu`, `cuda`, `cuda:<n>`, `mps`.
+        report_test: whether the test images are looked at, once, at the end.
+        plugins: modules with components of the user's own.
+    """
+
+    name: str
+    seed: int
+    epochs: float
+    max_steps: int | None
+    batch_size: int
+    accumulate: int
+    clip_norm: float | None
+    clip_value: float | None
+    threads: int
+    device: str
+    engine: Literal["eager"]
+    report_test: bool
+    plugins: tuple[str, ...]
+    checkpoint: CheckpointConfig
+    precision: Precision
+    strategy: Strategy
+    task: Literal["train"]
+    data: Choice[DataKeys, Dataset]
+    augment: tuple[Choice[AugmentKeys, Augment], ...]
+    model: Choice[ModelKeys, Model]
+    optim: Choice[OptimKeys, Optim]
+    scheduler: Choice[SchedulerKeys, Scheduler]
+    average: Choice[AverageKeys, Averaging]
+    mix: Choice[MixKeys, Mix]
+    loss: Choice[LossKeys, Loss]
+
+    def __post_init__(self) -> None:
+        at_least = {"batch_size": 1, "accumulate": 1, "max_steps": 1, "threads": 1, "seed": 0}
+        for key, least in at_least.items():
+            value: int | None = getattr(self, key)
+            if value is not None and value < least:
+                raise ConfigError(f"{key} must be at least {least}, got {value}")
+        for key in ("epochs", "clip_norm", "clip_value"):
+            number: float | None = getattr(self, key)
+            if number is not None and number <= 0:
+                raise ConfigError(f"{key} must be positive, got {number}")
+        check_name(self.name)
+        check_fits("scheduler.warmup", self.scheduler.shared.warmup, self)
+        check_fits("average.start", self.average.shared.start, self)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the configuration as YAML holds it: what `parse` would read back as the same value."""
+        out: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Choice):
+                out[field.name] = plain_choice(value)
+            elif field.name == "augment":
+                out[field.name] = {choice.name: plain_choice(choice) for choice in value}
+            elif field.name in ("precision", "strategy", "task"):
+                out[field.name] = {"name": value}
+            elif field.name == "checkpoint":
+                out[field.name] = {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+            else:
+                out[field.name] = plain(value)
+        return out
+
+
+HINTS = get_type_hints(RunConfig)
+
+
+def parse(
+    cfg: DictConfig, *, is_sweep: bool = False, local_processes: int = 1, plugins: Sequence[str] = ()
+) -> RunConfig:
+    """Return the configuration that Hydra composed, every value checked and typed.
+
+    Args:
+        cfg: the composed configuration, without Hydra's own node.
+        is_sweep: whether the run is a job of a sweep; it decides what `threads` and `report_test` default to.
+        local_processes: processes of the run on this machine; they share the cores.
+        plugins: modules of components that were named on the command line.
+
+    Raises:
+        ConfigError: naming the key, the value and what is allowed.
+    """
+    try:
+        values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key or 'configuration'}: {str(error).splitlines()[0]}") from error
+    assert isinstance(values, dict)
+    tree = {str(key): value for key, value in values.items()}
+    pending.check_tree(tree)
+    tree["plugins"] = list(plugins)
+    if tree.get("threads") is None:
+        tree["threads"] = 1 if is_sweep else max(1, cores() // local_processes)
+    if tree.get("report_test") is None:
+        tree["report_test"] = not is_sweep
+    names = [f.name for f in fields(RunConfig)]
+    for key in tree:
+        if key not in names:
+            raise unknown("key", key, names)
+    made = {key: parse_group(key, tree.pop(key)) for key in REGISTRIES if key in tree and key != "augment"}
+    made["data"] = with_absolute_root(made["data"])
+    made["augment"] = parse_augment(tree.pop("augment", None))
+    for key in ("precision", "strategy", "task"):
+        made[key] = parse_named(key, tree.pop(key, None))
+    made["checkpoint"] = build(CheckpointConfig, mapping("checkpoint", tree.pop("checkpoint", {})), "checkpoint")
+    return build_config(tree, made)
+
+
+def build_config(values: Mapping[str, Any], made: Mapping[str, Any]) -> RunConfig:
+    """Return the configuration from plain values and the parts that are made already."""
+    converted = {}
+    for key in HINTS:
+        if key in made:
+            converted[key] = made[key]
+        elif key in values:
+            converted[key] = convert(HINTS[key], values[key], key)
+        else:
+            raise ConfigError(f"{key} is missing")
+    return RunConfig(**converted)
+
+
+def parse_group(group: str, value: Any) -> Choice[Any, Any]:
+    """Return the choice that a group's mapping describes: `name`, the shared keys and the component's own."""
+    values = dict(mapping(group, value))
+    registry = REGISTRIES[group]
+    name = values.pop("name", None)
+    if not isinstance(name, str):
+        raise ConfigError(f"{group}.name is missing: it must be one of {', '.join(registry.names())}")
+    component = registry.load(name)
+    where = f"augment.{name}" if group == "augment" else group
+    shared_names = [f.name for f in fields(registry.shared)]
+    own_names = [f.name for f in fields(component) if f.init]  # type: ignore[arg-type]  # components are dataclasses
+    for key in values:
+        if key not in shared_names and key not in own_names:
+            raise unknown("key", f"{where}.{key}", [f"{where}.{n}" for n in (*shared_names, *own_names)])
+    shared = {key: values[key] for key in shared_names if key in values}
+    own = {key: values[key] for key in own_names if key in values and key not in shared_names}
+    return Choice(name, build(registry.shared, shared, where), build(component, own, where))
+
+
+def with_absolute_root(choice: Choice[Any, Any]) -> Choice[Any, Any]:
+    """Return the choice of data with its folder absolute, so that a record can be resumed from anywhere."""
+    root = str(Path(choice.shared.root).expanduser().absolute())
+    return replace(choice, shared=replace(choice.shared, root=root))
+
+
+def parse_augment(value: Any) -> tuple[Choice[AugmentKeys, Augment], ...]:
+    """Return the chosen augmentations in the order they were written."""
+    chosen = mapping("augment", value)
+    for name in chosen:
+        if name not in AUGMENTS.names():
+            raise unknown("augment", name, AUGMENTS.names())
+    return tuple(parse_group("augment", mapping(f"augment.{name}", v)) for name, v in chosen.items())
+
+
+def parse_named(group: str, value: Any) -> str:
+    """Return the name of a choice that has no keys of its own."""
+    values = dict(mapping(group, value))
+    name = values.pop("name", None)
+    known = get_args(HINTS[group])
+    if name not in known:
+        raise unknown(group, str(name), known)
+    if values:
+        raise unknown("key", f"{group}.{next(iter(values))}", [f"{group}.name"])
+    assert isinstance(name, str)
+    return name
+
+
+def mapping(key: str, value: Any) -> Mapping[str, Any]:
+    """Return `value` if it is a mapping, else raise ConfigError."""
+    if isinstance(value, dict):
+        return value
+    raise ConfigError(f"{key} must be a name or a mapping of keys, got {shown(value)}")
+
+
+def plain_choice(choice: Choice[Any, Any]) -> dict[str, Any]:
+    """Return a choice as its group's YAML holds it."""
+    parts = [part for part in (choice.shared, choice.component)]
+    keys = {f.name: plain(getattr(part, f.name)) for part in parts for f in fields(part) if f.init}
+    return {"name": choice.name, **keys}
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError unless an experiment's name is one folder's name."""
+    path = Path(name)
+    if not name or len(name.encode()) > 120 or path.name != name or name.startswith(".") or not name.isprintable():
+        raise ConfigError(f"name must be a folder's name (no slash, not hidden, at most 120 bytes), got {shown(name)}")
+
+
+def check_fits(key: str, duration: Duration, config: RunConfig) -> None:
+    """Raise ConfigError if something starts after the run's end, as far as that can be told without the data."""
+    share = {"ep": duration.value / config.epochs, "%": duration.value / 100, "st": 0.0}[duration.unit]
+    if duration.unit == "st" and config.max_steps is not None:
+        share = duration.value / config.max_steps
+    if share >= 1.0:
+        length = f"max_steps={config.max_steps}" if duration.unit == "st" else f"epochs={config.epochs:g}"
+        raise ConfigError(f"{key}={duration} reaches the end of the run ({length}): it would have no effect")

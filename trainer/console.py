@@ -1,0 +1,173 @@
+"""What a person sees: a live line on a terminal, one plain line per epoch elsewhere, and `run.log`, which keeps it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from rich.console import Console as Terminal
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from trainer.record import EpochRow
+from trainer.state import Run
+
+
+class Console:
+    """Prints for one run.
+
+    Args:
+        quiet: write to `run.log` alone: other processes of the run, and jobs of a sweep.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.terminal = Terminal(highlight=False, quiet=quiet)
+        self._log: IO[str] | None = None
+        self._live: Live | None = None
+        self._early: list[str] = []
+
+    def open_log(self, file: Path) -> None:
+        """Keep everything in a file too, from the first line on."""
+        self._log = open(file, "a", encoding="utf-8")  # noqa: SIM115  # closed by `close`
+        for line in self._early:
+            self.log(line)
+        self._early.clear()
+
+    def log(self, text: str) -> None:
+        """Write to `run.log` alone."""
+        if self._log is None:
+            self._early.append(text)
+        else:
+            self._log.write(text + "\n")
+            self._log.flush()
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print a line, and log it."""
+        self.terminal.print(Text(text, style=style), soft_wrap=True)
+        self.log(text)
+
+    def start(self, run: Run) -> None:
+        """Show the live line from now on, where there is a terminal to show it on."""
+        if self.terminal.is_terminal and not self.terminal.quiet:
+            progress = Progress(run)
+            self._live = Live(get_renderable=progress.line, console=self.terminal, refresh_per_second=4, transient=True)
+            self._live.start()
+
+    def epoch(self, row: EpochRow, epochs: float) -> None:
+        """Print an epoch's line."""
+        self.say(epoch_line(row, epochs))
+
+    def table(self, table: Table) -> None:
+        """Print a table, and log it."""
+        self.terminal.print(table)
+        with_width = Terminal(width=100, record=True, file=_Nowhere())
+        with_width.print(table)
+        self.log(with_width.export_text().rstrip())
+
+    def stop(self) -> None:
+        """Take the live line away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def close(self) -> None:
+        """Stop showing and close the log."""
+        self.stop()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+
+class _Nowhere:
+    """A file that keeps nothing."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        return
+
+
+class Progress:
+    """The live line of a run, read from its state by the display's own thread: the loop knows nothing of it."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.first = run.state.window
+        self.start = time.perf_counter()
+
+    def line(self) -> Text:
+        """Return the line as of now: epoch, step, lr, loss, accuracy, images/s, time left."""
+        run = self.run
+        meter, window, total = run.state.meter, run.state.window, run.total
+        done = len(meter.sizes)
+        parts = [f"epoch {run.epoch_number():g}/{total / run.data.windows_per_epoch:g}", f"step {window}/{total}"]
+        parts.append(f"lr {float(run.optimizer.param_groups[0]['lr']):.4g}")
+        if done > 1:
+            images = sum(meter.sizes[: done - 1])
+            parts.append(f"loss {float(meter.losses[: done - 1].sum()) / (done - 1):.4f}")
+            parts.append(f"acc {100 * min(float(meter.hits) / max(images, 1) / run.strategy.world.size, 1.0):.1f}%")
+        spent = time.perf_counter() - self.start
+        steps = window - self.first
+        if steps > 0 and spent > 0:
+            per_window = run.data.num_train / run.data.windows_per_epoch
+            parts.append(f"{steps * per_window / spent:,.0f} images/s")
+            parts.append(f"{clock_text((total - window) * spent / steps)} left")
+        filled = round(24 * window / total)
+        bar = Text("━" * filled, style="cyan").append("━" * (24 - filled), style="bright_black")
+        return bar.append("  " + "  ".join(parts), style="default")
+
+
+def epoch_line(row: EpochRow, epochs: float) -> str:
+    """Return an epoch as one line of text."""
+    parts = [f"epoch {row.epoch:g}/{epochs:g}", f"step {row.step}", f"lr {row.lr:.4g}"]
+    parts += [f"train {row.train_loss:.4f} {100 * row.train_top1:.2f}%"]
+    if row.val_top1 is not None:
+        parts.append(f"val {row.val_loss:.4f} {100 * row.val_top1:.2f}%")
+    if row.avg_val_top1 is not None:
+        parts.append(f"averaged {row.avg_val_loss:.4f} {100 * row.avg_val_top1:.2f}%")
+    parts.append(f"{row.images_per_s:,.0f} images/s")
+    return "  ".join(parts)
+
+
+def result_table(summary: Mapping[str, Any], last: EpochRow | None) -> Table | None:
+    """Return the table at a run's end, or None where nothing was evaluated."""
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
+    for heading in ("weights", "images", "loss", "top-1", "top-5"):
+        table.add_column(heading, justify="left" if heading in ("weights", "images") else "right")
+    if last is not None and last.val_top1 is not None:
+        table.add_row("final", "val", number(last.val_loss), percent(last.val_top1), percent(last.val_top5))
+    if last is not None and last.avg_val_top1 is not None:
+        table.add_row("averaged", "val", number(last.avg_val_loss), percent(last.avg_val_top1), "")
+    for key, weights in (("test", "final"), ("test_avg", "averaged")):
+        scores = summary.get(key)
+        if scores:
+            table.add_row(weights, "test", number(scores["loss"]), percent(scores["top1"]), percent(scores.get("top5")))
+    return table if table.row_count else None
+
+
+def number(value: float | None) -> str:
+    """Return a loss as shown."""
+    return "" if value is None else f"{value:.4f}"
+
+
+def percent(value: float | None) -> str:
+    """Return a share as shown."""
+    return "" if value is None else f"{100 * value:.2f} %"
+
+
+def clock_text(seconds: float) -> str:
+    """Return a span of time as h:mm:ss or m:ss."""
+    minutes, secs = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{secs:02}" if hours else f"{minutes}:{secs:02}"
+
+
+def fail(message: str) -> None:
+    """Print an error as one message on standard error."""
+    Terminal(stderr=True, highlight=False).print(Text("error: ", style="bold red").append(message, style="default"), soft_wrap=True)
+    sys.stderr.flush()

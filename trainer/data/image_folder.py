@@ -1,0 +1,65 @@
+"""Anyone's images: a tree of folders, one per class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trainer import rng
+from trainer.data._folder import File, check_cache_size, class_names, files_of, read_files
+from trainer.data._splits import hold_out
+from trainer.data.base import DATASETS, Source
+from trainer.duration import Amount
+from trainer.errors import ConfigError
+
+
+@DATASETS.register("image_folder")
+@dataclass(frozen=True)
+class ImageFolder:
+    """PNG, JPEG, WebP or BMP files in `<root>/train/<class>/`, and where they exist `val/<class>/`, `test/<class>/`.
+
+    `data.root` is the folder that holds `train`. Without `val` the shared key `data.val` says how many training images
+    are held out for it; without `test` the key `test` here does. Mean and deviation are computed from the training
+    images.
+
+    Attributes:
+        cache_size: height and width in pixels at which images are stored after the first use.
+        test: images of `train` set aside for testing where there is no folder `test`: a share or a count; stratified,
+            and the same for every seed.
+    """
+
+    cache_size: int = 64
+    test: Amount = Amount(10.0, True)
+
+    def __post_init__(self) -> None:
+        check_cache_size(self.cache_size)
+        if self.test.value <= 0:
+            raise ConfigError(f"data.test must be positive, got {self.test}")
+
+    def read(self, root: str) -> Source:
+        """Return all images, class by class, sorted by the files' names.
+
+        Raises:
+            DataError: if folders are missing or a file is broken; names it.
+            ConfigError: if there are too few images to set some aside for testing.
+        """
+        base = Path(root)
+        classes = class_names(base / "train")
+        splits = {"train": files_of(base, "train", classes)}
+        if (base / "test").is_dir():
+            splits["test"] = files_of(base, "test", classes)
+        else:
+            splits["train"], splits["test"] = self._set_aside(splits["train"], classes)
+        if (base / "val").is_dir():
+            splits["val"] = files_of(base, "val", classes)
+        return read_files(base, "image_folder", splits, classes=classes, cache_size=self.cache_size)
+
+    def _set_aside(self, files: list[File], classes: tuple[str, ...]) -> tuple[list[File], list[File]]:
+        """Return the files to train on and those to test on."""
+        labels = np.array([file.label for file in files], dtype=np.int64)
+        generator = rng.stream(0, "image_folder", "test")
+        chosen = set(hold_out(labels, self.test, generator, key="data.test", classes=classes).tolist())
+        train = [file for i, file in enumerate(files) if i not in chosen]
+        return train, [file for i, file in enumerate(files) if i in chosen]

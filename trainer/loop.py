@@ -1,0 +1,182 @@
+"""The method: train, evaluate, yield a record. Writes no file, reads no configuration, knows no trick by name."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from trainer.average._batch_norm import recompute
+from trainer.data.base import Batch
+from trainer.distributed import Strategy
+from trainer.duration import Clock
+from trainer.metrics import Metrics, Scores, Tally
+from trainer.scheduler.base import momentum_of, set_hyperparameters
+from trainer.state import Run
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A step is finished and somebody wants to save or stop."""
+
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch gave. Accuracies are shares; what does not apply is None.
+
+    Attributes:
+        epoch: passes over the training images so far (the last may be a part).
+        lr: learning rate of the epoch's last step; `momentum` likewise.
+        train: means over the epoch.
+        val: validation scores of the present weights.
+        avg_val: those of the averaged weights.
+    """
+
+    epoch: float
+    step: int
+    lr: float
+    momentum: float | None
+    train: Metrics
+    val: Scores | None
+    avg_val: Scores | None
+    train_s: float
+    average_s: float | None
+    eval_s: float
+    skipped_steps: int | None
+
+
+def fit(run: Run) -> Iterator[EpochRecord | Pause]:
+    """Train to the end, yielding a record at each epoch's end and wherever a save or stop is due. Touches no file.
+
+    Raises:
+        Diverged: if a loss or gradient is not finite.
+    """
+    while run.state.window < run.total:
+        metrics = yield from train_epoch(run)
+        yield close_epoch(run, metrics)
+
+
+def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
+    """Train from the present window to the epoch's end and return its means."""
+    state, first, end = run.state, run.state.window, run.epoch_end()
+    epoch, offset = divmod(first, run.data.windows_per_epoch)
+    meter = state.meter  # sums stay on the device, and in the checkpoint: a resumed epoch reports the same
+    run.model.train()
+    start = run.seconds_now()
+    for window in run.data.train_windows(epoch, offset):
+        clock = run.clock()  # the only time: window of total
+        set_hyperparameters(run.optimizer, run.schedule(clock))
+        meter.open(window[0].window_size)
+
+        def gradients(window: list[Batch] = window, clock: Clock = clock) -> None:  # torch's closure protocol
+            for batch in window:  # micro-batches of this process
+                batch = run.mix(run.ready(run.augment(batch, clock)), clock)
+                with run.strategy.sync_on(batch.is_last):
+                    with run.precision.autocast():
+                        logits = run.parallel(batch.images)  # (B, K)
+                        loss = run.loss(logits, batch) * batch.share  # () share of the window's images
+                    run.precision.backward(run.strategy.weigh(loss))
+                meter.add(loss, logits, batch)
+
+        def clip(parameters: Iterable[nn.Parameter], is_last: bool = clock.window + 1 == end) -> None:
+            norm = run.clip(parameters, measure=is_last)
+            if is_last and norm is not None:
+                meter.grad_norm = norm
+
+        state.window += 1
+        if run.precision.step(run.optimizer, gradients, clip):
+            run.average.update(run.model, run.clock())
+        else:
+            state.skipped_steps += 1
+        if state.window == end:
+            break
+        if run.wants_pause(run.clock()):
+            state.train_s += run.seconds_now() - start
+            yield Pause(run.clock())
+            start = run.seconds_now()
+    metrics = meter.reduce(run.strategy.total)  # the epoch's one synchronisation; raises Diverged
+    state.train_s += run.seconds_now() - start
+    return metrics
+
+
+def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
+    """Evaluate at an epoch's end and return its record; the next epoch starts with an empty meter."""
+    state, start = run.state, run.seconds_now()
+    share_buffers(run.model, run.strategy)
+    val = evaluate(run, run.model, run.data.val_batches())
+    eval_s = run.seconds_now() - start
+    averaged, average_s, avg_val = None, None, None
+    is_due = state.window == run.total or crossed(state.meter.first, state.window, run.average_every)
+    if is_due:
+        averaged, average_s = averaged_model(run)
+    if averaged is not None:
+        start = run.seconds_now()
+        avg_val = evaluate(run, averaged, run.data.val_batches())
+        eval_s += run.seconds_now() - start
+    record = EpochRecord(
+        epoch=state.window / run.data.windows_per_epoch,
+        step=state.window,
+        lr=float(run.optimizer.param_groups[0]["lr"]),
+        momentum=momentum_of(run.optimizer),
+        train=metrics,
+        val=val,
+        avg_val=avg_val,
+        train_s=state.train_s,
+        average_s=average_s,
+        eval_s=eval_s,
+        skipped_steps=state.skipped_steps if run.precision.scales_loss else None,
+    )
+    add_seconds(run, train=state.train_s, average=average_s or 0.0, eval=eval_s)
+    state.train_s, state.meter = 0.0, run.new_meter()
+    return record
+
+
+def evaluate(run: Run, model: nn.Module, batches: Iterable[Batch]) -> Scores | None:
+    """Return a model's scores, each image counted once over all processes; None where there are no images."""
+    model.eval()
+    tally = Tally(run.device)
+    with torch.inference_mode(), run.precision.autocast():
+        for batch in batches:
+            batch = run.ready(batch)
+            tally.add(model(batch.images), batch.labels)
+    return tally.reduce(run.strategy.total, run.data.num_classes)
+
+
+def averaged_model(run: Run) -> tuple[nn.Module | None, float | None]:
+    """Return the averaged weights with BatchNorm statistics of their own, and the seconds that took."""
+    start = run.seconds_now()
+    model = run.average.eval_model()
+    if model is None:
+        return None, None
+
+    def forward(images: torch.Tensor) -> None:
+        with run.precision.autocast():
+            model(images)
+
+    batches = (run.ready(batch).images for batch in run.data.clean_train_batches(run.bn_images))
+    recompute(model, batches, forward, run.strategy.total)
+    return model, run.seconds_now() - start
+
+
+def share_buffers(model: nn.Module, strategy: Strategy) -> None:
+    """Give every process the mean of their BatchNorm statistics: parameters are equal on all, buffers are not."""
+    if strategy.world.size == 1:
+        return
+    for buffer in model.buffers():
+        if buffer.is_floating_point():
+            buffer.copy_(strategy.total(buffer) / strategy.world.size)
+
+
+def crossed(before: int, now: int, every: int) -> bool:
+    """Return whether a multiple of `every` lies in (before, now]."""
+    return now // every > before // every
+
+
+def add_seconds(run: Run, **seconds: float) -> None:
+    """Add to the run's seconds by phase."""
+    for phase, spent in seconds.items():
+        run.state.seconds[phase] = run.state.seconds.get(phase, 0.0) + spent

@@ -1,0 +1,142 @@
+"""Sums over images, kept on the device and reduced once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from trainer.data.base import Batch
+from trainer.errors import Diverged
+
+Total = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Means over the images of an epoch (or the part of it that was trained).
+
+    Attributes:
+        loss: mean training loss per image.
+        top1: target mass on the predicted class: the accuracy, weighted by lambda where examples were mixed.
+        num_images: images trained on.
+        grad_norm: global gradient norm of the last step before clipping.
+    """
+
+    loss: float
+    top1: float
+    num_images: int
+    grad_norm: float
+
+
+class Meter:
+    """Collects one epoch of training, without a device synchronisation until `reduce`.
+
+    Args:
+        first: step of the epoch's first window.
+        num_windows: windows of the epoch.
+        device: where the sums live.
+        dtype: of the losses.
+    """
+
+    def __init__(self, first: int, num_windows: int, *, device: torch.device, dtype: torch.dtype) -> None:
+        self.first = first
+        self.losses = torch.zeros(num_windows, dtype=dtype, device=device)
+        self.hits = torch.zeros((), dtype=dtype, device=device)
+        self.grad_norm = torch.zeros((), dtype=dtype, device=device)
+        self.sizes: list[int] = []
+
+    def open(self, window_size: int) -> None:
+        """Begin the next window, of that many images over all processes."""
+        self.sizes.append(window_size)
+
+    def add(self, loss: torch.Tensor, logits: torch.Tensor, batch: Batch) -> None:
+        """Count a micro-batch: its loss () is its share of the window's mean loss."""
+        self.losses[len(self.sizes) - 1].add_(loss.detach())
+        predicted = logits.argmax(1)
+        if batch.targets is None:
+            self.hits += (predicted == batch.labels).sum()
+        else:
+            self.hits += batch.targets.gather(1, predicted.unsqueeze(1)).sum()
+
+    def reduce(self, total: Total) -> Metrics:
+        """Return the epoch's means over all processes.
+
+        Args:
+            total: returns the sum of a tensor over all processes.
+
+        Raises:
+            Diverged: naming the first step whose loss is not finite, or the last if only its gradient is not.
+        """
+        losses = total(self.losses)[: len(self.sizes)].double().cpu()
+        bad = (~losses.isfinite()).nonzero()
+        if len(bad):
+            raise Diverged(self.first + int(bad[0]))
+        grad_norm = float(self.grad_norm)
+        if grad_norm != grad_norm or grad_norm in (float("inf"), -float("inf")):
+            raise Diverged(self.first + len(self.sizes) - 1, "gradient")
+        num_images = sum(self.sizes)
+        loss = float((losses * torch.tensor(self.sizes, dtype=torch.float64)).sum()) / num_images
+        return Metrics(loss, float(total(self.hits)) / num_images, num_images, grad_norm)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums of this process."""
+        return {
+            "first": self.first,
+            "losses": self.losses.cpu(),
+            "hits": self.hits.cpu(),
+            "grad_norm": self.grad_norm.cpu(),
+            "sizes": list(self.sizes),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with the sums of a checkpoint."""
+        self.first = int(state["first"])
+        self.sizes = [int(n) for n in state["sizes"]]
+        self.losses = state["losses"].to(self.losses)
+        self.hits = state["hits"].to(self.hits)
+        self.grad_norm = state["grad_norm"].to(self.grad_norm)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Means over a split.
+
+    Attributes:
+        loss: mean cross entropy per image, without label smoothing.
+        top1: share of images whose label is the first guess.
+        top5: share whose label is among the first five; None where there are no more than five classes.
+        num_images: images counted.
+    """
+
+    loss: float
+    top1: float
+    top5: float | None
+    num_images: int
+
+
+class Tally:
+    """Counts an evaluation exactly: integers for hits, float64 for the loss."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.loss = torch.zeros((), dtype=torch.float64)
+        self.counts = torch.zeros(3, dtype=torch.int64, device=device)  # images, top-1 hits, top-5 hits
+
+    def add(self, logits: torch.Tensor, labels: torch.Tensor) -> None:
+        """Count a batch of logits (B, K)."""
+        wide = logits if logits.dtype == torch.float64 else logits.float()
+        self.loss = self.loss.to(logits.device) + torch.nn.functional.cross_entropy(wide, labels, reduction="sum")
+        best = wide.topk(min(5, logits.shape[1]), dim=1).indices == labels.unsqueeze(1)  # (B, 5)
+        images = torch.tensor(len(labels), device=logits.device)
+        self.counts += torch.stack((images, best[:, 0].sum(), best.sum()))
+
+    def reduce(self, total: Total, num_classes: int) -> Scores | None:
+        """Return the means over all processes, or None where no image was counted."""
+        num_images, hits1, hits5 = total(self.counts).tolist()
+        loss = float(total(self.loss))
+        if not num_images:
+            return None
+        top5 = hits5 / num_images if num_classes > 5 else None
+        return Scores(loss / num_images, hits1 / num_images, top5, num_images)

@@ -1,0 +1,19 @@
+"""No mixing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainer.data.base import Batch
+from trainer.duration import Clock
+from trainer.mix.base import MIXES
+
+
+@MIXES.register("none")
+@dataclass(frozen=True)
+class NoMix:
+    """Examples stay as they are."""
+
+    def __call__(self, batch: Batch, clock: Clock) -> Batch:
+        """Return the batch itself."""
+        return batch

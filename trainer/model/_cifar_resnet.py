@@ -1,0 +1,86 @@
+"""The residual networks for CIFAR-10 of section 4.2 of arXiv:1512.03385.
+
+"Deep Residual Learning for Image Recognition". A 3x3 convolution to 16 channels, three stages of n basic blocks at 16, 32 and 64
+channels, the second and third halving the map, global average pool, linear: 6n + 2 layers. The
+convolutions are drawn as the paper says, by arXiv:1502.01852.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from trainer.model._blocks import conv_bn_relu, global_average_pool, he_init
+
+Shortcut = Literal["A", "B"]
+WIDTHS = (16, 32, 64)
+
+
+class ThinPad(nn.Module):
+    """Shortcut A: every second pixel, and zeros for the channels that are new; no weights.
+
+    Args:
+        num_new: channels of zeros to add, after the others.
+    """
+
+    def __init__(self, num_new: int) -> None:
+        super().__init__()
+        self.num_new = num_new
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return (B, C + num_new, H / 2, W / 2), halves rounded up."""
+        return F.pad(features[:, :, ::2, ::2], (0, 0, 0, 0, 0, self.num_new))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions with BatchNorm beside a shortcut; ReLU after the first and the sum.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output; where they are more, the map is halved as well.
+        shortcut: `A` as in `ThinPad`, `B` a 1x1 convolution with BatchNorm; only where the shape
+            changes, elsewhere the shortcut is the identity.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, shortcut: Shortcut) -> None:
+        super().__init__()
+        stride = 1 if in_channels == out_channels else 2
+        self.body = nn.Sequential(
+            nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride == 2 and shortcut == "A":
+            self.shortcut = ThinPad(out_channels - in_channels)
+        elif stride == 2:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False),
+                nn.BatchNorm2d(out_channels),
+            )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return (B, out_channels, H, W), with H and W halved where the channels grow."""
+        return F.relu(self.shortcut(features) + self.body(features))
+
+
+def cifar_resnet(
+    depth: int, shortcut: Shortcut, image_shape: tuple[int, int, int], num_classes: int
+) -> nn.Module:
+    """Return the network of `depth` layers; images (B, C, H, W) of any size -> logits (B, K)."""
+    num_blocks, rest = divmod(depth - 2, 6)
+    assert rest == 0, "depth is 6n + 2"
+    layers: list[nn.Module] = [conv_bn_relu(image_shape[0], WIDTHS[0])]
+    channels = WIDTHS[0]
+    for width in WIDTHS:
+        for _ in range(num_blocks):
+            layers.append(BasicBlock(channels, width, shortcut))
+            channels = width
+    model = nn.Sequential(*layers, global_average_pool(), nn.Linear(channels, num_classes))
+    he_init(model, "fan_in")
+    return model

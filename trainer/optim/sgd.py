@@ -1,0 +1,42 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from trainer.errors import ConfigError
+from trainer.optim.base import OPTIMIZERS, OptimKeys, check_unit
+
+
+@OPTIMIZERS.register("sgd")
+@dataclass(frozen=True)
+class Sgd:
+    """`torch.optim.SGD`, fused.
+
+    Attributes:
+        momentum: in [0, 1).
+        nesterov: Nesterov's momentum; needs a momentum above 0.
+    """
+
+    momentum: float = 0.9
+    nesterov: bool = True
+
+    def __post_init__(self) -> None:
+        check_unit("optim.momentum", self.momentum)
+        if self.nesterov and self.momentum == 0.0:
+            raise ConfigError("optim.nesterov=true needs optim.momentum above 0: set optim.nesterov=false as well")
+
+    def build(self, parameters: Iterable[nn.Parameter], keys: OptimKeys) -> torch.optim.Optimizer:
+        """Return the optimizer."""
+        return torch.optim.SGD(
+            parameters,
+            lr=keys.lr,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=keys.weight_decay,
+            fused=True,
+        )

@@ -1,0 +1,104 @@
+"""What produced a result: versions, sources, machine, and the key that says when two runs must agree."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer import __version__
+from trainer.distributed import cores
+
+PACKAGE = Path(__file__).resolve().parent
+PACKAGES = ("torch", "torchvision", "numpy", "hydra-core", "omegaconf", "safetensors", "tensorboard")
+# What a configuration holds that moves no number of the result: paths, logging, worker counts.
+UNRELATED = ("name", "checkpoint", "plugins", "device")
+UNRELATED_DATA = ("root", "workers", "resident_share")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, of this program and of what it stands on."""
+    found = {"python": platform.python_version(), "trainer": __version__}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    found["torch"] = torch.__version__  # with its build, such as +cu130
+    return found
+
+
+def git(*words: str) -> str | None:
+    """Return what a git command prints about the checkout of this program, or None where there is none."""
+    if not (PACKAGE.parent / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", *words], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+@functools.cache
+def git_state() -> tuple[dict[str, Any] | None, str]:
+    """Return the commit and whether the checkout is clean (None where there is no checkout), and what differs from it."""
+    commit = git("rev-parse", "HEAD")
+    if commit is None:
+        return None, ""
+    status = git("status", "--porcelain") or ""
+    changed = [line for line in status.splitlines() if not line.startswith("??")]
+    difference = (git("diff", "HEAD") or "") if changed else ""
+    untracked = [line[3:] for line in status.splitlines() if line.startswith("??") and line.endswith(".py")]
+    difference += "".join(f"# not in git: {name}\n" for name in untracked)
+    return {"commit": commit.strip(), "clean": not difference}, difference
+
+
+def sources_digest(plugins: Iterable[str]) -> str:
+    """Return the SHA-256 of the sources of this program and of plugins."""
+    total = hashlib.sha256()
+    folders = [PACKAGE, *(Path(importlib.import_module(p).__file__ or ".").parent for p in plugins)]
+    for folder in folders:
+        for file in sorted(folder.rglob("*.py")):
+            total.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+def result_key(config: Mapping[str, Any], *, fingerprint: str, device: str, precision: str, sources: str) -> str:
+    """Return the SHA-256 of everything that determines a result.
+
+    Args:
+        config: the plain configuration.
+        fingerprint: of the images.
+        device: kind of the device.
+        precision: as resolved on it.
+        sources: digest of the sources.
+    """
+    tree = {k: v for k, v in config.items() if k not in UNRELATED}
+    tree["data"] = {k: v for k, v in tree["data"].items() if k not in UNRELATED_DATA}
+    numpy = importlib.metadata.version("numpy")
+    what = [tree, fingerprint, device, precision, sources, torch.__version__, numpy]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def host() -> dict[str, str | int]:
+    """Return the machine's name, system, processor and cores."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = names[0] if names else model
+    return {"name": platform.node(), "system": platform.platform(), "processor": model, "cores": cores()}
+
+
+def device_name(device: torch.device) -> str:
+    """Return the device as people name it."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -1,0 +1,34 @@
+"""Exponential decay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainer.duration import Clock, Duration
+from trainer.errors import ConfigError
+from trainer.scheduler.base import SCHEDULERS, Point, whole_steps
+
+
+@SCHEDULERS.register("exponential")
+@dataclass(frozen=True)
+class Exponential:
+    """The learning rate falls by the factor `gamma` over each `period`, smoothly.
+
+    With `period=1ep every=1ep` these are the values of `torch.optim.lr_scheduler.ExponentialLR` stepped once an epoch.
+
+    Attributes:
+        gamma: factor over one period, in (0, 1].
+        period: span of one factor.
+    """
+
+    gamma: float = 0.1
+    period: Duration = Duration(50, "%")
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.gamma <= 1.0:
+            raise ConfigError(f"scheduler.gamma must be in (0, 1], got {self.gamma}")
+
+    def __call__(self, clock: Clock, floor: float) -> Point:
+        """Return gamma ** (periods so far), not below the floor."""
+        periods = clock.step / whole_steps(clock, self.period, "scheduler.period")
+        return Point(max(self.gamma**periods, floor))

@@ -1,0 +1,32 @@
+"""Step decay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainer.duration import Clock, Duration
+from trainer.errors import ConfigError
+from trainer.scheduler.base import SCHEDULERS, Point, whole_steps
+
+
+@SCHEDULERS.register("step")
+@dataclass(frozen=True)
+class Step:
+    """The learning rate is multiplied by `gamma` each `step_size`; the values of `torch.optim.lr_scheduler.StepLR`.
+
+    Attributes:
+        step_size: span between two drops, counted from the end of warm-up.
+        gamma: factor of each drop, in (0, 1].
+    """
+
+    step_size: Duration = Duration(30, "%")
+    gamma: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.gamma <= 1.0:
+            raise ConfigError(f"scheduler.gamma must be in (0, 1], got {self.gamma}")
+
+    def __call__(self, clock: Clock, floor: float) -> Point:
+        """Return gamma ** (drops so far), not below the floor."""
+        drops = clock.step // whole_steps(clock, self.step_size, "scheduler.step_size")
+        return Point(max(self.gamma**drops, floor))

@@ -1,0 +1,168 @@
+"""A run in memory: its live parts, and the part of them that a checkpoint saves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from trainer.augment.base import Chain
+from trainer.average.base import Average
+from trainer.data.base import Batch, Data
+from trainer.distributed import Strategy
+from trainer.duration import Clock
+from trainer.loss.base import Loss
+from trainer.metrics import Meter
+from trainer.mix.base import Mix
+from trainer.precision import Clip, Precision
+from trainer.scheduler.base import Schedule
+
+if TYPE_CHECKING:
+    from trainer.normalize import Normalize
+
+
+@dataclass
+class State:
+    """Everything that moves while a run trains, besides weights and optimizer.
+
+    Attributes:
+        window: steps done.
+        meter: sums over the epoch under way.
+        train_s: seconds in training steps, of the epoch under way.
+        skipped_steps: steps that a loss scaler skipped, over the run.
+        best_val_top1: best validation accuracy so far, or None.
+        best_step: the step it was reached at.
+        seconds: by phase, over the run and its resumptions.
+    """
+
+    meter: Meter
+    window: int = 0
+    train_s: float = 0.0
+    skipped_steps: int = 0
+    best_val_top1: float | None = None
+    best_step: int | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def never(clock: Clock) -> bool:
+    """Return False: nobody asks for a pause."""
+    return False
+
+
+@dataclass
+class Run:
+    """All live parts of one run in this process.
+
+    Attributes:
+        model: the bare module; `parallel` is the wrapped one, used only for the training forward pass.
+        total: steps of the run.
+        average_every: steps between evaluations of the averaged weights.
+        bn_images: clean training images for their BatchNorm statistics.
+        wants_pause: asked after every step; where it says yes the loop yields, so that the caller may save or stop.
+    """
+
+    seed: int
+    device: torch.device
+    strategy: Strategy
+    data: Data
+    model: nn.Module
+    parallel: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    augment: Chain
+    normalize: Normalize
+    mix: Mix
+    loss: Loss
+    average: Average
+    precision: Precision
+    clip: Clip
+    total: int
+    average_every: int
+    bn_images: int
+    state: State
+    wants_pause: Callable[[Clock], bool] = never
+
+    def clock(self) -> Clock:
+        """Return the time: windows done, of all that will be."""
+        return Clock(
+            self.state.window, self.total, self.data.windows_per_epoch, self.schedule.warmup, self.seed
+        )
+
+    def epoch_number(self) -> int:
+        """Return the epoch under way, counted from 1."""
+        return min(self.state.window, self.total - 1) // self.data.windows_per_epoch + 1
+
+    def epoch_end(self) -> int:
+        """Return the window at which the epoch under way ends, which may be the run's end."""
+        per_epoch = self.data.windows_per_epoch
+        return min((self.state.window // per_epoch + 1) * per_epoch, self.total)
+
+    def new_meter(self) -> Meter:
+        """Return an empty meter for the epoch that begins at the present window."""
+        capacity = max(self.epoch_end() - self.state.window, 0)
+        return Meter(self.state.window, capacity, device=self.device, dtype=self.precision.dtype)
+
+    def seconds_now(self) -> float:
+        """Return the clock on the wall, after the device has finished what it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    def ready(self, batch: Batch) -> Batch:
+        """Return a batch as the model takes it: on the device, normalised."""
+        return self.normalize(batch)
+
+
+def save_state(run: Run) -> dict[str, Any]:
+    """Return what `load_state` needs to go on exactly here, as plain data and tensors; a collective operation."""
+    state = run.state
+    mine = {
+        "generator": torch.get_rng_state(),
+        "buffers": {name: b.detach().cpu() for name, b in run.model.named_buffers()},
+        "meter": state.meter.state_dict(),
+    }
+    if run.device.type == "cuda":
+        mine["cuda_generator"] = torch.cuda.get_rng_state(run.device)
+    return {
+        "window": state.window,
+        "train_s": state.train_s,
+        "skipped_steps": state.skipped_steps,
+        "best_val_top1": state.best_val_top1,
+        "best_step": state.best_step,
+        "seconds": dict(state.seconds),
+        "optimizer": run.optimizer.state_dict(),
+        "average": run.average.state_dict(),
+        "ranks": run.strategy.gather(mine),
+    }
+
+
+def load_state(
+    run: Run, saved: dict[str, Any], weights: dict[str, torch.Tensor], averaged: dict[str, torch.Tensor]
+) -> None:
+    """Put a run where `save_state` found it.
+
+    Args:
+        run: freshly assembled from the same configuration.
+        saved: what `save_state` returned.
+        weights: the model's state dict.
+        averaged: the averaged model's, empty where there is none.
+    """
+    mine = saved["ranks"][run.strategy.world.rank]
+    run.model.load_state_dict({**weights, **{k: v for k, v in mine["buffers"].items() if k in weights}})
+    run.optimizer.load_state_dict(saved["optimizer"])
+    run.average.load_state_dict(saved["average"], averaged)
+    state = run.state
+    state.window = int(saved["window"])
+    state.train_s = float(saved["train_s"])
+    state.skipped_steps = int(saved["skipped_steps"])
+    state.best_val_top1, state.best_step = saved["best_val_top1"], saved["best_step"]
+    state.seconds = dict(saved["seconds"])
+    state.meter = run.new_meter()
+    state.meter.load_state_dict(mine["meter"])
+    torch.set_rng_state(mine["generator"])
+    if "cuda_generator" in mine:
+        torch.cuda.set_rng_state(mine["cuda_generator"], run.device)

@@ -1,0 +1,33 @@
+"""Signals that ask a run to stop: noticed by a flag, acted on at the end of a step."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType, TracebackType
+
+HANDLED = [s for s in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, s)]  # Windows has no SIGUSR1
+
+
+class Stops:
+    """While active, the first signal sets `signum`; a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self.signum = 0
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Stops:
+        for name in HANDLED:
+            number = signal.Signals[name].value
+            if signal.getsignal(number) is not signal.SIG_IGN:  # a shell's background job ignores SIGINT: leave it so
+                self._before[number] = signal.signal(number, self._notice)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal itself returned
+
+    def _notice(self, signum: int, frame: FrameType | None) -> None:
+        if self.signum:
+            os._exit(128 + signum)
+        self.signum = signum

@@ -1,0 +1,240 @@
+"""A sweep: words become jobs, all are checked before the first starts, each leaves a folder, a table ends it."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hydra
+import yaml
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn
+from hydra.errors import HydraException
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from trainer.composition import Composed, compose_words, told
+from trainer.config import RunConfig, parse
+from trainer.console import Console
+from trainer.errors import ConfigError, Diverged, Stopped, TrainerError
+from trainer.files import replace_text
+from trainer.record import RunRow, make_folder, read_run
+from trainer.run import Order, shown_path
+from trainer.sources import CONF, Sources, flat
+from trainer.sweep.table import job_line, results_table, write_csv
+from trainer.task.train import perform
+from trainer.words import quote
+
+PLUGINS = Path(__file__).resolve().parent
+
+
+@dataclass
+class Sweep:
+    """A sweep under way: what Hydra cannot carry from the command line to the sweeper and back.
+
+    Attributes:
+        sources: where configurations are looked up.
+        plugins: modules named on the command line.
+        exit_code: what the process ends with.
+    """
+
+    sources: Sources
+    plugins: tuple[str, ...] = ()
+    exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep.
+
+    Attributes:
+        number: its place, and the name of its folder.
+        words: what distinguishes it, canonical.
+        config: None where the words are invalid; then `error` says why.
+    """
+
+    number: int
+    words: tuple[str, ...]
+    config: RunConfig | None = None
+    composed: Composed | None = field(default=None, repr=False)
+    error: str = ""
+
+
+CURRENT: ContextVar[Sweep] = ContextVar("sweep")
+
+
+def through_hydra(words: Sequence[str], sources: Sources, plugins: tuple[str, ...]) -> int:
+    """Run a sweep by Hydra's machinery, so that sweepers and launchers of others can be named; return the exit code."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        raise ConfigError("-m under torchrun is not built yet in this version: start the jobs one by one")
+    current = Sweep(sources, plugins)
+    token = CURRENT.set(current)
+    try:
+        run_hydra(["-m", *words], sources)
+    finally:
+        CURRENT.reset(token)
+    return current.exit_code
+
+
+def run_hydra(arguments: Sequence[str], sources: Sources) -> None:
+    """Hand a command line to Hydra; its errors come out as ours.
+
+    Raises:
+        ConfigError: for whatever Hydra refuses.
+    """
+    extra = [f"hydra.searchpath=[{','.join(quote(f'file://{f}') for f in sources.extra)}]"] if sources.extra else []
+    with hydra_environment([*arguments, *extra]):
+        try:
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=sources.primary)(task)()
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(told(error)) from error
+
+
+@contextmanager
+def hydra_environment(arguments: Sequence[str]) -> Iterator[None]:
+    """Let Hydra see a command line, find our plugins, and raise its errors instead of printing them."""
+    argv, path, full = sys.argv, list(sys.path), os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = [argv[0], *arguments], "1"
+    sys.path.insert(0, str(PLUGINS))  # holds the `hydra_plugins` namespace
+    try:
+        yield
+    finally:
+        sys.argv, sys.path[:] = argv, path
+        if full is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full
+
+
+def task(cfg: DictConfig) -> float | None:
+    """Run one job that a launcher of Hydra's started; return its best validation accuracy, for sweepers that search."""
+    node = HydraConfig.get()
+    words = list(OmegaConf.to_container(node.overrides.task) or [])  # type: ignore[arg-type]
+    job = check_job(node.job.get("num", 0), [str(w) for w in words], CURRENT.get(Sweep(Sources())))
+    if job.config is None:
+        raise ConfigError(job.error)
+    row = perform(Order(job.config, job.words, folder=node.runtime.output_dir, quiet=True))
+    return row.best_val_top1
+
+
+def launch_for_hydra(job_overrides: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
+    """Refuse: our launcher serves our sweeper only."""
+    raise ConfigError("hydra/launcher=trainer works with hydra/sweeper=trainer; name hydra/launcher=basic beside another")
+
+
+def run_sweep(words: Sequence[str], config: DictConfig, context: HydraContext, function: TaskFunction) -> None:
+    """Expand, check, run and sum up; the exit code goes to the current sweep."""
+    current = CURRENT.get()
+    jobs = [check_job(i, job, current) for i, job in enumerate(expand(words, context))]
+    console = Console()
+    valid = [job for job in jobs if job.config is not None]
+    for job in jobs:
+        if job.config is None:
+            console.say(f"job {job.number} ({' '.join(job.words)}): {job.error}", style="red")
+    if not valid:
+        raise ConfigError(f"none of the {len(jobs)} jobs is valid" if len(jobs) > 1 else jobs[0].error)
+    first = valid[0]
+    assert first.config is not None and first.composed is not None
+    folder = make_folder(first.composed.sweep_dir, first.config.name)
+    listing = [{"job": job.number, "overrides": list(job.words)} for job in jobs]
+    replace_text(folder / "sweep.yaml", yaml.safe_dump(listing, sort_keys=False, allow_unicode=True))
+    console.say(f"{len(valid)} jobs in {shown_path(folder)}")
+    launcher = str(OmegaConf.select(config, "hydra.runtime.choices.hydra/launcher") or "trainer")
+    if launcher == "trainer":
+        rows = run_here(valid, folder, console)
+    else:
+        rows = run_by(valid, folder, config, context, function)
+    finish(jobs, rows, folder, console, current)
+
+
+def expand(words: Sequence[str], context: HydraContext) -> list[list[str]]:
+    """Return the words of every job, by Hydra's own rules for `a,b`, `range()`, `choice()`, `glob()`."""
+    parser = OverridesParser.create(config_loader=context.config_loader)
+    (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(list(words)), None)
+    return [[w for w in job if not w.startswith("hydra")] for job in jobs]
+
+
+def check_job(number: int, words: Sequence[str], current: Sweep) -> Job:
+    """Return a job with its configuration, or with what is wrong with it."""
+    try:
+        composed = compose_words(words, current.sources)
+        return Job(number, composed.words, parse(composed.cfg, is_sweep=True, plugins=current.plugins), composed)
+    except ConfigError as error:
+        return Job(number, tuple(words), error=str(error))
+
+
+def run_here(jobs: Sequence[Job], folder: Path, console: Console) -> dict[int, RunRow | str]:
+    """Run jobs one after the other in this process; return the record of each, or what went wrong."""
+    rows: dict[int, RunRow | str] = {}
+    for job in jobs:
+        path = folder / str(job.number)
+        assert job.config is not None
+        try:
+            rows[job.number] = perform(Order(job.config, job.words, folder=str(path), quiet=True))
+        except Diverged:
+            rows[job.number] = read_run(path)
+        except Stopped as error:
+            raise Stopped(f"the sweep was stopped during job {job.number}; finished jobs are in {folder}", error.signum) from error
+        except TrainerError as error:
+            rows[job.number] = str(error)
+        console.say(job_line(job.number, job.words, rows[job.number], len(jobs)))
+    return rows
+
+
+def run_by(
+    jobs: Sequence[Job], folder: Path, config: DictConfig, context: HydraContext, function: TaskFunction
+) -> dict[int, RunRow | str]:
+    """Run jobs by another launcher of Hydra's, and read what they left."""
+    from hydra.core.plugins import Plugins
+
+    config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quote(str(folder))}")
+    config.hydra.sweep.dir = str(folder)
+    launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=function, config=config)
+    returns = launcher.launch([list(job.words) for job in jobs], initial_job_idx=0)
+    rows: dict[int, RunRow | str] = {}
+    for job, returned in zip(jobs, returns, strict=True):
+        path = folder / str(returned.hydra_cfg.hydra.job.num if returned.hydra_cfg else job.number)
+        rows[job.number] = read_run(path) if (path / "summary.json").exists() else "left no result"
+    return rows
+
+
+def finish(
+    jobs: Sequence[Job], rows: dict[int, RunRow | str], folder: Path, console: Console, current: Sweep
+) -> None:
+    """Write the table of results, print it, and say which jobs have none."""
+    done = {n: row for n, row in rows.items() if isinstance(row, RunRow) and row.status in ("completed", "diverged")}
+    swept = swept_keys(jobs)
+    write_csv(folder / "table.csv", jobs_values(jobs, swept), done)
+    console.table(results_table(jobs_values(jobs, swept), done))
+    console.say(f"results   {shown_path(folder)}")
+    lost = [job.number for job in jobs if job.number not in done]
+    if lost:
+        console.say(f"no result from {len(lost)} of {len(jobs)} jobs: {', '.join(map(str, lost))}", style="red")
+        current.exit_code = 1
+
+
+def swept_keys(jobs: Sequence[Job]) -> list[str]:
+    """Return the keys of words that are not the same in all jobs, `seed` last."""
+    keys = list(dict.fromkeys(w.split("=", 1)[0].lstrip("+") for job in jobs for w in job.words))
+    varied = [k for k in keys if len({value_of(job, k) for job in jobs}) > 1]
+    return sorted(varied, key=lambda k: k == "seed")
+
+
+def value_of(job: Job, key: str) -> str:
+    """Return what a job's words say of a key."""
+    return next((w.split("=", 1)[1] for w in job.words if w.split("=", 1)[0].lstrip("+") == key), "")
+
+
+def jobs_values(jobs: Sequence[Job], keys: Sequence[str]) -> dict[int, dict[str, str]]:
+    """Return the swept values of every job."""
+    return {job.number: {k: value_of(job, k) for k in keys} for job in jobs}

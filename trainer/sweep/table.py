@@ -1,0 +1,105 @@
+"""Tables of a sweep: one row per job on disk, one per setting on the screen, with spread over seeds."""
+
+from __future__ import annotations
+
+import csv
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from trainer.console import percent
+from trainer.record import RunRow
+
+Values = Mapping[int, Mapping[str, str]]
+SCORES = ("val_top1", "avg_val_top1", "test_top1", "test_avg_top1")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and spread of one number over seeds.
+
+    Attributes:
+        mean: over the runs.
+        sd: sample standard deviation, None for one run.
+        n: runs.
+    """
+
+    mean: float
+    sd: float | None
+    n: int
+
+    @property
+    def se(self) -> float | None:
+        """Standard error of the mean, None for one run."""
+        return None if self.sd is None else self.sd / math.sqrt(self.n)
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> Spread:
+        """Return the spread of at least one number."""
+        return cls(statistics.fmean(numbers), statistics.stdev(numbers) if len(numbers) > 1 else None, len(numbers))
+
+
+def scores_of(row: RunRow) -> dict[str, float]:
+    """Return the final scores that a run has, by name."""
+    last = row.epochs[-1] if row.epochs and row.status == "completed" else None
+    found = {
+        "val_top1": last.val_top1 if last else None,
+        "avg_val_top1": last.avg_val_top1 if last else None,
+        "test_top1": (row.test or {}).get("top1"),
+        "test_avg_top1": (row.test_avg or {}).get("top1"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def job_line(number: int, words: Sequence[str], row: RunRow | str, total: int) -> str:
+    """Return one line about a job that ended."""
+    told = " ".join(words)
+    if isinstance(row, str):
+        return f"job {number}  failed  {told}: {row}"
+    scores = "  ".join(f"{name} {percent(value)}" for name, value in scores_of(row).items())
+    return f"job {number}  {row.status}  {told}  {scores}  {row.seconds.get('train', 0.0):.1f} s training"
+
+
+def write_csv(file: Path, values: Values, rows: Mapping[int, RunRow]) -> None:
+    """Write one line per job: its number, what it varied, how it ended, and its scores."""
+    keys = list(next(iter(values.values())))
+    with open(file, "w", newline="", encoding="utf-8") as out:
+        table = csv.writer(out)
+        table.writerow(["job", *keys, "status", *SCORES, "train_s"])
+        for number, varied in values.items():
+            row = rows.get(number)
+            scores = scores_of(row) if row else {}
+            status = row.status if row else "failed"
+            train_s = row.seconds.get("train", "") if row else ""
+            table.writerow([number, *varied.values(), status, *(scores.get(s, "") for s in SCORES), train_s])
+
+
+def results_table(values: Values, rows: Mapping[int, RunRow]) -> Table:
+    """Return the table over settings: mean, sd, standard error and n of every score over seeds."""
+    keys = [k for k in next(iter(values.values())) if k != "seed"]
+    groups: dict[tuple[str, ...], list[RunRow]] = {}
+    for number, varied in values.items():
+        groups.setdefault(tuple(varied[k] for k in keys), [])
+        if number in rows:
+            groups[tuple(varied[k] for k in keys)].append(rows[number])
+    shown = [s for s in SCORES if any(s in scores_of(r) for rows_ in groups.values() for r in rows_)]
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
+    for key in keys or ["all"]:
+        table.add_column(key)
+    for heading in ("score", "mean", "sd", "se", "n", "diverged"):
+        table.add_column(heading, justify="left" if heading == "score" else "right")
+    for setting, members in groups.items():
+        diverged = str(sum(r.status == "diverged" for r in members))
+        for i, score in enumerate(shown or ["val_top1"]):
+            numbers = [scores_of(r)[score] for r in members if score in scores_of(r)]
+            spread = Spread.of(numbers) if numbers else None
+            cells = ["", "", "", "0"]
+            if spread is not None:
+                cells = [percent(spread.mean), percent(spread.sd), percent(spread.se), str(spread.n)]
+            named = (setting or ("runs",)) if i == 0 else [""] * max(len(setting), 1)
+            table.add_row(*named, score, *cells, diverged if i == 0 else "")
+    return table

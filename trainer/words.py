@@ -1,0 +1,195 @@
+"""The words of a command line: spellings people try, values with odd characters, and checks before Hydra composes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from trainer import pending
+from trainer.errors import ConfigError, nearest, unknown
+from trainer.sources import Sources, known_keys
+
+TEXT_KEYS = ("name", "data.root", "data.path", "hydra.run.dir", "hydra.sweep.dir")
+
+# What people try, and what it means. `{}` is the value as written; a word may mean several.
+SPELLINGS: dict[str, dict[str, tuple[str, ...]]] = {
+    "swa": {
+        "on": ("average=swa",),
+        "off": ("average=none",),
+        "paper": ("average=swa_paper", "scheduler=swa"),
+        "torchcontrib": ("average=swa_torchcontrib", "scheduler=swa"),
+    },
+    "mixup": {"on": ("mix=mixup",), "off": ("mix=none",)},
+}
+RENAMED = {"optimizer": "optim", "swa.": "average.", "mixup.": "mix.", "optimizer.": "optim."}
+
+
+@dataclass(frozen=True)
+class Word:
+    """One `key=value` of a command line.
+
+    Attributes:
+        prefix: `+` or `++` before the key, or nothing.
+        key: dotted.
+        value: as written.
+    """
+
+    prefix: str
+    key: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.prefix}{self.key}={self.value}"
+
+
+def split_word(text: str) -> Word:
+    """Return a word's parts; raise ConfigError if it is not `key=value`."""
+    match = re.fullmatch(r"(\+{0,2})([A-Za-z_][\w./@-]*)=(.*)", text, re.DOTALL)
+    if match:
+        return Word(match[1], match[2], match[3])
+    if text.startswith("~"):
+        raise ConfigError(f"{text}: no key can be removed; set it to the value you want (`none` switches a part off)")
+    raise ConfigError(f"cannot read '{text}': write key=value, or group=name")
+
+
+def quoted(word: Word, *, is_sweep: bool) -> Word:
+    """Return a word whose value Hydra takes literally, where its key holds text such as a path.
+
+    Paths may hold `=`, brackets, blanks or accents; names may look like numbers. In a sweep a comma separates values.
+    """
+    value = word.value
+    if word.key not in TEXT_KEYS or value[:1] in ("'", '"') or "${" in value:
+        return word
+    parts = value.split(",") if is_sweep else [value]
+    return Word(word.prefix, word.key, ",".join(map(quote, parts)))
+
+
+def quote(text: str) -> str:
+    """Return text as a quoted string of Hydra's grammar."""
+    escaped = re.sub(r"(\\*)'", lambda m: m[1] * 2 + "\\'", text)
+    trailing = len(escaped) - len(escaped.rstrip("\\"))
+    return f"'{escaped}{chr(92) * trailing}'"
+
+
+def check_words(
+    words: Iterable[Word],
+    sources: Sources,
+    *,
+    is_sweep: bool = False,
+    replayed: Mapping[str, Any] | None = None,
+) -> None:
+    """Raise ConfigError for the first word whose key or choice does not exist, with the nearest that does.
+
+    Args:
+        words: under their canonical names.
+        sources: where configurations are looked up.
+        is_sweep: whether a value may be several, separated by commas.
+        replayed: a recorded run's configuration, whose choices stand where the words make none.
+    """
+    words = list(words)
+    groups = sources.groups()
+    chosen = {w.key: w.value for w in words if w.key in groups}
+    known = known_keys(sources, chosen, replayed)
+    for word in words:
+        if word.key.startswith("hydra"):
+            check_hydra_word(word)
+        elif word.key in groups or word.key in pending.NAMES and word.key != "engine":
+            check_choice(word, sources, is_sweep=is_sweep)
+        else:
+            check_key(word, known, groups)
+
+
+def check_hydra_word(word: Word) -> None:
+    """Raise ConfigError for settings of Hydra that would break what this program promises."""
+    if word.key in ("hydra.job.chdir", "hydra.output_subdir") and word.value not in ("false", "null"):
+        raise ConfigError(f"{word}: a run's folder is laid out by this program; leave {word.key} alone")
+
+
+def check_choice(word: Word, sources: Sources, *, is_sweep: bool) -> None:
+    """Raise ConfigError if a group has no such name."""
+    options = sources.options(word.key)
+    if is_sweep and re.match(r"\s*(choice|glob|range|sort|shuffle|interval)\(", word.value):
+        return  # Hydra expands these; every job's choice is checked when it is composed
+    values = word.value.strip("[] ").split(",") if is_sweep or word.value.startswith("[") else [word.value]
+    for name in (v.strip() for v in values):
+        pending.check_name(word.key, name)
+        if name not in options:
+            raise unknown(word.key, name, options)
+
+
+def check_key(word: Word, known: Sequence[str], groups: Iterable[str]) -> None:
+    """Raise ConfigError if a key does not exist in the chosen parts."""
+    pending.check_key(word.key)
+    if word.key == "engine":
+        pending.check_name("engine", word.value)
+    if word.key in known or any(word.key.startswith(f"{k}.") for k in known):
+        if word.prefix == "+":
+            raise ConfigError(f"{word}: {word.key} exists already; write it without +")
+        return
+    if any(k.startswith(f"{word.key}.") for k in known):
+        raise ConfigError(f"{word}: {word.key} is a group of keys; set one of them, such as "
+                          f"{next(k for k in known if k.startswith(word.key + '.'))}")
+    candidates = [*known, *groups]
+    match = nearest(word.key, candidates) or nearest_last(word.key, candidates)
+    hint = f"; did you mean '{match}'?" if match else ""
+    here = sorted(k for k in known if k.split(".")[0] == word.key.split(".")[0] and "." in word.key)
+    raise ConfigError(f"unknown key '{word.key}'{hint}" + (f" known: {', '.join(here)}" if here else ""))
+
+
+def nearest_last(key: str, known: Iterable[str]) -> str | None:
+    """Return a known key whose last part is most like `key`'s: `lr` finds `optim.lr`."""
+    by_last: dict[str, str] = {}
+    for k in known:
+        by_last.setdefault(k.rsplit(".", 1)[-1], k)
+    match = nearest(key.rsplit(".", 1)[-1], by_last)
+    return by_last[match] if match else None
+
+
+def canonical(words: Sequence[Word], *, is_sweep: bool = False) -> list[Word]:
+    """Return words under the project's own names: `swa=on` is `average=swa`, `optimizer.lr` is `optim.lr`.
+
+    A spelling that means several words chooses the scheduler only where the line names none. In a sweep a list of
+    spellings that each mean one word is translated; others are left for each job, where they stand alone.
+
+    Raises:
+        ConfigError: for a value that the spelling does not have.
+    """
+    names_scheduler = any(w.key == "scheduler" for w in words)
+    out: list[Word] = []
+    for word in words:
+        if word.key in SPELLINGS:
+            out += spelled(word, names_scheduler=names_scheduler, is_sweep=is_sweep)
+            continue
+        for tried, meant in RENAMED.items():
+            if word.key == tried or (tried.endswith(".") and word.key.startswith(tried)):
+                word = replace(word, key=meant + word.key[len(tried) :])
+                break
+        out.append(word)
+    return out
+
+
+def spelled(word: Word, *, names_scheduler: bool, is_sweep: bool) -> list[Word]:
+    """Return the words that a spelling such as `swa=on` means."""
+    table = SPELLINGS[word.key]
+    values = [v.strip() for v in word.value.split(",")] if is_sweep else [word.value.strip()]
+    for value in values:
+        if value.lower() not in table and value not in table:
+            raise unknown(word.key, value, table)
+    meanings = [table[v.lower()] for v in values]
+    if len(values) == 1:
+        means = [split_word(text) for text in meanings[0]]
+        return [w for w in means if not (w.key == "scheduler" and names_scheduler)]
+    if all(len(m) == 1 or names_scheduler for m in meanings):
+        firsts = [split_word(m[0]) for m in meanings]
+        return [replace(firsts[0], value=",".join(w.value for w in firsts))]
+    return [word]
+
+
+def spellings_help() -> str:
+    """Return the table of spellings, a line each."""
+    lines = [f"{k}={v} means {' '.join(m)}" for k, table in SPELLINGS.items() for v, m in table.items()]
+    lines += [f"{k}{'KEY' if k.endswith('.') else '='} means {v}{'KEY' if v.endswith('.') else '='}"
+              for k, v in RENAMED.items()]
+    return "\n".join(lines)
