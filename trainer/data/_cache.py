@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,17 @@ class Plan:
         return self.num * int(np.prod(self.shape))
 
 
-def content_key(files: Iterable[tuple[str, int, int]], *options: str | int) -> str:
-    """Return the key of a cache made from those files (name, size in bytes, time in ns) with those options."""
-    digest = hashlib.sha256(repr((FORMAT, options)).encode())
-    for name, size, time_ns in files:
-        digest.update(f"{name}\0{size}\0{time_ns}\n".encode("utf-8", "surrogateescape"))
+def content_key(names: Sequence[str], stats: NDArray[np.int64], *options: str | int) -> str:
+    """Return the key of a cache that is made from files with some options.
+
+    Args:
+        names: (N,) of the files, with their split.
+        stats: (N, 2) length in bytes and time of the last change in ns.
+        options: what else decides on the result.
+    """
+    digest = hashlib.sha256(repr((FORMAT, len(names), options)).encode())
+    digest.update("\n".join(names).encode("utf-8", "surrogateescape"))
+    digest.update(np.ascontiguousarray(stats, dtype="<i8").data)
     return digest.hexdigest()
 
 

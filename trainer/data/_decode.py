@@ -84,5 +84,7 @@ def _fit(image: Image.Image, size: int) -> Image.Image:
     width, height = (max(round(side * scale), size) for side in image.size)
     if (width, height) != image.size:
         image = image.resize((width, height), Image.Resampling.BILINEAR)
+    if width == height:
+        return image
     left, top = (width - size) // 2, (height - size) // 2
     return image.crop((left, top, left + size, top + size))

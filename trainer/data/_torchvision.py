@@ -52,11 +52,12 @@ class Published:
             DataError: if files are missing and cannot be downloaded, or are damaged.
         """
         folder = Path(root) / self.folder
-        present = all((folder / file).is_file() for file in self.files)
-        if not present:
+        if self._missing(folder):
             self._torchvision(root, train=True, download=True)
-        stats = [(file, (folder / file).stat()) for file in self.files if (folder / file).is_file()]
-        key = content_key(((file, stat.st_size, stat.st_mtime_ns) for file, stat in stats), self.name)
+        if self._missing(folder):
+            raise DataError(self._message(folder, None))
+        stats = [(folder / file).stat() for file in self.files]
+        key = content_key(self.files, np.array([(stat.st_size, stat.st_mtime_ns) for stat in stats]))
         source = cached(Path(root), self.name, key, lambda: self._plan(root))
         return replace(source, mean=mean, std=std)
 
@@ -79,7 +80,7 @@ class Published:
 
     def _torchvision(self, root: str, *, train: bool, download: bool) -> Any:
         """Return torchvision's data set."""
-        folder = (Path(root) / self.folder).absolute()
+        folder = Path(root) / self.folder
         new = [place for place in (folder, *folder.parents) if not place.exists()]
         datasets = importlib.import_module("torchvision.datasets")  # seconds; a cached run does without
         try:
@@ -89,16 +90,20 @@ class Published:
             for place in new:  # torchvision makes folders before it downloads; empty ones say nothing
                 with contextlib.suppress(OSError):
                     place.rmdir()
-            raise DataError(self._message(folder, error, download)) from error
+            raise DataError(self._message(folder, error)) from error
 
-    def _message(self, folder: Path, error: Exception, download: bool) -> str:
+    def _missing(self, folder: Path) -> list[str]:
+        """Return the files that are not there."""
+        return [file for file in self.files if not (folder / file).is_file()]
+
+    def _message(self, folder: Path, error: Exception | None) -> str:
         """Return what is missing, why it could not be had, and where it belongs."""
-        missing = [file for file in self.files if not (folder / file).is_file()]
-        reason = " ".join(str(error).split()) or type(error).__name__
+        missing, where = self._missing(folder), folder.absolute()
+        reason = " ".join(str(error or "").split())[:200] or type(error).__name__
         if not missing:
-            return f"data={self.name}: a file in {folder} is damaged ({reason}); remove the folder to download it again"
-        why = f" and could not be downloaded ({reason[:200]})" if download else ""
-        return f"data={self.name}: {', '.join(missing)} not found in {folder}{why}. Put there {self.packed}, or set data.root"
+            return f"data={self.name}: a file in {where} is damaged ({reason}); remove it to download it again"
+        why = f" and could not be downloaded ({reason})" if error else ""
+        return f"data={self.name}: {', '.join(missing)} not found in {where}{why}. Put there {self.packed}, or set data.root"
 
 
 def check_idx(path: Path) -> None:

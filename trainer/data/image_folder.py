@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from trainer import rng
-from trainer.data._folder import File, check_cache_size, class_names, files_of, read_files
+from trainer.data._folder import Files, check_cache_size, class_names, files_of, read_files
 from trainer.data._splits import hold_out
 from trainer.data.base import DATASETS, Source
 from trainer.duration import Amount
@@ -56,10 +56,9 @@ class ImageFolder:
             splits["val"] = files_of(base, "val", classes)
         return read_files(base, "image_folder", splits, classes=classes, cache_size=self.cache_size)
 
-    def _set_aside(self, files: list[File], classes: tuple[str, ...]) -> tuple[list[File], list[File]]:
+    def _set_aside(self, files: Files, classes: tuple[str, ...]) -> tuple[Files, Files]:
         """Return the files to train on and those to test on."""
-        labels = np.array([file.label for file in files], dtype=np.int64)
         generator = rng.stream(0, "image_folder", "test")
-        chosen = set(hold_out(labels, self.test, generator, key="data.test", classes=classes).tolist())
-        train = [file for i, file in enumerate(files) if i not in chosen]
-        return train, [file for i, file in enumerate(files) if i in chosen]
+        test = hold_out(files.labels, self.test, generator, key="data.test", classes=classes)
+        train = np.setdiff1d(np.arange(len(files.labels)), test, assume_unique=True)
+        return files.take(train), files.take(test)
