@@ -1,8 +1,8 @@
 """The residual networks for CIFAR-10 of section 4.2 of arXiv:1512.03385.
 
-"Deep Residual Learning for Image Recognition". A 3x3 convolution to 16 channels, three stages of n basic blocks at 16, 32 and 64
-channels, the second and third halving the map, global average pool, linear: 6n + 2 layers. The
-convolutions are drawn as the paper says, by arXiv:1502.01852.
+"Deep Residual Learning for Image Recognition". A 3x3 convolution to 16 channels, three stages of n
+basic blocks at 16, 32 and 64 channels, the second and third halving the map, global average pool,
+linear: 6n + 2 layers. The convolutions are drawn as the paper says, by arXiv:1502.01852.
 """
 
 from __future__ import annotations

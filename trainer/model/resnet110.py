@@ -15,7 +15,8 @@ from trainer.model.base import MODELS
 class ResNet110:
     """The network of 110 layers and 1.7M parameters of arXiv:1512.03385, section 4.2.
 
-    The paper reports 93.39 % on CIFAR-10 (mean of 5 runs). Deviation: the zero channels of shortcut A come last.
+    The paper reports 93.39 % on CIFAR-10 (mean of 5 runs).
+    Deviation: the zero channels of shortcut A come last.
 
     Attributes:
         shortcut: where the shape changes, `A` for every second pixel and zero channels (no weights,

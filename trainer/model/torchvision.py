@@ -48,7 +48,7 @@ class Torchvision:
             ConfigError: for images without exactly 3 channels, or of a size that the network
                 cannot take (found by a pass without data or arithmetic, on the meta device).
         """
-        from torchvision import models
+        from torchvision import models  # type: ignore[import-untyped, unused-ignore]
 
         channels, height, width = image_shape
         if channels != 3:
