@@ -107,7 +107,8 @@ def shown(value: object) -> str:
 def plain(value: Any) -> Any:
     """Return the YAML form of a converted value: the inverse of `convert`."""
     if isinstance(value, Written):
-        return str(value)
+        text = str(value)
+        return int(text) if text.isdecimal() else text
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
     return value

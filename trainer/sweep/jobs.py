@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,6 +16,7 @@ import hydra
 import yaml
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
@@ -106,6 +107,9 @@ def hydra_environment(arguments: Sequence[str]) -> Iterator[None]:
     argv, path, full = sys.argv, list(sys.path), os.environ.get("HYDRA_FULL_ERROR")
     sys.argv, os.environ["HYDRA_FULL_ERROR"] = [argv[0], *arguments], "1"
     sys.path.insert(0, str(PLUGINS))  # holds the `hydra_plugins` namespace
+    plugin = importlib.import_module("hydra_plugins.trainer_sweeper")
+    for member in (plugin.TrainerSweeper, plugin.TrainerLauncher):
+        Plugins.instance().register(member)  # found by scanning too, unless Hydra had scanned before
     try:
         yield
     finally:
@@ -195,8 +199,6 @@ def run_by(
     jobs: Sequence[Job], folder: Path, config: DictConfig, context: HydraContext, function: TaskFunction
 ) -> dict[int, RunRow | str]:
     """Run jobs by another launcher of Hydra's, and read what they left."""
-    from hydra.core.plugins import Plugins
-
     config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quote(str(folder))}")
     config.hydra.sweep.dir = str(folder)
     launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=function, config=config)

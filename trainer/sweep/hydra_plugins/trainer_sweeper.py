@@ -1,10 +1,11 @@
-"""Hydra's door to our sweeps: a sweeper that writes nothing before every job was checked."""
+"""Hydra's door to our sweeps: a sweeper that writes nothing before every job was checked.
 
-from __future__ import annotations
+Hydra executes this module outside `sys.modules`, so annotations must not be strings: no `from __future__` here.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
@@ -23,7 +24,7 @@ class TrainerSweeperConf:
     """
 
     _target_: str = "hydra_plugins.trainer_sweeper.TrainerSweeper"
-    params: dict[str, str] | None = None
+    params: Optional[dict[str, str]] = None  # noqa: UP045  # OmegaConf 2.3 knows no `|`
 
 
 @dataclass
