@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from trainer._version import __version__
+
 STARTED = time.perf_counter()
-__version__ = "0.1.0"
-__all__ = ["compose", "read_runs", "train"]
+__all__ = ["__version__", "compose", "read_runs", "train"]
 
 if TYPE_CHECKING:
     from trainer.api import compose, train

@@ -56,17 +56,18 @@ class Torchvision:
                 f"model=torchvision takes images of 3 channels, the data has {channels}; choose a "
                 "network of ours, such as model=cnn or model=resnet9, or data in colour"
             )
+        refusal = f"model.arch={self.arch} cannot take images of {height}x{width}: "
         try:
             options = _options(self.arch, height, width)
             model: nn.Module = models.get_model(
                 self.arch, weights=None, num_classes=num_classes, **options
             )
+        except (ValueError, AssertionError) as error:
+            raise ConfigError(refusal + str(error)) from error
+        try:
             logits = _pass_on_meta(model, image_shape)
         except (RuntimeError, ValueError, AssertionError) as error:
-            reason = str(error).split("\n", 1)[0]
-            raise ConfigError(
-                f"model.arch={self.arch} cannot take images of {height}x{width}: {reason}"
-            ) from error
+            raise ConfigError(refusal + str(error).split("\n", 1)[0]) from error
         assert logits.shape == (2, num_classes), "a tuple or a feature map is no classifier's"
         if self.arch in WITH_AUXILIARY_HEADS:
             log.info("model.arch=%s: auxiliary heads are left out, plain logits", self.arch)

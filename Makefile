@@ -1,0 +1,45 @@
+# The list of commands. `make run` and `make test` work on a fresh machine: they use an environment whose torch already
+# imports (PYTHON=... to choose one), else they make .venv and install the locked versions there.
+
+SHELL := /bin/bash
+PYTHON ?= $(shell if python3 -c 'import torch, torchvision, hydra, rich, safetensors' 2>/dev/null; then echo python3; else echo .venv/bin/python; fi)
+TEST_READY = $(PYTHON) -c 'import pytest, hypothesis, mypy, ruff' 2>/dev/null
+ENV := PYTHONPATH=$(CURDIR)
+
+.PHONY: run test check format bench smoke ddp lock install install-test
+
+run: install
+	$(ENV) $(PYTHON) -m trainer
+
+test: install-test
+	$(ENV) $(PYTHON) -m pytest -q
+
+check: install-test
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	$(ENV) $(PYTHON) -m pytest -q -m "not slow"
+
+format: install-test
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+bench: install
+	$(ENV) $(PYTHON) -m scripts.bench $(BENCH)
+
+smoke: install
+	$(ENV) $(PYTHON) -m trainer data=synthetic max_steps=5 name=smoke
+	$(ENV) $(PYTHON) -m trainer -m data=synthetic max_steps=5 name=smoke seed=0,1
+
+ddp: install
+	$(ENV) $(PYTHON) -m torch.distributed.run --standalone --nproc-per-node 2 -m trainer strategy=ddp epochs=3 name=ddp
+
+install:
+	@$(PYTHON) -c 'import torch, torchvision, hydra, rich, safetensors' 2>/dev/null || \
+	  (python3 -m venv .venv && .venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.lock)
+
+install-test: install
+	@$(TEST_READY) || $(PYTHON) -m pip install -q --disable-pip-version-check -r requirements-test.lock
+
+lock:
+	$(PYTHON) -m scripts.lock
