@@ -56,5 +56,5 @@ def test_channels_last_images_are_flattened_in_the_same_order() -> None:
 def test_bad_settings_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"model\.hidden\[1\] must be 1 or more, got 0"):
         Mlp(hidden=(8, 0))
-    with pytest.raises(ConfigError, match="unknown model.norm 'bach'; did you mean 'batch'"):
+    with pytest.raises(ConfigError, match=r"unknown model\.norm 'bach'; did you mean 'batch'"):
         build(Mlp, {"norm": "bach"}, "model")

@@ -34,5 +34,5 @@ def test_it_has_20_layers_and_shortcut_b_adds_two_projections() -> None:
 
 
 def test_unknown_shortcut_is_refused() -> None:
-    with pytest.raises(ConfigError, match="unknown model.shortcut 'C'; known: A, B"):
+    with pytest.raises(ConfigError, match=r"unknown model\.shortcut 'C'; known: A, B"):
         build(ResNet20, {"shortcut": "C"}, "model")

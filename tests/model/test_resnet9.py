@@ -67,5 +67,5 @@ def test_bad_settings_are_refused() -> None:
     for scale in (0.0, -0.125, float("nan")):
         with pytest.raises(ConfigError, match=r"model\.logit_scale must be positive"):
             ResNet9(logit_scale=scale)
-    with pytest.raises(ConfigError, match="resnet9 needs images of 8x8 pixels or more.* 7x9"):
+    with pytest.raises(ConfigError, match=r"resnet9 needs images of 8x8 pixels or more.* 7x9"):
         ResNet9().build((3, 7, 9), 10)

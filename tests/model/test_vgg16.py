@@ -36,9 +36,9 @@ def test_it_has_16_layers_and_larger_images_keep_the_weights() -> None:
 
 
 def test_bad_settings_are_refused() -> None:
-    with pytest.raises(ConfigError, match="unknown model.norm 'batc'; did you mean 'batch'"):
+    with pytest.raises(ConfigError, match=r"unknown model\.norm 'batc'; did you mean 'batch'"):
         build(Vgg16, {"norm": "batc"}, "model")
     with pytest.raises(ConfigError, match=r"model\.dropout must be in \[0, 1\), got -0\.1"):
         Vgg16(dropout=-0.1)
-    with pytest.raises(ConfigError, match="vgg16 needs images of 32x32 pixels or more.* 28x28"):
+    with pytest.raises(ConfigError, match=r"vgg16 needs images of 32x32 pixels or more.* 28x28"):
         Vgg16().build((1, 28, 28), 10)

@@ -48,7 +48,7 @@ class Torchvision:
             ConfigError: for images without exactly 3 channels, or of a size that the network
                 cannot take (found by a pass without data or arithmetic, on the meta device).
         """
-        from torchvision import models  # type: ignore[import-untyped, unused-ignore]
+        from torchvision import models
 
         channels, height, width = image_shape
         if channels != 3:
@@ -63,11 +63,11 @@ class Torchvision:
                 self.arch, weights=None, num_classes=num_classes, **options
             )
         except (ValueError, AssertionError) as error:
-            raise ConfigError(refusal + str(error)) from error
+            raise ConfigError(refusal + _first_line(error)) from error
         try:
             logits = _pass_on_meta(model, image_shape)
         except (RuntimeError, ValueError, AssertionError) as error:
-            raise ConfigError(refusal + str(error).split("\n", 1)[0]) from error
+            raise ConfigError(refusal + _first_line(error)) from error
         assert logits.shape == (2, num_classes), "a tuple or a feature map is no classifier's"
         if self.arch in WITH_AUXILIARY_HEADS:
             log.info("model.arch=%s: auxiliary heads are left out, plain logits", self.arch)
@@ -79,6 +79,10 @@ def names() -> list[str]:
     from torchvision import models
 
     return sorted(models.list_models(module=models))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0]
 
 
 def _options(arch: str, height: int, width: int) -> dict[str, Any]:
