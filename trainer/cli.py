@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from trainer import __version__
-from trainer.errors import ConfigError, TrainerError
+from trainer.errors import ConfigError, Stopped, TrainerError
 from trainer.sources import SEAMS, Sources
 from trainer.words import Word, canonical, check_words, quoted, spellings_help, split_word
 
@@ -107,7 +107,7 @@ def main() -> NoReturn:
         if is_first_process():
             from trainer.console import fail
 
-            fail(str(error))
+            fail(str(error), label="" if isinstance(error, Stopped) else "error: ")
     except KeyboardInterrupt:
         code = 130
     sys.stdout.flush()

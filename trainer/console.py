@@ -167,7 +167,8 @@ def clock_text(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{secs:02}" if hours else f"{minutes}:{secs:02}"
 
 
-def fail(message: str) -> None:
-    """Print an error as one message on standard error."""
-    Terminal(stderr=True, highlight=False).print(Text("error: ", style="bold red").append(message, style="default"), soft_wrap=True)
+def fail(message: str, label: str = "error: ") -> None:
+    """Print why the program ends, as one message on standard error."""
+    text = Text(label, style="bold red").append(message, style="default")
+    Terminal(stderr=True, highlight=False).print(text, soft_wrap=True)
     sys.stderr.flush()

@@ -1,7 +1,8 @@
 """From plain values, as YAML and the command line give them, to typed fields of frozen dataclasses.
 
-Strict: a wrong type is an error that names the key, the value and what is allowed; nothing is guessed, except that a
-float without a fraction is a whole number (YAML reads `1e3` as a float) and a whole number is a float.
+Strict: a wrong type is an error that names the key, the value and what is allowed; nothing is
+guessed, except that a float without a fraction is a whole number (YAML reads `1e3` as a float) and
+a whole number is a float.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 
 class Written(ABC):
-    """A value with a spelling of its own, such as a duration; `parse` reads it, `str()` writes it back."""
+    """A value with a spelling of its own: `parse` reads it, `str()` writes it back."""
 
     @classmethod
     @abstractmethod
@@ -48,14 +49,18 @@ def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     made: dict[str, Any] = {}
     for field in fields(cls):  # type: ignore[arg-type]
         if field.name in values:
-            made[field.name] = convert(hints[field.name], values[field.name], f"{prefix}{field.name}")
+            made[field.name] = convert(
+                hints[field.name], values[field.name], f"{prefix}{field.name}"
+            )
         elif field.init and field.default is MISSING and field.default_factory is MISSING:
-            raise ConfigError(f"{prefix}{field.name} is missing: it must be {allowed(hints[field.name])}")
+            raise ConfigError(
+                f"{prefix}{field.name} is missing: it must be {allowed(hints[field.name])}"
+            )
     return cls(**made)
 
 
 def convert(kind: Any, value: Any, key: str) -> Any:
-    """Return `value` as `kind`, or raise ConfigError naming `key`, the value and what is allowed."""
+    """Return `value` as `kind`, or raise ConfigError naming key, value and what is allowed."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in (Union, types.UnionType):
         if value is None and type(None) in args:
@@ -71,17 +76,30 @@ def convert(kind: Any, value: Any, key: str) -> Any:
         if args[-1] is Ellipsis:
             return tuple(convert(args[0], v, f"{key}[{i}]") for i, v in enumerate(value))
         if len(value) == len(args):
-            return tuple(convert(a, v, f"{key}[{i}]") for i, (a, v) in enumerate(zip(args, value, strict=True)))
+            return tuple(
+                convert(a, v, f"{key}[{i}]")
+                for i, (a, v) in enumerate(zip(args, value, strict=True))
+            )
     elif isinstance(kind, type) and issubclass(kind, Written):
         return kind.parse(value, key)
-    elif kind is bool and isinstance(value, bool) or kind is str and isinstance(value, str):
+    elif (kind is bool and isinstance(value, bool)) or (kind is str and isinstance(value, str)):
         return value
     elif kind in (int, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise ConfigError(f"{key} must be finite, got {value}")
+        if kind is int and isinstance(value, int):
+            return value
+        if not is_finite(value):
+            raise ConfigError(f"{key} must be finite, got {shown(value)}")
         if kind is float or float(value).is_integer():
             return kind(value)
     raise ConfigError(f"{key} must be {allowed(kind)}, got {shown(value)}")
+
+
+def is_finite(value: float) -> bool:
+    """Return whether a number is a finite float; whole numbers may be too large for one."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def allowed(kind: Any) -> str:
@@ -94,7 +112,13 @@ def allowed(kind: Any) -> str:
     if origin is tuple:
         inner = allowed(args[0]) if args[-1] is Ellipsis else ", ".join(allowed(a) for a in args)
         return f"a list of {inner}"
-    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "null"}
+    words = {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "text",
+        type(None): "null",
+    }
     return words.get(kind, f"a {getattr(kind, '__name__', kind)}".lower())
 
 

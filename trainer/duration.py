@@ -1,7 +1,8 @@
-"""Durations as users write them (`5ep`, `300st`, `10%`), amounts of images, and the clock of a run."""
+"""Durations as users write them (`5ep`, `300st`, `10%`), amounts of images, a run's clock."""
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -16,13 +17,18 @@ NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 
 
 def read_unit(value: object, key: str, units: dict[str, str]) -> tuple[float, str]:
-    """Return number and unit of a text such as `5ep`; raise ConfigError showing every allowed spelling."""
+    """Return number and unit of a text such as `5ep`; raise ConfigError with every spelling."""
     match = re.fullmatch(f"({NUMBER})\\s*({'|'.join(map(re.escape, units))})", str(value).strip())
-    if isinstance(value, str) and match:
+    if isinstance(value, str) and match and math.isfinite(float(match[1])):
         return float(match[1]), match[2]
     number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else 5
     spellings = " or ".join(f"{key}={number}{unit} ({meaning})" for unit, meaning in units.items())
     raise ConfigError(f"{key} needs a unit: write {spellings}; got {shown(value)}")
+
+
+def written(number: float) -> str:
+    """Return a number as a user writes it: every digit, whole ones without a point."""
+    return str(int(number)) if float(number).is_integer() else repr(number)
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Duration(Written):
 
     @classmethod
     def parse(cls, value: object, key: str) -> Duration:
-        """Return the duration written as `value`; a bare number is refused, with the three spellings."""
+        """Return the duration written as `value`; a bare number is refused, with the spellings."""
         number, unit = read_unit(value, key, cls.UNITS)
         if unit == "st" and not number.is_integer():
             raise ConfigError(f"{key}={value}: steps (st) are whole numbers")
@@ -49,12 +55,17 @@ class Duration(Written):
         return cls(number, unit)
 
     def __str__(self) -> str:
-        return f"{self.value:g}{self.unit}"
+        return f"{written(self.value)}{self.unit}"
 
     def steps(self, windows_per_epoch: int, total: int) -> int:
-        """Return the number of optimizer steps, rounded to the nearest."""
-        scale = {"ep": windows_per_epoch, "st": 1, "%": total / 100}[self.unit]
-        return round(self.value * scale)
+        """Return the number of optimizer steps, rounded to the nearest; a half up, as in a run's."""
+        return math.floor(self.exact_steps(windows_per_epoch, total) + 0.5)
+
+    def exact_steps(self, windows_per_epoch: int, total: int) -> float:
+        """Return the number of optimizer steps with its fraction."""
+        if self.unit == "%":
+            return self.value * total / 100
+        return self.value * windows_per_epoch if self.unit == "ep" else self.value
 
 
 @dataclass(frozen=True)
@@ -79,7 +90,7 @@ class Interval(Written):
         return cls(number, unit)
 
     def __str__(self) -> str:
-        return f"{self.value:g}{self.unit}"
+        return f"{written(self.value)}{self.unit}"
 
 
 @dataclass(frozen=True)
@@ -102,10 +113,13 @@ class Amount(Written):
             number, is_share = float(match[1]), bool(match[2])
             if number <= 100 if is_share else number.is_integer():
                 return cls(number, is_share)
-        raise ConfigError(f"{key} must be a share such as 10% or a number of images such as 5000, got {shown(value)}")
+        raise ConfigError(
+            f"{key} must be a share such as 10% or a number of images such as 5000, "
+            f"got {shown(value)}"
+        )
 
     def __str__(self) -> str:
-        return f"{self.value:g}%" if self.is_share else str(int(self.value))
+        return f"{written(self.value)}%" if self.is_share else str(int(self.value))
 
     def of(self, total: int) -> int:
         """Return how many of `total` images are meant; a count may exceed the total."""
@@ -154,10 +168,14 @@ class Clock:
         """Return the number of steps that a duration means in this run."""
         return duration.steps(self.windows_per_epoch, self.total)
 
+    def exact_steps(self, duration: Duration) -> float:
+        """Return the same with its fraction: a rounded period would drift over the run."""
+        return duration.exact_steps(self.windows_per_epoch, self.total)
+
     def at(self, window: int) -> Clock:
         """Return the clock of another step of the same run."""
         return replace(self, window=window)
 
     def stream(self, *names: str | int) -> np.random.Generator:
-        """Return this step's random stream of that name: the same for any process, worker or number of them."""
+        """Return this step's random stream of that name: the same for any process and worker."""
         return rng.stream(self.seed, *names, self.window)

@@ -1,4 +1,7 @@
-"""The method: train, evaluate, yield a record. Writes no file, reads no configuration, knows no trick by name."""
+"""The method: train, evaluate, yield a record.
+
+Writes no file, reads no configuration, knows no trick by name.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from trainer.average._batch_norm import recompute
 from trainer.data.base import Batch
 from trainer.distributed import Strategy
 from trainer.duration import Clock
-from trainer.metrics import Metrics, Scores, Tally
+from trainer.metrics import Metrics, Scores, Tally, check_weights
 from trainer.scheduler.base import momentum_of, set_hyperparameters
 from trainer.state import Run
 
@@ -50,10 +53,10 @@ class EpochRecord:
 
 
 def fit(run: Run) -> Iterator[EpochRecord | Pause]:
-    """Train to the end, yielding a record at each epoch's end and wherever a save or stop is due. Touches no file.
+    """Train to the end, yielding at each epoch's end and wherever a save or stop is due.
 
     Raises:
-        Diverged: if a loss or gradient is not finite.
+        Diverged: if a loss, gradient or weight is not finite.
     """
     while run.state.window < run.total:
         metrics = yield from train_epoch(run)
@@ -64,7 +67,9 @@ def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
     """Train from the present window to the epoch's end and return its means."""
     state, first, end = run.state, run.state.window, run.epoch_end()
     epoch, offset = divmod(first, run.data.windows_per_epoch)
-    meter = state.meter  # sums stay on the device, and in the checkpoint: a resumed epoch reports the same
+    meter = (
+        state.meter
+    )  # sums stay on the device, and in the checkpoint: a resumed epoch reports the same
     run.model.train()
     start = run.seconds_now()
     for window in run.data.train_windows(epoch, offset):
@@ -72,17 +77,23 @@ def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
         set_hyperparameters(run.optimizer, run.schedule(clock))
         meter.open(window[0].window_size)
 
-        def gradients(window: list[Batch] = window, clock: Clock = clock) -> None:  # torch's closure protocol
+        def gradients(
+            window: list[Batch] = window, clock: Clock = clock
+        ) -> None:  # torch's closure protocol
             for batch in window:  # micro-batches of this process
                 batch = run.mix(run.ready(run.augment(batch, clock)), clock)
                 with run.strategy.sync_on(batch.is_last):
                     with run.precision.autocast():
                         logits = run.parallel(batch.images)  # (B, K)
-                        loss = run.loss(logits, batch) * batch.share  # () share of the window's images
+                        loss = (
+                            run.loss(logits, batch) * batch.share
+                        )  # () share of the window's images
                     run.precision.backward(run.strategy.weigh(loss))
                 meter.add(loss, logits, batch)
 
-        def clip(parameters: Iterable[nn.Parameter], is_last: bool = clock.window + 1 == end) -> None:
+        def clip(
+            parameters: Iterable[nn.Parameter], is_last: bool = clock.window + 1 == end
+        ) -> None:
             norm = run.clip(parameters, measure=is_last)
             if is_last and norm is not None:
                 meter.grad_norm = norm
@@ -98,7 +109,8 @@ def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
             state.train_s += run.seconds_now() - start
             yield Pause(run.clock())
             start = run.seconds_now()
-    metrics = meter.reduce(run.strategy.total)  # the epoch's one synchronisation; raises Diverged
+    metrics = meter.reduce(run.strategy.total)  # synchronises, once an epoch; raises Diverged
+    check_weights(run.model.parameters(), state.window - 1)
     state.train_s += run.seconds_now() - start
     return metrics
 
@@ -110,7 +122,9 @@ def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
     val = evaluate(run, run.model, run.data.val_batches())
     eval_s = run.seconds_now() - start
     averaged, average_s, avg_val = None, None, None
-    is_due = state.window == run.total or crossed(state.meter.first, state.window, run.average_every)
+    is_due = state.window == run.total or crossed(
+        state.meter.first, state.window, run.average_every
+    )
     if is_due:
         averaged, average_s = averaged_model(run)
     if averaged is not None:
@@ -136,7 +150,7 @@ def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
 
 
 def evaluate(run: Run, model: nn.Module, batches: Iterable[Batch]) -> Scores | None:
-    """Return a model's scores, each image counted once over all processes; None where there are no images."""
+    """Return a model's scores, each image counted once over all processes; None without images."""
     model.eval()
     tally = Tally(run.device)
     with torch.inference_mode(), run.precision.autocast():
@@ -147,7 +161,7 @@ def evaluate(run: Run, model: nn.Module, batches: Iterable[Batch]) -> Scores | N
 
 
 def averaged_model(run: Run) -> tuple[nn.Module | None, float | None]:
-    """Return the averaged weights with BatchNorm statistics of their own, and the seconds that took."""
+    """Return the averaged weights, BatchNorm statistics their own, and the seconds that took."""
     start = run.seconds_now()
     model = run.average.eval_model()
     if model is None:
@@ -163,7 +177,8 @@ def averaged_model(run: Run) -> tuple[nn.Module | None, float | None]:
 
 
 def share_buffers(model: nn.Module, strategy: Strategy) -> None:
-    """Give every process the mean of their BatchNorm statistics: parameters are equal on all, buffers are not."""
+    """Give every process the mean of their BatchNorm statistics."""
+    # parameters are equal on all processes, buffers are not
     if strategy.world.size == 1:
         return
     for buffer in model.buffers():

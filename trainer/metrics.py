@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from trainer.data.base import Batch
 from trainer.errors import Diverged
@@ -20,7 +22,8 @@ class Metrics:
 
     Attributes:
         loss: mean training loss per image.
-        top1: target mass on the predicted class: the accuracy, weighted by lambda where examples were mixed.
+        top1: target mass on the predicted class: the accuracy, weighted by lambda where examples
+            were mixed.
         num_images: images trained on.
         grad_norm: global gradient norm of the last step before clipping.
     """
@@ -41,7 +44,9 @@ class Meter:
         dtype: of the losses.
     """
 
-    def __init__(self, first: int, num_windows: int, *, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, first: int, num_windows: int, *, device: torch.device, dtype: torch.dtype
+    ) -> None:
         self.first = first
         self.losses = torch.zeros(num_windows, dtype=dtype, device=device)
         self.hits = torch.zeros((), dtype=dtype, device=device)
@@ -68,14 +73,15 @@ class Meter:
             total: returns the sum of a tensor over all processes.
 
         Raises:
-            Diverged: naming the first step whose loss is not finite, or the last if only its gradient is not.
+            Diverged: naming the first step whose loss is not finite, or the last if only its
+                gradient is not.
         """
         losses = total(self.losses)[: len(self.sizes)].double().cpu()
         bad = (~losses.isfinite()).nonzero()
         if len(bad):
             raise Diverged(self.first + int(bad[0]))
         grad_norm = float(self.grad_norm)
-        if grad_norm != grad_norm or grad_norm in (float("inf"), -float("inf")):
+        if not math.isfinite(grad_norm):
             raise Diverged(self.first + len(self.sizes) - 1, "gradient")
         num_images = sum(self.sizes)
         loss = float((losses * torch.tensor(self.sizes, dtype=torch.float64)).sum()) / num_images
@@ -100,6 +106,14 @@ class Meter:
         self.grad_norm = state["grad_norm"].to(self.grad_norm)
 
 
+def check_weights(parameters: Iterable[nn.Parameter], step: int) -> None:
+    """Raise Diverged unless every weight is finite after `step`; synchronises once."""
+    with torch.no_grad():
+        largest = nn.utils.get_total_norm(list(parameters), norm_type=float("inf"))
+    if not math.isfinite(largest):
+        raise Diverged(step, "largest weight")
+
+
 @dataclass(frozen=True)
 class Scores:
     """Means over a split.
@@ -107,7 +121,8 @@ class Scores:
     Attributes:
         loss: mean cross entropy per image, without label smoothing.
         top1: share of images whose label is the first guess.
-        top5: share whose label is among the first five; None where there are no more than five classes.
+        top5: share whose label is among the first five; None where there are no more than five
+            classes.
         num_images: images counted.
     """
 
@@ -121,13 +136,16 @@ class Tally:
     """Counts an evaluation exactly: integers for hits, float64 for the loss."""
 
     def __init__(self, device: torch.device) -> None:
-        self.loss = torch.zeros((), dtype=torch.float64)
-        self.counts = torch.zeros(3, dtype=torch.int64, device=device)  # images, top-1 hits, top-5 hits
+        exact = torch.float32 if device.type == "mps" else torch.float64  # mps has no float64
+        self.loss = torch.zeros((), dtype=exact, device=device)
+        self.counts = torch.zeros(
+            3, dtype=torch.int64, device=device
+        )  # images, top-1 hits, top-5 hits
 
     def add(self, logits: torch.Tensor, labels: torch.Tensor) -> None:
         """Count a batch of logits (B, K)."""
         wide = logits if logits.dtype == torch.float64 else logits.float()
-        self.loss = self.loss.to(logits.device) + torch.nn.functional.cross_entropy(wide, labels, reduction="sum")
+        self.loss += torch.nn.functional.cross_entropy(wide, labels, reduction="sum")
         best = wide.topk(min(5, logits.shape[1]), dim=1).indices == labels.unsqueeze(1)  # (B, 5)
         images = torch.tensor(len(labels), device=logits.device)
         self.counts += torch.stack((images, best[:, 0].sum(), best.sum()))

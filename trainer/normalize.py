@@ -41,7 +41,11 @@ class Normalize:
 
     def __call__(self, batch: Batch) -> Batch:
         """Return the batch with normalised floating-point images (B, C, H, W)."""
-        images = batch.images.to(self.mean.device, self.mean.dtype, memory_format=self.memory_format)
-        if images is batch.images:  # an augmentation made it floating point already: leave its tensor alone
+        images = batch.images.to(
+            self.mean.device, self.mean.dtype, memory_format=self.memory_format
+        )
+        if (
+            images is batch.images
+        ):  # an augmentation made it floating point already: leave its tensor alone
             images = images.clone(memory_format=self.memory_format)
         return replace(batch, images=images.sub_(self.mean).mul_(self.scale))

@@ -50,8 +50,8 @@ class Precision:
     """What the weights are stored in and what forward and backward compute in.
 
     Args:
-        name: `fp32`; `fp64`; `bf16` (float32 weights, bfloat16 matrix products by autocast); `auto` (bf16 where the
-            hardware computes in it, else fp32).
+        name: `fp32`; `fp64`; `bf16` (float32 weights, bfloat16 matrix products by autocast); `auto`
+            (bf16 where the hardware computes in it, else fp32).
         device: where the model trains.
     """
 
@@ -101,6 +101,8 @@ def resolve(name: str, device: torch.device) -> str:
         return name
     if device.type == "cuda":
         gains = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:  # without these instructions bfloat16 products are emulated, several times slower than float32
-        gains = device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    else:  # without these instructions bfloat16 products are emulated, slower than float32
+        gains = device.type == "cpu" and (
+            torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        )
     return "bf16" if gains else "fp32"

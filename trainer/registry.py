@@ -1,7 +1,7 @@
 """Names on the command line and the classes behind them.
 
-A name is found by its file: `scheduler=cosine` is `trainer/scheduler/cosine.py`. Only chosen modules are
-imported, so a new component needs no edit of an existing file.
+A name is found by its file: `scheduler=cosine` is `trainer/scheduler/cosine.py`. Only chosen
+modules are imported, so a new component needs no edit of an existing file.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class Registry(Generic[T]):
     """The components of one group, by name.
 
     Args:
-        group: name of the config group, of the package that holds the modules, and of the word on the command line.
+        group: name of the config group, of the package that holds the modules, and of the word on
+            the command line.
         shared: frozen dataclass of the keys that every choice of the group has.
     """
 

@@ -1,7 +1,8 @@
 """Named random streams: every draw is a function of the seed, a name and a position in the run.
 
-Nothing is stored and nothing advances, so that turning one trick on moves no draw of another, and a resumed run
-draws what the uninterrupted one would have drawn. Randomness inside models (dropout) alone has a state.
+Nothing is stored and nothing advances, so that turning one trick on moves no draw of another, and a
+resumed run draws what the uninterrupted one would have drawn. Randomness inside models (dropout)
+alone has a state.
 """
 
 from __future__ import annotations
@@ -18,5 +19,5 @@ def derive(seed: int, *names: str | int) -> int:
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
-    """Return a fresh generator for that name and position (Philox, keyed; "Parallel Random Numbers", SC11)."""
+    """Return a fresh generator (Philox, "Parallel Random Numbers", SC11) for that position."""
     return np.random.Generator(np.random.Philox(key=derive(seed, *names)))

@@ -58,11 +58,13 @@ class Run:
     """All live parts of one run in this process.
 
     Attributes:
-        model: the bare module; `parallel` is the wrapped one, used only for the training forward pass.
+        model: the bare module; `parallel` is the wrapped one, used only for the training forward
+            pass.
         total: steps of the run.
         average_every: steps between evaluations of the averaged weights.
         bn_images: clean training images for their BatchNorm statistics.
-        wants_pause: asked after every step; where it says yes the loop yields, so that the caller may save or stop.
+        wants_pause: asked after every step; where it says yes the loop yields, so that the caller
+            may save or stop.
     """
 
     seed: int
@@ -89,7 +91,11 @@ class Run:
     def clock(self) -> Clock:
         """Return the time: windows done, of all that will be."""
         return Clock(
-            self.state.window, self.total, self.data.windows_per_epoch, self.schedule.warmup, self.seed
+            self.state.window,
+            self.total,
+            self.data.windows_per_epoch,
+            self.schedule.warmup,
+            self.seed,
         )
 
     def epoch_number(self) -> int:
@@ -118,7 +124,7 @@ class Run:
 
 
 def save_state(run: Run) -> dict[str, Any]:
-    """Return what `load_state` needs to go on exactly here, as plain data and tensors; a collective operation."""
+    """Return what `load_state` needs to go on exactly here: plain data; a collective operation."""
     state = run.state
     mine = {
         "generator": torch.get_rng_state(),
@@ -141,7 +147,10 @@ def save_state(run: Run) -> dict[str, Any]:
 
 
 def load_state(
-    run: Run, saved: dict[str, Any], weights: dict[str, torch.Tensor], averaged: dict[str, torch.Tensor]
+    run: Run,
+    saved: dict[str, Any],
+    weights: dict[str, torch.Tensor],
+    averaged: dict[str, torch.Tensor],
 ) -> None:
     """Put a run where `save_state` found it.
 
@@ -152,7 +161,9 @@ def load_state(
         averaged: the averaged model's, empty where there is none.
     """
     mine = saved["ranks"][run.strategy.world.rank]
-    run.model.load_state_dict({**weights, **{k: v for k, v in mine["buffers"].items() if k in weights}})
+    run.model.load_state_dict(
+        {**weights, **{k: v for k, v in mine["buffers"].items() if k in weights}}
+    )
     run.optimizer.load_state_dict(saved["optimizer"])
     run.average.load_state_dict(saved["average"], averaged)
     state = run.state

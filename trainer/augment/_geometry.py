@@ -17,12 +17,18 @@ def pad(images: torch.Tensor, size: int, border: Border) -> torch.Tensor:
     height, width = images.shape[-2:]
     rows = _reflected(height, size).to(images.device)
     columns = _reflected(width, size).to(images.device)
-    return images[:, :, rows][:, :, :, columns]  # by index, since torch's reflection pad knows no uint8
+    return images[:, :, rows][
+        :, :, :, columns
+    ]  # by index, since torch's reflection pad knows no uint8
 
 
-def crop(images: torch.Tensor, top: torch.Tensor, left: torch.Tensor, height: int, width: int) -> torch.Tensor:
+def crop(
+    images: torch.Tensor, top: torch.Tensor, left: torch.Tensor, height: int, width: int
+) -> torch.Tensor:
     """Return one window (height, width) of each image, its corner at `top`, `left` (B,)."""
-    views = images.unfold(2, height, 1).unfold(3, width, 1)  # (B, C, tops, lefts, height, width), nothing copied
+    views = images.unfold(2, height, 1).unfold(
+        3, width, 1
+    )  # (B, C, tops, lefts, height, width), nothing copied
     return views[torch.arange(len(images), device=images.device), :, top, left]
 
 
@@ -32,5 +38,7 @@ def flip(images: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
 
 
 def _reflected(length: int, size: int) -> torch.Tensor:
-    places = torch.arange(-size, length + size).abs()
-    return torch.where(places >= length, 2 * (length - 1) - places, places)
+    """Return which place of a line each of its padded places shows, for padding of any size."""
+    period = max(2 * (length - 1), 1)
+    places = torch.arange(-size, length + size) % period
+    return torch.where(places >= length, period - places, places)

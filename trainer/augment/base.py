@@ -23,7 +23,10 @@ class Augment(Protocol):
     """A component of this seam."""
 
     def __call__(self, batch: Batch, clock: Clock) -> Batch:
-        """Return the batch with augmented images: uint8 in, uint8 (or float in [0, 255]) out; the size may change."""
+        """Return the batch with augmented images.
+
+        uint8 in, uint8 (or float in [0, 255]) out; the size may change.
+        """
 
 
 AUGMENTS: Registry[Augment] = Registry("augment", AugmentKeys)
@@ -41,7 +44,9 @@ class Chain:
         return batch
 
 
-def draw(batch: Batch, clock: Clock, name: str, make: Callable[[np.random.Generator, int], np.ndarray]) -> torch.Tensor:
+def draw(
+    batch: Batch, clock: Clock, name: str, make: Callable[[np.random.Generator, int], np.ndarray]
+) -> torch.Tensor:
     """Return this micro-batch's slice of random numbers that were drawn for its whole window.
 
     So a draw does not depend on the worker, the process, or how many of them there are.

@@ -31,6 +31,8 @@ class Shift:
     def __call__(self, batch: Batch, clock: Clock) -> Batch:
         """Return the batch with every image moved."""
         height, width = batch.images.shape[-2:]
-        corners = draw(batch, clock, "shift.corner", lambda g, n: g.integers(0, 2 * self.pixels + 1, (n, 2)))
+        corners = draw(
+            batch, clock, "shift.corner", lambda g, n: g.integers(0, 2 * self.pixels + 1, (n, 2))
+        )
         padded = pad(batch.images, self.pixels, self.border)
         return replace(batch, images=crop(padded, corners[:, 0], corners[:, 1], height, width))

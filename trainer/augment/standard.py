@@ -14,7 +14,7 @@ from trainer.errors import ConfigError
 @AUGMENTS.register("standard")
 @dataclass(frozen=True)
 class Standard:
-    """Pad on every side, crop at a random place, mirror with probability one half; each image on its own.
+    """Pad on every side, crop at a random place, mirror with probability one half; each image alone.
 
     As in "Deep Residual Learning for Image Recognition", arXiv:1512.03385, section 4.2.
 
@@ -37,8 +37,17 @@ class Standard:
         images = batch.images
         height, width = images.shape[-2:]
         if self.padding:
-            corners = draw(batch, clock, "standard.corner", lambda g, n: g.integers(0, 2 * self.padding + 1, (n, 2)))
-            images = crop(pad(images, self.padding, self.border), corners[:, 0], corners[:, 1], height, width)
+            corners = draw(
+                batch,
+                clock,
+                "standard.corner",
+                lambda g, n: g.integers(0, 2 * self.padding + 1, (n, 2)),
+            )
+            images = crop(
+                pad(images, self.padding, self.border), corners[:, 0], corners[:, 1], height, width
+            )
         if self.flip:
-            images = flip(images, draw(batch, clock, "standard.flip", lambda g, n: g.random(n) < 0.5))
+            images = flip(
+                images, draw(batch, clock, "standard.flip", lambda g, n: g.random(n) < 0.5)
+            )
         return replace(batch, images=images)

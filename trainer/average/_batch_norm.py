@@ -15,10 +15,10 @@ def recompute(
     forward: Callable[[torch.Tensor], object],
     total: Callable[[torch.Tensor], torch.Tensor],
 ) -> None:
-    """Replace every BatchNorm's running statistics by the image-weighted mean of those of `batches`.
+    """Replace every BatchNorm's statistics by the image-weighted mean of those of `batches`.
 
-    The same numbers for any number of processes up to summation order, since batches are dealt out whole.
-    Nothing else of the model changes; models without BatchNorm are left alone at no cost.
+    The same numbers for any number of processes up to summation order, since batches are dealt out
+    whole. Nothing else of the model changes; models without BatchNorm are left alone at no cost.
 
     Args:
         model: the averaged model; its BatchNorm buffers are overwritten, it is left in eval mode.

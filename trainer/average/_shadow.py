@@ -21,7 +21,8 @@ class Shadow:
     Args:
         model: the model that trains; its present weights are where the average begins.
         plan: when snapshots are taken.
-        blend: `blend(averaged, weights, count)` moves the averaged tensors in place, having seen `count` snapshots.
+        blend: `blend(averaged, weights, count)` moves the averaged tensors in place, having seen
+            `count` snapshots.
         count: snapshots that the present weights count as.
     """
 

@@ -1,4 +1,7 @@
-"""The averaging seam: a second set of weights made from those along the way. It never touches the learning rate."""
+"""The averaging seam: a second set of weights, made from those along the way.
+
+It never touches the learning rate.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,10 @@ class AverageKeys:
     Attributes:
         start: when averaging begins, counted from the first step.
         every: a snapshot is taken each so often, from `start` on.
-        bn_images: clean training images over which BatchNorm statistics of the averaged weights are recomputed.
-        eval_every: how often the averaged weights are evaluated during training (always at the end).
+        bn_images: clean training images over which BatchNorm statistics of the averaged weights are
+            recomputed.
+        eval_every: how often the averaged weights are evaluated during training (always at the
+            end).
     """
 
     start: Duration = Duration(0, "ep")
@@ -49,10 +54,13 @@ class Average(Protocol):
     """What an average does while training runs."""
 
     def update(self, model: nn.Module, clock: Clock) -> None:
-        """Take the model's weights after `clock.window` steps into account, if a snapshot is due."""
+        """Take in the model's weights after `clock.window` steps, if a snapshot is due."""
 
     def eval_model(self) -> nn.Module | None:
-        """Return a module with the averaged weights, its BatchNorm statistics stale, or None while there is none."""
+        """Return a module with the averaged weights, or None while there are none.
+
+        Its BatchNorm statistics are stale.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint must keep besides the averaged weights: plain numbers."""

@@ -15,7 +15,7 @@ from trainer.errors import ConfigError
 @AVERAGES.register("ema")
 @dataclass(frozen=True)
 class Ema:
-    """Averaged weights that follow the model's: w_ema <- decay * w_ema + (1 - decay) * w at every snapshot.
+    """Weights that follow the model's: w_ema <- decay * w_ema + (1 - decay) * w at every snapshot.
 
     Begins as a copy of the first snapshot, so that initial weights leave no trace.
 

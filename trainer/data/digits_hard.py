@@ -43,11 +43,11 @@ class DigitsHard:
     """
 
     canvas: int = 16
-    shift: float = 3.0
-    rotation: float = 30.0
-    min_scale: float = 0.8
-    max_scale: float = 1.6
-    clutter: int = 4
+    shift: float = 2.0
+    rotation: float = 20.0
+    min_scale: float = 1.0
+    max_scale: float = 1.5
+    clutter: int = 2
     test_renditions: int = 4
     make_seed: int = 0
 
@@ -85,14 +85,12 @@ class DigitsHard:
 
     def _clutter(self, digits: Digits, num: int, name: str, piece: int) -> NDArray[np.int64]:
         """Return (N, canvas, canvas) pieces of digits, anywhere on the canvas, in units of 1 / ONE."""
-        stream = self._draw(name, num, "clutter", piece)
-        source = digits.pixels[(stream[:, 4] * len(digits.pixels)).astype(np.int64)]
-        mask = np.zeros_like(source)
-        tops, lefts = ((stream[:, k] * (SIDE - PATCH + 1)).astype(np.int64) for k in (5, 6))
-        for row in range(num):
-            mask[row, tops[row] : tops[row] + PATCH, lefts[row] : lefts[row] + PATCH] = 1
-        anywhere = stream.copy()
-        return self._place(source * mask, anywhere, spread=self.canvas / 2)
+        draws = self._draw(name, num, "clutter", piece)
+        source = digits.pixels[(draws[:, 4] * len(digits.pixels)).astype(np.int64)]
+        corner = (draws[:, 5:7] * (SIDE - PATCH + 1)).astype(np.int64)
+        within = np.arange(SIDE) - corner[:, :, None]  # (N, 2, 8) rows and columns, counted from the corner
+        rows, columns = ((within >= 0) & (within < PATCH)).transpose(1, 0, 2)
+        return self._place(source * (rows[:, :, None] & columns[:, None, :]), draws, spread=self.canvas / 2)
 
     def _draw(self, name: str, num: int, *names: str | int) -> NDArray[np.float64]:
         """Return (N, 7) uniform numbers in [0, 1) of a fixed stream."""

@@ -14,11 +14,12 @@ from trainer.mix.base import MIXES
 @MIXES.register("mixup")
 @dataclass(frozen=True)
 class Mixup:
-    """Each example is blended with another one, images and targets alike: lambda * a + (1 - lambda) * b.
+    """Each example is blended with another, images and targets alike: lambda a + (1 - lambda) b.
 
-    "mixup: Beyond Empirical Risk Minimization", arXiv:1710.09412. As in the authors' code, and unlike the paper's
-    formula, one lambda serves the whole batch and partners come from the same batch, permuted. Under several
-    processes or accumulation lambda is that of the step; partners are within the micro-batch.
+    "mixup: Beyond Empirical Risk Minimization", arXiv:1710.09412. As in the authors' code, and
+    unlike the paper's formula, one lambda serves the whole batch and partners come from the same
+    batch, permuted. Under several processes or accumulation lambda is that of the step; partners
+    are within the micro-batch.
 
     Attributes:
         alpha: lambda is drawn from Beta(alpha, alpha); 0 leaves every batch as it is.

@@ -28,7 +28,9 @@ class Sgd:
     def __post_init__(self) -> None:
         check_unit("optim.momentum", self.momentum)
         if self.nesterov and self.momentum == 0.0:
-            raise ConfigError("optim.nesterov=true needs optim.momentum above 0: set optim.nesterov=false as well")
+            raise ConfigError(
+                "optim.nesterov=true needs optim.momentum above 0: set optim.nesterov=false as well"
+            )
 
     def build(self, parameters: Iterable[nn.Parameter], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""

@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 
 from trainer.convert import Written, shown
-from trainer.duration import NUMBER, Clock, Duration
+from trainer.duration import NUMBER, Clock, Duration, written
 from trainer.errors import ConfigError
 from trainer.registry import Choice, Registry
 
@@ -36,11 +36,12 @@ class Floor(Written):
         if match and not isinstance(value, bool):
             return cls(float(match[1]), bool(match[2]))
         raise ConfigError(
-            f"{key} must be a learning rate such as 0.001 or a share of the peak such as 1%, got {shown(value)}"
+            f"{key} must be a learning rate such as 0.001 or a share of the peak such as 1%, "
+            f"got {shown(value)}"
         )
 
     def __str__(self) -> str:
-        return f"{self.value:g}%" if self.is_share else repr(self.value)
+        return f"{written(self.value)}%" if self.is_share else written(self.value)
 
     def of(self, peak: float) -> float:
         """Return the floor as a share of `peak`; raise ConfigError if it is above it."""
@@ -55,8 +56,10 @@ class SchedulerKeys:
     """Keys that every choice of `scheduler` has.
 
     Attributes:
-        warmup: linear rise from 0 to the schedule's first value; reaches it at the last step of the warm-up.
-        every: how often the schedule moves; `1st` every optimizer step, `1ep` as loops that step it once an epoch do.
+        warmup: linear rise from 0 to the schedule's first value; reaches it at the last step of the
+            warm-up.
+        every: how often the schedule moves; `1st` every optimizer step, `1ep` as loops that step it
+            once an epoch do.
         min_lr: the least learning rate, absolute or as a share of `optim.lr`.
     """
 
@@ -85,7 +88,8 @@ class Scheduler(Protocol):
         """Return the schedule at `clock.step` steps after warm-up.
 
         Args:
-            clock: `clock.progress` runs from 0 after warm-up to 1 at the end; `clock.steps()` reads durations.
+            clock: `clock.progress` runs from 0 after warm-up to 1 at the end; `clock.steps()` and
+                `clock.exact_steps()` read durations.
             floor: least factor, in [0, 1]: `min_lr` over the peak.
         """
 
@@ -107,26 +111,39 @@ class Schedule:
     """
 
     def __init__(
-        self, choice: Choice[SchedulerKeys, Scheduler], *, peak: float, total: int, windows_per_epoch: int
+        self,
+        choice: Choice[SchedulerKeys, Scheduler],
+        *,
+        peak: float,
+        total: int,
+        windows_per_epoch: int,
     ) -> None:
         keys = choice.shared
         self.component = choice.component
         self.floor = keys.min_lr.of(peak)
         self.warmup = keys.warmup.steps(windows_per_epoch, total)
         self.every = keys.every.steps(windows_per_epoch, total)
+        if keys.warmup.value and not self.warmup:
+            raise ConfigError(f"scheduler.warmup={keys.warmup} is less than one step of this run")
         if self.warmup and self.warmup >= total:
             raise ConfigError(
-                f"scheduler.warmup={keys.warmup} is {self.warmup} steps, but the run has only {total}: shorten it"
+                f"scheduler.warmup={keys.warmup} is {self.warmup} steps, but the run has only {total}: "
+                "shorten it"
             )
         if self.every < 1:
-            raise ConfigError(f"scheduler.every={keys.every} is less than one step; the least is 1st")
-        first = self(Clock(0, total, windows_per_epoch))  # a component's own durations are checked here, before training
+            raise ConfigError(
+                f"scheduler.every={keys.every} is less than one step; the least is 1st"
+            )
+        # a component's own durations are checked here, before training
+        first = self(Clock(0, total, windows_per_epoch))
         self.sets_momentum = first.momentum is not None
 
     def __call__(self, clock: Clock) -> Point:
         """Return the point of a step: a function of the clock and nothing else."""
         moved = clock.window // self.every * self.every
-        first = Clock(max(moved, self.warmup), clock.total, clock.windows_per_epoch, self.warmup, clock.seed)
+        first = Clock(
+            max(moved, self.warmup), clock.total, clock.windows_per_epoch, self.warmup, clock.seed
+        )
         point = self.component(first, self.floor)
         if clock.window < self.warmup:
             return Point(point.lr_scale * (clock.window + 1) / self.warmup, point.momentum)
@@ -134,7 +151,7 @@ class Schedule:
 
 
 def set_hyperparameters(optimizer: torch.optim.Optimizer, point: Point) -> None:
-    """Write a schedule's point into every group; `base_lr` is the group's learning rate at the peak."""
+    """Write a schedule's point into every group; `base_lr` is the group's lr at the peak."""
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * point.lr_scale
         if point.momentum is not None:
@@ -151,9 +168,8 @@ def momentum_of(optimizer: torch.optim.Optimizer) -> float | None:
     return None if value is None else float(value)
 
 
-def whole_steps(clock: Clock, duration: Duration, key: str) -> int:
-    """Return a component's duration in steps; raise ConfigError if it rounds to none."""
-    steps = clock.steps(duration)
-    if steps < 1:
+def period_steps(clock: Clock, duration: Duration, key: str) -> float:
+    """Return a period in steps, with its fraction; raise ConfigError if it rounds to none."""
+    if clock.steps(duration) < 1:
         raise ConfigError(f"{key}={duration} is less than one step of this run")
-    return steps
+    return clock.exact_steps(duration)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from trainer.duration import Clock, Duration
 from trainer.errors import ConfigError
-from trainer.scheduler.base import SCHEDULERS, Point, whole_steps
+from trainer.scheduler.base import SCHEDULERS, Point, period_steps
 
 
 @SCHEDULERS.register("exponential")
@@ -14,7 +14,8 @@ from trainer.scheduler.base import SCHEDULERS, Point, whole_steps
 class Exponential:
     """The learning rate falls by the factor `gamma` over each `period`, smoothly.
 
-    With `period=1ep every=1ep` these are the values of `torch.optim.lr_scheduler.ExponentialLR` stepped once an epoch.
+    With `period=1ep every=1ep` these are the values of `torch.optim.lr_scheduler.ExponentialLR`
+    stepped once an epoch.
 
     Attributes:
         gamma: factor over one period, in (0, 1].
@@ -30,5 +31,5 @@ class Exponential:
 
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return gamma ** (periods so far), not below the floor."""
-        periods = clock.step / whole_steps(clock, self.period, "scheduler.period")
+        periods = clock.step / period_steps(clock, self.period, "scheduler.period")
         return Point(max(self.gamma**periods, floor))

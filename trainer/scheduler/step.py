@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from trainer.duration import Clock, Duration
 from trainer.errors import ConfigError
-from trainer.scheduler.base import SCHEDULERS, Point, whole_steps
+from trainer.scheduler.base import SCHEDULERS, Point, period_steps
 
 
 @SCHEDULERS.register("step")
 @dataclass(frozen=True)
 class Step:
-    """The learning rate is multiplied by `gamma` each `step_size`; the values of `torch.optim.lr_scheduler.StepLR`.
+    """The learning rate is multiplied by `gamma` each `step_size`.
+
+    The values are those of `torch.optim.lr_scheduler.StepLR`.
 
     Attributes:
         step_size: span between two drops, counted from the end of warm-up.
@@ -28,5 +31,6 @@ class Step:
 
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return gamma ** (drops so far), not below the floor."""
-        drops = clock.step // whole_steps(clock, self.step_size, "scheduler.step_size")
+        periods = clock.step / period_steps(clock, self.step_size, "scheduler.step_size")
+        drops = math.floor(periods + 1e-9)  # a share of the run may fall short by a rounding error
         return Point(max(self.gamma**drops, floor))
