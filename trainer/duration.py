@@ -58,7 +58,7 @@ class Duration(Written):
         return f"{written(self.value)}{self.unit}"
 
     def steps(self, windows_per_epoch: int, total: int) -> int:
-        """Return the number of optimizer steps, rounded to the nearest; a half up, as in a run's."""
+        """Return the number of optimizer steps, rounded to the nearest, a half up."""
         return math.floor(self.exact_steps(windows_per_epoch, total) + 0.5)
 
     def exact_steps(self, windows_per_epoch: int, total: int) -> float:

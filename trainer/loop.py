@@ -67,9 +67,7 @@ def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
     """Train from the present window to the epoch's end and return its means."""
     state, first, end = run.state, run.state.window, run.epoch_end()
     epoch, offset = divmod(first, run.data.windows_per_epoch)
-    meter = (
-        state.meter
-    )  # sums stay on the device, and in the checkpoint: a resumed epoch reports the same
+    meter = state.meter  # on the device, and in the checkpoint: a resumed epoch reports the same
     run.model.train()
     start = run.seconds_now()
     for window in run.data.train_windows(epoch, offset):
@@ -77,17 +75,14 @@ def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
         set_hyperparameters(run.optimizer, run.schedule(clock))
         meter.open(window[0].window_size)
 
-        def gradients(
-            window: list[Batch] = window, clock: Clock = clock
-        ) -> None:  # torch's closure protocol
-            for batch in window:  # micro-batches of this process
+        # torch's closure protocol, over the micro-batches of this process
+        def gradients(window: list[Batch] = window, clock: Clock = clock) -> None:
+            for batch in window:
                 batch = run.mix(run.ready(run.augment(batch, clock)), clock)
                 with run.strategy.sync_on(batch.is_last):
                     with run.precision.autocast():
                         logits = run.parallel(batch.images)  # (B, K)
-                        loss = (
-                            run.loss(logits, batch) * batch.share
-                        )  # () share of the window's images
+                        loss = run.loss(logits, batch) * batch.share  # () of the window's mean
                     run.precision.backward(run.strategy.weigh(loss))
                 meter.add(loss, logits, batch)
 
@@ -116,7 +111,7 @@ def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
 
 
 def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
-    """Evaluate at an epoch's end and return its record; the next epoch starts with an empty meter."""
+    """Evaluate at an epoch's end and return its record; the next starts with an empty meter."""
     state, start = run.state, run.seconds_now()
     share_buffers(run.model, run.strategy)
     val = evaluate(run, run.model, run.data.val_batches())
@@ -150,7 +145,7 @@ def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
 
 
 def evaluate(run: Run, model: nn.Module, batches: Iterable[Batch]) -> Scores | None:
-    """Return a model's scores, each image counted once over all processes; None without images."""
+    """Return a model's scores, each image counted once over all processes; None without any."""
     model.eval()
     tally = Tally(run.device)
     with torch.inference_mode(), run.precision.autocast():

@@ -138,9 +138,8 @@ class Tally:
     def __init__(self, device: torch.device) -> None:
         exact = torch.float32 if device.type == "mps" else torch.float64  # mps has no float64
         self.loss = torch.zeros((), dtype=exact, device=device)
-        self.counts = torch.zeros(
-            3, dtype=torch.int64, device=device
-        )  # images, top-1 hits, top-5 hits
+        # images, top-1 hits, top-5 hits
+        self.counts = torch.zeros(3, dtype=torch.int64, device=device)
 
     def add(self, logits: torch.Tensor, labels: torch.Tensor) -> None:
         """Count a batch of logits (B, K)."""

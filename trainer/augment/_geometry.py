@@ -17,18 +17,16 @@ def pad(images: torch.Tensor, size: int, border: Border) -> torch.Tensor:
     height, width = images.shape[-2:]
     rows = _reflected(height, size).to(images.device)
     columns = _reflected(width, size).to(images.device)
-    return images[:, :, rows][
-        :, :, :, columns
-    ]  # by index, since torch's reflection pad knows no uint8
+    # by index, since torch's reflection pad knows no uint8
+    return images[:, :, rows][:, :, :, columns]
 
 
 def crop(
     images: torch.Tensor, top: torch.Tensor, left: torch.Tensor, height: int, width: int
 ) -> torch.Tensor:
     """Return one window (height, width) of each image, its corner at `top`, `left` (B,)."""
-    views = images.unfold(2, height, 1).unfold(
-        3, width, 1
-    )  # (B, C, tops, lefts, height, width), nothing copied
+    # (B, C, tops, lefts, height, width), nothing copied
+    views = images.unfold(2, height, 1).unfold(3, width, 1)
     return views[torch.arange(len(images), device=images.device), :, top, left]
 
 

@@ -14,7 +14,7 @@ from trainer.errors import ConfigError
 @AUGMENTS.register("standard")
 @dataclass(frozen=True)
 class Standard:
-    """Pad on every side, crop at a random place, mirror with probability one half; each image alone.
+    """Pad on every side, crop at a random place, mirror with probability 1/2; each image alone.
 
     As in "Deep Residual Learning for Image Recognition", arXiv:1512.03385, section 4.2.
 

@@ -127,8 +127,8 @@ class Schedule:
             raise ConfigError(f"scheduler.warmup={keys.warmup} is less than one step of this run")
         if self.warmup and self.warmup >= total:
             raise ConfigError(
-                f"scheduler.warmup={keys.warmup} is {self.warmup} steps, but the run has only {total}: "
-                "shorten it"
+                f"scheduler.warmup={keys.warmup} is {self.warmup} steps, but the run has only "
+                f"{total}: shorten it"
             )
         if self.every < 1:
             raise ConfigError(
