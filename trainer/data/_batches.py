@@ -1,4 +1,4 @@
-"""From stored images to batches: splits, order, shares of processes. The same for every data set."""
+"""From stored images to batches, for every data set alike: splits, order, shares of processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ CLEAN_BATCH = 512  # images; fixed, so that BatchNorm statistics do not depend o
 class Batches:
     """Implements `Data` of base.py; made by `build_data`.
 
-    The order of an epoch is a permutation drawn from (seed, epoch); nothing is stored, so any window can be begun with.
+    The order of an epoch is a permutation drawn from (seed, epoch); nothing is stored, so any
+    window can be begun with.
 
     Attributes:
         num_classes: K.
@@ -36,29 +37,43 @@ class Batches:
     """
 
     def __init__(
-        self, source: Source, keys: DataKeys, windows: Windows, *, split: Split, seed: int,
-        rank: int, device: torch.device, eval_batch_size: int,
+        self,
+        source: Source,
+        keys: DataKeys,
+        windows: Windows,
+        *,
+        split: Split,
+        seed: int,
+        rank: int,
+        device: torch.device,
+        eval_batch_size: int,
     ) -> None:
         channels, height, width = source.train.images.shape[1:]
         self.image_shape = (int(channels), int(height), int(width))
-        self.classes, self.mean, self.std, self.fingerprint = source.classes, source.mean, source.std, source.fingerprint
-        self.num_classes = len(source.classes)
+        self.num_classes, self.classes = len(source.classes), source.classes
+        self.mean, self.std, self.fingerprint = source.mean, source.std, source.fingerprint
         self.windows_per_epoch = windows.count
-        self._windows, self._seed, self._rank, self._split_seed = windows, seed, rank, keys.split_seed
+        self.num_train, self.num_val = len(split.train), len(split.val)
+        self.num_test = len(source.test)
+        self._windows, self._split = windows, split
+        self._seed, self._split_seed, self._rank = seed, keys.split_seed, rank
         self._eval_batch_size = eval_batch_size
-        self._train, self._val = split.train, split.val
-        self._labels = source.train.labels.numpy()[self._train]
-        self.num_train, self.num_val, self.num_test = len(self._train), len(self._val), len(source.test)
-        parts = [source.train, source.test] + ([source.val] if source.val else [])
+        self._train_labels = source.train.labels.numpy()[split.train]
+        parts = [source.train, source.test] + ([] if source.val is None else [source.val])
         stores = store_for(parts, keys, device)
         self.is_resident = stores[0].is_resident
         self._train_store, self._test_store = stores[:2]
-        self._val_store = stores[-1] if source.val else self._train_store
+        self._val_store = self._train_store if source.val is None else stores[-1]
 
     def train_windows(self, epoch: int, start: int) -> Iterator[list[Batch]]:
-        """Yield the micro-batches of this process, window by window, from window `start` of the epoch on."""
-        order = self._train[rng.stream(self._seed, "shuffle", epoch).permutation(self.num_train)]
-        shares = [self._windows.shares(window, self._rank) for window in range(start, self.windows_per_epoch)]
+        """Yield the windows of an epoch from number `start` on: this process's micro-batches."""
+        order = self._split.train[
+            rng.stream(self._seed, "shuffle", epoch).permutation(self.num_train)
+        ]
+        shares = [
+            self._windows.shares(window, self._rank)
+            for window in range(start, self.windows_per_epoch)
+        ]
         loaded = self._train_store.batches(order, [bounds for share in shares for bounds in share])
         for window, share in enumerate(shares, start):
             low, high = self._windows.bounds(window)
@@ -67,32 +82,41 @@ class Batches:
                 images, labels = next(loaded)
                 batches.append(
                     Batch(
-                        images, labels, self.num_classes,
-                        start=first - low, window_size=high - low, is_last=number == len(share),
+                        images,
+                        labels,
+                        self.num_classes,
+                        start=first - low,
+                        window_size=high - low,
+                        is_last=number == len(share),
                     )
                 )
             yield batches
 
     def clean_train_batches(self, num_images: int) -> Iterator[Batch]:
-        """Yield this process's share of a fixed stratified sample of training images, without augmentation.
+        """Yield this process's share of a fixed stratified sample of training images.
 
-        Whole batches of 512 (a single image left over joins the batch before) are dealt to the processes in turn, so
-        that any number of processes sees exactly the batches that one would.
+        Whole batches of 512 (a single image left over joins the batch before) are dealt to the
+        processes in turn, so that any number of processes sees exactly the batches that one would.
 
         Args:
-            num_images: size of the sample over all processes; at least 2 and at most all training images are taken.
+            num_images: size of the sample over all processes; at least 2 and at most all training
+                images are taken.
         """
         num = min(max(num_images, SMALLEST), self.num_train)
         generator = rng.stream(self._split_seed, "clean")
-        sample = self._train[generator.permutation(stratified(self._labels, num, generator))]
+        sample = self._split.train[
+            generator.permutation(stratified(self._train_labels, num, generator))
+        ]
         bounds = cuts(0, num, CLEAN_BATCH)
         if len(bounds) > 1 and num % CLEAN_BATCH == 1:
             bounds[-2:] = [(bounds[-2][0], num)]
-        yield from self._plain(self._train_store, sample, bounds[self._rank :: self._windows.world_size])
+        yield from self._plain(
+            self._train_store, sample, bounds[self._rank :: self._windows.world_size]
+        )
 
     def val_batches(self) -> Iterator[Batch]:
-        """Yield this process's share of the validation images, each image once over all processes."""
-        yield from self._evaluation(self._val_store, self._val)
+        """Yield this process's share of the validation images, each once over all processes."""
+        yield from self._evaluation(self._val_store, self._split.val)
 
     def test_batches(self) -> Iterator[Batch]:
         """Yield this process's share of the test images, likewise."""
@@ -102,15 +126,25 @@ class Batches:
         low, high = rank_share(len(indices), self._rank, self._windows.world_size)
         yield from self._plain(store, indices, cuts(low, high, self._eval_batch_size))
 
-    def _plain(self, store: Store, order: Indices, bounds: list[tuple[int, int]]) -> Iterator[Batch]:
+    def _plain(
+        self, store: Store, order: Indices, bounds: list[tuple[int, int]]
+    ) -> Iterator[Batch]:
         """Yield batches that stand for themselves: each is its own window."""
         for images, labels in store.batches(order, bounds):
             yield Batch(images, labels, self.num_classes, window_size=len(labels))
 
 
 def build_data(
-    source: Source, keys: DataKeys, *, batch_size: int, accumulate: int = 1, seed: int = 0, rank: int = 0,
-    world_size: int = 1, device: torch.device | str = "cpu", eval_batch_size: int = 1000,
+    source: Source,
+    keys: DataKeys,
+    *,
+    batch_size: int,
+    accumulate: int = 1,
+    seed: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+    device: torch.device | str = "cpu",
+    eval_batch_size: int = 1000,
 ) -> Batches:
     """Return the batches of one process.
 
@@ -131,6 +165,12 @@ def build_data(
     split = split_source(source, keys)
     windows = Windows(len(split.train), batch_size, keys.last, accumulate, world_size)
     return Batches(
-        source, keys, windows, split=split, seed=seed, rank=rank,
-        device=torch.device(device), eval_batch_size=eval_batch_size,
+        source,
+        keys,
+        windows,
+        split=split,
+        seed=seed,
+        rank=rank,
+        device=torch.device(device),
+        eval_batch_size=eval_batch_size,
     )

@@ -1,8 +1,9 @@
 """Decoded images on disk: made once, complete or not there at all, and mapped by every later run.
 
-A cache is a folder `<name>-<key>` with `images.bin`, `labels.bin` and `meta.json`, under `.trainer-cache` beside the
-data, or under the user's cache folder where that cannot be written. The key says what went in, cheaply (names, sizes
-and times of files); the fingerprint in `meta.json` says what came out.
+A cache is a folder `<name>-<key>` with `images.bin`, `labels.bin` and `meta.json`, under
+`.trainer-cache` beside the data, or under the user's cache folder where that cannot be written. The
+key says what went in, cheaply (names, sizes and times of files); the fingerprint in `meta.json`
+says what came out.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class Plan:
     """What a cache will hold, and how it is filled.
 
     Attributes:
-        sizes: images of each split, in the order they are stored: `train`, `test`, and `val` where there is one.
+        sizes: images of each split, in the order they are stored: `train`, `test`, and `val` where
+            there is one.
         shape: (C, H, W).
         classes: (K,) names.
         fill: writes images (N, C, H, W) and labels (N,) of all splits, one after the other.
@@ -79,8 +81,9 @@ def content_key(names: Sequence[str], stats: NDArray[np.int64], *options: str | 
 def cached(root: Path, name: str, key: str, plan: Callable[[], Plan]) -> Source:
     """Return the images of the cache with that key, making it first where there is no whole one.
 
-    Two processes that make it at once both end well: each builds under a name of its own, one renames first, and both
-    use that. Where no folder can be written, the images are decoded into memory, at every run.
+    Two processes that make it at once both end well: each builds under a name of its own, one
+    renames first, and both use that. Where no folder can be written, the images are decoded into
+    memory, at every run.
 
     Args:
         root: folder beside which the cache lies.
@@ -109,7 +112,9 @@ def cached(root: Path, name: str, key: str, plan: Callable[[], Plan]) -> Source:
     if full is not None:
         place = folders[0].parent
         free = shutil.disk_usage(place).free
-        raise DiskError(f"no room for decoded images in {place}: {todo.image_bytes} bytes needed, {free} free") from full
+        raise DiskError(
+            f"no room for decoded images in {place}: {todo.image_bytes} bytes needed, {free} free"
+        ) from full
     return _in_memory(todo)
 
 
@@ -141,8 +146,13 @@ def _source(images: torch.Tensor, labels: torch.Tensor, meta: dict[str, Any]) ->
     """Return stored images as a source."""
     splits = _cut(images, labels, meta["sizes"])
     return Source(
-        splits["train"], splits["test"], tuple(meta["classes"]), tuple(meta["mean"]), tuple(meta["std"]),
-        meta["fingerprint"], splits.get("val"),
+        splits["train"],
+        splits["test"],
+        tuple(meta["classes"]),
+        tuple(meta["mean"]),
+        tuple(meta["std"]),
+        meta["fingerprint"],
+        splits.get("val"),
     )
 
 
@@ -162,8 +172,14 @@ def _filled(images: NDArray[np.uint8], plan: Plan) -> tuple[NDArray[np.int64], d
     splits = _cut(torch.from_numpy(images), torch.from_numpy(labels), plan.sizes)
     mean, std = mean_std(splits["train"].images)
     return labels, {
-        "format": FORMAT, "sizes": plan.sizes, "shape": plan.shape, "classes": plan.classes, "mean": mean, "std": std,
-        "fingerprint": fingerprint(splits.values()), "labels_sha256": hashlib.sha256(labels.data).hexdigest(),
+        "format": FORMAT,
+        "sizes": plan.sizes,
+        "shape": plan.shape,
+        "classes": plan.classes,
+        "mean": mean,
+        "std": std,
+        "fingerprint": fingerprint(splits.values()),
+        "labels_sha256": hashlib.sha256(labels.data).hexdigest(),
     }
 
 
@@ -185,26 +201,29 @@ def _build(folder: Path, plan: Plan) -> None:
         images = np.memmap(path, np.uint8, "r+", shape=(plan.num, *plan.shape))
         labels, meta = _filled(images, plan)
         images.flush()
-        for name, content in (("labels.bin", labels.astype("<i8").tobytes()), ("meta.json", json.dumps(meta).encode())):
+        for name, content in (
+            ("labels.bin", labels.astype("<i8").tobytes()),
+            ("meta.json", json.dumps(meta).encode()),
+        ):
             with open(building / name, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        building.chmod(0o755)  # mkdtemp's folders are private; other users of the data may map this one
+        building.chmod(0o755)  # mkdtemp's are private; other users of the data may map this one
         _publish(building, folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove what a killed process left of this cache; what is younger than a day may still be in the making."""
+    """Remove what killed processes left; what is younger than a day may be in the making."""
     for left in folder.parent.glob(f".{folder.name}-*"):
         if time.time() - left.stat().st_mtime > ABANDONED_S:
             shutil.rmtree(left, ignore_errors=True)
 
 
 def _reserve(path: Path, size: int) -> None:
-    """Create a file whose blocks exist: a full disk is an error here, not a bus error when the mapping is written."""
+    """Create a file whose blocks exist: a full disk is an error here, not a bus error later."""
     with open(path, "wb") as file:
         if hasattr(os, "posix_fallocate"):  # not on macOS
             os.posix_fallocate(file.fileno(), 0, size)
@@ -213,7 +232,7 @@ def _reserve(path: Path, size: int) -> None:
 
 
 def _publish(building: Path, folder: Path) -> None:
-    """Rename a finished cache to its name, unless another process was first; a damaged one is moved out of the way."""
+    """Rename a finished cache to its name, unless another process was first with a whole one."""
     while True:
         try:
             os.rename(building, folder)

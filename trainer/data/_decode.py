@@ -48,10 +48,10 @@ def decode_all(paths: Sequence[Path], size: int, out: NDArray[np.uint8]) -> None
 
 
 def decode(path: Path, size: int) -> NDArray[np.uint8]:
-    """Return an image as (3, size, size): short side resized to `size` (bilinear, antialiased), then centre-cropped.
+    """Return an image as (3, size, size): short side resized, then centre-cropped.
 
-    Greyscale and palette become RGB, 16 bits become 8, transparency is dropped, EXIF orientation is not applied (as
-    in torchvision).
+    Resizing is bilinear with antialiasing. Greyscale and palette become RGB, 16 bits become 8,
+    transparency is dropped, EXIF orientation is not applied (as in torchvision).
 
     Raises:
         DataError: if the file is broken, too large or of another format; names it.
@@ -65,7 +65,9 @@ def decode(path: Path, size: int) -> NDArray[np.uint8]:
     except DataError:
         raise
     except Exception as error:  # decoders raise a dozen types for damaged files
-        raise DataError(f"{path} cannot be decoded ({error}): {', '.join(FORMATS)} are read") from error
+        raise DataError(
+            f"{path} cannot be decoded ({error}): {', '.join(FORMATS)} are read"
+        ) from error
     return np.asarray(_fit(rgb, size)).transpose(2, 0, 1)
 
 
@@ -73,7 +75,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     """Return the image as 8-bit RGB."""
     if image.mode.startswith("I"):  # 16-bit greyscale: Pillow would clip it
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("P", "PA"):  # by way of RGBA, or Pillow warns about palettes with transparency
+    if image.mode in ("P", "PA"):  # directly, Pillow warns about palettes with transparency
         image = image.convert("RGBA")
     return image.convert("RGB")
 

@@ -29,14 +29,17 @@ class Digits:
 
 
 def load_digits() -> tuple[Digits, Digits]:
-    """Return the 1,437 training and the 360 test digits; the choice is stratified, and fixed in the file.
+    """Return the 1,437 training and the 360 test digits: a stratified choice, fixed in the file.
 
     Raises:
         DataError: if the package's own file is missing or damaged.
     """
     try:
         with np.load(FILE, allow_pickle=False) as arrays:
-            pixels, labels, is_test = arrays["images"], arrays["labels"].astype(np.int64), arrays["is_test"]
+            pixels, labels = arrays["images"], arrays["labels"].astype(np.int64)
+            is_test = arrays["is_test"]
     except Exception as error:  # a damaged archive raises a dozen different types
-        raise DataError(f"{FILE} is missing or damaged ({error}): install the package again") from error
+        raise DataError(
+            f"{FILE} is missing or damaged ({error}): install the package again"
+        ) from error
     return Digits(pixels[~is_test], labels[~is_test]), Digits(pixels[is_test], labels[is_test])

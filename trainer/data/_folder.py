@@ -16,7 +16,7 @@ from trainer.data._decode import decode_all
 from trainer.data.base import Source
 from trainer.errors import ConfigError, DataError
 
-IGNORED = ("Thumbs.db", "desktop.ini")  # left behind by file managers, as are names that start with a dot
+IGNORED = ("Thumbs.db", "desktop.ini")  # of file managers, as are names that start with a dot
 SMALLEST = 4  # pixels
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,10 @@ def class_names(folder: Path) -> tuple[str, ...]:
     names = _present(folder)
     if len(names) < 2:
         found = f"only '{names[0]}'" if names else "none"
-        raise DataError(f"{folder.absolute()} must hold a folder of images for each class, at least 2; found {found}")
+        raise DataError(
+            f"{folder.absolute()} must hold a folder of images for each class, "
+            f"at least 2; found {found}"
+        )
     return tuple(names)
 
 
@@ -66,7 +69,8 @@ def files_of(base: Path, split: str, classes: tuple[str, ...]) -> Files:
         classes: names of the training classes.
 
     Raises:
-        DataError: if the split has a class that training has not, or no image at all; or a training class is empty.
+        DataError: if the split has a class that training has not, or no image at all; or a training
+        class is empty.
     """
     folder = base / split
     names: list[str] = []
@@ -74,7 +78,9 @@ def files_of(base: Path, split: str, classes: tuple[str, ...]) -> Files:
     labels: list[int] = []
     for name in classes if split == "train" else _present(folder):
         if name not in classes:
-            raise DataError(f"{(folder / name).absolute()}: class '{name}' is not among those of train/")
+            raise DataError(
+                f"{(folder / name).absolute()}: class '{name}' is not among those of train/"
+            )
         entries = sorted((e for e in _visible(folder / name) if e.is_file()), key=lambda e: e.name)
         if split == "train" and not entries:
             raise DataError(f"{(folder / name).absolute()} holds no image")
@@ -96,7 +102,10 @@ def _present(folder: Path) -> list[str]:
         return sorted(entry.name for entry in _visible(folder) if entry.is_dir())
     except OSError as error:
         where = folder.absolute()
-        raise DataError(f"{where} not found: images belong into {where}/<class>/; set data.root to where they are") from error
+        raise DataError(
+            f"{where} not found: images belong into {where}/<class>/; "
+            "set data.root to where they are"
+        ) from error
 
 
 def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -118,7 +127,8 @@ def check_cache_size(cache_size: int) -> None:
 def read_files(
     root: Path, name: str, splits: dict[str, Files], *, classes: tuple[str, ...], cache_size: int
 ) -> Source:
-    """Return the images of those files, decoded at `cache_size` pixels at first use and mapped from then on.
+    """Return the images of those files, decoded at `cache_size` pixels at first use and mapped from
+    then on.
 
     Mean and deviation are those of the training images.
 

@@ -1,8 +1,10 @@
 """Which training images are held out for validation, and which of the rest are trained on.
 
-Both choices are stratified (each class gives its share) and move with `data.split_seed` alone. The order is stable:
-positions are ascending, so images keep the order of the source. Within a class the choice is a prefix of one fixed
-permutation: a larger `val` or `subset` contains the smaller one's images of that class, up to rounding.
+Both choices are stratified (each class gives its share) and move with `data.split_seed` alone. The
+order is stable: positions are ascending, so images keep the order of the source. Within a class the
+choice is a prefix of one fixed
+permutation: a larger `val` or `subset` contains the smaller one's images of that class, up to
+    rounding.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ class Split:
 
     Attributes:
         train: positions in `source.train`.
-        val: positions in `source.val` where the source has one, else in `source.train`; empty where nothing is held out.
+        val: positions in `source.val` where the source has one, else in `source.train`; empty where
+            nothing is held out.
     """
 
     train: Indices
@@ -39,14 +42,18 @@ def split_source(source: Source, keys: DataKeys) -> Split:
     A source's own validation images are all used (none with `data.val=0`).
 
     Raises:
-        ConfigError: if `data.val` or `data.subset` asks for more images than there are, or for so few that a class
+        ConfigError: if `data.val` or `data.subset` asks for more images than there are, or for so
+        few that a class
             would have none.
     """
     labels = source.train.labels.numpy()
     everything = np.arange(len(labels), dtype=np.int64)
     if source.val is not None:
         if keys.val not in (DataKeys.val, Amount(0, False), Amount(0, True)):
-            raise ConfigError(f"data.val={keys.val}: these images bring their own validation split; leave data.val out, or 0")
+            raise ConfigError(
+                f"data.val={keys.val}: these images bring their own validation split; "
+                "leave data.val out, or write 0"
+            )
         val = np.arange(len(source.val) if keys.val.value else 0, dtype=np.int64)
         train = everything
     else:
@@ -57,7 +64,12 @@ def split_source(source: Source, keys: DataKeys) -> Split:
 
 
 def hold_out(
-    labels: Indices, amount: Amount, generator: np.random.Generator, *, key: str, classes: tuple[str, ...]
+    labels: Indices,
+    amount: Amount,
+    generator: np.random.Generator,
+    *,
+    key: str,
+    classes: tuple[str, ...],
 ) -> Indices:
     """Return the positions of the images held out; every class keeps at least one to train on.
 
@@ -75,17 +87,22 @@ def hold_out(
     if amount.value == 0:
         return np.empty(0, dtype=np.int64)
     if wanted < 1:
-        raise ConfigError(f"{key}={amount} of {len(labels)} images is none: write 0 to hold out nothing")
+        raise ConfigError(
+            f"{key}={amount} of {len(labels)} images is none: write 0 to hold out nothing"
+        )
     counts = np.bincount(labels, minlength=len(classes))
     present = int((counts > 0).sum())
     if wanted > len(labels) - present:
         raise ConfigError(
-            f"{key}={amount} holds out {wanted} of {len(labels)} images in {present} classes: at most "
-            f"{len(labels) - present} leave one of each class to train on"
+            f"{key}={amount} holds out {wanted} of {len(labels)} images in "
+            f"{present} classes: at most {len(labels) - present} leave one of each to train on"
         )
     if wanted >= present and (counts == 1).any():
         name = classes[int(np.flatnonzero(counts == 1)[0])]
-        raise ConfigError(f"{key}={amount}: class '{name}' has 1 image, too few to hold one out; add images or write 0")
+        raise ConfigError(
+            f"{key}={amount}: class '{name}' has 1 image, too few to hold one out; "
+            "add images or write 0"
+        )
     return stratified(labels, wanted, generator, keep=1)
 
 
@@ -95,10 +112,16 @@ def _subset(labels: Indices, train: Indices, keys: DataKeys) -> Indices:
     if wanted == len(train):
         return train
     if wanted > len(train):
-        raise ConfigError(f"data.subset={keys.subset}: only {len(train)} training images are left after data.val={keys.val}")
+        raise ConfigError(
+            f"data.subset={keys.subset}: only {len(train)} training images are left "
+            f"after data.val={keys.val}"
+        )
     present = len(np.unique(labels[train]))
     if wanted < present:
-        raise ConfigError(f"data.subset={keys.subset} is {wanted} images, fewer than one for each of the {present} classes")
+        raise ConfigError(
+            f"data.subset={keys.subset} is {wanted} images, "
+            f"fewer than one for each of the {present} classes"
+        )
     chosen = stratified(labels[train], wanted, rng.stream(keys.split_seed, "subset"), least=1)
     return train[chosen]
 
@@ -106,7 +129,8 @@ def _subset(labels: Indices, train: Indices, keys: DataKeys) -> Indices:
 def stratified(
     labels: Indices, num: int, generator: np.random.Generator, *, least: int = 0, keep: int = 0
 ) -> Indices:
-    """Return the positions of `num` labels, each class in proportion (largest remainders), ascending.
+    """Return the positions of `num` labels, each class in proportion (largest remainders),
+    ascending.
 
     Args:
         labels: (N,) classes.
@@ -118,7 +142,9 @@ def stratified(
     counts = np.bincount(labels)
     quotas = _quotas(counts, num, least, keep)
     chosen = [
-        generator.permutation(np.flatnonzero(labels == k))[:quota] for k, quota in enumerate(quotas) if counts[k]
+        generator.permutation(np.flatnonzero(labels == k))[:quota]
+        for k, quota in enumerate(quotas)
+        if counts[k]
     ]
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 

@@ -34,7 +34,9 @@ def mean_std(images: torch.Tensor) -> tuple[Channels, Channels]:
         total = sum(counts)
         first = sum(value * count for value, count in enumerate(counts))
         second = sum(value * value * count for value, count in enumerate(counts))
-        variance = (second * total - first * first) / (total * total)  # whole numbers up to the division
+        variance = (second * total - first * first) / (
+            total * total
+        )  # whole numbers up to the division
         means.append(first / total / 255)
         stds.append(math.sqrt(variance) / 255 or 1.0)
     return tuple(means), tuple(stds)
@@ -67,7 +69,8 @@ def check_channels(key: str, mean: Channels, std: Channels, channels: int) -> No
     """
     if len(mean) != channels or len(std) != channels:
         raise ConfigError(
-            f"{key}.mean and {key}.std need {channels} value(s), one per channel; got {list(mean)} and {list(std)}"
+            f"{key}.mean and {key}.std need {channels} value(s), one per channel; "
+            f"got {list(mean)} and {list(std)}"
         )
     if min(std) <= 0:
         raise ConfigError(f"{key}.std must be positive, got {list(std)}")

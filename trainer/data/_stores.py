@@ -24,7 +24,9 @@ class Store(Protocol):
     is_resident: bool
 
     def batches(self, order: Indices, bounds: Bounds) -> Iterator[Pair]:
-        """Yield images and labels at `order[low:high]`, on the training device, for each of the bounds."""
+        """Yield images and labels at `order[low:high]`, on the training device, for each of the
+        bounds.
+        """
 
 
 class Resident:
@@ -42,7 +44,9 @@ class Resident:
         self._labels = images.labels.to(device)
 
     def batches(self, order: Indices, bounds: Bounds) -> Iterator[Pair]:
-        """Yield images and labels; one copy of the order to the device, then two gathers a batch."""
+        """Yield images and labels; one copy of the order to the device, then two gathers a
+        batch.
+        """
         index = torch.from_numpy(order).to(self._labels.device)
         images, labels = self._images, self._labels
         for low, high in bounds:
@@ -74,12 +78,15 @@ class Streamed:
             sampler=[order[low:high] for low, high in bounds],
             num_workers=self._workers,
             pin_memory=self._device.type == "cuda",
-            generator=torch.Generator(),  # without one of its own, a loader draws from the global generator
+            generator=torch.Generator(),  # else a loader draws from the global generator
             worker_init_fn=_ignore_interrupt,
             multiprocessing_context=_context() if self._workers else None,
         )
         for images, labels in loader:
-            yield images.to(self._device, non_blocking=True), labels.to(self._device, non_blocking=True)
+            yield (
+                images.to(self._device, non_blocking=True),
+                labels.to(self._device, non_blocking=True),
+            )
 
 
 class _Rows(Dataset[Pair]):
@@ -90,11 +97,15 @@ class _Rows(Dataset[Pair]):
 
     def __getitem__(self, rows: Indices) -> Pair:
         index = torch.from_numpy(rows)
-        return self._images.images.index_select(0, index), self._images.labels.index_select(0, index)
+        return self._images.images.index_select(0, index), self._images.labels.index_select(
+            0, index
+        )
 
 
 def _context() -> str | None:
-    """Return how workers are started: forked where possible, which shares the mapped file and costs no import."""
+    """Return how workers are started: forked where possible, which shares the mapped file and costs
+    no import.
+    """
     return "fork" if "fork" in multiprocessing.get_all_start_methods() else None
 
 
@@ -104,7 +115,9 @@ def _ignore_interrupt(_: int) -> None:
 
 
 def store_for(splits: Sequence[Images], keys: DataKeys, device: torch.device) -> list[Store]:
-    """Return one store per split: all resident where they fit into `resident_share` of the memory, else all streamed."""
+    """Return one store per split: all resident where they fit into `resident_share` of the memory,
+    else all streamed.
+    """
     needed = sum(split.images.nbytes for split in splits)
     if needed <= keys.resident_share * memory_bytes(device):
         return [Resident(split, device) for split in splits]
@@ -112,7 +125,9 @@ def store_for(splits: Sequence[Images], keys: DataKeys, device: torch.device) ->
 
 
 def memory_bytes(device: torch.device) -> int:
-    """Return the memory of a GPU, or what the machine has available where images would lie in its own."""
+    """Return the memory of a GPU, or what the machine has available where images would lie in its
+    own.
+    """
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[1])
     try:

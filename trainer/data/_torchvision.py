@@ -1,4 +1,6 @@
-"""Data sets that torchvision downloads, checks and reads; what mnist, fashion_mnist, cifar10 and cifar100 share."""
+"""Data sets that torchvision downloads, checks and reads; what mnist, fashion_mnist, cifar10 and
+cifar100 share.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,12 @@ from trainer.data.base import Source
 from trainer.errors import DataError
 
 TIMEOUT_S = 10  # of one network operation: a refused network is one message, not minutes of silence
-IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+IDX = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,9 @@ class Published:
         if self._missing(folder):
             raise DataError(self._message(folder, None))
         stats = [(folder / file).stat() for file in self.files]
-        key = content_key(self.files, np.array([(stat.st_size, stat.st_mtime_ns) for stat in stats]))
+        key = content_key(
+            self.files, np.array([(stat.st_size, stat.st_mtime_ns) for stat in stats])
+        )
         source = cached(Path(root), self.name, key, lambda: self._plan(root))
         return replace(source, mean=mean, std=std)
 
@@ -66,7 +75,10 @@ class Published:
         for file in self.files:
             if file in IDX:
                 check_idx(Path(root) / self.folder / file)
-        splits = {name: self._torchvision(root, train=name == "train", download=False) for name in ("train", "test")}
+        splits = {
+            name: self._torchvision(root, train=name == "train", download=False)
+            for name in ("train", "test")
+        }
         pixels = [_channels_first(np.asarray(split.data)) for split in splits.values()]
         targets = [np.asarray(split.targets, dtype=np.int64) for split in splits.values()]
 
@@ -76,18 +88,26 @@ class Published:
 
         sizes = {name: len(part) for name, part in zip(splits, pixels, strict=True)}
         channels, height, width = pixels[0].shape[1:]
-        return Plan(sizes, (channels, height, width), self.classes or tuple(splits["train"].classes), fill)
+        return Plan(
+            sizes, (channels, height, width), self.classes or tuple(splits["train"].classes), fill
+        )
 
     def _torchvision(self, root: str, *, train: bool, download: bool) -> Any:
         """Return torchvision's data set."""
         folder = Path(root) / self.folder
         new = [place for place in (folder, *folder.parents) if not place.exists()]
-        datasets = importlib.import_module("torchvision.datasets")  # seconds; a cached run does without
+        datasets = importlib.import_module(
+            "torchvision.datasets"
+        )  # seconds; a cached run does without
         try:
             with _quiet(), _short_timeout():
                 return getattr(datasets, self.class_name)(root, train=train, download=download)
-        except Exception as error:  # URLError, RuntimeError, OSError, pickle's: all mean the same to a user
-            for place in new:  # torchvision makes folders before it downloads; empty ones say nothing
+        except (
+            Exception
+        ) as error:  # URLError, RuntimeError, OSError, pickle's: all mean the same to a user
+            for (
+                place
+            ) in new:  # torchvision makes folders before it downloads; empty ones say nothing
                 with contextlib.suppress(OSError):
                     place.rmdir()
             raise DataError(self._message(folder, error)) from error
@@ -101,9 +121,15 @@ class Published:
         missing, where = self._missing(folder), folder.absolute()
         reason = " ".join(str(error or "").split())[:200] or type(error).__name__
         if not missing:
-            return f"data={self.name}: a file in {where} is damaged ({reason}); remove it to download it again"
+            return (
+                f"data={self.name}: a file in {where} is damaged ({reason}); "
+                "remove it to download it again"
+            )
         why = f" and could not be downloaded ({reason})" if error else ""
-        return f"data={self.name}: {', '.join(missing)} not found in {where}{why}. Put there {self.packed}, or set data.root"
+        return (
+            f"data={self.name}: {', '.join(missing)} not found in {where}{why}. "
+            f"Put there {self.packed}, or set data.root"
+        )
 
 
 def check_idx(path: Path) -> None:
@@ -131,9 +157,11 @@ def _channels_first(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep torchvision's chatter and the warnings about how its old files are written off the screen."""
+    """Keep torchvision's chatter and the warnings about how its old files are written off the
+    screen.
+    """
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        # numpy deprecates the form of dtype in CIFAR's pickles; tarfile the extraction without a filter
+        # numpy deprecates the dtypes in CIFAR's pickles; tarfile, extraction without a filter
         warnings.simplefilter("ignore")
         yield
 

@@ -1,4 +1,4 @@
-"""How an epoch's images are cut into windows (one optimizer step each) and windows into micro-batches: arithmetic alone."""
+"""How an epoch's images are cut into windows, and windows into micro-batches: arithmetic alone."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SMALLEST = 2  # images of a micro-batch: BatchNorm has no variance of one
 class Windows:
     """The windows of one epoch, the same for any number of processes and micro-batches.
 
-    An epoch's images, in its order, are cut every `batch_size`. With `last=keep` the rest is a smaller window, but a
-    rest of fewer than an eighth of a batch (or a single image) joins the window before; with `last=drop` it is left
-    out. A data set smaller than a batch is one window.
+    An epoch's images, in its order, are cut every `batch_size`. With `last=keep` the rest is a
+    smaller window, but a rest of fewer than an eighth of a batch (or a single image) joins the
+    window before; with `last=drop` it is left out. A data set smaller than a batch is one window.
 
     Attributes:
         num_images: images of an epoch.
@@ -34,12 +34,15 @@ class Windows:
 
     def __post_init__(self) -> None:
         check_batch_size(self.batch_size, self.accumulate, self.world_size)
-        smallest = min(stop - start for start, stop in (self.bounds(0), self.bounds(self.count - 1)))
+        smallest = min(
+            stop - start for start, stop in (self.bounds(0), self.bounds(self.count - 1))
+        )
         parts = self.world_size * self.accumulate
         if smallest // parts < SMALLEST:
             raise ConfigError(
-                f"batch_size={self.batch_size}, accumulate={self.accumulate} and {self.world_size} process(es) cut the "
-                f"{self.num_images} training images into micro-batches of {smallest // parts}: the smallest batch has "
+                f"batch_size={self.batch_size}, accumulate={self.accumulate} and "
+                f"{self.world_size} process(es) cut the {self.num_images} training images into "
+                f"micro-batches of {smallest // parts}: the smallest batch has "
                 f"{smallest}, and each of its {parts} part(s) needs at least {SMALLEST} "
                 "(another batch_size, a smaller accumulate, or data.last=drop)"
             )
@@ -60,7 +63,7 @@ class Windows:
         return start, stop
 
     def shares(self, window: int, rank: int) -> list[tuple[int, int]]:
-        """Return the bounds, in the epoch's order, of the micro-batches that process `rank` takes of a window."""
+        """Return the bounds, in the epoch's order, of the micro-batches of one process."""
         start, stop = self.bounds(window)
         parts, size = self.world_size * self.accumulate, stop - start
         mine = range(rank * self.accumulate, (rank + 1) * self.accumulate)
@@ -68,10 +71,13 @@ class Windows:
 
 
 def check_batch_size(batch_size: int, accumulate: int, world_size: int) -> None:
-    """Refuse a batch that cannot be cut into equal micro-batches of at least two images; needs no data.
+    """Refuse a batch that cannot be cut into equal micro-batches of at least two images.
+
+    Needs no data: may be asked before any is read.
 
     Raises:
-        ConfigError: naming batch_size, accumulate, the number of processes and the nearest sizes that work.
+        ConfigError: naming batch_size, accumulate, the number of processes and the nearest sizes
+        that work.
     """
     if accumulate < 1:
         raise ConfigError(f"accumulate must be 1 or more, got {accumulate}")
@@ -82,16 +88,17 @@ def check_batch_size(batch_size: int, accumulate: int, world_size: int) -> None:
     below = max(batch_size // parts * parts, least)
     near = f"{below} or {below + parts}" if batch_size > least else f"{least} or more"
     raise ConfigError(
-        f"batch_size={batch_size} cannot be shared by {world_size} process(es) with accumulate={accumulate}: it must be "
+        f"batch_size={batch_size} cannot be shared by {world_size} process(es) "
+        f"with accumulate={accumulate}: it must be "
         f"a multiple of {parts}, with at least {SMALLEST} images in each part; the nearest: {near}"
     )
 
 
 def rank_share(num: int, rank: int, world_size: int) -> tuple[int, int]:
-    """Return the bounds of the contiguous part of `num` images that is process `rank`'s in evaluation."""
+    """Return the bounds of the part of `num` images that a process evaluates."""
     return rank * num // world_size, (rank + 1) * num // world_size
 
 
 def cuts(start: int, stop: int, size: int) -> list[tuple[int, int]]:
-    """Return the bounds of consecutive batches of `size` between two positions; the last may be smaller."""
+    """Return the bounds of batches of `size` between two positions; the last may be smaller."""
     return [(low, min(low + size, stop)) for low in range(start, stop, size)]

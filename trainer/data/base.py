@@ -1,7 +1,8 @@
 """The data seam: images as batches, one optimizer step at a time.
 
-A component names where images come from; everything after that (splits, order, sharing among processes, batches) is
-the same for all of them and lives in `trainer/data/_splits.py` and `trainer/data/_batches.py`.
+A component names where images come from; everything after that (splits, order, sharing among
+processes, batches) is the same for all of them and lives in `trainer/data/_splits.py` and
+`trainer/data/_batches.py`.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from trainer.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images of one micro-batch and where they stand in their window (the global batch of one optimizer step).
+    """Images of one micro-batch, and their place in their window (the batch of an optimizer step).
 
     Attributes:
         images: (B, C, H, W); uint8 in [0, 255] as stored, floating point once normalised.
         labels: (B,) int64.
         num_classes: K.
-        targets: (B, K) probabilities where examples were mixed, else None: then `labels` say it all.
+        targets: (B, K) probabilities where examples were mixed, else None: then `labels` say it
+            all.
         start: place of the first image within its window.
         window_size: images of the window, over all processes and micro-batches.
         is_last: whether this is the window's last micro-batch in this process.
@@ -47,7 +49,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Images:
-    """One split as stored: uint8 images of one size, in memory or mapped from a file, and their labels.
+    """One split as stored: images of one size, in memory or mapped from a file, and their labels.
 
     Attributes:
         images: (N, C, H, W) uint8.
@@ -90,14 +92,17 @@ class DataKeys:
 
     Attributes:
         root: folder that holds the data sets (one folder each).
-        val: images held out from training for choosing, as a share or a count; 0 trains on everything.
+        val: images held out from training for choosing, as a share or a count; 0 trains on
+            everything.
         split_seed: seed of the split; nothing else moves it.
-        subset: share or count of the training images (after `val` was taken out) to train on; stratified.
-        last: what becomes of the images left over after an epoch's full batches: `keep` makes them a smaller batch
-            (fewer than an eighth of a batch join the one before, so that BatchNorm sees enough), `drop` leaves them out.
+        subset: share or count of the training images (after `val` was taken out) to train on;
+            stratified.
+        last: what becomes of the images left over after an epoch's full batches: `keep` makes them
+            a smaller batch (fewer than an eighth of a batch join the one before, so that BatchNorm
+            sees enough), `drop` leaves them out.
         workers: processes that load images which are not resident.
-        resident_share: share of the memory that images may fill (the device's, or the machine's on a CPU); what is larger
-            is read from its cache file by workers.
+        resident_share: share of the memory that images may fill (the device's, or the machine's on
+            a CPU); what is larger is read from its cache file by workers.
     """
 
     root: str = "data"
@@ -142,13 +147,13 @@ class Data(Protocol):
     windows_per_epoch: int
 
     def train_windows(self, epoch: int, start: int) -> Iterator[list[Batch]]:
-        """Yield the micro-batches of this process, window by window, from window `start` of the epoch on."""
+        """Yield the windows of an epoch from number `start` on: this process's micro-batches."""
 
     def clean_train_batches(self, num_images: int) -> Iterator[Batch]:
-        """Yield this process's share of a fixed stratified sample of training images, without augmentation."""
+        """Yield this process's share of a fixed stratified sample of training images."""
 
     def val_batches(self) -> Iterator[Batch]:
-        """Yield this process's share of the validation images, each image once over all processes."""
+        """Yield this process's share of the validation images, each once over all processes."""
 
     def test_batches(self) -> Iterator[Batch]:
         """Yield this process's share of the test images, likewise."""

@@ -36,7 +36,8 @@ class Cifar10:
         check_channels("data", self.mean, self.std, 3)
 
     def read(self, root: str) -> Source:
-        """Return all images, from `cifar-10-batches-py` under `root`; downloaded if they are not there.
+        """Return all images, from `cifar-10-batches-py` under `root`; downloaded if they are not
+        there.
 
         Raises:
             DataError: if that fails, or a file is damaged.

@@ -16,8 +16,8 @@ FOLDER = "cifar10-jpeg"
 class Cifar10Jpeg:
     """Files `<root>/cifar10-jpeg/{train,test}/<class>/NNNN.jpg`.
 
-    Not CIFAR-10's own pixels: compare methods on it with each other, never with published accuracies. Mean and
-    deviation are computed from its training images.
+    Not CIFAR-10's own pixels: compare methods on it with each other, never with published
+    accuracies. Mean and deviation are computed from its training images.
 
     Attributes:
         cache_size: height and width in pixels at which images are stored after the first use.
@@ -37,4 +37,6 @@ class Cifar10Jpeg:
         base = Path(root) / FOLDER
         classes = class_names(base / "train")
         splits = {split: files_of(base, split, classes) for split in ("train", "test")}
-        return read_files(Path(root), "cifar10_jpeg", splits, classes=classes, cache_size=self.cache_size)
+        return read_files(
+            Path(root), "cifar10_jpeg", splits, classes=classes, cache_size=self.cache_size
+        )

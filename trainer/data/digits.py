@@ -15,10 +15,11 @@ from trainer.data.base import DATASETS, Images, Source
 @DATASETS.register("digits")
 @dataclass(frozen=True)
 class DigitsData:
-    """1,797 real handwritten digits, 8x8, one channel: 1,437 to train on and 360 to test (stratified, fixed).
+    """1,797 real handwritten digits, 8x8, one channel: 1,437 to train on and 360 to test
+    (stratified, fixed).
 
-    "Optical Recognition of Handwritten Digits", E. Alpaydin and C. Kaynak, UCI Machine Learning Repository,
-    CC BY 4.0: its test set, as scikit-learn distributes it. Nothing is downloaded.
+    "Optical Recognition of Handwritten Digits", E. Alpaydin and C. Kaynak, UCI Machine Learning
+    Repository, CC BY 4.0: its test set, as scikit-learn distributes it. Nothing is downloaded.
     """
 
     def read(self, root: str) -> Source:
@@ -31,4 +32,6 @@ class DigitsData:
 def _spread(digits: Digits) -> Images:
     """Return digits as images with values in [0, 255], rounded."""
     pixels = (digits.pixels.astype(np.uint16) * 255 + WHITE // 2) // WHITE
-    return Images(torch.from_numpy(pixels.astype(np.uint8)[:, None]), torch.from_numpy(digits.labels))
+    return Images(
+        torch.from_numpy(pixels.astype(np.uint8)[:, None]), torch.from_numpy(digits.labels)
+    )

@@ -22,7 +22,8 @@ FILES = Published(
 class FashionMnist:
     """Fashion-MNIST: 60,000 training and 10,000 test images of clothes, 28x28, one channel.
 
-    "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms", arXiv:1708.07747.
+    "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms",
+    arXiv:1708.07747.
 
     Attributes:
         mean: per-channel mean of the 60,000 training images, in [0, 1].
@@ -36,7 +37,8 @@ class FashionMnist:
         check_channels("data", self.mean, self.std, 1)
 
     def read(self, root: str) -> Source:
-        """Return all images, from `FashionMNIST/raw` under `root`; downloaded if they are not there.
+        """Return all images, from `FashionMNIST/raw` under `root`; downloaded if they are not
+        there.
 
         Raises:
             DataError: if that fails, or a file is damaged.

@@ -18,16 +18,17 @@ from trainer.errors import ConfigError
 @DATASETS.register("image_folder")
 @dataclass(frozen=True)
 class ImageFolder:
-    """PNG, JPEG, WebP or BMP files in `<root>/train/<class>/`, and where they exist `val/<class>/`, `test/<class>/`.
+    """PNG, JPEG, WebP or BMP files in `<root>/train/<class>/`, and where they exist `val/<class>/`,
+    `test/<class>/`.
 
-    `data.root` is the folder that holds `train`. Without `val` the shared key `data.val` says how many training images
-    are held out for it; without `test` the key `test` here does. Mean and deviation are computed from the training
-    images.
+    `data.root` is the folder that holds `train`. Without `val` the shared key `data.val` says how
+    many training images are held out for it; without `test` the key `test` here does. Mean and
+    deviation are computed from the training images.
 
     Attributes:
         cache_size: height and width in pixels at which images are stored after the first use.
-        test: images of `train` set aside for testing where there is no folder `test`: a share or a count; stratified,
-            and the same for every seed.
+        test: images of `train` set aside for testing where there is no folder `test`: a share or a
+            count; stratified, and the same for every seed.
     """
 
     cache_size: int = 64

@@ -20,9 +20,11 @@ ROWS = 1024  # images made in one go
 @DATASETS.register("synthetic")
 @dataclass(frozen=True)
 class Synthetic:
-    """Each class has a pattern of coarse random cells; each image is its class's pattern under random noise.
+    """Each class has a pattern of coarse random cells; each image is its class's pattern under
+    random noise.
 
-    The same on every machine: whole numbers only, from fixed streams, which the run's seed does not move.
+    The same on every machine: whole numbers only, from fixed streams, which the run's seed does not
+    move.
 
     Attributes:
         num_train: training images; at least one for each class.
@@ -43,7 +45,10 @@ class Synthetic:
             raise ConfigError(f"data.num_classes must be 2 or more, got {self.num_classes}")
         for key in ("num_train", "num_test"):
             if getattr(self, key) < self.num_classes:
-                raise ConfigError(f"data.{key} must be at least data.num_classes={self.num_classes}, got {getattr(self, key)}")
+                raise ConfigError(
+                    f"data.{key} must be at least data.num_classes={self.num_classes}, "
+                    f"got {getattr(self, key)}"
+                )
         if min(self.image_shape) < 1:
             raise ConfigError(f"data.image_shape must be positive, got {list(self.image_shape)}")
         if not 0.0 <= self.noise <= 1.0:
@@ -52,7 +57,10 @@ class Synthetic:
     def read(self, root: str) -> Source:
         """Return all images; `root` is not looked at."""
         patterns = self._patterns()
-        train, test = (self._images(patterns, num, name) for num, name in ((self.num_train, "train"), (self.num_test, "test")))
+        train, test = (
+            self._images(patterns, num, name)
+            for num, name in ((self.num_train, "train"), (self.num_test, "test"))
+        )
         mean, std = mean_std(train.images)
         classes = tuple(str(k) for k in range(self.num_classes))
         return Source(train, test, classes, mean, std, fingerprint([train, test]))
@@ -72,10 +80,14 @@ class Synthetic:
         for start in range(0, num, ROWS):
             rows = slice(start, min(start + ROWS, num))
             noise = _bytes((rows.stop - start, *self.image_shape), name, start)
-            images[rows] = (patterns[labels[rows]] * np.uint16(256 - share) + noise * np.uint16(share)) >> 8
+            images[rows] = (
+                patterns[labels[rows]] * np.uint16(256 - share) + noise * np.uint16(share)
+            ) >> 8
         return Images(torch.from_numpy(images), torch.from_numpy(labels))
 
 
 def _bytes(shape: tuple[int, ...], *names: str | int) -> NDArray[np.uint8]:
     """Return uniform random bytes of a fixed stream."""
-    return np.frombuffer(rng.stream(0, "synthetic", *names).bytes(int(np.prod(shape))), np.uint8).reshape(shape)
+    return np.frombuffer(
+        rng.stream(0, "synthetic", *names).bytes(int(np.prod(shape))), np.uint8
+    ).reshape(shape)
