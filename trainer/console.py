@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console as Terminal
 from rich.live import Live
@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.record import EpochRow
-from trainer.state import Run
+
+if TYPE_CHECKING:  # torch comes with it, and errors are printed without
+    from trainer.state import Run
 
 
 class Console:

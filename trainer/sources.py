@@ -28,6 +28,7 @@ SEAMS = (
     "strategy",
 )
 MAX_BYTES = 256_000
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
 
 
 @dataclass(frozen=True)
@@ -152,10 +153,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{path} is larger than 256 kB: not a configuration")
         text = path.read_text(encoding="utf-8")
-        events = yaml.parse(text, Loader=yaml.SafeLoader)
+        events = yaml.parse(text, Loader=Loader)
         if any(isinstance(e, yaml.AliasEvent) for e in events):
             raise ConfigError(f"{path} holds YAML aliases, which configurations may not")
-        content = yaml.safe_load(text)
+        content = yaml.load(text, Loader=Loader)  # safe: it makes plain data only
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
     if not isinstance(content, dict):
