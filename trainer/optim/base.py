@@ -22,7 +22,7 @@ class OptimKeys:
         weight_decay: coefficient of the decay, as the optimizer defines it.
     """
 
-    lr: float = 0.1
+    lr: float = 0.01
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:

@@ -107,7 +107,8 @@ class Schedule:
         windows_per_epoch: steps of one epoch.
 
     Raises:
-        ConfigError: if the warm-up is longer than the run, or a duration is shorter than a step.
+        ConfigError: if the warm-up is longer than the run or rises to nothing, or a duration is
+            shorter than a step.
     """
 
     def __init__(
@@ -136,6 +137,11 @@ class Schedule:
             )
         # a component's own durations are checked here, before training
         first = self(Clock(0, total, windows_per_epoch))
+        if self.warmup and first.lr_scale == 0.0:
+            raise ConfigError(
+                f"scheduler.warmup={keys.warmup} has nothing to rise to: scheduler={choice.name} "
+                "begins at scheduler.min_lr, which is 0"
+            )
         self.sets_momentum = first.momentum is not None
 
     def __call__(self, clock: Clock) -> Point:
