@@ -76,7 +76,9 @@ def test_after_warm_up_the_schedule_is_that_of_a_run_which_begins_there(name: st
 @given(st.sampled_from(sorted(ALL)), st.integers(8, 600), st.integers(1, 100), st.data())
 def test_any_schedule_stays_between_zero_and_the_peak(name, total, per_epoch, data) -> None:
     warmup = data.draw(st.integers(0, total - 1))
-    schedule = make(ALL[name], total, per_epoch, warmup=Duration(warmup, "st"), min_lr=floor_of(name))
+    schedule = make(
+        ALL[name], total, per_epoch, warmup=Duration(warmup, "st"), min_lr=floor_of(name)
+    )
     for t in range(total + 1):
         assert 0.0 < schedule(Clock(t, total, per_epoch)).lr_scale <= 1.0 + 1e-12
 
@@ -125,7 +127,9 @@ def test_what_is_no_floor_is_refused(value: object) -> None:
         ({"min_lr": Floor(150.0, is_share=True)}, r"scheduler\.min_lr=150% is above the peak"),
     ],
 )
-def test_settings_that_cannot_take_effect_are_refused(keys: dict[str, object], message: str) -> None:
+def test_settings_that_cannot_take_effect_are_refused(
+    keys: dict[str, object], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         make(Cosine(), 10, **keys)
 

@@ -82,5 +82,7 @@ def test_it_is_symmetric_about_the_middle(total: int) -> None:
 
 
 def test_a_floor_above_the_peak_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"scheduler\.min_lr=0\.5 is above the peak optim\.lr=0.3"):
+    with pytest.raises(
+        ConfigError, match=r"scheduler\.min_lr=0\.5 is above the peak optim\.lr=0.3"
+    ):
         factors(10, min_lr=Floor(0.5))

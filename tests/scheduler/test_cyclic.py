@@ -88,7 +88,9 @@ def test_two_cycles_end_at_the_floor_whatever_the_length_of_the_run(total: int, 
     got = points(part, total, min_lr=Floor(10.0, is_share=True))
     assert got[-1].lr_scale == pytest.approx(0.1, abs=1e-12)
     assert all(0.1 - 1e-12 <= p.lr_scale <= 1.0 + 1e-12 for p in got)
-    for p in got:  # momentum moves against the learning rate, from 0.9 at the floor to 0.5 at the peak
+    for (
+        p
+    ) in got:  # momentum moves against the learning rate, from 0.9 at the floor to 0.5 at the peak
         assert p.momentum == pytest.approx(0.9 - 0.4 * (p.lr_scale - 0.1) / 0.9, abs=1e-12)
 
 
@@ -110,7 +112,10 @@ def test_momentum_is_left_alone_unless_asked_for() -> None:
         ({"gamma": 0.0, "mode": "exp_range"}, r"scheduler\.gamma must be in \(0, 1\]"),
         ({"gamma": 0.9}, r"scheduler\.gamma=0\.9 has no effect on mode=triangular"),
         ({"base_momentum": 0.8}, r"scheduler\.base_momentum and scheduler\.max_momentum"),
-        ({"base_momentum": 0.8, "max_momentum": 1.0}, r"scheduler\.max_momentum must be in \[0, 1\)"),
+        (
+            {"base_momentum": 0.8, "max_momentum": 1.0},
+            r"scheduler\.max_momentum must be in \[0, 1\)",
+        ),
         ({"base_momentum": 0.9, "max_momentum": 0.8}, r"scheduler\.base_momentum=0\.9 must not be"),
         ({"step_size": 25}, r"scheduler\.step_size=25ep"),
     ],
