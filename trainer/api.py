@@ -11,7 +11,9 @@ from trainer.record import RunRow
 from trainer.run import Order, execute
 
 
-def compose(*words: str, config_dir: str | Path | None = None, plugins: tuple[str, ...] = ()) -> RunConfig:
+def compose(
+    *words: str, config_dir: str | Path | None = None, plugins: tuple[str, ...] = ()
+) -> RunConfig:
     """Return the configuration that words of a command line mean.
 
     Args:

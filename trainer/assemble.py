@@ -32,9 +32,15 @@ def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Pr
     torch.set_num_threads(config.threads)
     device = choose_device(config.device, world)
     if device.type == "mps" and config.precision in ("fp64", "bf16"):
-        raise ConfigError(f"precision={config.precision} does not exist on device=mps; use precision=fp32")
+        raise ConfigError(
+            f"precision={config.precision} does not exist on device=mps; use precision=fp32"
+        )
     check_batch(config, world)
-    return device, build_strategy(config.strategy, world, device), Precision(config.precision, device)
+    return (
+        device,
+        build_strategy(config.strategy, world, device),
+        Precision(config.precision, device),
+    )
 
 
 def check_batch(config: RunConfig, world: World) -> None:
@@ -49,7 +55,9 @@ def check_batch(config: RunConfig, world: World) -> None:
         )
 
 
-def assemble(config: RunConfig, device: torch.device, strategy: Strategy, precision: Precision) -> tuple[Run, Source]:
+def assemble(
+    config: RunConfig, device: torch.device, strategy: Strategy, precision: Precision
+) -> tuple[Run, Source]:
     """Return the run, ready at its first step, and the images it was built from.
 
     Raises:
@@ -71,19 +79,28 @@ def assemble(config: RunConfig, device: torch.device, strategy: Strategy, precis
     data_s = time.perf_counter() - start
     total = planned_steps(config, data.windows_per_epoch)
     schedule = Schedule(
-        config.scheduler, peak=config.optim.shared.lr, total=total, windows_per_epoch=data.windows_per_epoch
+        config.scheduler,
+        peak=config.optim.shared.lr,
+        total=total,
+        windows_per_epoch=data.windows_per_epoch,
     )
     plan, eval_every = plan_average(config, total, data.windows_per_epoch)
-    model = build_model(config, data.image_shape, data.num_classes, device=device, dtype=precision.dtype)
+    model = build_model(
+        config, data.image_shape, data.num_classes, device=device, dtype=precision.dtype
+    )
     optimizer = config.optim.component.build(model.parameters(), config.optim.shared)
     for group in optimizer.param_groups:
         group["base_lr"] = group["lr"]
     check_momentum(schedule, optimizer, config)
     average = config.average.component.build(model, plan)
     parallel = strategy.wrap(model)
-    torch.manual_seed(derive(config.seed, "model", strategy.world.rank))  # dropout: each process its own
+    torch.manual_seed(
+        derive(config.seed, "model", strategy.world.rank)
+    )  # dropout: each process its own
     layout = torch.channels_last if is_convolutional(model) else torch.contiguous_format
-    normalize = Normalize.of(source.mean, source.std, device=device, dtype=precision.dtype, memory_format=layout)
+    normalize = Normalize.of(
+        source.mean, source.std, device=device, dtype=precision.dtype, memory_format=layout
+    )
     empty = Meter(0, 0, device=device, dtype=precision.dtype)
     run = Run(
         seed=config.seed,
@@ -123,7 +140,10 @@ def plan_average(config: RunConfig, total: int, windows_per_epoch: int) -> tuple
         ConfigError: if averaging would begin after the last snapshot that the run allows.
     """
     keys = config.average.shared
-    start, every = keys.start.steps(windows_per_epoch, total), keys.every.steps(windows_per_epoch, total)
+    start, every = (
+        keys.start.steps(windows_per_epoch, total),
+        keys.every.steps(windows_per_epoch, total),
+    )
     if every < 1:
         raise ConfigError(f"average.every={keys.every} is less than one step; the least is 1st")
     if config.average.name != "none" and start + every > total:

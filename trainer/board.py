@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from trainer.record import EpochRow
-from trainer.sources import flat
+from trainer.sources import flat, leaf
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -51,7 +51,9 @@ class Board:
     def writer(self) -> SummaryWriter:
         """Return the writer, opened on first use."""
         if self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter  # half a second, not needed before the first epoch's end
+            from torch.utils.tensorboard import (
+                SummaryWriter,
+            )  # half a second, not needed before the first epoch's end
 
             purge = None if self.purge_step is None else self.purge_step + 1
             self._writer = SummaryWriter(str(self.folder), purge_step=purge)  # type: ignore[no-untyped-call]
@@ -75,18 +77,12 @@ class Board:
     def hparams(self, config: Mapping[str, Any], results: Mapping[str, float]) -> None:
         """Write the row of the hparams table: the configuration and the final numbers."""
         values = {key: leaf(config, key) for key in flat(config)}
-        kept = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in values.items()}
+        kept = {
+            k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in values.items()
+        }
         self.writer().add_hparams(kept, dict(results), run_name=".")  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         """Write what is left."""
         if self._writer is not None:
             self._writer.close()  # type: ignore[no-untyped-call]
-
-
-def leaf(tree: Mapping[str, Any], key: str) -> Any:
-    """Return the value under a dotted key."""
-    value: Any = tree
-    for part in key.split("."):
-        value = value[part]
-    return value

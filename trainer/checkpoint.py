@@ -50,7 +50,9 @@ class Checkpoint:
     def averaged(self) -> dict[str, torch.Tensor]:
         """Return the averaged model's state dict, empty where there is none."""
         name = "average.safetensors"
-        return safetensors.torch.load(self._verified(name)) if name in self.manifest["files"] else {}
+        return (
+            safetensors.torch.load(self._verified(name)) if name in self.manifest["files"] else {}
+        )
 
     def state(self) -> dict[str, Any]:
         """Return what `state.save_state` gave."""
@@ -90,10 +92,15 @@ def save(
     """
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
-    contents = {"model.safetensors": safetensors.torch.save(packed(weights)), "state.pt": buffer.getvalue()}
+    contents = {
+        "model.safetensors": safetensors.torch.save(packed(weights)),
+        "state.pt": buffer.getvalue(),
+    }
     if averaged is not None:
         contents["average.safetensors"] = safetensors.torch.save(packed(averaged))
-    files = {n: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for n, c in contents.items()}
+    files = {
+        n: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for n, c in contents.items()
+    }
     manifest = {"format": FORMAT, "step": step, **facts, "files": files}
     contents["manifest.json"] = json.dumps(manifest, indent=1).encode()
     final = root / f"step-{step:08d}"
@@ -123,7 +130,10 @@ def verify(path: Path) -> Checkpoint | None:
             return None
         for name, facts in manifest["files"].items():
             content = (path / name).read_bytes() if (path / name).parent == path else b""
-            if len(content) != facts["bytes"] or hashlib.sha256(content).hexdigest() != facts["sha256"]:
+            if (
+                len(content) != facts["bytes"]
+                or hashlib.sha256(content).hexdigest() != facts["sha256"]
+            ):
                 return None
         return Checkpoint(path, manifest["step"], manifest)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -179,5 +189,7 @@ def digest(*groups: Mapping[str, torch.Tensor]) -> str:
     for i, group in enumerate(groups):
         for name, tensor in sorted(group.items()):
             total.update(f"{i}/{name}/{tensor.dtype}/{tuple(tensor.shape)}".encode())
-            total.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+            total.update(
+                tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+            )
     return total.hexdigest()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from trainer import __version__
+from trainer import STARTED, __version__
 from trainer.errors import ConfigError, Stopped, TrainerError
-from trainer.sources import SEAMS, Sources
+from trainer.sources import SEAMS, Sources, flat, leaf
 from trainer.words import Word, canonical, check_words, quoted, spellings_help, split_word
 
 if TYPE_CHECKING:
@@ -19,8 +20,16 @@ if TYPE_CHECKING:
 
 SWEEP_FLAGS = ("-m", "--multirun")
 HYDRA_FLAGS = ("--hydra-help", "--info", "-i", "--shell-completion", "-sc", "--experimental-rerun")
-WITH_VALUE = {"--config-dir": "config_dir", "-cd": "config_dir", "--config-name": "config_name", "-cn": "config_name",
-              "--cfg": "cfg", "-c": "cfg", "--package": "package", "-p": "package"}
+WITH_VALUE = {
+    "--config-dir": "config_dir",
+    "-cd": "config_dir",
+    "--config-name": "config_name",
+    "-cn": "config_name",
+    "--cfg": "cfg",
+    "-c": "cfg",
+    "--package": "package",
+    "-p": "package",
+}
 
 HELP = """\
 {program} {version}: trains networks on images, one trick at a time.
@@ -94,8 +103,12 @@ def take_apart(arguments: Sequence[str]) -> Line:
             special[flag] = attached
         else:
             words.append(text)
-    plugins = tuple(p.strip() for p in special.get("plugins", "").strip("[] ").split(",") if p.strip())
-    return Line(tuple(words), tuple(flags), values, special.get("resume"), special.get("repeat"), plugins)
+    plugins = tuple(
+        p.strip() for p in special.get("plugins", "").strip("[] ").split(",") if p.strip()
+    )
+    return Line(
+        tuple(words), tuple(flags), values, special.get("resume"), special.get("repeat"), plugins
+    )
 
 
 def main() -> NoReturn:
@@ -123,11 +136,15 @@ def answer(line: Line) -> int:
         if flag == "--version":
             print(f"trainer {__version__}")
             return 0
-        if flag not in (*SWEEP_FLAGS, *HYDRA_FLAGS, "--resolve", "--run", "-r") and flag.startswith("-"):
+        if flag not in (*SWEEP_FLAGS, *HYDRA_FLAGS, "--resolve", "--run", "-r") and flag.startswith(
+            "-"
+        ):
             raise ConfigError(f"unknown flag {flag}; --help shows what there is")
     from trainer.composition import load_plugins
 
-    sources = load_plugins(line.plugins, line.values.get("config_dir"), line.values.get("config_name", "config"))
+    sources = load_plugins(
+        line.plugins, line.values.get("config_dir"), line.values.get("config_name", "config")
+    )
     if any(flag in HYDRA_FLAGS for flag in line.flags):
         return ask_hydra(line, sources)
     if line.is_sweep:
@@ -156,22 +173,27 @@ def single(line: Line, sources: Sources) -> int:
     if line.resume is not None and replayed is not None:
         check_agrees(config.plain(), replayed)
     resume = None if line.resume is None else Path(line.resume).absolute()
-    perform(Order(config, composed.words, composed.notes, composed.run_dir, resume))
+    startup_s = time.perf_counter() - STARTED
+    perform(
+        Order(config, composed.words, composed.notes, composed.run_dir, resume, startup_s=startup_s)
+    )
     return 0
 
 
 def check_agrees(config: dict[str, object], recorded: dict[str, object]) -> None:
     """Raise ConfigError if words beside resume= change the run."""
-    from trainer.board import leaf
-    from trainer.sources import flat
-
     keys = [k for k in flat(config) if k != "plugins"]
     known = set(flat(recorded))
-    changed = [f"{k}={leaf(config, k)} (was {leaf(recorded, k)})" for k in keys
-               if k not in known or leaf(config, k) != leaf(recorded, k)]
+    changed = [
+        f"{k}={leaf(config, k)} (was {leaf(recorded, k)})"
+        for k in keys
+        if k not in known or leaf(config, k) != leaf(recorded, k)
+    ]
     if changed:
-        raise ConfigError(f"resume= takes a run's configuration whole; these differ: {', '.join(changed)}. "
-                          "Use repeat= for a new run that differs")
+        raise ConfigError(
+            f"resume= takes a run's configuration whole; these differ: {', '.join(changed)}. "
+            "Use repeat= for a new run that differs"
+        )
 
 
 def show_config(line: Line, composed: Composed) -> int:
@@ -180,12 +202,21 @@ def show_config(line: Line, composed: Composed) -> int:
 
     if line.values["cfg"] != "job":
         return ask_hydra(line, load_sources(line))
-    node = OmegaConf.select(composed.cfg, line.values["package"]) if "package" in line.values else composed.cfg
+    node = (
+        OmegaConf.select(composed.cfg, line.values["package"])
+        if "package" in line.values
+        else composed.cfg
+    )
     if node is None:
         raise ConfigError(f"--package {line.values['package']}: no such part of the configuration")
     for note in composed.notes:
         print(f"# {note}")
-    print(OmegaConf.to_yaml(node, resolve="--resolve" in line.flags) if OmegaConf.is_config(node) else node, end="")
+    print(
+        OmegaConf.to_yaml(node, resolve="--resolve" in line.flags)
+        if OmegaConf.is_config(node)
+        else node,
+        end="",
+    )
     return 0
 
 
@@ -193,19 +224,30 @@ def load_sources(line: Line) -> Sources:
     """Return where this line's configurations are looked up."""
     from trainer.composition import load_plugins
 
-    return load_plugins(line.plugins, line.values.get("config_dir"), line.values.get("config_name", "config"))
+    return load_plugins(
+        line.plugins, line.values.get("config_dir"), line.values.get("config_name", "config")
+    )
 
 
 def sweep(line: Line, sources: Sources) -> int:
     """Check the words of a sweep and hand it to Hydra, whose sweeper is ours unless the line names another."""
     if line.resume is not None:
-        raise ConfigError("resume= goes on with one run; resuming a sweep is not built yet in this version")
+        raise ConfigError(
+            "resume= goes on with one run; resuming a sweep is not built yet in this version"
+        )
     if line.repeat is not None:
         raise ConfigError("repeat= takes one run; leave out -m")
-    words = [quoted(w, is_sweep=True) for w in canonical([split_word(t) for t in line.words], is_sweep=True)]
+    words = [
+        quoted(w, is_sweep=True)
+        for w in canonical([split_word(t) for t in line.words], is_sweep=True)
+    ]
     check_words(words, sources, is_sweep=True)
     named = {w.key for w in words}
-    extra = [Word("", f"hydra/{part}", "trainer") for part in ("sweeper", "launcher") if f"hydra/{part}" not in named]
+    extra = [
+        Word("", f"hydra/{part}", "trainer")
+        for part in ("sweeper", "launcher")
+        if f"hydra/{part}" not in named
+    ]
     quiet = [Word("", f"hydra/{part}_logging", "none") for part in ("hydra", "job")]
     from trainer.sweep.jobs import through_hydra
 
@@ -216,8 +258,11 @@ def ask_hydra(line: Line, sources: Sources) -> int:
     """Let Hydra answer its own flags."""
     from trainer.sweep.jobs import run_hydra
 
-    words = [quoted(w, is_sweep=False) for w in canonical([split_word(t) for t in line.words])] \
-        if not any(f in ("--shell-completion", "-sc") for f in line.flags) else list(line.words)
+    words = (
+        [quoted(w, is_sweep=False) for w in canonical([split_word(t) for t in line.words])]
+        if not any(f in ("--shell-completion", "-sc") for f in line.flags)
+        else list(line.words)
+    )
     values = [t for k in ("cfg", "package") if k in line.values for t in (f"--{k}", line.values[k])]
     run_hydra([*line.flags, *values, *(str(w) for w in words)], sources)
     return 0
@@ -240,7 +285,9 @@ def help_text() -> str:
         pieces = wrap(text, 96)
         lines.append(f"  {group + '=':12}" + ("\n" + " " * 14).join(pieces))
     indented = "\n".join("  " + line for line in spellings_help().splitlines())
-    return HELP.format(program=program, version=__version__, groups="\n".join(lines), spellings=indented)
+    return HELP.format(
+        program=program, version=__version__, groups="\n".join(lines), spellings=indented
+    )
 
 
 def wrap(text: str, width: int) -> list[str]:

@@ -74,7 +74,9 @@ def compose_words(
     with initialized(sources):
         full = compose_one(sources, words)
         notes = replace_parts(full, words, presets, sources) if presets else ()
-    run_dir, sweep_dir = (None if d == DEFAULT_DIR else d for d in (full.hydra.run.dir, full.hydra.sweep.dir))
+    run_dir, sweep_dir = (
+        None if d == DEFAULT_DIR else d for d in (full.hydra.run.dir, full.hydra.sweep.dir)
+    )
     with open_dict(full):
         del full["hydra"]
     told = tuple(str(w) for w in words if not w.key.startswith("hydra") and w.value != REPLAYED)
@@ -126,7 +128,9 @@ def initialized(sources: Sources) -> Iterator[None]:
         GlobalHydra.instance().hydra = before
 
 
-def replace_parts(full: DictConfig, words: Sequence[Word], presets: Sequence[Word], sources: Sources) -> tuple[str, ...]:
+def replace_parts(
+    full: DictConfig, words: Sequence[Word], presets: Sequence[Word], sources: Sources
+) -> tuple[str, ...]:
     """Give every part that replaces a preset's choice its own values, in place, and return what was dropped.
 
     Hydra merges a preset's `optim.lr` into whatever optimizer is chosen; here it counts for the preset's own only.
@@ -139,14 +143,18 @@ def replace_parts(full: DictConfig, words: Sequence[Word], presets: Sequence[Wor
     picked = [w for w in words if w.key in replaced]
     own_values = [w for w in words if w.key.split(".")[0] in replaced and "." in w.key]
     own = compose_one(sources, [*picked, *own_values])
-    plain = compose_one(sources, [Word("", g, str(preset_choices[g]).replace("'", "")) for g in replaced])
+    plain = compose_one(
+        sources, [Word("", g, str(preset_choices[g]).replace("'", "")) for g in replaced]
+    )
     notes = []
     for group in replaced:
         with open_dict(full):
             full[group] = own[group]
         dropped = changed(plain[group], preset[group], group)
         if dropped:
-            notes.append(f"{group}={choices[group]} replaces the preset's {preset_choices[group]}; dropped: {', '.join(dropped)}")
+            notes.append(
+                f"{group}={choices[group]} replaces the preset's {preset_choices[group]}; dropped: {', '.join(dropped)}"
+            )
     return tuple(notes)
 
 
@@ -159,7 +167,9 @@ def changed(before: DictConfig, after: DictConfig, prefix: str) -> list[str]:
     return [f"{prefix}.{k}={v}" for k, v in new.items() if k not in old or old[k] != v]
 
 
-def load_plugins(plugins: Sequence[str], config_dir: str | Path | None = None, primary: str = "config") -> Sources:
+def load_plugins(
+    plugins: Sequence[str], config_dir: str | Path | None = None, primary: str = "config"
+) -> Sources:
     """Import modules of components and return where configurations are looked up from now on.
 
     Entry points of the group `trainer.plugins` are imported as well. The `conf/` beside a module is searched too.
@@ -216,7 +226,9 @@ def check_recorded(tree: Any, file: Path) -> None:
         for value in tree:
             check_recorded(value, file)
     elif isinstance(tree, str) and "${" in tree:
-        raise ConfigError(f"{file}: interpolation '{tree[:60]}' is not allowed in a recorded configuration")
+        raise ConfigError(
+            f"{file}: interpolation '{tree[:60]}' is not allowed in a recorded configuration"
+        )
 
 
 def store_replayed(tree: Mapping[str, Any]) -> None:

@@ -28,7 +28,8 @@ from trainer.scheduler.base import SCHEDULERS, Scheduler, SchedulerKeys
 Precision = Literal["fp32", "fp64", "bf16", "auto"]
 Strategy = Literal["auto", "single", "ddp"]
 REGISTRIES: dict[str, Registry[Any]] = {
-    r.group: r for r in (DATASETS, AUGMENTS, MODELS, OPTIMIZERS, SCHEDULERS, AVERAGES, MIXES, LOSSES)
+    r.group: r
+    for r in (DATASETS, AUGMENTS, MODELS, OPTIMIZERS, SCHEDULERS, AVERAGES, MIXES, LOSSES)
 }
 
 
@@ -144,7 +145,11 @@ HINTS = get_type_hints(RunConfig)
 
 
 def parse(
-    cfg: DictConfig, *, is_sweep: bool = False, local_processes: int = 1, plugins: Sequence[str] = ()
+    cfg: DictConfig,
+    *,
+    is_sweep: bool = False,
+    local_processes: int = 1,
+    plugins: Sequence[str] = (),
 ) -> RunConfig:
     """Return the configuration that Hydra composed, every value checked and typed.
 
@@ -160,7 +165,9 @@ def parse(
     try:
         values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{error.full_key or 'configuration'}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(
+            f"{error.full_key or 'configuration'}: {str(error).splitlines()[0]}"
+        ) from error
     assert isinstance(values, dict)
     tree = {str(key): value for key, value in values.items()}
     pending.check_tree(tree)
@@ -173,12 +180,18 @@ def parse(
     for key in tree:
         if key not in names:
             raise unknown("key", key, names)
-    made = {key: parse_group(key, tree.pop(key)) for key in REGISTRIES if key in tree and key != "augment"}
+    made = {
+        key: parse_group(key, tree.pop(key))
+        for key in REGISTRIES
+        if key in tree and key != "augment"
+    }
     made["data"] = with_absolute_root(made["data"])
     made["augment"] = parse_augment(tree.pop("augment", None))
     for key in ("precision", "strategy", "task"):
         made[key] = parse_named(key, tree.pop(key, None))
-    made["checkpoint"] = build(CheckpointConfig, mapping("checkpoint", tree.pop("checkpoint", {})), "checkpoint")
+    made["checkpoint"] = build(
+        CheckpointConfig, mapping("checkpoint", tree.pop("checkpoint", {})), "checkpoint"
+    )
     return build_config(tree, made)
 
 
@@ -201,14 +214,18 @@ def parse_group(group: str, value: Any) -> Choice[Any, Any]:
     registry = REGISTRIES[group]
     name = values.pop("name", None)
     if not isinstance(name, str):
-        raise ConfigError(f"{group}.name is missing: it must be one of {', '.join(registry.names())}")
+        raise ConfigError(
+            f"{group}.name is missing: it must be one of {', '.join(registry.names())}"
+        )
     component = registry.load(name)
     where = f"augment.{name}" if group == "augment" else group
     shared_names = [f.name for f in fields(registry.shared)]
     own_names = [f.name for f in fields(component) if f.init]  # type: ignore[arg-type]  # components are dataclasses
     for key in values:
         if key not in shared_names and key not in own_names:
-            raise unknown("key", f"{where}.{key}", [f"{where}.{n}" for n in (*shared_names, *own_names)])
+            raise unknown(
+                "key", f"{where}.{key}", [f"{where}.{n}" for n in (*shared_names, *own_names)]
+            )
     shared = {key: values[key] for key in shared_names if key in values}
     own = {key: values[key] for key in own_names if key in values and key not in shared_names}
     return Choice(name, build(registry.shared, shared, where), build(component, own, where))
@@ -226,7 +243,9 @@ def parse_augment(value: Any) -> tuple[Choice[AugmentKeys, Augment], ...]:
     for name in chosen:
         if name not in AUGMENTS.names():
             raise unknown("augment", name, AUGMENTS.names())
-    return tuple(parse_group("augment", mapping(f"augment.{name}", v)) for name, v in chosen.items())
+    return tuple(
+        parse_group("augment", mapping(f"augment.{name}", v)) for name, v in chosen.items()
+    )
 
 
 def parse_named(group: str, value: Any) -> str:
@@ -259,15 +278,31 @@ def plain_choice(choice: Choice[Any, Any]) -> dict[str, Any]:
 def check_name(name: str) -> None:
     """Raise ConfigError unless an experiment's name is one folder's name."""
     path = Path(name)
-    if not name or len(name.encode()) > 120 or path.name != name or name.startswith(".") or not name.isprintable():
-        raise ConfigError(f"name must be a folder's name (no slash, not hidden, at most 120 bytes), got {shown(name)}")
+    if (
+        not name
+        or len(name.encode()) > 120
+        or path.name != name
+        or name.startswith(".")
+        or not name.isprintable()
+    ):
+        raise ConfigError(
+            f"name must be a folder's name (no slash, not hidden, at most 120 bytes), got {shown(name)}"
+        )
 
 
 def check_fits(key: str, duration: Duration, config: RunConfig) -> None:
     """Raise ConfigError if something starts after the run's end, as far as that can be told without the data."""
-    share = {"ep": duration.value / config.epochs, "%": duration.value / 100, "st": 0.0}[duration.unit]
+    share = {"ep": duration.value / config.epochs, "%": duration.value / 100, "st": 0.0}[
+        duration.unit
+    ]
     if duration.unit == "st" and config.max_steps is not None:
         share = duration.value / config.max_steps
     if share >= 1.0:
-        length = f"max_steps={config.max_steps}" if duration.unit == "st" else f"epochs={config.epochs:g}"
-        raise ConfigError(f"{key}={duration} reaches the end of the run ({length}): it would have no effect")
+        length = (
+            f"max_steps={config.max_steps}"
+            if duration.unit == "st"
+            else f"epochs={config.epochs:g}"
+        )
+        raise ConfigError(
+            f"{key}={duration} reaches the end of the run ({length}): it would have no effect"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Mapping
@@ -19,14 +20,15 @@ if TYPE_CHECKING:  # torch comes with it, and errors are printed without
     from trainer.state import Run
 
 
-class Console:
-    """Prints for one run.
+class Console(logging.Handler):
+    """Prints for one run; a handler of the project's logger, whose lines it shows as notes.
 
     Args:
         quiet: write to `run.log` alone: other processes of the run, and jobs of a sweep.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
+        super().__init__()
         self.terminal = Terminal(highlight=False, quiet=quiet)
         self._log: IO[str] | None = None
         self._live: Live | None = None
@@ -38,6 +40,10 @@ class Console:
         for line in self._early:
             self.log(line)
         self._early.clear()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show what a component had to say."""
+        self.say(record.getMessage(), style="yellow")
 
     def log(self, text: str) -> None:
         """Write to `run.log` alone."""
@@ -56,7 +62,12 @@ class Console:
         """Show the live line from now on, where there is a terminal to show it on."""
         if self.terminal.is_terminal and not self.terminal.quiet:
             progress = Progress(run)
-            self._live = Live(get_renderable=progress.line, console=self.terminal, refresh_per_second=4, transient=True)
+            self._live = Live(
+                get_renderable=progress.line,
+                console=self.terminal,
+                refresh_per_second=4,
+                transient=True,
+            )
             self._live.start()
 
     def epoch(self, row: EpochRow, epochs: float) -> None:
@@ -79,6 +90,7 @@ class Console:
     def close(self) -> None:
         """Stop showing and close the log."""
         self.stop()
+        super().close()
         if self._log is not None:
             self._log.close()
             self._log = None
@@ -107,12 +119,17 @@ class Progress:
         run = self.run
         meter, window, total = run.state.meter, run.state.window, run.total
         done = len(meter.sizes)
-        parts = [f"epoch {run.epoch_number():g}/{total / run.data.windows_per_epoch:g}", f"step {window}/{total}"]
+        parts = [
+            f"epoch {run.epoch_number():g}/{total / run.data.windows_per_epoch:g}",
+            f"step {window}/{total}",
+        ]
         parts.append(f"lr {float(run.optimizer.param_groups[0]['lr']):.4g}")
         if done > 1:
             images = sum(meter.sizes[: done - 1])
             parts.append(f"loss {float(meter.losses[: done - 1].sum()) / (done - 1):.4f}")
-            parts.append(f"acc {100 * min(float(meter.hits) / max(images, 1) / run.strategy.world.size, 1.0):.1f}%")
+            parts.append(
+                f"acc {100 * min(float(meter.hits) / max(images, 1) / run.strategy.world.size, 1.0):.1f}%"
+            )
         spent = time.perf_counter() - self.start
         steps = window - self.first
         if steps > 0 and spent > 0:
@@ -142,13 +159,21 @@ def result_table(summary: Mapping[str, Any], last: EpochRow | None) -> Table | N
     for heading in ("weights", "images", "loss", "top-1", "top-5"):
         table.add_column(heading, justify="left" if heading in ("weights", "images") else "right")
     if last is not None and last.val_top1 is not None:
-        table.add_row("final", "val", number(last.val_loss), percent(last.val_top1), percent(last.val_top5))
+        table.add_row(
+            "final", "val", number(last.val_loss), percent(last.val_top1), percent(last.val_top5)
+        )
     if last is not None and last.avg_val_top1 is not None:
         table.add_row("averaged", "val", number(last.avg_val_loss), percent(last.avg_val_top1), "")
     for key, weights in (("test", "final"), ("test_avg", "averaged")):
         scores = summary.get(key)
         if scores:
-            table.add_row(weights, "test", number(scores["loss"]), percent(scores["top1"]), percent(scores.get("top5")))
+            table.add_row(
+                weights,
+                "test",
+                number(scores["loss"]),
+                percent(scores["top1"]),
+                percent(scores.get("top5")),
+            )
     return table if table.row_count else None
 
 

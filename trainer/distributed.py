@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import datetime
+import inspect
 import os
 import sys
 from dataclasses import dataclass
@@ -44,7 +45,10 @@ class World:
         """Return what torchrun says, or one process where it says nothing."""
         if "TORCHELASTIC_RUN_ID" not in os.environ and "WORLD_SIZE" not in os.environ:
             return cls()
-        number = {k: int(os.environ.get(k, d)) for k, d in (("RANK", 0), ("LOCAL_RANK", 0), ("WORLD_SIZE", 1))}
+        number = {
+            k: int(os.environ.get(k, d))
+            for k, d in (("RANK", 0), ("LOCAL_RANK", 0), ("WORLD_SIZE", 1))
+        }
         local_size = int(os.environ.get("LOCAL_WORLD_SIZE", number["WORLD_SIZE"]))
         return cls(number["RANK"], number["LOCAL_RANK"], number["WORLD_SIZE"], local_size, True)
 
@@ -130,7 +134,11 @@ class Ddp:
     def wrap(self, model: nn.Module) -> nn.Module:
         """Return the model in its wrapper; buffers are not exchanged at every step."""
         ids = [self.device.index] if self.device.type == "cuda" else None
-        self.parallel = nn.parallel.DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
+        # renamed in torch 2.14, where the old name warns
+        known = inspect.signature(nn.parallel.DistributedDataParallel).parameters
+        no_sync = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+        options: dict[str, Any] = {"device_ids": ids, no_sync: False}
+        self.parallel = nn.parallel.DistributedDataParallel(model, **options)
         return self.parallel
 
     def sync_on(self, is_last: bool) -> contextlib.AbstractContextManager[object]:
@@ -176,7 +184,9 @@ def join_group(world: World, device: torch.device) -> None:
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     agent_serves = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     timeout = datetime.timedelta(seconds=START_TIMEOUT_S)
-    store = dist.TCPStore(host, port, world.size, world.rank == 0 and not agent_serves, timeout=timeout)
+    store = dist.TCPStore(
+        host, port, world.size, world.rank == 0 and not agent_serves, timeout=timeout
+    )
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     dist.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
@@ -197,7 +207,9 @@ def build_strategy(name: str, world: World, device: torch.device) -> Strategy:
     if name == "ddp" and not world.is_torchrun:
         raise ConfigError(f"strategy=ddp needs torchrun: {TORCHRUN}")
     if name == "single" and world.size > 1:
-        raise ConfigError(f"strategy=single cannot run in {world.size} processes: use strategy=ddp, or start one")
+        raise ConfigError(
+            f"strategy=single cannot run in {world.size} processes: use strategy=ddp, or start one"
+        )
     if name == "ddp" or (name == "auto" and world.is_torchrun):
         return Ddp(world, device)
     return Single(world)
@@ -218,7 +230,9 @@ def choose_device(name: str, world: World) -> torch.device:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         wanted = int(index) if index else world.local_rank
         if wanted >= count:
-            raise ConfigError(f"device={name}: this machine has {count} CUDA devices; use device=cpu or device=auto")
+            raise ConfigError(
+                f"device={name}: this machine has {count} CUDA devices; use device=cpu or device=auto"
+            )
         return torch.device("cuda", wanted)
     if kind == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("device=mps: this machine has none; use device=cpu or device=auto")

@@ -26,7 +26,9 @@ def reporting_disk(path: Path, needed_bytes: int = 0) -> Iterator[None]:
         parent = next(p for p in (path, *path.absolute().parents) if p.exists())
         free = shutil.disk_usage(parent).free
         reason = os.strerror(error.errno or 0).lower()
-        raise DiskError(f"cannot write {path}: {reason}; {needed_bytes} bytes needed, {free} bytes free") from error
+        raise DiskError(
+            f"cannot write {path}: {reason}; {needed_bytes} bytes needed, {free} bytes free"
+        ) from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -19,7 +19,15 @@ from trainer import __version__
 from trainer.distributed import cores
 
 PACKAGE = Path(__file__).resolve().parent
-PACKAGES = ("torch", "torchvision", "numpy", "hydra-core", "omegaconf", "safetensors", "tensorboard")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "hydra-core",
+    "omegaconf",
+    "safetensors",
+    "tensorboard",
+)
 # What a configuration holds that moves no number of the result: paths, logging, worker counts.
 UNRELATED = ("name", "checkpoint", "plugins", "device")
 UNRELATED_DATA = ("root", "workers", "resident_share")
@@ -42,7 +50,9 @@ def git(*words: str) -> str | None:
     if not (PACKAGE.parent / ".git").exists():
         return None
     try:
-        done = subprocess.run(["git", *words], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(
+            ["git", *words], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=20
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout if done.returncode == 0 else None
@@ -57,7 +67,9 @@ def git_state() -> tuple[dict[str, Any] | None, str]:
     status = git("status", "--porcelain") or ""
     changed = [line for line in status.splitlines() if not line.startswith("??")]
     difference = (git("diff", "HEAD") or "") if changed else ""
-    untracked = [line[3:] for line in status.splitlines() if line.startswith("??") and line.endswith(".py")]
+    untracked = [
+        line[3:] for line in status.splitlines() if line.startswith("??") and line.endswith(".py")
+    ]
     difference += "".join(f"# not in git: {name}\n" for name in untracked)
     return {"commit": commit.strip(), "clean": not difference}, difference
 
@@ -72,7 +84,9 @@ def sources_digest(plugins: Iterable[str]) -> str:
     return total.hexdigest()
 
 
-def result_key(config: Mapping[str, Any], *, fingerprint: str, device: str, precision: str, sources: str) -> str:
+def result_key(
+    config: Mapping[str, Any], *, fingerprint: str, device: str, precision: str, sources: str
+) -> str:
     """Return the SHA-256 of everything that determines a result.
 
     Args:
@@ -94,9 +108,18 @@ def host() -> dict[str, str | int]:
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in cpuinfo.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         model = names[0] if names else model
-    return {"name": platform.node(), "system": platform.platform(), "processor": model, "cores": cores()}
+    return {
+        "name": platform.node(),
+        "system": platform.platform(),
+        "processor": model,
+        "cores": cores(),
+    }
 
 
 def device_name(device: torch.device) -> str:

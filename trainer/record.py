@@ -106,7 +106,9 @@ def read_runs(*places: str | os.PathLike[str]) -> list[RunRow]:
         root = Path(place)
         if not root.is_dir():
             raise NotFound(f"no folder {root} to read runs from")
-        found = {f.parent.resolve() for f in root.rglob("config.yaml") if (f.parent / "run.log").exists()}
+        found = {
+            f.parent.resolve() for f in root.rglob("config.yaml") if (f.parent / "run.log").exists()
+        }
         runs += [read_run(path) for path in sorted(found)]
     return runs
 
@@ -189,16 +191,24 @@ class Folder:
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the resolved configuration."""
-        replace_text(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+        replace_text(
+            self.path / "config.yaml",
+            yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
+        )
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write how the run ended."""
-        replace_text(self.path / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+        replace_text(
+            self.path / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
+        )
 
     def add_row(self, row: EpochRow) -> None:
         """Append an epoch to `metrics.jsonl`, flushed to the disk: a checkpoint may follow that counts on it."""
         line = json.dumps(row.plain()) + "\n"
-        with reporting_disk(self.path, len(line)), open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+        with (
+            reporting_disk(self.path, len(line)),
+            open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file,
+        ):
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
@@ -207,6 +217,25 @@ class Folder:
         """Drop epochs after a step, and half-written lines: where a resumed run goes on."""
         rows = [row for row in read_lines(self.path / "metrics.jsonl") if row["step"] <= step]
         replace_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:
+    """Raise ConfigError if a run's folder could not be made, as far as that can be told without making it.
+
+    Args:
+        wanted: the folder that the user asked for, or None.
+        root: folder of all results.
+    """
+    path = (root if wanted is None else Path(wanted)).absolute()
+    if wanted is not None and path.is_dir() and any(path.iterdir()):
+        raise ConfigError(
+            f"{path} is not empty: two runs never share a folder; name another, or resume={path}"
+        )
+    existing = next(p for p in (path, *path.parents) if p.exists())
+    if not existing.is_dir():
+        raise ConfigError(f"cannot write {path}: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"cannot write {path}: no permission to write in {existing}")
 
 
 def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> Path:
@@ -226,8 +255,7 @@ def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> 
             path = Path(wanted).absolute()
             with reporting_disk(path):
                 path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                raise ConfigError(f"{path} is not empty: two runs never share a folder; name another, or resume={path}")
+            check_folder(wanted, root)
         else:
             stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
             path = (root / name / f"{stamp}_{secrets.token_hex(3)}").absolute()
@@ -235,7 +263,9 @@ def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> 
                 path.mkdir(parents=True)
                 point_latest(root, path)
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise ConfigError(f"cannot write {error.filename}: {(error.strerror or 'refused').lower()}") from error
+        raise ConfigError(
+            f"cannot write {error.filename}: {(error.strerror or 'refused').lower()}"
+        ) from error
     return path
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+import logging
 import shlex
 import sys
 import time
@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from trainer import STARTED, checkpoint, provenance
+from trainer import checkpoint, provenance
 from trainer.assemble import assemble, prepare
 from trainer.board import Board
 from trainer.config import RunConfig
@@ -24,7 +24,17 @@ from trainer.distributed import World
 from trainer.errors import ConfigError, Diverged, NotFound, Stopped, TrainerError
 from trainer.loop import EpochRecord, averaged_model, crossed, evaluate, fit
 from trainer.metrics import Scores
-from trainer.record import EpochRow, Folder, RunRow, make_folder, read_lines, read_run, epoch_row, removed_if_unused
+from trainer.record import (
+    EpochRow,
+    Folder,
+    RunRow,
+    check_folder,
+    make_folder,
+    read_lines,
+    read_run,
+    epoch_row,
+    removed_if_unused,
+)
 from trainer.state import Run, load_state, save_state
 from trainer.stops import Stops
 
@@ -40,6 +50,7 @@ class Order:
         folder: the run's folder where it was asked for, else None.
         resume: folder of the run to go on with, or None.
         quiet: print nothing (a job of a sweep, whose sweep prints for it).
+        startup_s: seconds that the process needed before it came here.
     """
 
     config: RunConfig
@@ -48,6 +59,7 @@ class Order:
     folder: str | None = None
     resume: Path | None = None
     quiet: bool = False
+    startup_s: float = 0.0
 
 
 def execute(order: Order) -> RunRow:
@@ -64,6 +76,8 @@ def execute(order: Order) -> RunRow:
         if finished.status == "completed":
             show_finished(finished)
             return finished
+    if order.resume is None and world.rank == 0:
+        check_folder(order.folder)
     run, source = assemble(order.config, device, strategy, precision)
     made: Path | TrainerError | None = None
     if world.rank == 0:
@@ -76,9 +90,8 @@ def execute(order: Order) -> RunRow:
         raise path
     console = Console(quiet=order.quiet or world.rank != 0)
     with removed_if_unused(Path(path)):
-        walk = Walk(order, run, source, Path(path), console)
+        walk = Walk(order, run, source, Path(path), console, start_s=start - order.startup_s)
         walk.begin()
-    run.state.seconds.setdefault("startup", start - STARTED)
     return walk.walk()
 
 
@@ -91,14 +104,25 @@ class Walk:
         source: the images it was built from.
         path: the run's folder.
         console: prints; silent in all processes but the first.
+        start_s: when it all began, on the clock of `time.perf_counter`.
     """
 
-    def __init__(self, order: Order, run: Run, source: Source, path: Path, console: Console) -> None:
+    def __init__(
+        self,
+        order: Order,
+        run: Run,
+        source: Source,
+        path: Path,
+        console: Console,
+        *,
+        start_s: float,
+    ) -> None:
         self.order, self.run, self.console = order, run, console
         self.is_main = run.strategy.world.rank == 0
         self.folder = Folder(path)
         self.config = order.config.plain()
-        self.begin_s = time.perf_counter()
+        self.start_s = start_s
+        run.state.seconds["startup"] = order.startup_s
         self.last_save_s = time.monotonic()
         self.last_save_step = 0
         self.stops = Stops()
@@ -130,6 +154,8 @@ class Walk:
                 if difference:
                     (self.folder.path / "source.diff").write_text(difference)
             self.console.open_log(self.folder.path / "run.log")
+            logging.getLogger("trainer").addHandler(self.console)
+            logging.getLogger("trainer").setLevel(logging.INFO)
         for note in self.order.notes:
             self.console.say(note, style="yellow")
         if self.order.resume is not None:
@@ -152,9 +178,15 @@ class Walk:
             for bad in damaged:
                 self.console.say(f"{bad.name} is damaged and was passed over", style="yellow")
             if found is None:
-                parts = NotFound(f"nothing to resume: no checkpoint in {self.folder.checkpoints} verifies")
+                parts = NotFound(
+                    f"nothing to resume: no checkpoint in {self.folder.checkpoints} verifies"
+                )
             else:
-                parts = self.unfit(found.manifest) or (found.state(), found.weights(), found.averaged())
+                parts = self.unfit(found.manifest) or (
+                    found.state(),
+                    found.weights(),
+                    found.averaged(),
+                )
         parts = self.run.strategy.share(parts)
         if isinstance(parts, TrainerError):
             raise parts
@@ -175,9 +207,13 @@ class Walk:
         for name in ("torch", "numpy", "trainer"):
             then, now = manifest["versions"].get(name), provenance.versions().get(name)
             if then != now:
-                return ConfigError(f"the checkpoint was made with {name} {then}, this is {name} {now}")
+                return ConfigError(
+                    f"the checkpoint was made with {name} {then}, this is {name} {now}"
+                )
         if manifest["data"] != self.facts["data"]:
-            return ConfigError(f"the images have changed since the checkpoint was made: {self.order.config.data.name}")
+            return ConfigError(
+                f"the images have changed since the checkpoint was made: {self.order.config.data.name}"
+            )
         return None
 
     def walk(self) -> RunRow:
@@ -202,13 +238,20 @@ class Walk:
         except BaseException as error:
             self.console.log(traceback.format_exc())
             self.end("failed", 1, f"{type(error).__name__}: {error}")
-            raise TrainerError(f"{type(error).__name__}: {error} (see {self.folder.path / 'run.log'})") from error
+            raise TrainerError(
+                f"{type(error).__name__}: {error} (see {self.folder.path / 'run.log'})"
+            ) from error
         finally:
+            logging.getLogger("trainer").removeHandler(self.console)
             self.console.close()
             if self.board is not None:
                 self.board.close()
             self.folder.close()
-        return read_run(self.folder.path) if self.is_main else RunRow(self.folder.path, self.config, (), "completed")
+        return (
+            read_run(self.folder.path)
+            if self.is_main
+            else RunRow(self.folder.path, self.config, (), "completed")
+        )
 
     def asked(self) -> int:
         """Return what all processes agree is due now: 0 nothing, 1 a checkpoint, above 1 a stop by that signal."""
@@ -231,7 +274,10 @@ class Walk:
             self.save()
         if asked > 1:
             again = shlex.join([*command(), f"resume={self.folder.path}"])
-            raise Stopped(f"stopped at step {self.run.state.window} of {self.run.total}; to go on:\n  {again}", asked)
+            raise Stopped(
+                f"stopped at step {self.run.state.window} of {self.run.total}; to go on:\n  {again}",
+                asked,
+            )
 
     def record(self, event: EpochRecord) -> None:
         """Write an epoch's row, and a checkpoint if it is the best so far."""
@@ -251,6 +297,9 @@ class Walk:
     def save(self) -> None:
         """Write a checkpoint of this step, then delete those no longer wanted. Called by all processes."""
         run = self.run
+        if not all(bool(p.isfinite().all()) for p in run.model.parameters()):
+            raise Diverged(run.state.window, "weights")  # a checkpoint must never hold them
+        self.count_time()
         state = save_state(run)
         self.last_save_s, self.last_save_step = time.monotonic(), run.state.window
         if not self.is_main:
@@ -266,8 +315,18 @@ class Walk:
         )
         keep = self.order.config.checkpoint.keep.number
         checkpoint.prune(
-            self.folder.checkpoints, keep=None if keep is None else max(2, keep), best_step=run.state.best_step
+            self.folder.checkpoints,
+            keep=None if keep is None else max(2, keep),
+            best_step=run.state.best_step,
         )
+
+    def count_time(self) -> None:
+        """Bring the run's total up to date, resumed parts included."""
+        now = time.perf_counter()
+        self.run.state.seconds["total"] = (
+            self.run.state.seconds.get("total", 0.0) + now - self.start_s
+        )
+        self.start_s = now
 
     def finish(self) -> None:
         """Evaluate on the test images, write the last checkpoint and the summary, and print the table."""
@@ -279,7 +338,9 @@ class Walk:
             if averaged is not None:
                 tested["test_avg"] = plain_scores(evaluate(run, averaged, run.data.test_batches()))
         self.save()
-        weights = checkpoint.digest(run.model.state_dict(), averaged.state_dict() if averaged is not None else {})
+        weights = checkpoint.digest(
+            run.model.state_dict(), averaged.state_dict() if averaged is not None else {}
+        )
         self.console.stop()
         if not self.is_main:
             return
@@ -294,8 +355,9 @@ class Walk:
         """Return what `summary.json` holds."""
         state = self.run.state
         best = None if state.best_step is None else f"checkpoints/step-{state.best_step:08d}"
-        seconds = {k: state.seconds.get(k, 0.0) for k in ("startup", "data", "compile", "train", "average", "eval")}
-        seconds["total"] = state.seconds.get("before", 0.0) + time.perf_counter() - STARTED
+        self.count_time()
+        phases = ("startup", "data", "compile", "train", "average", "eval", "total")
+        seconds = {k: state.seconds.get(k, 0.0) for k in phases}
         facts = {
             "status": status,
             "key": self.key,
@@ -316,7 +378,9 @@ class Walk:
         self.console.stop()
         self.console.log(message)
         if self.is_main:
-            self.folder.write_summary(self.summary(status, exit_code, {"message": message.splitlines()[0]}))
+            self.folder.write_summary(
+                self.summary(status, exit_code, {"message": message.splitlines()[0]})
+            )
 
     def draw(self, summary: Mapping[str, Any]) -> None:
         """Put the pictures and the hparams row into TensorBoard."""
@@ -329,10 +393,15 @@ class Walk:
         self.board.images("images/train_as_the_network_sees_them", mixed.images[:32], 0)
         rows = read_lines(self.folder.path / "metrics.jsonl")
         last = epoch_row(rows[-1]) if rows else None
-        results = {"best_val_top1": summary.get("best_val_top1"), "val_top1": last.val_top1 if last else None}
+        results = {
+            "best_val_top1": summary.get("best_val_top1"),
+            "val_top1": last.val_top1 if last else None,
+        }
         for key in ("test", "test_avg"):
             results |= {f"{key}_{name}": value for name, value in summary.get(key, {}).items()}
-        self.board.hparams(self.config, {f"final/{k}": v for k, v in results.items() if v is not None})
+        self.board.hparams(
+            self.config, {f"final/{k}": v for k, v in results.items() if v is not None}
+        )
 
     def show(self, summary: Mapping[str, Any]) -> None:
         """Print the table, where the results are, and how to look at them."""
@@ -341,7 +410,9 @@ class Walk:
         if table is not None:
             self.console.table(table)
         self.console.say(f"results   {shown_path(self.folder.path)}")
-        self.console.say(f"curves    tensorboard --logdir {shlex.quote(shown_path(self.folder.path))}")
+        self.console.say(
+            f"curves    tensorboard --logdir {shlex.quote(shown_path(self.folder.path))}"
+        )
 
 
 def to_row(event: EpochRecord, run: Run) -> EpochRow:
@@ -377,11 +448,17 @@ def plain_scores(scores: Scores | None) -> dict[str, float] | None:
     return {k: v for k, v in named.items() if v is not None}
 
 
-def peak_memory(device: torch.device) -> int:
-    """Return the device's peak memory in bytes, or the process's on a CPU."""
+def peak_memory(device: torch.device) -> int | None:
+    """Return the device's peak memory in bytes, or the process's on a CPU; None where the system does not tell."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    if sys.platform == "win32":
+        return None
+    import resource  # not on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
 
 
 def command() -> list[str]:

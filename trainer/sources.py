@@ -13,7 +13,10 @@ import yaml
 from trainer.errors import ConfigError
 
 HERE = Path(__file__).resolve().parent
-CONF = next((d for d in (HERE / "conf", HERE.parent / "conf") if (d / "config.yaml").is_file()), HERE.parent / "conf")
+CONF = next(
+    (d for d in (HERE / "conf", HERE.parent / "conf") if (d / "config.yaml").is_file()),
+    HERE.parent / "conf",
+)
 SEAMS = (
     "task",
     "data",
@@ -54,14 +57,23 @@ class Sources:
 
     def groups(self) -> set[str]:
         """Return the names of all groups."""
-        return {d.name for folder in self.folders() for d in folder.iterdir() if d.is_dir() and d.name[0] not in "._"}
+        return {
+            d.name
+            for folder in self.folders()
+            for d in folder.iterdir()
+            if d.is_dir() and d.name[0] not in "._"
+        }
 
     def options(self, group: str) -> list[str]:
         """Return the names that a group offers."""
         found: set[str] = set()
         for folder in self.folders():
             base = folder / group
-            found |= {str(f.relative_to(base).with_suffix("")) for f in base.rglob("*.yaml")} if base.is_dir() else set()
+            found |= (
+                {str(f.relative_to(base).with_suffix("")) for f in base.rglob("*.yaml")}
+                if base.is_dir()
+                else set()
+            )
         return sorted(found)
 
 
@@ -78,7 +90,9 @@ def known_keys(
     base = read_yaml(CONF / "config.yaml")
     primary = read_yaml(sources.file(sources.primary) or CONF / "config.yaml")
     keys = flat({k: v for k, v in {**base, **primary}.items() if k not in ("defaults", "hydra")})
-    defaults = {k: v for entry in base["defaults"] if isinstance(entry, dict) for k, v in entry.items()}
+    defaults = {
+        k: v for entry in base["defaults"] if isinstance(entry, dict) for k, v in entry.items()
+    }
     presets = [f"{g}/{n}" for g, names in chosen.items() if g not in SEAMS for n in listed(names)]
     for group in SEAMS:
         names = listed(chosen.get(group, defaults.get(group, "none")))
@@ -114,7 +128,9 @@ def preset_names(sources: Sources, presets: Iterable[str], group: str) -> list[s
         for entry in read_yaml(file).get("defaults", []) if file else []:
             if isinstance(entry, str) and entry != "_self_":
                 folder = preset.rsplit("/", 1)[0]
-                found += preset_names(sources, [entry[1:] if entry[0] == "/" else f"{folder}/{entry}"], group)
+                found += preset_names(
+                    sources, [entry[1:] if entry[0] == "/" else f"{folder}/{entry}"], group
+                )
             for key, value in entry.items() if isinstance(entry, dict) else ():
                 target = key.removeprefix("override").strip().strip("/")
                 if target == group:
@@ -142,6 +158,14 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
         nested = isinstance(value, dict) and value
         keys += flat(value, f"{prefix}{key}.") if nested else [f"{prefix}{key}"]
     return keys
+
+
+def leaf(tree: Mapping[str, Any], key: str) -> Any:
+    """Return the value under a dotted key."""
+    value: Any = tree
+    for part in key.split("."):
+        value = value[part]
+    return value
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

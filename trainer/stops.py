@@ -6,7 +6,9 @@ import os
 import signal
 from types import FrameType, TracebackType
 
-HANDLED = [s for s in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, s)]  # Windows has no SIGUSR1
+HANDLED = [
+    s for s in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, s)
+]  # Windows has no SIGUSR1
 
 
 class Stops:
@@ -19,11 +21,18 @@ class Stops:
     def __enter__(self) -> Stops:
         for name in HANDLED:
             number = signal.Signals[name].value
-            if signal.getsignal(number) is not signal.SIG_IGN:  # a shell's background job ignores SIGINT: leave it so
+            if (
+                signal.getsignal(number) is not signal.SIG_IGN
+            ):  # a shell's background job ignores SIGINT: leave it so
                 self._before[number] = signal.signal(number, self._notice)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal itself returned
 

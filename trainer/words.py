@@ -50,7 +50,9 @@ def split_word(text: str) -> Word:
     if match:
         return Word(match[1], match[2], match[3])
     if text.startswith("~"):
-        raise ConfigError(f"{text}: no key can be removed; set it to the value you want (`none` switches a part off)")
+        raise ConfigError(
+            f"{text}: no key can be removed; set it to the value you want (`none` switches a part off)"
+        )
     raise ConfigError(f"cannot read '{text}': write key=value, or group=name")
 
 
@@ -103,8 +105,13 @@ def check_words(
 
 def check_hydra_word(word: Word) -> None:
     """Raise ConfigError for settings of Hydra that would break what this program promises."""
-    if word.key in ("hydra.job.chdir", "hydra.output_subdir") and word.value not in ("false", "null"):
-        raise ConfigError(f"{word}: a run's folder is laid out by this program; leave {word.key} alone")
+    if word.key in ("hydra.job.chdir", "hydra.output_subdir") and word.value not in (
+        "false",
+        "null",
+    ):
+        raise ConfigError(
+            f"{word}: a run's folder is laid out by this program; leave {word.key} alone"
+        )
 
 
 def check_choice(word: Word, sources: Sources, *, is_sweep: bool) -> None:
@@ -112,7 +119,11 @@ def check_choice(word: Word, sources: Sources, *, is_sweep: bool) -> None:
     options = sources.options(word.key)
     if is_sweep and re.match(r"\s*(choice|glob|range|sort|shuffle|interval)\(", word.value):
         return  # Hydra expands these; every job's choice is checked when it is composed
-    values = word.value.strip("[] ").split(",") if is_sweep or word.value.startswith("[") else [word.value]
+    values = (
+        word.value.strip("[] ").split(",")
+        if is_sweep or word.value.startswith("[")
+        else [word.value]
+    )
     for name in (v.strip() for v in values):
         pending.check_name(word.key, name)
         if name not in options:
@@ -129,13 +140,17 @@ def check_key(word: Word, known: Sequence[str], groups: Iterable[str]) -> None:
             raise ConfigError(f"{word}: {word.key} exists already; write it without +")
         return
     if any(k.startswith(f"{word.key}.") for k in known):
-        raise ConfigError(f"{word}: {word.key} is a group of keys; set one of them, such as "
-                          f"{next(k for k in known if k.startswith(word.key + '.'))}")
+        raise ConfigError(
+            f"{word}: {word.key} is a group of keys; set one of them, such as "
+            f"{next(k for k in known if k.startswith(word.key + '.'))}"
+        )
     candidates = [*known, *groups]
     match = nearest(word.key, candidates) or nearest_last(word.key, candidates)
     hint = f"; did you mean '{match}'?" if match else ""
     here = sorted(k for k in known if k.split(".")[0] == word.key.split(".")[0] and "." in word.key)
-    raise ConfigError(f"unknown key '{word.key}'{hint}" + (f" known: {', '.join(here)}" if here else ""))
+    raise ConfigError(
+        f"unknown key '{word.key}'{hint}" + (f" known: {', '.join(here)}" if here else "")
+    )
 
 
 def nearest_last(key: str, known: Iterable[str]) -> str | None:
@@ -189,7 +204,11 @@ def spelled(word: Word, *, names_scheduler: bool, is_sweep: bool) -> list[Word]:
 
 def spellings_help() -> str:
     """Return the table of spellings, a line each."""
-    lines = [f"{k}={v} means {' '.join(m)}" for k, table in SPELLINGS.items() for v, m in table.items()]
-    lines += [f"{k}{'KEY' if k.endswith('.') else '='} means {v}{'KEY' if v.endswith('.') else '='}"
-              for k, v in RENAMED.items()]
+    lines = [
+        f"{k}={v} means {' '.join(m)}" for k, table in SPELLINGS.items() for v, m in table.items()
+    ]
+    lines += [
+        f"{k}{'KEY' if k.endswith('.') else '='} means {v}{'KEY' if v.endswith('.') else '='}"
+        for k, v in RENAMED.items()
+    ]
     return "\n".join(lines)

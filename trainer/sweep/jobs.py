@@ -77,7 +77,9 @@ CURRENT: ContextVar[Sweep] = ContextVar("sweep")
 def through_hydra(words: Sequence[str], sources: Sources, plugins: tuple[str, ...]) -> int:
     """Run a sweep by Hydra's machinery, so that sweepers and launchers of others can be named; return the exit code."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        raise ConfigError("-m under torchrun is not built yet in this version: start the jobs one by one")
+        raise ConfigError(
+            "-m under torchrun is not built yet in this version: start the jobs one by one"
+        )
     current = Sweep(sources, plugins)
     token = CURRENT.set(current)
     try:
@@ -93,10 +95,16 @@ def run_hydra(arguments: Sequence[str], sources: Sources) -> None:
     Raises:
         ConfigError: for whatever Hydra refuses.
     """
-    extra = [f"hydra.searchpath=[{','.join(quote(f'file://{f}') for f in sources.extra)}]"] if sources.extra else []
+    extra = (
+        [f"hydra.searchpath=[{','.join(quote(f'file://{f}') for f in sources.extra)}]"]
+        if sources.extra
+        else []
+    )
     with hydra_environment([*arguments, *extra]):
         try:
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name=sources.primary)(task)()
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=sources.primary)(
+                task
+            )()
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(told(error)) from error
 
@@ -109,7 +117,9 @@ def hydra_environment(arguments: Sequence[str]) -> Iterator[None]:
     sys.path.insert(0, str(PLUGINS))  # holds the `hydra_plugins` namespace
     plugin = importlib.import_module("hydra_plugins.trainer_sweeper")
     for member in (plugin.TrainerSweeper, plugin.TrainerLauncher):
-        Plugins.instance().register(member)  # found by scanning too, unless Hydra had scanned before
+        Plugins.instance().register(
+            member
+        )  # found by scanning too, unless Hydra had scanned before
     try:
         yield
     finally:
@@ -133,10 +143,14 @@ def task(cfg: DictConfig) -> float | None:
 
 def launch_for_hydra(job_overrides: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
     """Refuse: our launcher serves our sweeper only."""
-    raise ConfigError("hydra/launcher=trainer works with hydra/sweeper=trainer; name hydra/launcher=basic beside another")
+    raise ConfigError(
+        "hydra/launcher=trainer works with hydra/sweeper=trainer; name hydra/launcher=basic beside another"
+    )
 
 
-def run_sweep(words: Sequence[str], config: DictConfig, context: HydraContext, function: TaskFunction) -> None:
+def run_sweep(
+    words: Sequence[str], config: DictConfig, context: HydraContext, function: TaskFunction
+) -> None:
     """Expand, check, run and sum up; the exit code goes to the current sweep."""
     current = CURRENT.get()
     jobs = [check_job(i, job, current) for i, job in enumerate(expand(words, context))]
@@ -146,12 +160,16 @@ def run_sweep(words: Sequence[str], config: DictConfig, context: HydraContext, f
         if job.config is None:
             console.say(f"job {job.number} ({' '.join(job.words)}): {job.error}", style="red")
     if not valid:
-        raise ConfigError(f"none of the {len(jobs)} jobs is valid" if len(jobs) > 1 else jobs[0].error)
+        raise ConfigError(
+            f"none of the {len(jobs)} jobs is valid" if len(jobs) > 1 else jobs[0].error
+        )
     first = valid[0]
     assert first.config is not None and first.composed is not None
     folder = make_folder(first.composed.sweep_dir, first.config.name)
     listing = [{"job": job.number, "overrides": list(job.words)} for job in jobs]
-    replace_text(folder / "sweep.yaml", yaml.safe_dump(listing, sort_keys=False, allow_unicode=True))
+    replace_text(
+        folder / "sweep.yaml", yaml.safe_dump(listing, sort_keys=False, allow_unicode=True)
+    )
     console.say(f"{len(valid)} jobs in {shown_path(folder)}")
     launcher = str(OmegaConf.select(config, "hydra.runtime.choices.hydra/launcher") or "trainer")
     if launcher == "trainer":
@@ -172,7 +190,12 @@ def check_job(number: int, words: Sequence[str], current: Sweep) -> Job:
     """Return a job with its configuration, or with what is wrong with it."""
     try:
         composed = compose_words(words, current.sources)
-        return Job(number, composed.words, parse(composed.cfg, is_sweep=True, plugins=current.plugins), composed)
+        return Job(
+            number,
+            composed.words,
+            parse(composed.cfg, is_sweep=True, plugins=current.plugins),
+            composed,
+        )
     except ConfigError as error:
         return Job(number, tuple(words), error=str(error))
 
@@ -188,7 +211,10 @@ def run_here(jobs: Sequence[Job], folder: Path, console: Console) -> dict[int, R
         except Diverged:
             rows[job.number] = read_run(path)
         except Stopped as error:
-            raise Stopped(f"the sweep was stopped during job {job.number}; finished jobs are in {folder}", error.signum) from error
+            raise Stopped(
+                f"the sweep was stopped during job {job.number}; finished jobs are in {folder}",
+                error.signum,
+            ) from error
         except TrainerError as error:
             rows[job.number] = str(error)
         console.say(job_line(job.number, job.words, rows[job.number], len(jobs)))
@@ -196,12 +222,18 @@ def run_here(jobs: Sequence[Job], folder: Path, console: Console) -> dict[int, R
 
 
 def run_by(
-    jobs: Sequence[Job], folder: Path, config: DictConfig, context: HydraContext, function: TaskFunction
+    jobs: Sequence[Job],
+    folder: Path,
+    config: DictConfig,
+    context: HydraContext,
+    function: TaskFunction,
 ) -> dict[int, RunRow | str]:
     """Run jobs by another launcher of Hydra's, and read what they left."""
     config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quote(str(folder))}")
     config.hydra.sweep.dir = str(folder)
-    launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=function, config=config)
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=function, config=config
+    )
     returns = launcher.launch([list(job.words) for job in jobs], initial_job_idx=0)
     rows: dict[int, RunRow | str] = {}
     for job, returned in zip(jobs, returns, strict=True):
@@ -211,17 +243,28 @@ def run_by(
 
 
 def finish(
-    jobs: Sequence[Job], rows: dict[int, RunRow | str], folder: Path, console: Console, current: Sweep
+    jobs: Sequence[Job],
+    rows: dict[int, RunRow | str],
+    folder: Path,
+    console: Console,
+    current: Sweep,
 ) -> None:
     """Write the table of results, print it, and say which jobs have none."""
-    done = {n: row for n, row in rows.items() if isinstance(row, RunRow) and row.status in ("completed", "diverged")}
+    done = {
+        n: row
+        for n, row in rows.items()
+        if isinstance(row, RunRow) and row.status in ("completed", "diverged")
+    }
     swept = swept_keys(jobs)
     write_csv(folder / "table.csv", jobs_values(jobs, swept), done)
     console.table(results_table(jobs_values(jobs, swept), done))
     console.say(f"results   {shown_path(folder)}")
     lost = [job.number for job in jobs if job.number not in done]
     if lost:
-        console.say(f"no result from {len(lost)} of {len(jobs)} jobs: {', '.join(map(str, lost))}", style="red")
+        console.say(
+            f"no result from {len(lost)} of {len(jobs)} jobs: {', '.join(map(str, lost))}",
+            style="red",
+        )
         current.exit_code = 1
 
 
@@ -234,7 +277,9 @@ def swept_keys(jobs: Sequence[Job]) -> list[str]:
 
 def value_of(job: Job, key: str) -> str:
     """Return what a job's words say of a key."""
-    return next((w.split("=", 1)[1] for w in job.words if w.split("=", 1)[0].lstrip("+") == key), "")
+    return next(
+        (w.split("=", 1)[1] for w in job.words if w.split("=", 1)[0].lstrip("+") == key), ""
+    )
 
 
 def jobs_values(jobs: Sequence[Job], keys: Sequence[str]) -> dict[int, dict[str, str]]:

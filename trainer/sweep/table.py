@@ -40,7 +40,11 @@ class Spread:
     @classmethod
     def of(cls, numbers: Sequence[float]) -> Spread:
         """Return the spread of at least one number."""
-        return cls(statistics.fmean(numbers), statistics.stdev(numbers) if len(numbers) > 1 else None, len(numbers))
+        return cls(
+            statistics.fmean(numbers),
+            statistics.stdev(numbers) if len(numbers) > 1 else None,
+            len(numbers),
+        )
 
 
 def scores_of(row: RunRow) -> dict[str, float]:
@@ -75,7 +79,9 @@ def write_csv(file: Path, values: Values, rows: Mapping[int, RunRow]) -> None:
             scores = scores_of(row) if row else {}
             status = row.status if row else "failed"
             train_s = row.seconds.get("train", "") if row else ""
-            table.writerow([number, *varied.values(), status, *(scores.get(s, "") for s in SCORES), train_s])
+            table.writerow(
+                [number, *varied.values(), status, *(scores.get(s, "") for s in SCORES), train_s]
+            )
 
 
 def results_table(values: Values, rows: Mapping[int, RunRow]) -> Table:
@@ -86,7 +92,9 @@ def results_table(values: Values, rows: Mapping[int, RunRow]) -> Table:
         groups.setdefault(tuple(varied[k] for k in keys), [])
         if number in rows:
             groups[tuple(varied[k] for k in keys)].append(rows[number])
-    shown = [s for s in SCORES if any(s in scores_of(r) for rows_ in groups.values() for r in rows_)]
+    shown = [
+        s for s in SCORES if any(s in scores_of(r) for rows_ in groups.values() for r in rows_)
+    ]
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
     for key in keys or ["all"]:
         table.add_column(key)
@@ -99,7 +107,12 @@ def results_table(values: Values, rows: Mapping[int, RunRow]) -> Table:
             spread = Spread.of(numbers) if numbers else None
             cells = ["", "", "", "0"]
             if spread is not None:
-                cells = [percent(spread.mean), percent(spread.sd), percent(spread.se), str(spread.n)]
+                cells = [
+                    percent(spread.mean),
+                    percent(spread.sd),
+                    percent(spread.se),
+                    str(spread.n),
+                ]
             named = (setting or ("runs",)) if i == 0 else [""] * max(len(setting), 1)
             table.add_row(*named, score, *cells, diverged if i == 0 else "")
     return table

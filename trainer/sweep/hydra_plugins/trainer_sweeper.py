@@ -34,17 +34,25 @@ class TrainerLauncherConf:
     _target_: str = "hydra_plugins.trainer_sweeper.TrainerLauncher"
 
 
-ConfigStore.instance().store(group="hydra/sweeper", name="trainer", node=TrainerSweeperConf, provider="trainer")
-ConfigStore.instance().store(group="hydra/launcher", name="trainer", node=TrainerLauncherConf, provider="trainer")
+ConfigStore.instance().store(
+    group="hydra/sweeper", name="trainer", node=TrainerSweeperConf, provider="trainer"
+)
+ConfigStore.instance().store(
+    group="hydra/launcher", name="trainer", node=TrainerLauncherConf, provider="trainer"
+)
 
 
 class TrainerLauncher(Launcher):
     """Marks that jobs are run by the sweeper itself, one after the other in this process."""
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
         """Keep nothing."""
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
         """Run jobs that another sweeper made."""
         from trainer.sweep.jobs import launch_for_hydra
 
@@ -57,7 +65,9 @@ class TrainerSweeper(Sweeper):
     def __init__(self, params: dict[str, str] | None = None) -> None:
         self.params = dict(params or {})
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
         """Keep what the launcher of another kind may need."""
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
