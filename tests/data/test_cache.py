@@ -1,0 +1,195 @@
+"""The cache of decoded images: whole or not there, mapped, rebuilt when damaged, shared by
+processes.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import os
+import shutil
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from trainer.data import _cache
+from trainer.data._cache import FOLDER, Plan, cached, content_key
+from trainer.data._stats import fingerprint, mean_std
+from trainer.errors import DiskError
+
+KEY = "0123456789abcdef0123456789abcdef"
+SIZES = {"train": 3, "test": 2}
+
+
+def plan(value: int = 7, calls: list[int] | None = None, wait_s: float = 0.0) -> Plan:
+    def fill(images, labels):
+        if calls is not None:
+            calls.append(1)
+        time.sleep(wait_s)
+        images[:] = np.arange(5, dtype=np.uint8)[:, None, None, None] + value
+        labels[:] = [0, 1, 0, 1, 1]
+
+    return Plan(SIZES, (1, 2, 2), ("a", "b"), fill)
+
+
+def folder_of(root: Path) -> Path:
+    (folder,) = (root / FOLDER).glob("set-*")
+    return folder
+
+
+def test_images_come_back_split_with_their_statistics(tmp_path):
+    source = cached(tmp_path, "set", KEY, plan)
+    assert source.train.images[:, 0, 0, 0].tolist() == [7, 8, 9]
+    assert source.test.labels.tolist() == [1, 1]
+    assert source.mean == pytest.approx([8 / 255])
+    assert source.std == pytest.approx([np.std([7, 8, 9]) / 255])
+    assert source.fingerprint == fingerprint([source.train, source.test])
+
+
+def test_later_runs_map_what_the_first_made(tmp_path):
+    calls: list[int] = []
+    first = cached(tmp_path, "set", KEY, lambda: plan(calls=calls))
+    again = cached(tmp_path, "set", KEY, lambda: plan(calls=calls))
+    assert calls == [1]
+    assert torch.equal(again.train.images, first.train.images)
+    assert os.listdir(tmp_path / FOLDER) == [f"set-{KEY[:24]}"]  # nothing temporary is left
+
+
+def test_writing_to_mapped_images_is_allowed_and_stays_in_memory(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        source = cached(tmp_path, "set", KEY, plan)
+    source.train.images.zero_()
+    assert cached(tmp_path, "set", KEY, plan).train.images.sum() > 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda f: os.truncate(f / "images.bin", 10),
+        lambda f: (f / "images.bin").unlink(),
+        lambda f: os.truncate(f / "labels.bin", 16),
+        lambda f: (f / "labels.bin").write_bytes(bytes(40)),
+        lambda f: (f / "meta.json").write_text("{"),
+        lambda f: (f / "meta.json").write_text("{}"),
+        lambda f: (f / "meta.json").unlink(),
+        lambda f: (f / "meta.json").write_text(
+            json.dumps({**json.loads((f / "meta.json").read_text()), "format": 0})
+        ),
+    ],
+)
+def test_damaged_cache_is_made_anew(tmp_path, damage):
+    before = cached(tmp_path, "set", KEY, plan).fingerprint
+    damage(folder_of(tmp_path))
+    calls: list[int] = []
+    assert cached(tmp_path, "set", KEY, lambda: plan(calls=calls)).fingerprint == before
+    assert calls == [1]
+    assert len(list((tmp_path / FOLDER).iterdir())) == 1
+
+
+def test_failed_decoding_leaves_nothing(tmp_path):
+    def fail(images, labels):
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        cached(tmp_path, "set", KEY, lambda: Plan(SIZES, (1, 2, 2), ("a", "b"), fail))
+    assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+def test_what_a_killed_process_left_goes_after_a_day(tmp_path):
+    young, old = (tmp_path / FOLDER / f".set-{KEY[:24]}-{name}" for name in ("young", "old"))
+    for left in (young, old):
+        left.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    cached(tmp_path, "set", KEY, plan)
+    assert (young.exists(), old.exists()) == (True, False)
+
+
+def test_user_cache_is_used_where_data_may_not_be_written(tmp_path):
+    (tmp_path / FOLDER).write_text("in the way, as on a read-only disk")
+    calls: list[int] = []
+    for _ in range(2):
+        cached(tmp_path, "set", KEY, lambda: plan(calls=calls))
+    assert calls == [1]
+    assert list(Path(os.environ["XDG_CACHE_HOME"]).glob("trainer/set-*"))
+
+
+def test_without_any_place_images_are_decoded_into_memory(tmp_path, monkeypatch):
+    (tmp_path / FOLDER).write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / FOLDER))
+    assert cached(tmp_path, "set", KEY, plan).test.images[:, 0, 0, 0].tolist() == [10, 11]
+
+
+def test_full_disk_is_an_error_with_bytes_needed_and_free(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(DiskError, match=r"\.trainer-cache: 20 bytes needed, \d+ free"):
+        cached(tmp_path, "set", KEY, plan)
+    assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+def _make(root: Path, answers) -> None:
+    answers.put(cached(root, "set", KEY, lambda: plan(wait_s=0.2)).fingerprint)
+
+
+def test_two_processes_at_once_both_end_well(tmp_path):
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    processes = [context.Process(target=_make, args=(tmp_path, answers)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    got = [answers.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join(60)
+    assert got[0] == got[1]
+    assert len(list((tmp_path / FOLDER).iterdir())) == 1
+
+
+def test_the_slower_of_two_uses_what_the_faster_made(tmp_path):
+    def overtaken():
+        cached(tmp_path, "set", KEY, lambda: plan(value=1))  # another process, meanwhile
+        return plan(value=1)
+
+    folder = tmp_path / FOLDER / f"set-{KEY[:24]}"
+    source = cached(tmp_path, "set", KEY, overtaken)
+    assert source.train.images[0, 0, 0, 0] == 1
+    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [folder.name]
+
+
+def test_a_damaged_cache_under_the_final_name_is_replaced(tmp_path):
+    _cache._build(tmp_path / "set-1", plan())
+    shutil.rmtree(tmp_path / "set-1")
+    (tmp_path / "set-1").mkdir()
+    (tmp_path / "set-1" / "junk").write_text("left by a crash")
+    _cache._build(tmp_path / "set-1", plan())
+    assert [path.name for path in tmp_path.iterdir()] == ["set-1"]
+    assert _cache._load(tmp_path / "set-1") is not None
+
+
+def test_key_moves_with_name_size_time_and_options():
+    stats = np.array([[1, 2], [3, 4]])
+    keys = [
+        content_key(["a", "b"], stats, 32),
+        content_key(["a", "c"], stats, 32),
+        content_key(["a", "b"], np.array([[1, 2], [3, 5]]), 32),
+        content_key(["a", "b"], np.array([[2, 2], [3, 4]]), 32),
+        content_key(["a", "b"], stats, 64),
+    ]
+    assert len(set(keys)) == 5
+    assert keys[0] == content_key(["a", "b"], stats, 32)
+
+
+def test_mean_and_std_equal_those_in_floating_point():
+    images = torch.randint(0, 256, (5000, 2, 3, 3), dtype=torch.uint8)
+    floats = images.double() / 255
+    mean, std = mean_std(images)
+    assert mean == pytest.approx(floats.mean((0, 2, 3)).tolist(), rel=1e-12)
+    assert std == pytest.approx(floats.std((0, 2, 3), correction=0).tolist(), rel=1e-12)
+    assert mean_std(torch.full((2, 1, 2, 2), 51, dtype=torch.uint8)) == ((0.2,), (1.0,))
