@@ -1,4 +1,4 @@
-"""Warm-up, how often a schedule moves, and the least learning rate: the same for every scheduler."""
+"""Warm-up, how often a schedule moves, the least learning rate: the same for every scheduler."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -69,7 +70,7 @@ def test_it_never_rises_and_ends_at_its_floor(total, windows_per_epoch, percent,
     got = factors(total, windows_per_epoch, min_lr=Floor(percent, is_share=True), every=every)
     assert got[0] == 1.0
     assert got[-1] == pytest.approx(percent / 100, abs=1e-15)
-    assert all(a >= b - 1e-15 for a, b in zip(got, got[1:], strict=False))
+    assert all(a >= b - 1e-15 for a, b in itertools.pairwise(got))
 
 
 @settings(derandomize=True, max_examples=30, deadline=None)

@@ -1,4 +1,4 @@
-"""The triangle wave is that of the text (its formula repaired) and of CyclicLR, momentum included."""
+"""The triangle wave is the text's (its formula repaired) and CyclicLR's, momentum included."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -67,7 +69,7 @@ def test_a_tenth_of_the_run_drops_ten_times_whatever_the_length(windows: int, ep
         return
     got = factors(Step(step_size=Duration(10, "%"), gamma=0.5), total, windows)
     assert got[-1] == 0.5**10  # also where a tenth is not a whole number of steps
-    assert all(a >= b for a, b in zip(got, got[1:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(got))
 
 
 @pytest.mark.parametrize("gamma", [0.0, -0.1, 1.5])
