@@ -1,0 +1,335 @@
+"""The house stays as drawn: imports point down, a name is three files, nothing runs data."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from tests.command import ROOT
+
+PACKAGE = ROOT / "trainer"
+CONF = ROOT / "conf"
+FILES = sorted(PACKAGE.rglob("*.py"))
+COMPONENT_SEAMS = ("data", "augment", "model", "optim", "scheduler", "average", "mix", "loss")
+NAMED = ("precision", "strategy")  # groups whose choices are names without modules
+
+FIXED = [
+    "precision",
+    "distributed",
+    "metrics",
+    "normalize",
+    "files",
+    "sources",
+    "words",
+    "pending",
+    "stops",
+]
+# A module imports from its own floor or from those before it; within a floor there are no cycles.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("registry", "errors", "_version", ""),
+    ("convert", "rng"),
+    ("duration",),
+    (*FIXED, *BEFORE_TORCH, *COMPONENT_SEAMS),
+    ("state", "checkpoint", "record"),
+    ("loop", "config", "provenance", "composition"),
+    ("assemble", "board", "console", "run"),
+    ("task",),
+    ("sweep",),
+    ("api", "study"),
+    ("cli",),
+    ("__main__",),
+)
+FLOOR = {name: i for i, names in enumerate(FLOORS) for name in names}
+
+
+def module_of(file: Path) -> str:
+    """Return a file's dotted name below `trainer`: `mix.mixup`, `cli`, `` for the package."""
+    parts = list(file.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(file): file for file in FILES}
+
+
+@functools.cache
+def tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), str(file))
+
+
+def imported(file: Path) -> set[str]:
+    """Return the project's modules that a file imports anywhere, functions included."""
+    found: set[str] = set()
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.Import):
+            found |= {a.name.partition("trainer.")[2] for a in node.names if is_ours(a.name)}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            if node.module and is_ours(node.module):
+                base = node.module.partition("trainer")[2].strip(".")
+                for alias in node.names:
+                    inner = f"{base}.{alias.name}".strip(".")
+                    found.add(inner if inner in MODULES else base)
+    return found
+
+
+def is_ours(name: str) -> bool:
+    return name == "trainer" or name.startswith("trainer.")
+
+
+def top(module: str) -> str:
+    return module.split(".", 1)[0]
+
+
+def test_the_walk_finds_every_file() -> None:
+    assert len(FILES) >= 100
+    assert {"cli", "loop", "mix.mixup", "sweep.jobs", "data._windows"} <= set(MODULES)
+    assert imported(MODULES["loop"]) >= {"state", "metrics", "scheduler.base"}
+    assert "checkpoint" in imported(MODULES["run"])  # `from trainer import checkpoint`
+    assert sum(len(imported(f)) for f in FILES) >= 250
+
+
+def test_every_module_stands_on_a_floor() -> None:
+    unknown = {top(m) for m in MODULES} - set(FLOOR) - {"analysis"}
+    assert unknown == set(), "give it a floor in tests/test_architecture.py"
+
+
+def test_imports_point_down() -> None:
+    wrong = []
+    for module, file in MODULES.items():
+        if top(module) in ("analysis", ""):  # the package itself imports lazily, from its top
+            continue
+        for target in imported(file):
+            if top(target) == "analysis" or FLOOR[top(target)] > FLOOR[top(module)]:
+                wrong.append(f"{module} imports {target}")
+    assert wrong == []
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    graph = {m: imported(f) - {""} for m, f in MODULES.items() if m}
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join((*path, module))
+        if module not in done:
+            for target in sorted(graph[module]):
+                visit(target, (*path, module))
+            done.add(module)
+
+    for module in sorted(graph):
+        visit(module, ())
+
+
+def test_analysis_reads_the_record_alone() -> None:
+    for module, file in MODULES.items():
+        if top(module) == "analysis":
+            extra = {t for t in imported(file) if t not in ("", "record", "errors")}
+            assert {t for t in extra if top(t) != "analysis"} == set(), module
+
+
+def test_components_import_no_other_component() -> None:
+    checked = 0
+    for module, file in MODULES.items():
+        seam, _, name = module.partition(".")
+        if seam not in COMPONENT_SEAMS or not name:
+            continue
+        checked += 1
+        for target in imported(file):
+            if top(target) not in COMPONENT_SEAMS:
+                continue
+            other_seam, _, other = target.partition(".")
+            is_base = other == "base"
+            is_shared = other_seam == seam and other.startswith("_")
+            assert is_base or is_shared, f"{module} imports the component {target}"
+    assert checked >= 60
+
+
+def test_fixed_parts_and_the_loop_know_no_component() -> None:
+    for module, file in MODULES.items():
+        if top(module) not in COMPONENT_SEAMS:
+            for target in imported(file):
+                seam, _, name = target.partition(".")
+                if seam in COMPONENT_SEAMS and name:
+                    assert name == "base" or name.startswith("_"), f"{module} imports {target}"
+
+
+def test_the_loop_neither_prints_nor_reads_files_nor_compares_names() -> None:
+    for module in ("loop", "state"):
+        for node in ast.walk(tree(MODULES[module])):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in ("open", "print"), module
+            if isinstance(node, ast.Compare):
+                attributes = [n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)]
+                assert "name" not in attributes, f"{module}:{node.lineno}"
+
+
+def names_of(group: str) -> list[str]:
+    """Return the registered names of a seam, by the files of its package."""
+    files = (PACKAGE / group).glob("*.py")
+    return sorted(f.stem for f in files if f.stem[0] != "_" and f.stem != "base")
+
+
+@pytest.mark.parametrize("group", COMPONENT_SEAMS)
+def test_a_name_is_a_module_a_yaml_and_a_test(group: str) -> None:
+    from trainer.config import REGISTRIES
+
+    names = names_of(group)
+    registry = REGISTRIES[group]
+    assert registry.names() == names
+    for name in names:
+        registry.load(name)
+        assert registry.registered()[name].__module__ == f"trainer.{group}.{name}"
+    assert sorted(f.stem for f in (CONF / group).glob("*.yaml")) == names
+    tests = {f.stem.removeprefix("test_") for f in (ROOT / "tests" / group).glob("test_*.py")}
+    assert sorted(set(names) - tests) == [], "names without a test of their own"
+    modules = {f.stem for f in (PACKAGE / group).glob("*.py")}
+    left = {t for t in tests if t not in modules and f"_{t}" not in modules}
+    # `every_model`, `_cifar_resnet` and the like: of the seam, or of a module that several share
+    assert {t for t in left if not t.startswith(("every_", "all_"))} == set()
+
+
+def test_the_seams_are_counted() -> None:
+    assert sum(len(names_of(group)) for group in COMPONENT_SEAMS) >= 38
+
+
+def own_fields(cls: Any) -> dict[str, Any]:
+    """Return the fields of a component that are keys, with their defaults."""
+    found = {}
+    for field in fields(cls):
+        if field.init:
+            factory = field.default_factory
+            found[field.name] = factory() if factory is not MISSING else field.default
+    return found
+
+
+def values_of(file: Path) -> dict[str, Any]:
+    """Return a YAML file's content as Hydra reads it: `1e-8` is a number there."""
+    values = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    assert isinstance(values, dict)
+    return {str(k): v for k, v in values.items()}
+
+
+def yaml_files() -> Iterator[tuple[str, Path]]:
+    for file in sorted(CONF.rglob("*.yaml")):
+        group = file.relative_to(CONF).parts[0]
+        if group in COMPONENT_SEAMS:
+            yield group, file
+
+
+def test_every_yaml_holds_the_dataclass_s_fields_at_their_defaults() -> None:
+    from trainer.config import REGISTRIES
+    from trainer.convert import build
+
+    walked = 0
+    for group, file in yaml_files():
+        values = values_of(file)
+        assert values.pop("name") == file.stem, file
+        registry = REGISTRIES[group]
+        component = registry.load(file.stem)
+        shared, own = own_fields(registry.shared), own_fields(component)
+        if file.stem == "none":  # what would have no effect is not offered
+            assert values == {}, file
+            continue
+        assert set(values) == set(shared) | set(own), file
+        made = build(component, {k: v for k, v in values.items() if k in own}, group)
+        for key, default in own.items():
+            expected = getattr(component(), key) if default is not MISSING else default
+            assert default is MISSING or getattr(made, key) == expected, f"{file}: {key}"
+        build(registry.shared, {k: v for k, v in values.items() if k in shared}, group)
+        walked += 1
+    assert walked >= 32
+
+
+def test_the_primary_yaml_holds_the_run_s_fields() -> None:
+    from trainer.config import CheckpointConfig, RunConfig
+    from trainer.convert import build
+    from trainer.sources import SEAMS
+
+    base = values_of(CONF / "config.yaml")
+    defaults, hydra = base.pop("defaults"), base.pop("hydra")
+    assert [next(iter(d)) for d in defaults if isinstance(d, dict)] == list(SEAMS)
+    assert set(base) | set(SEAMS) == {f.name for f in fields(RunConfig)}
+    assert build(CheckpointConfig, base["checkpoint"], "checkpoint") == CheckpointConfig()
+    assert hydra["output_subdir"] is None
+    assert hydra["job"]["chdir"] is False
+
+
+def test_groups_without_modules_offer_the_names_that_the_configuration_takes() -> None:
+    from typing import get_args
+
+    from trainer.config import HINTS
+
+    for group in NAMED:
+        assert sorted(get_args(HINTS[group])) == sorted(f.stem for f in (CONF / group).iterdir())
+    tasks = sorted(f.stem for f in (CONF / "task").iterdir())
+    assert sorted(get_args(HINTS["task"])) == tasks
+    assert set(tasks) == {f.stem for f in (PACKAGE / "task").glob("[!_]*.py")}
+
+
+def test_nothing_pending_exists() -> None:
+    from trainer import pending
+    from trainer.sources import Sources, flat, read_yaml
+
+    sources = Sources()
+    for group, names in pending.NAMES.items():
+        assert set(names) & set(sources.options(group)) == set(), group
+    keys = set(flat(read_yaml(CONF / "config.yaml")))
+    for group, file in yaml_files():
+        keys |= {f"{group}.{key}" for key in flat(read_yaml(file))}
+    assert set(pending.KEYS) & keys == set()
+
+
+BANNED_MODULES = {"pickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"}
+BANNED_CALLS = {"eval", "exec", "compile", "__import__"}
+HYDRA_ONLY = PACKAGE / "sweep" / "hydra_plugins"
+
+
+def test_nothing_unpickles_instantiates_or_executes_what_it_reads() -> None:
+    loads = 0
+    for file in [*FILES, *sorted((ROOT / "scripts").rglob("*.py"))]:
+        for node in ast.walk(tree(file)):
+            where = f"{file.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Import):
+                assert not {a.name.split(".")[0] for a in node.names} & BANNED_MODULES, where
+            elif isinstance(node, ast.ImportFrom):
+                assert (node.module or "").split(".")[0] not in BANNED_MODULES, where
+                assert "instantiate" not in {a.name for a in node.names}, where
+            elif isinstance(node, ast.Constant) and node.value == "_target_":
+                pytest.fail(f"{where}: _target_")
+            elif isinstance(node, ast.Name) and node.id == "_target_":
+                assert HYDRA_ONLY in file.parents, where
+            elif isinstance(node, ast.Call):
+                loads += check_call(node, where)
+    assert loads >= 1
+
+
+def check_call(node: ast.Call, where: str) -> int:
+    """Fail for a call that executes data; return 1 for a `torch.load`."""
+    keywords = {k.arg: ast.unparse(k.value) for k in node.keywords}
+    name = ast.unparse(node.func)
+    assert name not in BANNED_CALLS, where
+    assert not name.endswith((".instantiate", "unsafe_load", "full_load")), where
+    assert keywords.get("allow_pickle", "False") == "False", where
+    if name == "yaml.load":
+        assert keywords["Loader"] in ("Loader", "yaml.SafeLoader"), where
+    if name == "torch.load":
+        assert keywords.get("weights_only") == "True", where
+        return 1
+    return 0
+
+
+def test_files_are_short() -> None:
+    lengths = {str(f.relative_to(ROOT)): len(f.read_text().splitlines()) for f in FILES}
+    assert {name: n for name, n in lengths.items() if n > 250} == {}
+
+
+def test_sources_are_ascii_but_for_the_progress_bar() -> None:
+    for file in [*FILES, *sorted(CONF.rglob("*.yaml"))]:
+        text = file.read_text(encoding="utf-8").replace("\u2501", "")
+        assert text.isascii(), file
