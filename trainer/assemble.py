@@ -24,10 +24,12 @@ from trainer.state import Run, State
 
 
 def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Precision]:
-    """Set threads and return device, strategy and precision: what can be refused before any data is loaded.
+    """Set threads and return device, strategy and precision: what can be refused before any data is
+    loaded.
 
     Raises:
-        ConfigError: if the machine or the way the program was started does not allow what was chosen.
+        ConfigError: if the machine or the way the program was started does not allow what was
+            chosen.
     """
     torch.set_num_threads(config.threads)
     device = choose_device(config.device, world)
@@ -50,8 +52,8 @@ def check_batch(config: RunConfig, world: World) -> None:
         below = config.batch_size // parts * parts
         sizes = [str(n) for n in (below, below + parts) if n > 0]
         raise ConfigError(
-            f"batch_size={config.batch_size} cannot be cut into {world.size} processes x accumulate="
-            f"{config.accumulate}; the nearest that can: {' or '.join(sizes)}"
+            f"batch_size={config.batch_size} cannot be cut into {world.size} processes x "
+            f"accumulate={config.accumulate}; the nearest that can: {' or '.join(sizes)}"
         )
 
 
@@ -148,8 +150,8 @@ def plan_average(config: RunConfig, total: int, windows_per_epoch: int) -> tuple
         raise ConfigError(f"average.every={keys.every} is less than one step; the least is 1st")
     if config.average.name != "none" and start + every > total:
         raise ConfigError(
-            f"average.start={keys.start} and average.every={keys.every} put the first snapshot after step "
-            f"{start + every}, but the run has {total} steps"
+            f"average.start={keys.start} and average.every={keys.every} put the first snapshot "
+            f"after step {start + every}, but the run has {total} steps"
         )
     return Plan(start, every), max(1, keys.eval_every.steps(windows_per_epoch, total))
 
@@ -162,11 +164,12 @@ def build_model(
     device: torch.device,
     dtype: torch.dtype,
 ) -> nn.Module:
-    """Return the network with weights drawn from the seed's `init` stream: the same in every process."""
+    """Return the network with weights drawn from the seed's `init` stream: the same in every
+    process."""
     torch.manual_seed(derive(config.seed, "init"))
     model = config.model.component.build(image_shape, num_classes).to(device, dtype)
     if is_convolutional(model):
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = model.to(memory_format=torch.channels_last)
     return model
 
 
@@ -181,5 +184,6 @@ def check_momentum(schedule: Schedule, optimizer: torch.optim.Optimizer, config:
     if schedule.sets_momentum and "betas" not in group and not group.get("momentum"):
         raise ConfigError(
             f"scheduler.base_momentum: optim={config.optim.name} has no momentum to cycle; "
-            "set optim.momentum above 0, choose another optimizer, or leave base_momentum and max_momentum null"
+            "set optim.momentum above 0, choose another optimizer, or leave base_momentum and "
+            "max_momentum null"
         )

@@ -40,7 +40,8 @@ class Board:
 
     Args:
         folder: of the event files.
-        purge_step: step a resumed run goes on from: what was drawn after it disappears; None for a new run.
+        purge_step: step a resumed run goes on from: what was drawn after it disappears; None for a
+            new run.
     """
 
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
@@ -56,15 +57,15 @@ class Board:
             )  # half a second, not needed before the first epoch's end
 
             purge = None if self.purge_step is None else self.purge_step + 1
-            self._writer = SummaryWriter(str(self.folder), purge_step=purge)  # type: ignore[no-untyped-call]
+            self._writer = SummaryWriter(str(self.folder), purge_step=purge)
         return self._writer
 
     def row(self, row: EpochRow) -> None:
         """Draw an epoch's numbers over steps."""
         for name, value in row.plain().items():
             if name in TAGS:
-                self.writer().add_scalar(TAGS[name], value, row.step)  # type: ignore[no-untyped-call]
-        self.writer().flush()  # type: ignore[no-untyped-call]
+                self.writer().add_scalar(TAGS[name], value, row.step)
+        self.writer().flush()
 
     def images(self, tag: str, images: torch.Tensor, step: int) -> None:
         """Draw a grid of images (B, C, H, W), each stretched to the full range."""
@@ -72,7 +73,7 @@ class Board:
         low, high = flattened.amin((1, 2, 3), keepdim=True), flattened.amax((1, 2, 3), keepdim=True)
         shown = (flattened - low) / (high - low).clamp_min(1e-8)
         shown = shown if shown.shape[1] in (1, 3) else shown[:, :1]
-        self.writer().add_images(tag, shown, step)  # type: ignore[no-untyped-call]
+        self.writer().add_images(tag, shown, step)
 
     def hparams(self, config: Mapping[str, Any], results: Mapping[str, float]) -> None:
         """Write the row of the hparams table: the configuration and the final numbers."""
@@ -80,9 +81,9 @@ class Board:
         kept = {
             k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in values.items()
         }
-        self.writer().add_hparams(kept, dict(results), run_name=".")  # type: ignore[no-untyped-call]
+        self.writer().add_hparams(kept, dict(results), run_name=".")
 
     def close(self) -> None:
         """Write what is left."""
         if self._writer is not None:
-            self._writer.close()  # type: ignore[no-untyped-call]
+            self._writer.close()

@@ -1,7 +1,9 @@
 """Checkpoints: folders with a manifest of SHA-256 sums, that appear whole or not at all.
 
-`step-00001234/` holds `model.safetensors`, `average.safetensors` where there is one, `state.pt` and `manifest.json`.
-It is built under a temporary name, flushed to disk, renamed. Nothing is unpickled before its sum was checked, and then
+`step-00001234/` holds `model.safetensors`, `average.safetensors` where there is one, `state.pt` and
+`manifest.json`.
+It is built under a temporary name, flushed to disk, renamed. Nothing is unpickled before its sum
+was checked, and then
 only with `weights_only=True`.
 """
 
@@ -147,8 +149,9 @@ def folders(root: Path) -> list[Path]:
 
 
 def newest(root: Path) -> tuple[Checkpoint | None, list[Path]]:
-    """Return the newest checkpoint that verifies, and the damaged folders that are newer than it."""
-    damaged = []
+    """Return the newest checkpoint that verifies, and the damaged folders that are newer than
+    it."""
+    damaged: list[Path] = []
     for path in folders(root):
         checkpoint = verify(path)
         if checkpoint is not None:
@@ -158,7 +161,8 @@ def newest(root: Path) -> tuple[Checkpoint | None, list[Path]]:
 
 
 def prune(root: Path, *, keep: int | None, best_step: int | None) -> None:
-    """Delete checkpoints that are neither among the newest nor the best; call it only after a new one was written.
+    """Delete checkpoints that are neither among the newest nor the best; call it only after a new
+    one was written.
 
     Args:
         root: the run's `checkpoints` folder.
@@ -179,12 +183,14 @@ def clear(root: Path) -> None:
 
 
 def packed(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return tensors as safetensors takes them: contiguous, on the CPU, none sharing memory with another."""
+    """Return tensors as safetensors takes them: contiguous, on the CPU, none sharing memory with
+    another."""
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 
 
 def digest(*groups: Mapping[str, torch.Tensor]) -> str:
-    """Return the SHA-256 of groups of named tensors: names, types, shapes and bytes, in the names' order."""
+    """Return the SHA-256 of groups of named tensors: names, types, shapes and bytes, in the names'
+    order."""
     total = hashlib.sha256()
     for i, group in enumerate(groups):
         for name, tensor in sorted(group.items()):

@@ -1,4 +1,5 @@
-"""The command line: what is asked, who answers, and how it ends. Imports no torch until there is something to train."""
+"""The command line: what is asked, who answers, and how it ends. Imports no torch until there is
+something to train."""
 
 from __future__ import annotations
 
@@ -44,18 +45,22 @@ Parts (group=name; each has keys of its own, as in optim.lr=0.1; see conf/<group
 
 {groups}
 
-Results go to outputs/<name>/<date>_<time>_<id>/: config.yaml, metrics.jsonl, summary.json, checkpoints/, tensorboard/.
+Results go to outputs/<name>/<date>_<time>_<id>/: config.yaml, metrics.jsonl, summary.json,
+checkpoints/, tensorboard/.
 outputs/latest is the newest. Look at curves with: tensorboard --logdir outputs
 
 Whole runs:
   resume=<run>      go on exactly where it stopped
   repeat=<run>      the same again in a new folder; other words on the line change it
-  plugins=[a.b]     import components of your own, with the conf/ beside them; --config-dir adds a folder of YAML
+  plugins=[a.b]     import components of your own, with the conf/ beside them; --config-dir adds a
+  folder of YAML
 
-Durations carry their unit: 5ep epochs, 300st steps, 10% of the run. Other spellings that are understood:
+Durations carry their unit: 5ep epochs, 300st steps, 10% of the run. Other spellings that are
+understood:
 {spellings}
 
---cfg job --resolve shows the whole configuration; --hydra-help lists Hydra's flags; --version prints ours.
+--cfg job --resolve shows the whole configuration; --hydra-help lists Hydra's flags; --version
+prints ours.
 """
 
 
@@ -84,7 +89,8 @@ class Line:
 
 
 def take_apart(arguments: Sequence[str]) -> Line:
-    """Return the parts of a command line; `--key value` and `--key=value` are both understood for flags."""
+    """Return the parts of a command line; `--key value` and `--key=value` are both understood for
+    flags."""
     words, flags, values = [], [], {}
     special: dict[str, str] = {}
     rest = list(arguments)
@@ -197,7 +203,8 @@ def check_agrees(config: dict[str, object], recorded: dict[str, object]) -> None
 
 
 def show_config(line: Line, composed: Composed) -> int:
-    """Print the composed configuration, as Hydra's --cfg would, with replaced parts as they will be."""
+    """Print the composed configuration, as Hydra's --cfg would, with replaced parts as they will
+    be."""
     from omegaconf import OmegaConf
 
     if line.values["cfg"] != "job":
@@ -230,7 +237,8 @@ def load_sources(line: Line) -> Sources:
 
 
 def sweep(line: Line, sources: Sources) -> int:
-    """Check the words of a sweep and hand it to Hydra, whose sweeper is ours unless the line names another."""
+    """Check the words of a sweep and hand it to Hydra, whose sweeper is ours unless the line names
+    another."""
     if line.resume is not None:
         raise ConfigError(
             "resume= goes on with one run; resuming a sweep is not built yet in this version"
@@ -269,7 +277,8 @@ def ask_hydra(line: Line, sources: Sources) -> int:
 
 
 def is_first_process() -> bool:
-    """Return whether this process prints: the only one, or the first of those that torchrun started."""
+    """Return whether this process prints: the only one, or the first of those that torchrun
+    started."""
     import os
 
     return os.environ.get("RANK", "0") == "0"

@@ -1,6 +1,8 @@
-"""From words on a command line to one composed configuration. Imports no torch, so that mistakes are told at once.
+"""From words on a command line to one composed configuration. Imports no torch, so that mistakes
+are told at once.
 
-Hydra composes. What is added: presets whose parts are replaced, and whole recorded runs used as presets (`repeat=`).
+Hydra composes. What is added: presets whose parts are replaced, and whole recorded runs used as
+presets (`repeat=`).
 """
 
 from __future__ import annotations
@@ -96,14 +98,21 @@ def compose_one(sources: Sources, words: Sequence[Word]) -> DictConfig:
 
 
 def culprit(words: Sequence[Word]) -> str | None:
-    """Return a message on the first word whose value is not of Hydra's grammar, or is several values."""
+    """Return a message on the first word whose value is not of Hydra's grammar, or is several
+    values."""
     for word in words:
         try:
             override = OverridesParser.create().parse_override(str(word))
         except HydraException:
-            return f"cannot read the value of {word.key}: {shown(word.value)}; quote it if it is text: {word.key}=\"'...'\""
+            return (
+                f"cannot read the value of {word.key}: {shown(word.value)}; "
+                f"quote it if it is text: {word.key}=\"'...'\""
+            )
         if override.is_sweep_override():
-            return f"{word} names several values: write -m first to sweep over them, or brackets for a list: {word.key}=[...]"
+            return (
+                f"{word} names several values: write -m first to sweep over them, "
+                f"or brackets for a list: {word.key}=[...]"
+            )
     return None
 
 
@@ -131,9 +140,11 @@ def initialized(sources: Sources) -> Iterator[None]:
 def replace_parts(
     full: DictConfig, words: Sequence[Word], presets: Sequence[Word], sources: Sources
 ) -> tuple[str, ...]:
-    """Give every part that replaces a preset's choice its own values, in place, and return what was dropped.
+    """Give every part that replaces a preset's choice its own values, in place, and return what was
+    dropped.
 
-    Hydra merges a preset's `optim.lr` into whatever optimizer is chosen; here it counts for the preset's own only.
+    Hydra merges a preset's `optim.lr` into whatever optimizer is chosen; here it counts for the
+    preset's own only.
     """
     preset = compose_one(sources, presets)
     choices, preset_choices = full.hydra.runtime.choices, preset.hydra.runtime.choices
@@ -153,7 +164,8 @@ def replace_parts(
         dropped = changed(plain[group], preset[group], group)
         if dropped:
             notes.append(
-                f"{group}={choices[group]} replaces the preset's {preset_choices[group]}; dropped: {', '.join(dropped)}"
+                f"{group}={choices[group]} replaces the preset's {preset_choices[group]}; "
+                f"dropped: {', '.join(dropped)}"
             )
     return tuple(notes)
 
@@ -161,7 +173,8 @@ def replace_parts(
 def changed(before: DictConfig, after: DictConfig, prefix: str) -> list[str]:
     """Return `key=value` for every leaf of `after` that differs from `before`'s."""
     olds, news = (OmegaConf.to_container(c, resolve=False) for c in (before, after))
-    assert isinstance(olds, dict) and isinstance(news, dict)
+    assert isinstance(olds, dict)
+    assert isinstance(news, dict)
     old = {k: OmegaConf.select(before, k) for k in flat(olds)}  # type: ignore[arg-type]
     new = {k: OmegaConf.select(after, k) for k in flat(news)}  # type: ignore[arg-type]
     return [f"{prefix}.{k}={v}" for k, v in new.items() if k not in old or old[k] != v]
@@ -172,7 +185,8 @@ def load_plugins(
 ) -> Sources:
     """Import modules of components and return where configurations are looked up from now on.
 
-    Entry points of the group `trainer.plugins` are imported as well. The `conf/` beside a module is searched too.
+    Entry points of the group `trainer.plugins` are imported as well. The `conf/` beside a module is
+    searched too.
 
     Args:
         plugins: dotted names of modules.
@@ -205,7 +219,8 @@ def read_recorded(run: Path) -> dict[str, Any]:
 
     Raises:
         NotFound: if there is no such run.
-        ConfigError: if its configuration cannot be read, or holds what no recorded configuration holds.
+        ConfigError: if its configuration cannot be read, or holds what no recorded configuration
+            holds.
     """
     file = run / "config.yaml"
     if not file.is_file():
@@ -216,7 +231,8 @@ def read_recorded(run: Path) -> dict[str, Any]:
 
 
 def check_recorded(tree: Any, file: Path) -> None:
-    """Raise ConfigError for keys and values that would do more than be data: `_target_`, interpolations, plugins."""
+    """Raise ConfigError for keys and values that would do more than be data: `_target_`,
+    interpolations, plugins."""
     if isinstance(tree, dict):
         for key, value in tree.items():
             if not isinstance(key, str) or key.startswith("_") or key in ("defaults", "hydra"):

@@ -13,16 +13,17 @@ from omegaconf.errors import OmegaConfBaseException
 from trainer import pending
 from trainer.augment.base import AUGMENTS, Augment, AugmentKeys
 from trainer.average.base import AVERAGES, AverageKeys, Averaging
-from trainer.convert import Written, build, convert, plain, shown
+from trainer.convert import build, convert, plain, shown
 from trainer.data.base import DATASETS, DataKeys, Dataset
 from trainer.distributed import cores
-from trainer.duration import Duration, Interval
+from trainer.duration import Duration
 from trainer.errors import ConfigError, unknown
 from trainer.loss.base import LOSSES, Loss, LossKeys
 from trainer.mix.base import MIXES, Mix, MixKeys
 from trainer.model.base import MODELS, Model, ModelKeys
 from trainer.optim.base import OPTIMIZERS, Optim, OptimKeys
 from trainer.registry import Choice, Registry
+from trainer.saving import CheckpointConfig
 from trainer.scheduler.base import SCHEDULERS, Scheduler, SchedulerKeys
 
 Precision = Literal["fp32", "fp64", "bf16", "auto"]
@@ -31,38 +32,6 @@ REGISTRIES: dict[str, Registry[Any]] = {
     r.group: r
     for r in (DATASETS, AUGMENTS, MODELS, OPTIMIZERS, SCHEDULERS, AVERAGES, MIXES, LOSSES)
 }
-
-
-@dataclass(frozen=True)
-class Keep(Written):
-    """How many of the newest checkpoints stay: a number, or `all` (None)."""
-
-    number: int | None = 1
-
-    @classmethod
-    def parse(cls, value: object, key: str) -> Keep:
-        """Return the number written as `value`."""
-        if value == "all":
-            return cls(None)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-            return cls(value)
-        raise ConfigError(f"{key} must be a whole number of at least 1, or all; got {shown(value)}")
-
-    def __str__(self) -> str:
-        return "all" if self.number is None else str(self.number)
-
-
-@dataclass(frozen=True)
-class CheckpointConfig:
-    """When checkpoints are written and which stay.
-
-    Attributes:
-        every: time, epochs or steps between two; one is always written at the end and where a run is stopped.
-        keep: newest ones that stay once the run is finished (at least two while it runs); the best always stays.
-    """
-
-    every: Interval = Interval(60, "s")
-    keep: Keep = Keep(1)
 
 
 @dataclass(frozen=True)
@@ -76,7 +45,8 @@ class RunConfig:
         max_steps: ends the run earlier, or None.
         batch_size: images per optimizer step, over all processes and micro-batches.
         accumulate: micro-batches per step in each process.
-        clip_norm: greatest global gradient norm, or None; `clip_value` likewise for single elements.
+        clip_norm: greatest global gradient norm, or None; `clip_value` likewise for single
+            elements.
         threads: of computation on the CPU.
         device: `auto`, `cpu`, `cuda`, `cuda:<n>`, `mps`.
         report_test: whether the test images are looked at, once, at the end.
@@ -124,7 +94,8 @@ class RunConfig:
         check_fits("average.start", self.average.shared.start, self)
 
     def plain(self) -> dict[str, Any]:
-        """Return the configuration as YAML holds it: what `parse` would read back as the same value."""
+        """Return the configuration as YAML holds it: what `parse` would read back as the same
+        value."""
         out: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -142,6 +113,7 @@ class RunConfig:
 
 
 HINTS = get_type_hints(RunConfig)
+SEAMS = [group for group in REGISTRIES if group != "augment"]  # which alone takes several
 
 
 def parse(
@@ -155,7 +127,8 @@ def parse(
 
     Args:
         cfg: the composed configuration, without Hydra's own node.
-        is_sweep: whether the run is a job of a sweep; it decides what `threads` and `report_test` default to.
+        is_sweep: whether the run is a job of a sweep; it decides what `threads` and `report_test`
+            default to.
         local_processes: processes of the run on this machine; they share the cores.
         plugins: modules of components that were named on the command line.
 
@@ -180,18 +153,13 @@ def parse(
     for key in tree:
         if key not in names:
             raise unknown("key", key, names)
-    made = {
-        key: parse_group(key, tree.pop(key))
-        for key in REGISTRIES
-        if key in tree and key != "augment"
-    }
+    made: dict[str, Any] = {key: parse_group(key, tree.pop(key)) for key in SEAMS if key in tree}
     made["data"] = with_absolute_root(made["data"])
     made["augment"] = parse_augment(tree.pop("augment", None))
     for key in ("precision", "strategy", "task"):
         made[key] = parse_named(key, tree.pop(key, None))
-    made["checkpoint"] = build(
-        CheckpointConfig, mapping("checkpoint", tree.pop("checkpoint", {})), "checkpoint"
-    )
+    saving = mapping("checkpoint", tree.pop("checkpoint", {}))
+    made["checkpoint"] = build(CheckpointConfig, saving, "checkpoint")
     return build_config(tree, made)
 
 
@@ -209,7 +177,8 @@ def build_config(values: Mapping[str, Any], made: Mapping[str, Any]) -> RunConfi
 
 
 def parse_group(group: str, value: Any) -> Choice[Any, Any]:
-    """Return the choice that a group's mapping describes: `name`, the shared keys and the component's own."""
+    """Return the choice that a group's mapping describes: `name`, the shared keys and the
+    component's own."""
     values = dict(mapping(group, value))
     registry = REGISTRIES[group]
     name = values.pop("name", None)
@@ -220,7 +189,7 @@ def parse_group(group: str, value: Any) -> Choice[Any, Any]:
     component = registry.load(name)
     where = f"augment.{name}" if group == "augment" else group
     shared_names = [f.name for f in fields(registry.shared)]
-    own_names = [f.name for f in fields(component) if f.init]  # type: ignore[arg-type]  # components are dataclasses
+    own_names = [f.name for f in fields(component) if f.init]
     for key in values:
         if key not in shared_names and key not in own_names:
             raise unknown(
@@ -232,7 +201,8 @@ def parse_group(group: str, value: Any) -> Choice[Any, Any]:
 
 
 def with_absolute_root(choice: Choice[Any, Any]) -> Choice[Any, Any]:
-    """Return the choice of data with its folder absolute, so that a record can be resumed from anywhere."""
+    """Return the choice of data with its folder absolute, so that a record can be resumed from
+    anywhere."""
     root = str(Path(choice.shared.root).expanduser().absolute())
     return replace(choice, shared=replace(choice.shared, root=root))
 
@@ -270,7 +240,7 @@ def mapping(key: str, value: Any) -> Mapping[str, Any]:
 
 def plain_choice(choice: Choice[Any, Any]) -> dict[str, Any]:
     """Return a choice as its group's YAML holds it."""
-    parts = [part for part in (choice.shared, choice.component)]
+    parts = (choice.shared, choice.component)
     keys = {f.name: plain(getattr(part, f.name)) for part in parts for f in fields(part) if f.init}
     return {"name": choice.name, **keys}
 
@@ -286,12 +256,14 @@ def check_name(name: str) -> None:
         or not name.isprintable()
     ):
         raise ConfigError(
-            f"name must be a folder's name (no slash, not hidden, at most 120 bytes), got {shown(name)}"
+            "name must be a folder's name (no slash, not hidden, at most 120 bytes), "
+            f"got {shown(name)}"
         )
 
 
 def check_fits(key: str, duration: Duration, config: RunConfig) -> None:
-    """Raise ConfigError if something starts after the run's end, as far as that can be told without the data."""
+    """Raise ConfigError if something starts after the run's end, as far as that can be told without
+    the data."""
     share = {"ep": duration.value / config.epochs, "%": duration.value / 100, "st": 0.0}[
         duration.unit
     ]

@@ -1,7 +1,9 @@
-"""What a person sees: a live line on a terminal, one plain line per epoch elsewhere, and `run.log`, which keeps it."""
+"""What a person sees: a live line on a terminal, one plain line per epoch elsewhere, and `run.log`,
+which keeps it."""
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import time
@@ -77,7 +79,7 @@ class Console(logging.Handler):
     def table(self, table: Table) -> None:
         """Print a table, and log it."""
         self.terminal.print(table)
-        with_width = Terminal(width=100, record=True, file=_Nowhere())
+        with_width = Terminal(width=100, record=True, file=io.StringIO())
         with_width.print(table)
         self.log(with_width.export_text().rstrip())
 
@@ -96,18 +98,9 @@ class Console(logging.Handler):
             self._log = None
 
 
-class _Nowhere:
-    """A file that keeps nothing."""
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        return
-
-
 class Progress:
-    """The live line of a run, read from its state by the display's own thread: the loop knows nothing of it."""
+    """The live line of a run, read from its state by the display's own thread: the loop knows
+    nothing of it."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -127,9 +120,8 @@ class Progress:
         if done > 1:
             images = sum(meter.sizes[: done - 1])
             parts.append(f"loss {float(meter.losses[: done - 1].sum()) / (done - 1):.4f}")
-            parts.append(
-                f"acc {100 * min(float(meter.hits) / max(images, 1) / run.strategy.world.size, 1.0):.1f}%"
-            )
+            share = float(meter.hits) * run.strategy.world.size / max(images, 1)
+            parts.append(f"acc {100 * min(share, 1.0):.1f}%")
         spent = time.perf_counter() - self.start
         steps = window - self.first
         if steps > 0 and spent > 0:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch._C._distributed_c10d import PrefixStore, TCPStore
 
 from trainer.errors import ConfigError
 
@@ -67,13 +68,16 @@ class Strategy(Protocol):
         """Return the module whose forward pass is used in training."""
 
     def sync_on(self, is_last: bool) -> contextlib.AbstractContextManager[object]:
-        """Return the context of a micro-batch; gradients are exchanged on a window's last one only."""
+        """Return the context of a micro-batch; gradients are exchanged on a window's last one
+        only."""
 
     def weigh(self, loss: torch.Tensor) -> torch.Tensor:
-        """Return the loss such that gradients, as exchanged, are those of the sum over all processes."""
+        """Return the loss such that gradients, as exchanged, are those of the sum over all
+        processes."""
 
     def total(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return the sum of a tensor over all processes, in a new tensor; the argument is left alone."""
+        """Return the sum of a tensor over all processes, in a new tensor; the argument is left
+        alone."""
 
     def agree(self, value: int) -> int:
         """Return the greatest value that any process brings; the same for all."""
@@ -121,9 +125,11 @@ class Single:
 
 
 class Ddp:
-    """`torch.nn.parallel.DistributedDataParallel`: one process per device, gradients averaged at each step.
+    """`torch.nn.parallel.DistributedDataParallel`: one process per device, gradients averaged at
+    each step.
 
-    Parameters are equal on all ranks; BatchNorm's running statistics are each rank's own until they are evaluated.
+    Parameters are equal on all ranks; BatchNorm's running statistics are each rank's own until they
+    are evaluated.
     """
 
     def __init__(self, world: World, device: torch.device) -> None:
@@ -175,7 +181,8 @@ class Ddp:
 
 
 def join_group(world: World, device: torch.device) -> None:
-    """Join the process group, once per process: re-created gloo groups read their peers' old addresses.
+    """Join the process group, once per process: re-created gloo groups read their peers' old
+    addresses.
 
     A restarted attempt gets keys of its own in torchrun's store, for the same reason.
     """
@@ -184,13 +191,11 @@ def join_group(world: World, device: torch.device) -> None:
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     agent_serves = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     timeout = datetime.timedelta(seconds=START_TIMEOUT_S)
-    store = dist.TCPStore(
-        host, port, world.size, world.rank == 0 and not agent_serves, timeout=timeout
-    )
+    store = TCPStore(host, port, world.size, world.rank == 0 and not agent_serves, timeout=timeout)
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     dist.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
-        store=dist.PrefixStore(f"trainer/{attempt}", store),
+        store=PrefixStore(f"trainer/{attempt}", store),
         rank=world.rank,
         world_size=world.size,
         timeout=timeout,
@@ -231,7 +236,8 @@ def choose_device(name: str, world: World) -> torch.device:
         wanted = int(index) if index else world.local_rank
         if wanted >= count:
             raise ConfigError(
-                f"device={name}: this machine has {count} CUDA devices; use device=cpu or device=auto"
+                f"device={name}: this machine has {count} CUDA devices; "
+                "use device=cpu or device=auto"
             )
         return torch.device("cuda", wanted)
     if kind == "mps" and not torch.backends.mps.is_available():

@@ -17,7 +17,8 @@ DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
 
 @contextlib.contextmanager
 def reporting_disk(path: Path, needed_bytes: int = 0) -> Iterator[None]:
-    """Turn a full or read-only disk under `path` into a DiskError that names path, bytes needed and bytes free."""
+    """Turn a full or read-only disk under `path` into a DiskError that names path, bytes needed and
+    bytes free."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,5 @@
-"""What the project's description names and nothing builds yet: refused with those words, never ignored."""
+"""What the project's description names and nothing builds yet: refused with those words, never
+ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What produced a result: versions, sources, machine, and the key that says when two runs must agree."""
+"""What produced a result: versions, sources, machine, and the key that says when two runs must
+agree."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ def versions() -> dict[str, str]:
 
 
 def git(*words: str) -> str | None:
-    """Return what a git command prints about the checkout of this program, or None where there is none."""
+    """Return what a git command prints about the checkout of this program, or None where there is
+    none."""
     if not (PACKAGE.parent / ".git").exists():
         return None
     try:
@@ -60,7 +62,8 @@ def git(*words: str) -> str | None:
 
 @functools.cache
 def git_state() -> tuple[dict[str, Any] | None, str]:
-    """Return the commit and whether the checkout is clean (None where there is no checkout), and what differs from it."""
+    """Return the commit and whether the checkout is clean (None where there is no checkout), and
+    what differs from it."""
     commit = git("rev-parse", "HEAD")
     if commit is None:
         return None, ""

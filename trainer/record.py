@@ -21,7 +21,8 @@ from trainer.sources import read_yaml
 
 @dataclass(frozen=True)
 class EpochRow:
-    """One line of `metrics.jsonl`. Accuracies are shares; what did not apply is None here and absent there.
+    """One line of `metrics.jsonl`. Accuracies are shares; what did not apply is None here and
+    absent there.
 
     Attributes:
         epoch: passes over the training images so far.
@@ -72,7 +73,8 @@ class RunRow:
         path: the run's folder.
         config: the resolved configuration, plain.
         epochs: rows of `metrics.jsonl`.
-        status: `completed`, `diverged`, `interrupted`, `failed`, or `unfinished` where nothing says how it ended.
+        status: `completed`, `diverged`, `interrupted`, `failed`, or `unfinished` where nothing says
+            how it ended.
         key: says when two runs must agree; None while unfinished.
         test: test scores of the final weights, where tested; `test_avg` of the averaged ones.
         summary: the whole of `summary.json`.
@@ -96,7 +98,8 @@ class RunRow:
 
 
 def read_runs(*places: str | os.PathLike[str]) -> list[RunRow]:
-    """Return the runs under folders, however deep, in the order of their paths; `outputs` where none is named.
+    """Return the runs under folders, however deep, in the order of their paths; `outputs` where
+    none is named.
 
     Raises:
         NotFound: if a place does not exist.
@@ -203,7 +206,8 @@ class Folder:
         )
 
     def add_row(self, row: EpochRow) -> None:
-        """Append an epoch to `metrics.jsonl`, flushed to the disk: a checkpoint may follow that counts on it."""
+        """Append an epoch to `metrics.jsonl`, flushed to the disk: a checkpoint may follow that
+        counts on it."""
         line = json.dumps(row.plain()) + "\n"
         with (
             reporting_disk(self.path, len(line)),
@@ -220,7 +224,8 @@ class Folder:
 
 
 def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:
-    """Raise ConfigError if a run's folder could not be made, as far as that can be told without making it.
+    """Raise ConfigError if a run's folder could not be made, as far as that can be told without
+    making it.
 
     Args:
         wanted: the folder that the user asked for, or None.

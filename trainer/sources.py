@@ -1,4 +1,5 @@
-"""Where configurations are found, and what they hold, read as plain data. Imports neither Hydra nor torch."""
+"""Where configurations are found, and what they hold, read as plain data. Imports neither Hydra nor
+torch."""
 
 from __future__ import annotations
 
@@ -80,7 +81,8 @@ class Sources:
 def known_keys(
     sources: Sources, chosen: Mapping[str, str], replayed: Mapping[str, Any] | None = None
 ) -> list[str]:
-    """Return every dotted key of the primary configuration and of the chosen parts; of all parts in a sweep.
+    """Return every dotted key of the primary configuration and of the chosen parts; of all parts in
+    a sweep.
 
     Args:
         sources: where configurations are looked up.
@@ -141,7 +143,8 @@ def preset_names(sources: Sources, presets: Iterable[str], group: str) -> list[s
 
 
 def choice_keys(sources: Sources, group: str, name: str) -> list[str]:
-    """Return the dotted keys of one choice: those of its file and of the built-in one that it names."""
+    """Return the dotted keys of one choice: those of its file and of the built-in one that it
+    names."""
     file = sources.file(f"{group}/{name}")
     content = read_yaml(file) if file else {}
     built_in = CONF / group / f"{content.get('name', name)}.yaml"

@@ -1,4 +1,5 @@
-"""The words of a command line: spellings people try, values with odd characters, and checks before Hydra composes."""
+"""The words of a command line: spellings people try, values with odd characters, and checks before
+Hydra composes."""
 
 from __future__ import annotations
 
@@ -51,7 +52,8 @@ def split_word(text: str) -> Word:
         return Word(match[1], match[2], match[3])
     if text.startswith("~"):
         raise ConfigError(
-            f"{text}: no key can be removed; set it to the value you want (`none` switches a part off)"
+            f"{text}: no key can be removed; set it to the value you want "
+            "(`none` switches a part off)"
         )
     raise ConfigError(f"cannot read '{text}': write key=value, or group=name")
 
@@ -59,7 +61,8 @@ def split_word(text: str) -> Word:
 def quoted(word: Word, *, is_sweep: bool) -> Word:
     """Return a word whose value Hydra takes literally, where its key holds text such as a path.
 
-    Paths may hold `=`, brackets, blanks or accents; names may look like numbers. In a sweep a comma separates values.
+    Paths may hold `=`, brackets, blanks or accents; names may look like numbers. In a sweep a comma
+    separates values.
     """
     value = word.value
     if word.key not in TEXT_KEYS or value[:1] in ("'", '"') or "${" in value:
@@ -82,7 +85,8 @@ def check_words(
     is_sweep: bool = False,
     replayed: Mapping[str, Any] | None = None,
 ) -> None:
-    """Raise ConfigError for the first word whose key or choice does not exist, with the nearest that does.
+    """Raise ConfigError for the first word whose key or choice does not exist, with the nearest
+    that does.
 
     Args:
         words: under their canonical names.
@@ -97,7 +101,7 @@ def check_words(
     for word in words:
         if word.key.startswith("hydra"):
             check_hydra_word(word)
-        elif word.key in groups or word.key in pending.NAMES and word.key != "engine":
+        elif word.key in groups or (word.key in pending.NAMES and word.key != "engine"):
             check_choice(word, sources, is_sweep=is_sweep)
         else:
             check_key(word, known, groups)
@@ -163,10 +167,13 @@ def nearest_last(key: str, known: Iterable[str]) -> str | None:
 
 
 def canonical(words: Sequence[Word], *, is_sweep: bool = False) -> list[Word]:
-    """Return words under the project's own names: `swa=on` is `average=swa`, `optimizer.lr` is `optim.lr`.
+    """Return words under the project's own names: `swa=on` is `average=swa`, `optimizer.lr` is
+    `optim.lr`.
 
-    A spelling that means several words chooses the scheduler only where the line names none. In a sweep a list of
-    spellings that each mean one word is translated; others are left for each job, where they stand alone.
+    A spelling that means several words chooses the scheduler only where the line names none. In a
+    sweep a list of
+    spellings that each mean one word is translated; others are left for each job, where they stand
+    alone.
 
     Raises:
         ConfigError: for a value that the spelling does not have.

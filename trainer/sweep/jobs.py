@@ -1,4 +1,5 @@
-"""A sweep: words become jobs, all are checked before the first starts, each leaves a folder, a table ends it."""
+"""A sweep: words become jobs, all are checked before the first starts, each leaves a folder, a
+table ends it."""
 
 from __future__ import annotations
 
@@ -10,14 +11,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import hydra
 import yaml
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from hydra.types import HydraContext, TaskFunction
@@ -30,8 +30,9 @@ from trainer.console import Console
 from trainer.errors import ConfigError, Diverged, Stopped, TrainerError
 from trainer.files import replace_text
 from trainer.record import RunRow, make_folder, read_run
-from trainer.run import Order, shown_path
-from trainer.sources import CONF, Sources, flat
+from trainer.run import Order
+from trainer.sources import CONF, Sources
+from trainer.summary import shown_path
 from trainer.sweep.table import job_line, results_table, write_csv
 from trainer.task.train import perform
 from trainer.words import quote
@@ -75,7 +76,8 @@ CURRENT: ContextVar[Sweep] = ContextVar("sweep")
 
 
 def through_hydra(words: Sequence[str], sources: Sources, plugins: tuple[str, ...]) -> int:
-    """Run a sweep by Hydra's machinery, so that sweepers and launchers of others can be named; return the exit code."""
+    """Run a sweep by Hydra's machinery, so that sweepers and launchers of others can be named;
+    return the exit code."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         raise ConfigError(
             "-m under torchrun is not built yet in this version: start the jobs one by one"
@@ -111,7 +113,8 @@ def run_hydra(arguments: Sequence[str], sources: Sources) -> None:
 
 @contextmanager
 def hydra_environment(arguments: Sequence[str]) -> Iterator[None]:
-    """Let Hydra see a command line, find our plugins, and raise its errors instead of printing them."""
+    """Let Hydra see a command line, find our plugins, and raise its errors instead of printing
+    them."""
     argv, path, full = sys.argv, list(sys.path), os.environ.get("HYDRA_FULL_ERROR")
     sys.argv, os.environ["HYDRA_FULL_ERROR"] = [argv[0], *arguments], "1"
     sys.path.insert(0, str(PLUGINS))  # holds the `hydra_plugins` namespace
@@ -131,10 +134,12 @@ def hydra_environment(arguments: Sequence[str]) -> Iterator[None]:
 
 
 def task(cfg: DictConfig) -> float | None:
-    """Run one job that a launcher of Hydra's started; return its best validation accuracy, for sweepers that search."""
+    """Run one job that a launcher of Hydra's started; return its best validation accuracy, for
+    sweepers that search."""
     node = HydraConfig.get()
-    words = list(OmegaConf.to_container(node.overrides.task) or [])  # type: ignore[arg-type]
-    job = check_job(node.job.get("num", 0), [str(w) for w in words], CURRENT.get(Sweep(Sources())))
+    words = list(OmegaConf.to_container(node.overrides.task) or [])
+    number = int(OmegaConf.select(HydraConfig.instance().cfg, "hydra.job.num", default=0))
+    job = check_job(number, [str(w) for w in words], CURRENT.get(Sweep(Sources())))
     if job.config is None:
         raise ConfigError(job.error)
     row = perform(Order(job.config, job.words, folder=node.runtime.output_dir, quiet=True))
@@ -144,7 +149,8 @@ def task(cfg: DictConfig) -> float | None:
 def launch_for_hydra(job_overrides: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
     """Refuse: our launcher serves our sweeper only."""
     raise ConfigError(
-        "hydra/launcher=trainer works with hydra/sweeper=trainer; name hydra/launcher=basic beside another"
+        "hydra/launcher=trainer works with hydra/sweeper=trainer; "
+        "name hydra/launcher=basic beside another sweeper"
     )
 
 
@@ -164,7 +170,8 @@ def run_sweep(
             f"none of the {len(jobs)} jobs is valid" if len(jobs) > 1 else jobs[0].error
         )
     first = valid[0]
-    assert first.config is not None and first.composed is not None
+    assert first.config is not None
+    assert first.composed is not None
     folder = make_folder(first.composed.sweep_dir, first.config.name)
     listing = [{"job": job.number, "overrides": list(job.words)} for job in jobs]
     replace_text(
@@ -180,7 +187,8 @@ def run_sweep(
 
 
 def expand(words: Sequence[str], context: HydraContext) -> list[list[str]]:
-    """Return the words of every job, by Hydra's own rules for `a,b`, `range()`, `choice()`, `glob()`."""
+    """Return the words of every job, by Hydra's own rules for `a,b`, `range()`, `choice()`,
+    `glob()`."""
     parser = OverridesParser.create(config_loader=context.config_loader)
     (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(list(words)), None)
     return [[w for w in job if not w.startswith("hydra")] for job in jobs]
@@ -201,7 +209,8 @@ def check_job(number: int, words: Sequence[str], current: Sweep) -> Job:
 
 
 def run_here(jobs: Sequence[Job], folder: Path, console: Console) -> dict[int, RunRow | str]:
-    """Run jobs one after the other in this process; return the record of each, or what went wrong."""
+    """Run jobs one after the other in this process; return the record of each, or what went
+    wrong."""
     rows: dict[int, RunRow | str] = {}
     for job in jobs:
         path = folder / str(job.number)

@@ -1,4 +1,5 @@
-"""Tables of a sweep: one row per job on disk, one per setting on the screen, with spread over seeds."""
+"""Tables of a sweep: one row per job on disk, one per setting on the screen, with spread over
+seeds."""
 
 from __future__ import annotations
 
@@ -65,7 +66,8 @@ def job_line(number: int, words: Sequence[str], row: RunRow | str, total: int) -
     if isinstance(row, str):
         return f"job {number}  failed  {told}: {row}"
     scores = "  ".join(f"{name} {percent(value)}" for name, value in scores_of(row).items())
-    return f"job {number}  {row.status}  {told}  {scores}  {row.seconds.get('train', 0.0):.1f} s training"
+    train_s = row.seconds.get("train", 0.0)
+    return f"job {number}  {row.status}  {told}  {scores}  {train_s:.1f} s training"
 
 
 def write_csv(file: Path, values: Values, rows: Mapping[int, RunRow]) -> None:

@@ -1,6 +1,7 @@
 """Hydra's door to our sweeps: a sweeper that writes nothing before every job was checked.
 
-Hydra executes this module outside `sys.modules`, so annotations must not be strings: no `from __future__` here.
+Hydra executes this module outside `sys.modules`, so annotations must not be strings: no `from
+__future__` here.
 """
 
 from collections.abc import Sequence
@@ -76,4 +77,6 @@ class TrainerSweeper(Sweeper):
         from trainer.sweep.jobs import run_sweep
 
         words = [f"{key}={value}" for key, value in self.params.items()] + arguments
+        assert self.config is not None  # Hydra calls setup first
+        assert self.hydra_context is not None
         run_sweep(words, self.config, self.hydra_context, self.task_function)

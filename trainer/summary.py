@@ -1,0 +1,109 @@
+"""How a run is summed up: its row per epoch, its facts, and what is shown at the end."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer import provenance
+from trainer.config import RunConfig
+from trainer.console import Console, result_table
+from trainer.data.base import Source
+from trainer.loop import EpochRecord
+from trainer.metrics import Scores
+from trainer.record import EpochRow, RunRow
+from trainer.state import Run
+
+PHASES = ("startup", "data", "compile", "train", "average", "eval", "total")
+
+
+def facts_of(run: Run, config: RunConfig, source: Source) -> dict[str, Any]:
+    """Return where and with what a run is made: for its summary and its checkpoints."""
+    return {
+        "data": {"name": config.data.name, "fingerprint": source.fingerprint},
+        "versions": provenance.versions(),
+        "host": provenance.host(),
+        "device": provenance.device_name(run.device),
+        "precision": run.precision.name,
+        "threads": config.threads,
+        "world_size": run.strategy.world.size,
+    }
+
+
+def to_row(event: EpochRecord, run: Run) -> EpochRow:
+    """Return a record of the loop as the row that is written."""
+    val, averaged, train = event.val, event.avg_val, event.train
+    return EpochRow(
+        epoch=event.epoch,
+        step=event.step,
+        lr=event.lr,
+        momentum=event.momentum,
+        train_loss=train.loss,
+        train_top1=train.top1,
+        val_loss=val.loss if val else None,
+        val_top1=val.top1 if val else None,
+        val_top5=val.top5 if val else None,
+        avg_val_loss=averaged.loss if averaged else None,
+        avg_val_top1=averaged.top1 if averaged else None,
+        images_per_s=train.num_images / event.train_s,
+        train_s=event.train_s,
+        average_s=event.average_s,
+        eval_s=event.eval_s,
+        grad_norm=train.grad_norm,
+        skipped_steps=event.skipped_steps,
+        max_memory_bytes=peak_memory(run.device),
+    )
+
+
+def plain_scores(scores: Scores | None) -> dict[str, float] | None:
+    """Return scores as `summary.json` holds them."""
+    if scores is None:
+        return None
+    named = {"loss": scores.loss, "top1": scores.top1, "top5": scores.top5}
+    return {k: v for k, v in named.items() if v is not None}
+
+
+def seconds_of(run: Run) -> dict[str, float]:
+    """Return the run's seconds by phase, as `summary.json` holds them."""
+    return {phase: round(run.state.seconds.get(phase, 0.0), 3) for phase in PHASES}
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Return the device's peak memory in bytes, or the process's on a CPU.
+
+    None where the system does not tell.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if sys.platform == "win32":
+        return None
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024)
+
+
+def command_to_resume(path: Path) -> str:
+    """Return the line that goes on with a run."""
+    started_as = Path(sys.argv[0]).name
+    program = ["trainer"] if started_as == "trainer" else ["python", "-m", "trainer"]
+    return shlex.join([*program, f"resume={path}"])
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as seen from the working folder, where it lies below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def show_result(row: RunRow, console: Console) -> None:
+    """Print the table, where the results are, and how to look at them."""
+    table = result_table(row.summary, row.epochs[-1] if row.epochs else None)
+    if table is not None:
+        console.table(table)
+    console.say(f"results   {shown_path(row.path)}")
+    console.say(f"curves    tensorboard --logdir {shlex.quote(shown_path(row.path))}")
