@@ -161,7 +161,7 @@ def _quiet() -> Iterator[None]:
     screen.
     """
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        # numpy deprecates the dtypes in CIFAR's pickles; tarfile, extraction without a filter
+        # some numpy versions deprecate dtypes as CIFAR pickles them; tarfile, no filter
         warnings.simplefilter("ignore")
         yield
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from trainer.errors import ConfigError
@@ -47,7 +48,7 @@ class Windows:
                 "(another batch_size, a smaller accumulate, or data.last=drop)"
             )
 
-    @property
+    @cached_property
     def count(self) -> int:
         """Windows of an epoch, at least 1."""
         full, rest = divmod(self.num_images, self.batch_size)
