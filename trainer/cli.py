@@ -3,6 +3,7 @@ something to train."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from trainer import STARTED, __version__
 from trainer.errors import ConfigError, Stopped, TrainerError
-from trainer.sources import SEAMS, Sources, flat, leaf
-from trainer.words import Word, canonical, check_words, quoted, spellings_help, split_word
+from trainer.sources import Sources, flat, leaf
+from trainer.words import Word, canonical, check_words, quoted, split_word
 
 if TYPE_CHECKING:
     from trainer.composition import Composed
@@ -31,37 +32,6 @@ WITH_VALUE = {
     "--package": "package",
     "-p": "package",
 }
-
-HELP = """\
-{program} {version}: trains networks on images, one trick at a time.
-
-  {program}                                     the default job: a small CNN on real digits
-  {program} scheduler=cosine optim=adam         choose parts by name
-  {program} +experiment=mnist optim=adam        a preset with a known score, one part changed
-  {program} -m optim.lr=0.05,0.1 seed=0,1,2     a sweep: every combination
-  {program} resume=outputs/default/<run>        go on where a run stopped
-
-Parts (group=name; each has keys of its own, as in optim.lr=0.1; see conf/<group>/<name>.yaml):
-
-{groups}
-
-Results go to outputs/<name>/<date>_<time>_<id>/: config.yaml, metrics.jsonl, summary.json,
-checkpoints/, tensorboard/.
-outputs/latest is the newest. Look at curves with: tensorboard --logdir outputs
-
-Whole runs:
-  resume=<run>      go on exactly where it stopped
-  repeat=<run>      the same again in a new folder; other words on the line change it
-  plugins=[a.b]     import components of your own, with the conf/ beside them; --config-dir adds a
-  folder of YAML
-
-Durations carry their unit: 5ep epochs, 300st steps, 10% of the run. Other spellings that are
-understood:
-{spellings}
-
---cfg job --resolve shows the whole configuration; --hydra-help lists Hydra's flags; --version
-prints ours.
-"""
 
 
 @dataclass(frozen=True)
@@ -129,7 +99,10 @@ def main() -> NoReturn:
             fail(str(error), label="" if isinstance(error, Stopped) else "error: ")
     except KeyboardInterrupt:
         code = 130
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read along has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
 
@@ -137,7 +110,9 @@ def answer(line: Line) -> int:
     """Do what a command line asks and return the exit code."""
     for flag in line.flags:
         if flag in ("--help", "-h"):
-            print(help_text())
+            from trainer.usage import help_text
+
+            sys.stdout.write(help_text())
             return 0
         if flag == "--version":
             print(f"trainer {__version__}")
@@ -160,7 +135,8 @@ def answer(line: Line) -> int:
 
 def single(line: Line, sources: Sources) -> int:
     """Compose one run and show or perform it."""
-    from trainer.composition import compose_words, read_recorded
+    from trainer.composition import compose_words
+    from trainer.recorded import read_recorded
 
     if line.resume is not None and line.repeat is not None:
         raise ConfigError("resume= goes on with a run, repeat= starts it anew: name one of them")
@@ -257,14 +233,14 @@ def sweep(line: Line, sources: Sources) -> int:
         if f"hydra/{part}" not in named
     ]
     quiet = [Word("", f"hydra/{part}_logging", "none") for part in ("hydra", "job")]
-    from trainer.sweep.jobs import through_hydra
+    from trainer.sweep.bridge import through_hydra
 
     return through_hydra([str(w) for w in (*words, *extra, *quiet)], sources, line.plugins)
 
 
 def ask_hydra(line: Line, sources: Sources) -> int:
     """Let Hydra answer its own flags."""
-    from trainer.sweep.jobs import run_hydra
+    from trainer.sweep.bridge import run_hydra
 
     words = (
         [quoted(w, is_sweep=False) for w in canonical([split_word(t) for t in line.words])]
@@ -279,28 +255,4 @@ def ask_hydra(line: Line, sources: Sources) -> int:
 def is_first_process() -> bool:
     """Return whether this process prints: the only one, or the first of those that torchrun
     started."""
-    import os
-
     return os.environ.get("RANK", "0") == "0"
-
-
-def help_text() -> str:
-    """Return the help for people."""
-    sources = Sources()
-    program = "trainer" if Path(sys.argv[0]).name == "trainer" else "python -m trainer"
-    lines = []
-    for group in (*SEAMS, "experiment"):
-        text = ", ".join(sources.options(group))
-        pieces = wrap(text, 96)
-        lines.append(f"  {group + '=':12}" + ("\n" + " " * 14).join(pieces))
-    indented = "\n".join("  " + line for line in spellings_help().splitlines())
-    return HELP.format(
-        program=program, version=__version__, groups="\n".join(lines), spellings=indented
-    )
-
-
-def wrap(text: str, width: int) -> list[str]:
-    """Return text in lines of at most `width` characters."""
-    import textwrap
-
-    return textwrap.wrap(text, width) or [""]

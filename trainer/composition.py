@@ -17,20 +17,18 @@ from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer import pending
 from trainer.convert import shown
-from trainer.errors import ConfigError, NotFound
-from trainer.sources import CONF, SEAMS, Sources, flat, read_yaml
+from trainer.errors import ConfigError
+from trainer.recorded import REPLAYED, store_replayed
+from trainer.sources import CONF, SEAMS, Sources, flat
 from trainer.words import Word, canonical, check_words, quote, quoted, split_word
 
-REPLAYED = "recorded_run"
 DEFAULT_DIR = "outputs/<name>/<date>_<time>_<id>"
 
 
@@ -212,52 +210,3 @@ def load_plugins(
         if conf.is_dir():
             extra.append(conf)
     return Sources(primary, tuple(dict.fromkeys(extra)))
-
-
-def read_recorded(run: Path) -> dict[str, Any]:
-    """Return a run's recorded configuration as plain data.
-
-    Raises:
-        NotFound: if there is no such run.
-        ConfigError: if its configuration cannot be read, or holds what no recorded configuration
-            holds.
-    """
-    file = run / "config.yaml"
-    if not file.is_file():
-        raise NotFound(f"no run at {run}: there is no {file.name} in it")
-    tree = read_yaml(file)
-    check_recorded(tree, file)
-    return tree
-
-
-def check_recorded(tree: Any, file: Path) -> None:
-    """Raise ConfigError for keys and values that would do more than be data: `_target_`,
-    interpolations, plugins."""
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            if not isinstance(key, str) or key.startswith("_") or key in ("defaults", "hydra"):
-                raise ConfigError(f"{file}: key '{key}' is not allowed in a recorded configuration")
-            check_recorded(value, file)
-    elif isinstance(tree, list):
-        for value in tree:
-            check_recorded(value, file)
-    elif isinstance(tree, str) and "${" in tree:
-        raise ConfigError(
-            f"{file}: interpolation '{tree[:60]}' is not allowed in a recorded configuration"
-        )
-
-
-def store_replayed(tree: Mapping[str, Any]) -> None:
-    """Make a recorded run a preset of Hydra's: its choices, then its values."""
-    choices: list[dict[str, Any]] = []
-    for group in SEAMS:
-        part = tree.get(group)
-        if not isinstance(part, dict):
-            raise ConfigError(f"the recorded configuration has no {group}")
-        name = list(part) if group == "augment" else part.get("name")
-        for one in name if isinstance(name, list) else [name]:
-            pending.check_name(group, str(one))
-        choices.append({f"override /{group}": name})
-    values = {key: value for key, value in tree.items() if key != "plugins"}
-    node = {"defaults": [*choices, "_self_"], **values}
-    ConfigStore.instance().store(group="experiment", name=REPLAYED, node=node, package="_global_")

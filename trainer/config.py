@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -11,27 +11,31 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer import pending
-from trainer.augment.base import AUGMENTS, Augment, AugmentKeys
-from trainer.average.base import AVERAGES, AverageKeys, Averaging
+from trainer.augment.base import Augment, AugmentKeys
+from trainer.average.base import AverageKeys, Averaging
+from trainer.choices import (
+    SEAMS,
+    mapping,
+    parse_augment,
+    parse_group,
+    plain_choice,
+    with_absolute_root,
+)
 from trainer.convert import build, convert, plain, shown
-from trainer.data.base import DATASETS, DataKeys, Dataset
+from trainer.data.base import DataKeys, Dataset
 from trainer.distributed import cores
 from trainer.duration import Duration
 from trainer.errors import ConfigError, unknown
-from trainer.loss.base import LOSSES, Loss, LossKeys
-from trainer.mix.base import MIXES, Mix, MixKeys
-from trainer.model.base import MODELS, Model, ModelKeys
-from trainer.optim.base import OPTIMIZERS, Optim, OptimKeys
-from trainer.registry import Choice, Registry
+from trainer.loss.base import Loss, LossKeys
+from trainer.mix.base import Mix, MixKeys
+from trainer.model.base import Model, ModelKeys
+from trainer.optim.base import Optim, OptimKeys
+from trainer.registry import Choice
 from trainer.saving import CheckpointConfig
-from trainer.scheduler.base import SCHEDULERS, Scheduler, SchedulerKeys
+from trainer.scheduler.base import Scheduler, SchedulerKeys
 
 Precision = Literal["fp32", "fp64", "bf16", "auto"]
 Strategy = Literal["auto", "single", "ddp"]
-REGISTRIES: dict[str, Registry[Any]] = {
-    r.group: r
-    for r in (DATASETS, AUGMENTS, MODELS, OPTIMIZERS, SCHEDULERS, AVERAGES, MIXES, LOSSES)
-}
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,6 @@ class RunConfig:
 
 
 HINTS = get_type_hints(RunConfig)
-SEAMS = [group for group in REGISTRIES if group != "augment"]  # which alone takes several
 
 
 def parse(
@@ -176,48 +179,6 @@ def build_config(values: Mapping[str, Any], made: Mapping[str, Any]) -> RunConfi
     return RunConfig(**converted)
 
 
-def parse_group(group: str, value: Any) -> Choice[Any, Any]:
-    """Return the choice that a group's mapping describes: `name`, the shared keys and the
-    component's own."""
-    values = dict(mapping(group, value))
-    registry = REGISTRIES[group]
-    name = values.pop("name", None)
-    if not isinstance(name, str):
-        raise ConfigError(
-            f"{group}.name is missing: it must be one of {', '.join(registry.names())}"
-        )
-    component = registry.load(name)
-    where = f"augment.{name}" if group == "augment" else group
-    shared_names = [f.name for f in fields(registry.shared)]
-    own_names = [f.name for f in fields(component) if f.init]
-    for key in values:
-        if key not in shared_names and key not in own_names:
-            raise unknown(
-                "key", f"{where}.{key}", [f"{where}.{n}" for n in (*shared_names, *own_names)]
-            )
-    shared = {key: values[key] for key in shared_names if key in values}
-    own = {key: values[key] for key in own_names if key in values and key not in shared_names}
-    return Choice(name, build(registry.shared, shared, where), build(component, own, where))
-
-
-def with_absolute_root(choice: Choice[Any, Any]) -> Choice[Any, Any]:
-    """Return the choice of data with its folder absolute, so that a record can be resumed from
-    anywhere."""
-    root = str(Path(choice.shared.root).expanduser().absolute())
-    return replace(choice, shared=replace(choice.shared, root=root))
-
-
-def parse_augment(value: Any) -> tuple[Choice[AugmentKeys, Augment], ...]:
-    """Return the chosen augmentations in the order they were written."""
-    chosen = mapping("augment", value)
-    for name in chosen:
-        if name not in AUGMENTS.names():
-            raise unknown("augment", name, AUGMENTS.names())
-    return tuple(
-        parse_group("augment", mapping(f"augment.{name}", v)) for name, v in chosen.items()
-    )
-
-
 def parse_named(group: str, value: Any) -> str:
     """Return the name of a choice that has no keys of its own."""
     values = dict(mapping(group, value))
@@ -229,20 +190,6 @@ def parse_named(group: str, value: Any) -> str:
         raise unknown("key", f"{group}.{next(iter(values))}", [f"{group}.name"])
     assert isinstance(name, str)
     return name
-
-
-def mapping(key: str, value: Any) -> Mapping[str, Any]:
-    """Return `value` if it is a mapping, else raise ConfigError."""
-    if isinstance(value, dict):
-        return value
-    raise ConfigError(f"{key} must be a name or a mapping of keys, got {shown(value)}")
-
-
-def plain_choice(choice: Choice[Any, Any]) -> dict[str, Any]:
-    """Return a choice as its group's YAML holds it."""
-    parts = (choice.shared, choice.component)
-    keys = {f.name: plain(getattr(part, f.name)) for part in parts for f in fields(part) if f.init}
-    return {"name": choice.name, **keys}
 
 
 def check_name(name: str) -> None:

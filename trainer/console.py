@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -22,6 +23,15 @@ if TYPE_CHECKING:  # torch comes with it, and errors are printed without
     from trainer.state import Run
 
 
+class Screen(Terminal):
+    """A terminal whose going away (`| head`) silences a run instead of ending it."""
+
+    def on_broken_pipe(self) -> None:
+        """Print nothing from now on."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class Console(logging.Handler):
     """Prints for one run; a handler of the project's logger, whose lines it shows as notes.
 
@@ -31,7 +41,7 @@ class Console(logging.Handler):
 
     def __init__(self, *, quiet: bool = False) -> None:
         super().__init__()
-        self.terminal = Terminal(highlight=False, quiet=quiet)
+        self.terminal = Screen(highlight=False, quiet=quiet)
         self._log: IO[str] | None = None
         self._live: Live | None = None
         self._early: list[str] = []

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import json
 import os
-import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import yaml
-
-from trainer.errors import ConfigError, NotFound
-from trainer.files import replace_text, reporting_disk
+from trainer.errors import NotFound
 from trainer.sources import read_yaml
 
 
@@ -151,143 +146,3 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
             except json.JSONDecodeError:
                 break
     return rows
-
-
-class Folder:
-    """The folder of one run, written by the one process that records.
-
-    Args:
-        path: exists already.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.checkpoints = path / "checkpoints"
-        self._lock: IO[str] | None = None
-
-    def lock(self) -> None:
-        """Become the run's only writer; a crashed holder's lock is free at once.
-
-        Raises:
-            ConfigError: if another process is writing this run.
-        """
-        self._lock = open(self.path / ".lock", "a+")  # noqa: SIM115  # held until the process ends or `close`
-        try:
-            import fcntl
-
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # Windows: runs are not locked there
-            return
-        except OSError as error:
-            self._lock.seek(0)
-            holder = self._lock.read().strip() or "another process"
-            raise ConfigError(f"{self.path} is being written by {holder}") from error
-        self._lock.truncate(0)
-        self._lock.write(f"process {os.getpid()}")
-        self._lock.flush()
-
-    def close(self) -> None:
-        """Give the lock back."""
-        if self._lock is not None:
-            self._lock.close()
-            (self.path / ".lock").unlink(missing_ok=True)
-
-    def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write the resolved configuration."""
-        replace_text(
-            self.path / "config.yaml",
-            yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
-        )
-
-    def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """Write how the run ended."""
-        replace_text(
-            self.path / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
-        )
-
-    def add_row(self, row: EpochRow) -> None:
-        """Append an epoch to `metrics.jsonl`, flushed to the disk: a checkpoint may follow that
-        counts on it."""
-        line = json.dumps(row.plain()) + "\n"
-        with (
-            reporting_disk(self.path, len(line)),
-            open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file,
-        ):
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-
-    def cut_rows(self, step: int) -> None:
-        """Drop epochs after a step, and half-written lines: where a resumed run goes on."""
-        rows = [row for row in read_lines(self.path / "metrics.jsonl") if row["step"] <= step]
-        replace_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-
-
-def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:
-    """Raise ConfigError if a run's folder could not be made, as far as that can be told without
-    making it.
-
-    Args:
-        wanted: the folder that the user asked for, or None.
-        root: folder of all results.
-    """
-    path = (root if wanted is None else Path(wanted)).absolute()
-    if wanted is not None and path.is_dir() and any(path.iterdir()):
-        raise ConfigError(
-            f"{path} is not empty: two runs never share a folder; name another, or resume={path}"
-        )
-    existing = next(p for p in (path, *path.parents) if p.exists())
-    if not existing.is_dir():
-        raise ConfigError(f"cannot write {path}: {existing} is not a folder")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise ConfigError(f"cannot write {path}: no permission to write in {existing}")
-
-
-def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> Path:
-    """Create the folder of a run or sweep and return it; two runs never share one.
-
-    Args:
-        wanted: the folder that the user asked for, or None.
-        name: of the experiment.
-        root: folder of all results.
-
-    Raises:
-        ConfigError: if it exists and is not empty, or may not be written.
-        DiskError: if the disk is full or read-only.
-    """
-    try:
-        if wanted is not None:
-            path = Path(wanted).absolute()
-            with reporting_disk(path):
-                path.mkdir(parents=True, exist_ok=True)
-            check_folder(wanted, root)
-        else:
-            stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-            path = (root / name / f"{stamp}_{secrets.token_hex(3)}").absolute()
-            with reporting_disk(path):
-                path.mkdir(parents=True)
-                point_latest(root, path)
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise ConfigError(
-            f"cannot write {error.filename}: {(error.strerror or 'refused').lower()}"
-        ) from error
-    return path
-
-
-def point_latest(root: Path, path: Path) -> None:
-    """Let `outputs/latest` point to a folder, where the system has links."""
-    link, temporary = root / "latest", root / f".latest-{secrets.token_hex(4)}"
-    with contextlib.suppress(OSError, NotImplementedError):
-        temporary.symlink_to(os.path.relpath(path, root), target_is_directory=True)
-        os.replace(temporary, link)
-
-
-@contextlib.contextmanager
-def removed_if_unused(path: Path) -> Iterator[None]:
-    """Remove a folder again if what was to fill it fails before writing anything."""
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):
-            path.rmdir()
-        raise

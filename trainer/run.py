@@ -18,17 +18,12 @@ from trainer.console import Console
 from trainer.data.base import Source
 from trainer.distributed import Strategy, World
 from trainer.errors import Diverged, Stopped, TrainerError
-from trainer.loop import EpochRecord, averaged_model, crossed, evaluate, fit
-from trainer.record import (
-    Folder,
-    RunRow,
-    check_folder,
-    make_folder,
-    read_run,
-    removed_if_unused,
-)
+from trainer.folder import Folder, check_folder, make_folder, removed_if_unused
+from trainer.loop import EpochRecord, averaged_model, evaluate, fit
+from trainer.record import RunRow, read_run
 from trainer.restore import restore
-from trainer.state import Run, save_state
+from trainer.saver import Saver
+from trainer.state import Run
 from trainer.stops import Stops
 from trainer.summary import (
     command_to_resume,
@@ -139,8 +134,6 @@ class Walk:
         self.config = order.config.plain()
         self.start_s = start_s
         run.state.seconds["startup"] = order.startup_s
-        self.last_save_s = time.monotonic()
-        self.last_save_step = 0
         self.stops = Stops()
         self.board: Board | None = None
         self.facts = facts_of(run, order.config, source)
@@ -169,9 +162,14 @@ class Walk:
             self.console.say(note, style="yellow")
         if self.order.resume is not None:
             restore(self.run, self.folder.checkpoints, self.facts, self.console)
-            self.last_save_step = self.run.state.window
             if self.is_main:
                 self.folder.cut_rows(self.run.state.window)
+        self.saver = Saver(
+            self.run,
+            self.folder.checkpoints,
+            self.order.config.checkpoint,
+            {"key": self.key, **self.facts},
+        )
         if self.is_main:
             purge = self.run.state.window if self.order.resume else None
             self.board = Board(self.folder.path / "tensorboard", purge)
@@ -217,22 +215,14 @@ class Walk:
     def asked(self) -> int:
         """Return what all processes agree is due now: 0 nothing, 1 a checkpoint, above 1 a stop by
         that signal."""
-        return self.run.strategy.agree(self.stops.signum or int(self.is_save_due()))
-
-    def is_save_due(self) -> bool:
-        """Return whether the time for a checkpoint has come."""
-        every, step = self.order.config.checkpoint.every, self.run.state.window
-        if every.unit == "s":
-            return self.is_main and time.monotonic() - self.last_save_s >= every.value
-        per = self.run.data.windows_per_epoch if every.unit == "ep" else 1
-        return crossed(self.last_save_step, step, max(1, round(every.value * per)))
+        return self.run.strategy.agree(self.stops.signum or int(self.saver.is_due()))
 
     def attend(self) -> None:
         """Save or stop, if that is due; raises Stopped after a signal."""
         run, asked = self.run, self.asked()
-        if asked == 0 or (asked == 1 and self.last_save_step == run.state.window):
+        if asked == 0 or (asked == 1 and self.saver.step == run.state.window):
             return
-        if run.state.window > 0 and self.last_save_step != run.state.window:
+        if run.state.window > 0 and self.saver.step != run.state.window:
             self.save()
         if asked > 1:
             again = command_to_resume(self.folder.path)
@@ -255,31 +245,9 @@ class Walk:
                 self.save()
 
     def save(self) -> None:
-        """Write a checkpoint of this step, then delete those no longer wanted. Called by all
-        processes."""
-        run = self.run
-        if not all(bool(p.isfinite().all()) for p in run.model.parameters()):
-            raise Diverged(run.state.window, "weights")  # a checkpoint must never hold them
+        """Write a checkpoint of this step."""
         self.count_time()
-        state = save_state(run)
-        self.last_save_s, self.last_save_step = time.monotonic(), run.state.window
-        if not self.is_main:
-            return
-        averaged = run.average.eval_model()
-        checkpoint.save(
-            self.folder.checkpoints,
-            run.state.window,
-            weights=run.model.state_dict(),
-            averaged=None if averaged is None else averaged.state_dict(),
-            state=state,
-            facts={"key": self.key, **self.facts},
-        )
-        keep = self.order.config.checkpoint.keep.number
-        checkpoint.prune(
-            self.folder.checkpoints,
-            keep=None if keep is None else max(2, keep),
-            best_step=run.state.best_step,
-        )
+        self.saver.save()
 
     def count_time(self) -> None:
         """Bring the run's total up to date, resumed parts included."""
@@ -306,8 +274,7 @@ class Walk:
         self.console.stop()
         if not self.is_main:
             return
-        keep = config.checkpoint.keep.number
-        checkpoint.prune(self.folder.checkpoints, keep=keep, best_step=run.state.best_step)
+        self.saver.prune()
         summary = self.summary("completed", 0, {**tested, "weights_sha256": weights})
         self.folder.write_summary(summary)
         row = read_run(self.folder.path)

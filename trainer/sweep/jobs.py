@@ -3,41 +3,31 @@ table ends it."""
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import hydra
 import yaml
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn
-from hydra.errors import HydraException
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from trainer.composition import Composed, compose_words, told
+from trainer.composition import Composed, compose_words
 from trainer.config import RunConfig, parse
 from trainer.console import Console
 from trainer.errors import ConfigError, Diverged, Stopped, TrainerError
 from trainer.files import replace_text
-from trainer.record import RunRow, make_folder, read_run
+from trainer.folder import make_folder
+from trainer.record import RunRow, read_run
 from trainer.run import Order
-from trainer.sources import CONF, Sources
+from trainer.sources import Sources
 from trainer.summary import shown_path
 from trainer.sweep.table import job_line, results_table, write_csv
 from trainer.task.train import perform
 from trainer.words import quote
-
-PLUGINS = Path(__file__).resolve().parent
 
 
 @dataclass
@@ -73,85 +63,6 @@ class Job:
 
 
 CURRENT: ContextVar[Sweep] = ContextVar("sweep")
-
-
-def through_hydra(words: Sequence[str], sources: Sources, plugins: tuple[str, ...]) -> int:
-    """Run a sweep by Hydra's machinery, so that sweepers and launchers of others can be named;
-    return the exit code."""
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        raise ConfigError(
-            "-m under torchrun is not built yet in this version: start the jobs one by one"
-        )
-    current = Sweep(sources, plugins)
-    token = CURRENT.set(current)
-    try:
-        run_hydra(["-m", *words], sources)
-    finally:
-        CURRENT.reset(token)
-    return current.exit_code
-
-
-def run_hydra(arguments: Sequence[str], sources: Sources) -> None:
-    """Hand a command line to Hydra; its errors come out as ours.
-
-    Raises:
-        ConfigError: for whatever Hydra refuses.
-    """
-    extra = (
-        [f"hydra.searchpath=[{','.join(quote(f'file://{f}') for f in sources.extra)}]"]
-        if sources.extra
-        else []
-    )
-    with hydra_environment([*arguments, *extra]):
-        try:
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name=sources.primary)(
-                task
-            )()
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(told(error)) from error
-
-
-@contextmanager
-def hydra_environment(arguments: Sequence[str]) -> Iterator[None]:
-    """Let Hydra see a command line, find our plugins, and raise its errors instead of printing
-    them."""
-    argv, path, full = sys.argv, list(sys.path), os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv, os.environ["HYDRA_FULL_ERROR"] = [argv[0], *arguments], "1"
-    sys.path.insert(0, str(PLUGINS))  # holds the `hydra_plugins` namespace
-    plugin = importlib.import_module("hydra_plugins.trainer_sweeper")
-    for member in (plugin.TrainerSweeper, plugin.TrainerLauncher):
-        Plugins.instance().register(
-            member
-        )  # found by scanning too, unless Hydra had scanned before
-    try:
-        yield
-    finally:
-        sys.argv, sys.path[:] = argv, path
-        if full is None:
-            del os.environ["HYDRA_FULL_ERROR"]
-        else:
-            os.environ["HYDRA_FULL_ERROR"] = full
-
-
-def task(cfg: DictConfig) -> float | None:
-    """Run one job that a launcher of Hydra's started; return its best validation accuracy, for
-    sweepers that search."""
-    node = HydraConfig.get()
-    words = list(OmegaConf.to_container(node.overrides.task) or [])
-    number = int(OmegaConf.select(HydraConfig.instance().cfg, "hydra.job.num", default=0))
-    job = check_job(number, [str(w) for w in words], CURRENT.get(Sweep(Sources())))
-    if job.config is None:
-        raise ConfigError(job.error)
-    row = perform(Order(job.config, job.words, folder=node.runtime.output_dir, quiet=True))
-    return row.best_val_top1
-
-
-def launch_for_hydra(job_overrides: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
-    """Refuse: our launcher serves our sweeper only."""
-    raise ConfigError(
-        "hydra/launcher=trainer works with hydra/sweeper=trainer; "
-        "name hydra/launcher=basic beside another sweeper"
-    )
 
 
 def run_sweep(

@@ -55,7 +55,7 @@ class TrainerLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run jobs that another sweeper made."""
-        from trainer.sweep.jobs import launch_for_hydra
+        from trainer.sweep.bridge import launch_for_hydra
 
         return launch_for_hydra(job_overrides, initial_job_idx)
 

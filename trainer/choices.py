@@ -1,0 +1,82 @@
+"""One choice of a group: from the mapping that YAML holds to a typed component, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from trainer.augment.base import AUGMENTS, Augment, AugmentKeys
+from trainer.average.base import AVERAGES
+from trainer.convert import build, plain, shown
+from trainer.data.base import DATASETS
+from trainer.errors import ConfigError, unknown
+from trainer.loss.base import LOSSES
+from trainer.mix.base import MIXES
+from trainer.model.base import MODELS
+from trainer.optim.base import OPTIMIZERS
+from trainer.registry import Choice, Registry
+from trainer.scheduler.base import SCHEDULERS
+
+REGISTRIES: dict[str, Registry[Any]] = {
+    r.group: r
+    for r in (DATASETS, AUGMENTS, MODELS, OPTIMIZERS, SCHEDULERS, AVERAGES, MIXES, LOSSES)
+}
+SEAMS = [group for group in REGISTRIES if group != "augment"]  # which alone takes several
+
+
+def parse_group(group: str, value: Any) -> Choice[Any, Any]:
+    """Return the choice that a group's mapping describes: `name`, the shared keys and the
+    component's own."""
+    values = dict(mapping(group, value))
+    registry = REGISTRIES[group]
+    name = values.pop("name", None)
+    if not isinstance(name, str):
+        raise ConfigError(
+            f"{group}.name is missing: it must be one of {', '.join(registry.names())}"
+        )
+    component = registry.load(name)
+    where = f"augment.{name}" if group == "augment" else group
+    shared_names = [f.name for f in fields(registry.shared)]
+    own_names = [f.name for f in fields(component) if f.init]
+    for key in values:
+        if key not in shared_names and key not in own_names:
+            raise unknown(
+                "key", f"{where}.{key}", [f"{where}.{n}" for n in (*shared_names, *own_names)]
+            )
+    shared = {key: values[key] for key in shared_names if key in values}
+    own = {key: values[key] for key in own_names if key in values and key not in shared_names}
+    return Choice(name, build(registry.shared, shared, where), build(component, own, where))
+
+
+def with_absolute_root(choice: Choice[Any, Any]) -> Choice[Any, Any]:
+    """Return the choice of data with its folder absolute, so that a record can be resumed from
+    anywhere."""
+    root = str(Path(choice.shared.root).expanduser().absolute())
+    return replace(choice, shared=replace(choice.shared, root=root))
+
+
+def parse_augment(value: Any) -> tuple[Choice[AugmentKeys, Augment], ...]:
+    """Return the chosen augmentations in the order they were written."""
+    chosen = mapping("augment", value)
+    for name in chosen:
+        if name not in AUGMENTS.names():
+            raise unknown("augment", name, AUGMENTS.names())
+    return tuple(
+        parse_group("augment", mapping(f"augment.{name}", v)) for name, v in chosen.items()
+    )
+
+
+def mapping(key: str, value: Any) -> Mapping[str, Any]:
+    """Return `value` if it is a mapping, else raise ConfigError."""
+    if isinstance(value, dict):
+        return value
+    raise ConfigError(f"{key} must be a name or a mapping of keys, got {shown(value)}")
+
+
+def plain_choice(choice: Choice[Any, Any]) -> dict[str, Any]:
+    """Return a choice as its group's YAML holds it."""
+    parts = (choice.shared, choice.component)
+    keys = {f.name: plain(getattr(part, f.name)) for part in parts for f in fields(part) if f.init}
+    return {"name": choice.name, **keys}

@@ -1,0 +1,64 @@
+"""The configuration that a run recorded, read as data and composed like a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+
+from trainer import pending
+from trainer.errors import ConfigError, NotFound
+from trainer.sources import SEAMS, read_yaml
+
+REPLAYED = "recorded_run"  # name under which Hydra finds it, in the group `experiment`
+
+
+def read_recorded(run: Path) -> dict[str, Any]:
+    """Return a run's recorded configuration as plain data.
+
+    Raises:
+        NotFound: if there is no such run.
+        ConfigError: if its configuration cannot be read, or holds what no recorded configuration
+            holds.
+    """
+    file = run / "config.yaml"
+    if not file.is_file():
+        raise NotFound(f"no run at {run}: there is no {file.name} in it")
+    tree = read_yaml(file)
+    check_recorded(tree, file)
+    return tree
+
+
+def check_recorded(tree: Any, file: Path) -> None:
+    """Raise ConfigError for keys and values that would do more than be data: `_target_`,
+    interpolations, plugins."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if not isinstance(key, str) or key.startswith("_") or key in ("defaults", "hydra"):
+                raise ConfigError(f"{file}: key '{key}' is not allowed in a recorded configuration")
+            check_recorded(value, file)
+    elif isinstance(tree, list):
+        for value in tree:
+            check_recorded(value, file)
+    elif isinstance(tree, str) and "${" in tree:
+        raise ConfigError(
+            f"{file}: interpolation '{tree[:60]}' is not allowed in a recorded configuration"
+        )
+
+
+def store_replayed(tree: Mapping[str, Any]) -> None:
+    """Make a recorded run a preset of Hydra's: its choices, then its values."""
+    choices: list[dict[str, Any]] = []
+    for group in SEAMS:
+        part = tree.get(group)
+        if not isinstance(part, dict):
+            raise ConfigError(f"the recorded configuration has no {group}")
+        name = list(part) if group == "augment" else part.get("name")
+        for one in name if isinstance(name, list) else [name]:
+            pending.check_name(group, str(one))
+        choices.append({f"override /{group}": name})
+    values = {key: value for key, value in tree.items() if key != "plugins"}
+    node = {"defaults": [*choices, "_self_"], **values}
+    ConfigStore.instance().store(group="experiment", name=REPLAYED, node=node, package="_global_")
