@@ -67,7 +67,7 @@ def assemble(
         DataError: if images are missing or damaged.
     """
     start = time.perf_counter()
-    source = config.data.component.read(config.data.shared.root)
+    source = read_in_turn(config, strategy)
     data = build_data(
         source,
         config.data.shared,
@@ -127,6 +127,14 @@ def assemble(
     )
     run.state.meter = run.new_meter()
     return run, source
+
+
+def read_in_turn(config: RunConfig, strategy: Strategy) -> Source:
+    """Return the images; the first process of each machine reads first, so that one downloads."""
+    read, root = config.data.component.read, config.data.shared.root
+    first = read(root) if strategy.world.local_rank == 0 else None
+    strategy.agree(0)
+    return first or read(root)
 
 
 def planned_steps(config: RunConfig, windows_per_epoch: int) -> int:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from trainer.record import EpochRow
+from trainer.record import EpochRow, RunRow
 from trainer.sources import flat, leaf
+from trainer.state import Run
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -82,6 +83,21 @@ class Board:
             k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in values.items()
         }
         self.writer().add_hparams(kept, dict(results), run_name=".")
+
+    def finish(self, run: Run, row: RunRow) -> None:
+        """Draw the first batch as the network sees it, and write the hparams row."""
+        clock = run.clock().at(0)
+        first = next(iter(run.data.train_windows(0, 0)))[0]
+        mixed = run.mix(run.ready(run.augment(first, clock)), clock)
+        self.images("images/train_as_the_network_sees_them", mixed.images[:32], 0)
+        results = {
+            "best_val_top1": row.best_val_top1,
+            "val_top1": row.val_top1,
+            **{f"test_{name}": value for name, value in (row.test or {}).items()},
+            **{f"test_avg_{name}": value for name, value in (row.test_avg or {}).items()},
+        }
+        final = {f"final/{k}": v for k, v in results.items() if v is not None}
+        self.hparams(row.config, final)
 
     def close(self) -> None:
         """Write what is left."""

@@ -67,9 +67,16 @@ def plain_scores(scores: Scores | None) -> dict[str, float] | None:
     return {k: v for k, v in named.items() if v is not None}
 
 
-def seconds_of(run: Run) -> dict[str, float]:
-    """Return the run's seconds by phase, as `summary.json` holds them."""
-    return {phase: round(run.state.seconds.get(phase, 0.0), 3) for phase in PHASES}
+def results_of(run: Run) -> dict[str, Any]:
+    """Return how far a run came and what that took, as `summary.json` holds it."""
+    state = run.state
+    best = None if state.best_step is None else f"checkpoints/step-{state.best_step:08d}"
+    return {
+        "best_val_top1": state.best_val_top1,
+        "best_checkpoint": best,
+        "steps": state.window,
+        "seconds": {phase: round(state.seconds.get(phase, 0.0), 3) for phase in PHASES},
+    }
 
 
 def peak_memory(device: torch.device) -> int | None:

@@ -1,0 +1,31 @@
+"""What to run, and where its record goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainer.config import RunConfig
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run, and where its record goes.
+
+    Attributes:
+        config: everything chosen.
+        words: of the command line, canonical.
+        notes: lines for the user.
+        folder: the run's folder where it was asked for, else None.
+        resume: folder of the run to go on with, or None.
+        quiet: print nothing (a job of a sweep, whose sweep prints for it).
+        startup_s: seconds that the process needed before it came here.
+    """
+
+    config: RunConfig
+    words: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    folder: str | None = None
+    resume: Path | None = None
+    quiet: bool = False
+    startup_s: float = 0.0

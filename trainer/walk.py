@@ -1,0 +1,231 @@
+"""The course of one run: what is recorded, saved and stopped between the loop's yields."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trainer import checkpoint, provenance
+from trainer.board import Board
+from trainer.console import Console
+from trainer.data.base import Source
+from trainer.errors import Diverged, Stopped, TrainerError
+from trainer.folder import Folder
+from trainer.loop import EpochRecord, averaged_model, evaluate, fit
+from trainer.order import Order
+from trainer.record import RunRow, read_run
+from trainer.restore import restore
+from trainer.saver import Saver
+from trainer.state import Run
+from trainer.stops import Stops
+from trainer.summary import (
+    command_to_resume,
+    facts_of,
+    plain_scores,
+    results_of,
+    show_result,
+    to_row,
+)
+
+
+class Walk:
+    """The course of one run: what happens between the loop's yields.
+
+    Args:
+        order: what to run.
+        run: its live parts.
+        source: the images it was built from.
+        path: the run's folder.
+        console: prints; silent in all processes but the first.
+        start_s: when it all began, on the clock of `time.perf_counter`.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        run: Run,
+        source: Source,
+        path: Path,
+        console: Console,
+        *,
+        start_s: float,
+    ) -> None:
+        self.order, self.run, self.console = order, run, console
+        self.is_main = run.strategy.world.rank == 0
+        self.folder = Folder(path)
+        self.config = order.config.plain()
+        self.start_s = start_s
+        run.state.seconds["startup"] = order.startup_s
+        self.stops = Stops()
+        self.board: Board | None = None
+        self.facts = facts_of(run, order.config, source)
+        self.key = provenance.result_key(
+            self.config,
+            fingerprint=source.fingerprint,
+            device=run.device.type,
+            precision=run.precision.name,
+            sources=provenance.sources_digest(order.config.plugins),
+        )
+
+    def begin(self) -> None:
+        """Take the folder over: lock, configuration, log; then go on from a checkpoint, if there is
+        one to go on from."""
+        if self.is_main:
+            self.folder.lock()
+            if self.order.resume is None:
+                self.folder.write_config(self.config)
+                difference = provenance.git_state()[1]
+                if difference:
+                    (self.folder.path / "source.diff").write_text(difference)
+            self.console.open_log(self.folder.path / "run.log")
+            logging.getLogger("trainer").addHandler(self.console)
+            logging.getLogger("trainer").setLevel(logging.INFO)
+        for note in self.order.notes:
+            self.console.say(note, style="yellow")
+        if self.order.resume is not None:
+            restore(self.run, self.folder.checkpoints, self.facts, self.console)
+            if self.is_main:
+                self.folder.cut_rows(self.run.state.window)
+        self.saver = Saver(
+            self.run,
+            self.folder.checkpoints,
+            self.order.config.checkpoint,
+            {"key": self.key, **self.facts},
+        )
+        if self.is_main:
+            purge = self.run.state.window if self.order.resume else None
+            self.board = Board(self.folder.path / "tensorboard", purge)
+        self.run.wants_pause = lambda clock: self.asked() != 0
+
+    def walk(self) -> RunRow:
+        """Train to the end, recording as the loop yields, and return the record."""
+        try:
+            with self.stops:
+                self.console.start(self.run)
+                for event in fit(self.run):
+                    if isinstance(event, EpochRecord):
+                        self.record(event)
+                    self.attend()
+                self.finish()
+        except Diverged as error:
+            self.end("diverged", error.exit_code, str(error))
+            raise
+        except Stopped as error:
+            self.end("interrupted", error.exit_code, str(error))
+            raise
+        except TrainerError as error:
+            self.end("failed", error.exit_code, str(error))
+            raise
+        except BaseException as error:
+            self.console.log(traceback.format_exc())
+            self.end("failed", 1, f"{type(error).__name__}: {error}")
+            raise TrainerError(
+                f"{type(error).__name__}: {error} (see {self.folder.path / 'run.log'})"
+            ) from error
+        finally:
+            logging.getLogger("trainer").removeHandler(self.console)
+            self.console.close()
+            if self.board is not None:
+                self.board.close()
+            self.folder.close()
+        return (
+            read_run(self.folder.path)
+            if self.is_main
+            else RunRow(self.folder.path, self.config, (), "completed")
+        )
+
+    def asked(self) -> int:
+        """Return what all processes agree is due now: 0 nothing, 1 a checkpoint, above 1 a stop by
+        that signal."""
+        return self.run.strategy.agree(self.stops.signum or int(self.saver.is_due()))
+
+    def attend(self) -> None:
+        """Save or stop, if that is due; raises Stopped after a signal."""
+        run, asked = self.run, self.asked()
+        if asked == 0 or (asked == 1 and self.saver.step == run.state.window):
+            return
+        if run.state.window > 0 and self.saver.step != run.state.window:
+            self.save()
+        if asked > 1:
+            again = command_to_resume(self.folder.path)
+            where = f"stopped at step {run.state.window} of {run.total}"
+            raise Stopped(f"{where}; to go on:\n  {again}", asked)
+
+    def record(self, event: EpochRecord) -> None:
+        """Write an epoch's row, and a checkpoint if it is the best so far."""
+        run = self.run
+        row = to_row(event, run)
+        if self.is_main:
+            self.folder.add_row(row)
+            self.console.epoch(row, run.total / run.data.windows_per_epoch)
+        if self.board is not None:
+            self.board.row(row)
+        best = run.state.best_val_top1
+        if row.val_top1 is not None and (best is None or row.val_top1 > best):
+            run.state.best_val_top1, run.state.best_step = row.val_top1, row.step
+            if row.step < run.total:  # the last step is saved anyway
+                self.save()
+
+    def save(self) -> None:
+        """Write a checkpoint of this step."""
+        self.count_time()
+        self.saver.save()
+
+    def count_time(self) -> None:
+        """Bring the run's total up to date, resumed parts included."""
+        now = time.perf_counter()
+        self.run.state.seconds["total"] = (
+            self.run.state.seconds.get("total", 0.0) + now - self.start_s
+        )
+        self.start_s = now
+
+    def finish(self) -> None:
+        """Evaluate on the test images, write the last checkpoint and the summary, and print the
+        table."""
+        run, config = self.run, self.order.config
+        averaged, _ = averaged_model(run)
+        tested: dict[str, Any] = {}
+        if config.report_test:
+            tested["test"] = plain_scores(evaluate(run, run.model, run.data.test_batches()))
+            if averaged is not None:
+                tested["test_avg"] = plain_scores(evaluate(run, averaged, run.data.test_batches()))
+        if self.saver.step != run.state.window:
+            self.save()
+        weights = checkpoint.digest(
+            run.model.state_dict(), averaged.state_dict() if averaged is not None else {}
+        )
+        self.console.stop()
+        if not self.is_main:
+            return
+        self.saver.prune()
+        self.write_summary("completed", 0, {**tested, "weights_sha256": weights})
+        row = read_run(self.folder.path)
+        if self.board is not None:
+            self.board.finish(self.run, row)
+        show_result(row, self.console)
+
+    def end(self, status: str, exit_code: int, message: str) -> None:
+        """Record that the run did not complete."""
+        self.console.stop()
+        self.console.log(message)
+        if self.is_main:
+            self.write_summary(status, exit_code, {"message": message.splitlines()[0]})
+
+    def write_summary(self, status: str, exit_code: int, more: Mapping[str, Any]) -> None:
+        """Write how the run ended."""
+        self.count_time()
+        facts = {
+            "status": status,
+            "key": self.key,
+            "overrides": list(self.order.words),
+            **more,
+            **results_of(self.run),
+            **self.facts,
+            "git": provenance.git_state()[0],
+            "exit_code": exit_code,
+        }
+        self.folder.write_summary({k: v for k, v in facts.items() if v is not None})
