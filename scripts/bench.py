@@ -1,0 +1,143 @@
+"""Speed as multiples of hand-written loops, measured in one process run, interleaved, medians of five.
+
+Usage: python -m scripts.bench [--reference DIR] [--data DIR] [--rounds 5]
+
+Three figures: an MNIST training epoch of `model=mlp` against `mnist_mlp.py` of the reference folder; `--help`;
+and the first training step of the default job against `bare_step.py`, in seconds and megabytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import runpy
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FIRST_STEP = """
+import resource, sys, time
+start = time.perf_counter()
+from trainer import compose
+from trainer.assemble import assemble, prepare
+from trainer.distributed import World
+from trainer.loop import Pause, fit
+config = compose("max_steps=2")
+run, _ = assemble(config, *prepare(config, World()))
+run.wants_pause = lambda clock: True
+assert isinstance(next(fit(run)), Pause)
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@contextlib.contextmanager
+def arguments(*words: str) -> Iterator[io.StringIO]:
+    """Run a block as if called with a command line, keeping what it prints."""
+    before, out = sys.argv, io.StringIO()
+    sys.argv = list(words)
+    try:
+        with contextlib.redirect_stdout(out):
+            yield out
+    finally:
+        sys.argv = before
+
+
+def reference_epochs(script: Path, data: Path) -> list[float]:
+    """Return seconds per epoch of the hand-written loop, as it prints them."""
+    with arguments(str(script), str(data)) as out:
+        runpy.run_path(str(script), run_name="__main__")
+    return [float(line) for line in out.getvalue().split()]
+
+
+def our_epochs(data: Path, epochs: int) -> list[float]:
+    """Return seconds per epoch of the same training here, records and checkpoints left out on both sides."""
+    from trainer import compose
+    from trainer.assemble import assemble, prepare
+    from trainer.distributed import World
+    from trainer.loop import EpochRecord, fit
+
+    words = [
+        "data=mnist",
+        f"data.root={data}",
+        "model=mlp",
+        "optim=adam",
+        "batch_size=256",
+        f"epochs={epochs}",
+    ]
+    config = compose(*words, "threads=2")
+    run, _ = assemble(config, *prepare(config, World()))
+    return [event.train_s for event in fit(run) if isinstance(event, EpochRecord)]
+
+
+def spoken(command: list[str], **more: object) -> str:
+    """Return what a command prints."""
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, cwd=ROOT, **more
+    ).stdout  # type: ignore[call-overload,no-any-return]
+
+
+def timed_help() -> float:
+    """Return the seconds that `--help` takes."""
+    start = time.perf_counter()
+    spoken([sys.executable, "-m", "trainer", "--help"])
+    return time.perf_counter() - start
+
+
+def first_step(command: list[str]) -> tuple[float, float]:
+    """Return seconds and megabytes until a first step is done."""
+    seconds, megabytes = spoken(command).split()
+    return float(seconds), float(megabytes)
+
+
+def main() -> None:
+    """Measure and print ratios, and write them as JSON where asked."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--reference", type=Path, default=ROOT.parent / "shared" / "reference")
+    parser.add_argument("--data", type=Path, default=ROOT / "data", help="holds MNIST/raw")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    options = parser.parse_args()
+    figures: dict[str, float] = {}
+    if (options.reference / "mnist_mlp.py").exists() and (options.data / "MNIST").exists():
+        theirs, ours = [], []
+        for _ in range(options.rounds):  # interleaved: the machine drifts
+            theirs.append(
+                statistics.median(
+                    reference_epochs(options.reference / "mnist_mlp.py", options.data)[1:]
+                )
+            )
+            ours.append(statistics.median(our_epochs(options.data, 4)[1:]))
+        figures["mnist_mlp_reference_s"] = statistics.median(theirs)
+        figures["mnist_mlp_epoch_s"] = statistics.median(ours)
+        figures["mnist_mlp_ratio"] = statistics.median(
+            o / t for o, t in zip(ours, theirs, strict=True)
+        )
+    else:
+        print(
+            f"left out the MNIST epoch: {options.reference}/mnist_mlp.py or {options.data}/MNIST is not there"
+        )
+    figures["help_s"] = statistics.median(timed_help() for _ in range(options.rounds))
+    if (options.reference / "bare_step.py").exists():
+        bare, first = [], []
+        for _ in range(options.rounds):
+            bare.append(first_step([sys.executable, str(options.reference / "bare_step.py")]))
+            first.append(first_step([sys.executable, "-c", FIRST_STEP]))
+        for i, unit in enumerate(("s", "mb")):
+            extra = [ours_[i] - theirs_[i] for ours_, theirs_ in zip(first, bare, strict=True)]
+            figures[f"first_step_over_bare_{unit}"] = statistics.median(extra)
+    for name, value in figures.items():
+        print(f"{name:32} {value:8.3f}")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
