@@ -179,6 +179,17 @@ def test_an_evaluation_by_hand() -> None:
     assert (got.top1, got.top5, got.num_images) == (0.25, 0.5, 4)
 
 
+@pytest.mark.parametrize(("num_classes", "top5"), [(2, None), (5, None), (6, 1.0)])
+def test_top5_is_absent_where_every_guess_would_hit(num_classes: int, top5: float | None) -> None:
+    tally = Tally(CPU)
+    tally.add(
+        torch.arange(num_classes).flip(0).float().view(1, -1), torch.tensor([4 % num_classes])
+    )
+    got = tally.reduce(torch.clone, num_classes)
+    assert got is not None
+    assert got.top5 == top5
+
+
 def test_no_images_no_scores() -> None:
     assert Tally(CPU).reduce(torch.clone, 10) is None
 

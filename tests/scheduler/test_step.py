@@ -72,6 +72,12 @@ def test_a_tenth_of_the_run_drops_ten_times_whatever_the_length(windows: int, ep
     assert all(a >= b for a, b in itertools.pairwise(got))
 
 
+def test_a_drop_that_falls_on_a_whole_step_is_not_late_by_a_rounding_error() -> None:
+    # 0.3% of 360 steps is 1.08 steps; 125 of them are 135 steps, but 135 / 1.08 is below 125
+    got = factors(Step(step_size=Duration(0.3, "%"), gamma=0.9), 360)
+    assert got[135] == 0.9**125
+
+
 @pytest.mark.parametrize("gamma", [0.0, -0.1, 1.5])
 def test_gamma_outside_its_range_is_refused(gamma: float) -> None:
     with pytest.raises(ConfigError, match=r"scheduler\.gamma must be in \(0, 1\]"):
