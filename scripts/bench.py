@@ -1,9 +1,10 @@
-"""Speed as multiples of hand-written loops, measured in one process run, interleaved, medians of five.
+"""Speed as multiples of hand-written loops: one process run, interleaved, medians of five.
 
 Usage: python -m scripts.bench [--reference DIR] [--data DIR] [--rounds 5]
 
-Three figures: an MNIST training epoch of `model=mlp` against `mnist_mlp.py` of the reference folder; `--help`;
-and the first training step of the default job against `bare_step.py`, in seconds and megabytes.
+Three figures: an MNIST training epoch of `model=mlp` against `mnist_mlp.py` of the reference
+folder; `--help`; and the first training step of the default job over `bare_step.py`, in seconds
+and megabytes.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def reference_epochs(script: Path, data: Path) -> list[float]:
 
 
 def our_epochs(data: Path, epochs: int) -> list[float]:
-    """Return seconds per epoch of the same training here, records and checkpoints left out on both sides."""
+    """Return seconds per epoch of the same training here, records left out on both sides."""
     from trainer import compose
     from trainer.assemble import assemble, prepare
     from trainer.distributed import World
@@ -122,7 +123,8 @@ def main() -> None:
         )
     else:
         print(
-            f"left out the MNIST epoch: {options.reference}/mnist_mlp.py or {options.data}/MNIST is not there"
+            f"left out the MNIST epoch: {options.reference}/mnist_mlp.py or "
+            f"{options.data}/MNIST is not there"
         )
     figures["help_s"] = statistics.median(timed_help() for _ in range(options.rounds))
     if (options.reference / "bare_step.py").exists():

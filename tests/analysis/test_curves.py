@@ -1,0 +1,49 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trainer.analysis.curves import curves, labels
+from trainer.errors import TrainerError
+from trainer.record import read_runs
+
+
+def write_run(path: Path, config: dict[str, object], accuracies: list[float]) -> None:
+    path.mkdir(parents=True)
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    (path / "run.log").write_text("")
+    rows = [
+        {
+            "epoch": i + 1,
+            "step": i + 1,
+            "lr": 0.1,
+            "train_loss": 1.0,
+            "train_top1": 0.5,
+            "val_top1": a,
+        }
+        for i, a in enumerate(accuracies)
+    ]
+    (path / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+
+
+@pytest.fixture
+def two_runs(tmp_path: Path) -> Path:
+    write_run(tmp_path / "a", {"seed": 0, "optim": {"name": "sgd", "lr": 0.1}}, [0.5, 0.75])
+    write_run(tmp_path / "b", {"seed": 0, "optim": {"name": "adam", "lr": 0.001}}, [0.25, 1.0])
+    return tmp_path
+
+
+def test_labels_name_only_what_differs(two_runs: Path) -> None:
+    assert labels(read_runs(two_runs)) == ["optim=sgd", "optim=adam"]
+
+
+def test_a_line_holds_the_accuracies_in_percent(two_runs: Path) -> None:
+    (axes,) = curves(read_runs(two_runs), "val_top1").axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[50.0, 75.0], [25.0, 100.0]]
+    assert list(axes.lines[0].get_xdata()) == [1, 2]
+
+
+def test_a_metric_that_no_run_has_is_refused(two_runs: Path) -> None:
+    with pytest.raises(TrainerError, match="loss_scale"):
+        curves(read_runs(two_runs), "loss_scale")
