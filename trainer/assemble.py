@@ -12,6 +12,7 @@ from trainer.augment.base import Chain
 from trainer.average.base import Plan
 from trainer.config import RunConfig
 from trainer.data._batches import build_data
+from trainer.data._windows import check_batch_size
 from trainer.data.base import Source
 from trainer.distributed import Strategy, World, build_strategy, choose_device
 from trainer.errors import ConfigError
@@ -37,24 +38,12 @@ def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Pr
         raise ConfigError(
             f"precision={config.precision} does not exist on device=mps; use precision=fp32"
         )
-    check_batch(config, world)
+    check_batch_size(config.batch_size, config.accumulate, world.size)
     return (
         device,
         build_strategy(config.strategy, world, device),
         Precision(config.precision, device),
     )
-
-
-def check_batch(config: RunConfig, world: World) -> None:
-    """Raise ConfigError unless the batch can be cut into equal micro-batches."""
-    parts = world.size * config.accumulate
-    if config.batch_size % parts:
-        below = config.batch_size // parts * parts
-        sizes = [str(n) for n in (below, below + parts) if n > 0]
-        raise ConfigError(
-            f"batch_size={config.batch_size} cannot be cut into {world.size} processes x "
-            f"accumulate={config.accumulate}; the nearest that can: {' or '.join(sizes)}"
-        )
 
 
 def assemble(

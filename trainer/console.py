@@ -128,10 +128,9 @@ class Progress:
         ]
         parts.append(f"lr {float(run.optimizer.param_groups[0]['lr']):.4g}")
         if done > 1:
-            images = sum(meter.sizes[: done - 1])
-            parts.append(f"loss {float(meter.losses[: done - 1].sum()) / (done - 1):.4f}")
-            share = float(meter.hits) * run.strategy.world.size / max(images, 1)
-            parts.append(f"acc {100 * min(share, 1.0):.1f}%")
+            losses, images = meter.losses[: done - 1], sum(meter.sizes)  # the last is under way
+            parts.append(f"loss {float(losses.sum()) / len(losses):.4f}")
+            parts.append(f"acc {100 * float(meter.hits) * run.strategy.world.size / images:.1f}%")
         spent = time.perf_counter() - self.start
         steps = window - self.first
         if steps > 0 and spent > 0:
