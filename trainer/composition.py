@@ -40,14 +40,13 @@ class Composed:
         cfg: the composed configuration, without Hydra's own node.
         words: the words under their canonical names, Hydra's left out.
         notes: lines for the user, such as what was dropped from a preset.
-        run_dir: folder of the run where the user gave one, else None; `sweep_dir` likewise.
+        run_dir: folder of the run where the user gave one, else None.
     """
 
     cfg: DictConfig
     words: tuple[str, ...]
     notes: tuple[str, ...] = ()
     run_dir: str | None = None
-    sweep_dir: str | None = None
 
 
 def compose_words(
@@ -74,13 +73,11 @@ def compose_words(
     with initialized(sources):
         full = compose_one(sources, words)
         notes = replace_parts(full, words, presets, sources) if presets else ()
-    run_dir, sweep_dir = (
-        None if d == DEFAULT_DIR else d for d in (full.hydra.run.dir, full.hydra.sweep.dir)
-    )
+    run_dir = None if full.hydra.run.dir == DEFAULT_DIR else full.hydra.run.dir
     with open_dict(full):
         del full["hydra"]
     told = tuple(str(w) for w in words if not w.key.startswith("hydra") and w.value != REPLAYED)
-    return Composed(full, told, notes, run_dir, sweep_dir)
+    return Composed(full, told, notes, run_dir)
 
 
 def compose_one(sources: Sources, words: Sequence[Word]) -> DictConfig:

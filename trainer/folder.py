@@ -132,7 +132,7 @@ def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> 
             with reporting_disk(path):
                 path.mkdir(parents=True)
                 point_latest(root, path)
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+    except (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError) as error:
         raise ConfigError(
             f"cannot write {error.filename}: {(error.strerror or 'refused').lower()}"
         ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -15,7 +15,7 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.composition import Composed, compose_words
+from trainer.composition import DEFAULT_DIR, compose_words
 from trainer.config import RunConfig, parse
 from trainer.console import Console
 from trainer.errors import ConfigError, Diverged, Stopped, TrainerError
@@ -58,7 +58,6 @@ class Job:
     number: int
     words: tuple[str, ...]
     config: RunConfig | None = None
-    composed: Composed | None = field(default=None, repr=False)
     error: str = ""
 
 
@@ -73,17 +72,18 @@ def run_sweep(
     jobs = [check_job(i, job, current) for i, job in enumerate(expand(words, context))]
     console = Console()
     valid = [job for job in jobs if job.config is not None]
+    if not valid:
+        told = "\n".join(dict.fromkeys(job.error for job in jobs))
+        raise ConfigError(
+            told if len(jobs) == 1 else f"none of the {len(jobs)} jobs is valid: {told}"
+        )
     for job in jobs:
         if job.config is None:
             console.say(f"job {job.number} ({' '.join(job.words)}): {job.error}", style="red")
-    if not valid:
-        raise ConfigError(
-            f"none of the {len(jobs)} jobs is valid" if len(jobs) > 1 else jobs[0].error
-        )
     first = valid[0]
     assert first.config is not None
-    assert first.composed is not None
-    folder = make_folder(first.composed.sweep_dir, first.config.name)
+    wanted = str(config.hydra.sweep.dir)
+    folder = make_folder(None if wanted == DEFAULT_DIR else wanted, first.config.name)
     listing = [{"job": job.number, "overrides": list(job.words)} for job in jobs]
     replace_text(
         folder / "sweep.yaml", yaml.safe_dump(listing, sort_keys=False, allow_unicode=True)
@@ -109,12 +109,8 @@ def check_job(number: int, words: Sequence[str], current: Sweep) -> Job:
     """Return a job with its configuration, or with what is wrong with it."""
     try:
         composed = compose_words(words, current.sources)
-        return Job(
-            number,
-            composed.words,
-            parse(composed.cfg, is_sweep=True, plugins=current.plugins),
-            composed,
-        )
+        config = parse(composed.cfg, is_sweep=True, plugins=current.plugins)
+        return Job(number, composed.words, config)
     except ConfigError as error:
         return Job(number, tuple(words), error=str(error))
 
@@ -137,6 +133,8 @@ def run_here(jobs: Sequence[Job], folder: Path, console: Console) -> dict[int, R
             ) from error
         except TrainerError as error:
             rows[job.number] = str(error)
+        except Exception as error:  # costs this job, never the others
+            rows[job.number] = f"{type(error).__name__}: {error}"
         console.say(job_line(job.number, job.words, rows[job.number], len(jobs)))
     return rows
 
