@@ -223,5 +223,5 @@ def check_fits(key: str, duration: Duration, config: RunConfig) -> None:
             else f"epochs={config.epochs:g}"
         )
         raise ConfigError(
-            f"{key}={duration} reaches the end of the run ({length}): it would have no effect"
+            f"{key}={duration} is as long as the run ({length}) or longer: shorten it"
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 from trainer import pending
 from trainer.errors import ConfigError, nearest, unknown
-from trainer.sources import Sources, known_keys
+from trainer.sources import SEAMS, Sources, choice_keys, known_keys
 
 TEXT_KEYS = ("name", "data.root", "data.path", "hydra.run.dir", "hydra.sweep.dir")
 
@@ -104,7 +104,7 @@ def check_words(
         elif word.key in groups or (word.key in pending.NAMES and word.key != "engine"):
             check_choice(word, sources, is_sweep=is_sweep)
         else:
-            check_key(word, known, groups)
+            check_key(word, known, sources)
 
 
 def check_hydra_word(word: Word) -> None:
@@ -134,7 +134,7 @@ def check_choice(word: Word, sources: Sources, *, is_sweep: bool) -> None:
             raise unknown(word.key, name, options)
 
 
-def check_key(word: Word, known: Sequence[str], groups: Iterable[str]) -> None:
+def check_key(word: Word, known: Sequence[str], sources: Sources) -> None:
     """Raise ConfigError if a key does not exist in the chosen parts."""
     pending.check_key(word.key)
     if word.key == "engine":
@@ -148,13 +148,27 @@ def check_key(word: Word, known: Sequence[str], groups: Iterable[str]) -> None:
             f"{word}: {word.key} is a group of keys; set one of them, such as "
             f"{next(k for k in known if k.startswith(word.key + '.'))}"
         )
-    candidates = [*known, *groups]
+    owners = owners_of(word.key, sources)
+    if owners:
+        group = word.key.split(".")[0]
+        raise ConfigError(
+            f"unknown key '{word.key}' for the chosen {group}; it belongs to "
+            f"{' or '.join(f'{group}={name}' for name in owners)}"
+        )
+    candidates = [*known, *sources.groups()]
     match = nearest(word.key, candidates) or nearest_last(word.key, candidates)
     hint = f"; did you mean '{match}'?" if match else ""
     here = sorted(k for k in known if k.split(".")[0] == word.key.split(".")[0] and "." in word.key)
     raise ConfigError(
         f"unknown key '{word.key}'{hint}" + (f" known: {', '.join(here)}" if here else "")
     )
+
+
+def owners_of(key: str, sources: Sources) -> list[str]:
+    """Return the choices of the key's group that do have it."""
+    group = key.split(".")[0]
+    options = sources.options(group) if group in SEAMS else []
+    return [name for name in options if key in choice_keys(sources, group, name)]
 
 
 def nearest_last(key: str, known: Iterable[str]) -> str | None:
