@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.command import Call, Outcome
+from tests.warm import Warm
 
 
 @pytest.fixture
@@ -34,11 +36,25 @@ def call(
     def run(*words: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["trainer/__main__.py", *words])
         capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
+        code: object = None
+        try:
             cli.main()
+        except SystemExit as ended:
+            code = ended.code
+        except Exception:  # what the interpreter would do
+            traceback.print_exc()
+            code = 1
         captured = capfd.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Outcome(ended.value.code, captured.out, captured.err)
+        assert isinstance(code, int)
+        return Outcome(code, captured.out, captured.err)
 
     yield run
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """A process that forks for each command line."""
+    server = Warm()
+    yield server
+    server.close()

@@ -1,0 +1,141 @@
+"""Two processes under torchrun train one run: the same weights as one process, one folder."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+
+from tests.command import Call, environment
+
+FP64 = (
+    *("data=synthetic", "data.num_train=200", "data.num_test=21", "data.image_shape=[1,8,8]"),
+    *("model=lenet5", "precision=fp64", "batch_size=16", "max_steps=50", "epochs=5"),
+    *("scheduler=cosine", "optim.lr=0.05", "augment=[shift]", "threads=1"),
+)
+EVERYTHING = (
+    *("data=synthetic", "data.num_train=133", "data.num_test=21", "data.image_shape=[1,8,8]"),
+    *("model=cnn", "model.width=4", "batch_size=16", "epochs=2", "accumulate=2", "mix=mixup"),
+    *("average=ema", "augment=[standard]", "clip_norm=1.0", "precision=bf16", "threads=1"),
+    *("checkpoint.every=3st", "checkpoint.keep=all"),
+)
+
+TWO_RUNS = """
+import sys
+from trainer import cli
+here, *words = sys.argv[1:]
+for name, line in zip(("fp64", "everything"), " ".join(words).split(" -- "), strict=True):
+    try:
+        sys.argv = ["trainer/__main__.py", *line.split(), f"hydra.run.dir={here}/{name}"]
+        cli.main()
+    except SystemExit as ended:
+        if ended.code:
+            raise
+"""
+
+
+def torchrun(here: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run two processes of a script that answers two lines, so that starting is paid once."""
+    script = here / "two_runs.py"
+    script.write_text(TWO_RUNS)
+    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    return subprocess.run(
+        [*line, str(script), str(here), *words],
+        cwd=here,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+
+
+def summary(run: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((run / "summary.json").read_text())
+    return content
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    """Return the final weights of a run."""
+    newest = max((run / "checkpoints").iterdir())
+    return safetensors.torch.load_file(newest / "model.safetensors")
+
+
+def rows(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_and_leave_one_folder(here: Path, call: Call) -> None:
+    done = torchrun(here, *FP64, "--", *EVERYTHING)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (here / "two_runs.py").unlink()
+    assert sorted(p.name for p in here.iterdir()) == ["everything", "fp64"]
+    check_fp64(here, call)
+    check_everything(here / "everything", done.stdout)
+
+
+def check_fp64(here: Path, call: Call) -> None:
+    one = here / "one"
+    assert call(*FP64, f"hydra.run.dir={one}").code == 0
+    both, alone = weights(here / "fp64"), weights(one)
+    assert set(both) == set(alone)
+    assert len(both) == 10
+    for name, tensor in alone.items():
+        assert tensor.dtype == torch.float64
+        assert (tensor - both[name]).abs().max() < 1e-10, name
+    assert summary(here / "fp64")["steps"] == 50
+    assert summary(here / "fp64")["world_size"] == 2
+    assert summary(here / "fp64")["test"]["top1"] == summary(one)["test"]["top1"]
+    assert summary(here / "fp64")["test"]["loss"] == pytest.approx(
+        summary(one)["test"]["loss"], abs=1e-9
+    )
+    for ours, single in zip(rows(here / "fp64"), rows(one), strict=True):
+        for key in ("epoch", "step", "lr", "momentum", "train_top1", "val_top1", "val_top5"):
+            assert ours[key] == pytest.approx(single[key], abs=1e-12), key
+        for key in ("train_loss", "val_loss", "grad_norm"):
+            assert ours[key] == pytest.approx(single[key], abs=1e-9), key
+
+
+def check_everything(run: Path, printed: str) -> None:
+    told = summary(run)
+    assert told["status"] == "completed"
+    # 21 test images: an odd number, each counted once by one of two processes
+    for key in ("test", "test_avg"):
+        counted = told[key]["top1"] * 21
+        assert counted == pytest.approx(round(counted), abs=1e-9)
+    val = [row["val_top1"] * 13 for row in rows(run)]
+    assert val == pytest.approx([round(v) for v in val], abs=1e-9)
+    assert [row["step"] for row in rows(run)] == [8, 16]
+    log = (run / "run.log").read_text()
+    assert log.count("epoch 1/2") == log.count("epoch 2/2") == 1
+    assert printed.count("epoch 2/2") == 1
+    assert len(list((run / "tensorboard").iterdir())) >= 1
+    assert not (run / ".lock").exists()
+    assert len(list((run / "checkpoints").iterdir())) >= 5
+    saved = torch.load(
+        max((run / "checkpoints").iterdir()) / "state.pt", weights_only=True, map_location="cpu"
+    )
+    assert len(saved["ranks"]) == 2
+
+
+@pytest.mark.slow
+def test_a_mistake_under_torchrun_is_told_once_and_leaves_nothing(here: Path) -> None:
+    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*line, "-m", "trainer", *FP64, "batch_size=15"],
+        cwd=here,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 1  # torchrun's own
+    assert done.stderr.count("error: batch_size=15") == 1
+    assert "trainer/" not in done.stderr.replace("trainer/batch", "")  # no traceback of ours
+    assert list(here.iterdir()) == []
