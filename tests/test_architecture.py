@@ -21,7 +21,7 @@ COMPONENT_SEAMS = ("data", "augment", "model", "optim", "scheduler", "average", 
 NAMED = ("precision", "strategy")  # groups whose choices are names without modules
 
 FIXED = ("precision", "distributed", "metrics", "normalize", "files", "sources")
-BEFORE_TORCH = ("words", "pending", "stops")
+BEFORE_TORCH = ("line", "words", "pending", "stops", "checks")
 # A module imports from its own floor or from those before it; within a floor there are no cycles.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("registry", "errors", "_version", ""),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from trainer.record import EpochRow, RunRow
-from trainer.sources import flat, leaf
 from trainer.state import Run
 
 if TYPE_CHECKING:
@@ -76,11 +75,10 @@ class Board:
         shown = shown if shown.shape[1] in (1, 3) else shown[:, :1]
         self.writer().add_images(tag, shown, step)
 
-    def hparams(self, config: Mapping[str, Any], results: Mapping[str, float]) -> None:
+    def hparams(self, settings: Mapping[str, Any], results: Mapping[str, float]) -> None:
         """Write the row of the hparams table: the configuration and the final numbers."""
-        values = {key: leaf(config, key) for key in flat(config)}
         kept = {
-            k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in values.items()
+            k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in settings.items()
         }
         self.writer().add_hparams(kept, dict(results), run_name=".")
 
@@ -97,7 +95,7 @@ class Board:
             **{f"test_avg_{name}": value for name, value in (row.test_avg or {}).items()},
         }
         final = {f"final/{k}": v for k, v in results.items() if v is not None}
-        self.hparams(row.config, final)
+        self.hparams(row.settings, final)
 
     def close(self) -> None:
         """Write what is left."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
@@ -13,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from trainer import pending
 from trainer.augment.base import Augment, AugmentKeys
 from trainer.average.base import AverageKeys, Averaging
+from trainer.checks import check_fits, check_name
 from trainer.choices import (
     SEAMS,
     mapping,
@@ -21,10 +21,9 @@ from trainer.choices import (
     plain_choice,
     with_absolute_root,
 )
-from trainer.convert import build, convert, plain, shown
+from trainer.convert import build, convert, plain
 from trainer.data.base import DataKeys, Dataset
 from trainer.distributed import cores
-from trainer.duration import Duration
 from trainer.errors import ConfigError, unknown
 from trainer.loss.base import Loss, LossKeys
 from trainer.mix.base import Mix, MixKeys
@@ -94,8 +93,9 @@ class RunConfig:
             if number is not None and number <= 0:
                 raise ConfigError(f"{key} must be positive, got {number}")
         check_name(self.name)
-        check_fits("scheduler.warmup", self.scheduler.shared.warmup, self)
-        check_fits("average.start", self.average.shared.start, self)
+        length = (self.epochs, self.max_steps)
+        check_fits("scheduler.warmup", self.scheduler.shared.warmup, length)
+        check_fits("average.start", self.average.shared.start, length)
 
     def plain(self) -> dict[str, Any]:
         """Return the configuration as YAML holds it: what `parse` would read back as the same
@@ -190,38 +190,3 @@ def parse_named(group: str, value: Any) -> str:
         raise unknown("key", f"{group}.{next(iter(values))}", [f"{group}.name"])
     assert isinstance(name, str)
     return name
-
-
-def check_name(name: str) -> None:
-    """Raise ConfigError unless an experiment's name is one folder's name."""
-    path = Path(name)
-    if (
-        not name
-        or len(name.encode()) > 120
-        or path.name != name
-        or name.startswith(".")
-        or not name.isprintable()
-    ):
-        raise ConfigError(
-            "name must be a folder's name (no slash, not hidden, at most 120 bytes), "
-            f"got {shown(name)}"
-        )
-
-
-def check_fits(key: str, duration: Duration, config: RunConfig) -> None:
-    """Raise ConfigError if something starts after the run's end, as far as that can be told without
-    the data."""
-    share = {"ep": duration.value / config.epochs, "%": duration.value / 100, "st": 0.0}[
-        duration.unit
-    ]
-    if duration.unit == "st" and config.max_steps is not None:
-        share = duration.value / config.max_steps
-    if share >= 1.0:
-        length = (
-            f"max_steps={config.max_steps}"
-            if duration.unit == "st"
-            else f"epochs={config.epochs:g}"
-        )
-        raise ConfigError(
-            f"{key}={duration} is as long as the run ({length}) or longer: shorten it"
-        )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import NotFound
-from trainer.sources import read_yaml
+from trainer.sources import flat, leaf, read_yaml
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,11 @@ class RunRow:
     def val_top1(self) -> float | None:
         """Validation accuracy of the final weights."""
         return self.epochs[-1].val_top1 if self.epochs else None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The configuration by dotted key, such as `optim.lr`."""
+        return {key: leaf(self.config, key) for key in flat(self.config)}
 
 
 def read_runs(*places: str | os.PathLike[str]) -> list[RunRow]:

@@ -92,9 +92,7 @@ def known_keys(
     base = read_yaml(CONF / "config.yaml")
     primary = read_yaml(sources.file(sources.primary) or CONF / "config.yaml")
     keys = flat({k: v for k, v in {**base, **primary}.items() if k not in ("defaults", "hydra")})
-    defaults = {
-        k: v for entry in base["defaults"] if isinstance(entry, dict) for k, v in entry.items()
-    }
+    defaults = default_choices()
     presets = [f"{g}/{n}" for g, names in chosen.items() if g not in SEAMS for n in listed(names)]
     for group in SEAMS:
         names = listed(chosen.get(group, defaults.get(group, "none")))
@@ -105,6 +103,12 @@ def known_keys(
         for name in names if all(n in options for n in names) else options:
             keys += choice_keys(sources, group, name)
     return sorted(set(keys))
+
+
+def default_choices() -> dict[str, list[str]]:
+    """Return what the project's primary configuration chooses, by group."""
+    entries = read_yaml(CONF / "config.yaml")["defaults"]
+    return {k: listed(v) for entry in entries if isinstance(entry, dict) for k, v in entry.items()}
 
 
 def listed(value: object) -> list[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 from trainer import __version__
-from trainer.sources import SEAMS, Sources
+from trainer.sources import SEAMS, Sources, default_choices
 from trainer.words import spellings_help
 
 HELP = """\
@@ -19,8 +20,8 @@ HELP = """\
   {program} -m optim.lr=0.01,0.1 seed=0,1,2   a sweep: every combination
   {program} resume=outputs/default/<run>      go on where a run stopped
 
-Parts: group=name. Each has keys of its own, as in optim.lr=0.1; see conf/<group>/<name>.yaml
-or --cfg job.
+Parts: group=name, the default first. Each has keys of its own, as in optim.lr=0.1; see
+conf/<group>/<name>.yaml or --cfg job.
 
 {groups}
 
@@ -49,13 +50,19 @@ def help_text() -> str:
     program = "trainer" if Path(sys.argv[0]).name == "trainer" else "python -m trainer"
     lines = []
     for group in (*SEAMS, "experiment"):
-        text = ", ".join(sources.options(group))
+        text = ", ".join(default_first(sources.options(group), group))
         pieces = wrap(text, 80)
         lines.append(f"  {group + '=':12}" + ("\n" + " " * 14).join(pieces))
     indented = "\n".join("  " + line for line in spellings_help().splitlines())
     return HELP.format(
         program=program, version=__version__, groups="\n".join(lines), spellings=indented
     )
+
+
+def default_first(names: Sequence[str], group: str) -> list[str]:
+    """Return names with what the default job chooses in the group at the front."""
+    chosen = default_choices().get(group, [])
+    return sorted(names, key=lambda name: (name not in chosen, name))
 
 
 def wrap(text: str, width: int) -> list[str]:

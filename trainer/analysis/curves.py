@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.errors import TrainerError
 from trainer.record import EpochRow, RunRow, read_runs
-from trainer.sources import flat, leaf
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +25,7 @@ NEVER_SHOWN = ("data.root", "name")
 
 def labels(runs: Sequence[RunRow]) -> list[str]:
     """Return for each run the settings in which it differs from the others."""
-    trees = [{k: leaf(r.config, k) for k in flat(r.config)} for r in runs]
+    trees = [run.settings for run in runs]
     keys = [k for k in dict.fromkeys(k for t in trees for k in t) if k not in NEVER_SHOWN]
     varied = [k for k in keys if len({str(t.get(k)) for t in trees}) > 1]
     named = [k for k in varied if k.endswith(".name")]

@@ -8,6 +8,7 @@ says what came out.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from trainer.data._stats import fingerprint, mean_std
 from trainer.data.base import Images, Source
 from trainer.errors import DiskError
+from trainer.files import write_bytes
 
 FORMAT = 1  # of the files, and of how images are decoded: a change makes every cache anew
 FOLDER = ".trainer-cache"
@@ -110,10 +112,9 @@ def cached(root: Path, name: str, key: str, plan: Callable[[], Plan]) -> Source:
             if source := _load(folder):
                 return source
     if full is not None:
-        place = folders[0].parent
-        free = shutil.disk_usage(place).free
+        free = shutil.disk_usage(root).free
         raise DiskError(
-            f"no room for decoded images in {place}: {todo.image_bytes} bytes needed, {free} free"
+            f"no room for decoded images in {root / FOLDER}: {todo.image_bytes} bytes needed, {free} free"
         ) from full
     return _in_memory(todo)
 
@@ -205,14 +206,13 @@ def _build(folder: Path, plan: Plan) -> None:
             ("labels.bin", labels.astype("<i8").tobytes()),
             ("meta.json", json.dumps(meta).encode()),
         ):
-            with open(building / name, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            write_bytes(building / name, content)
         building.chmod(0o755)  # mkdtemp's are private; other users of the data may map this one
         _publish(building, folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+        with contextlib.suppress(OSError):  # nothing was made: leave no empty folder either
+            folder.parent.rmdir()
 
 
 def _remove_abandoned(folder: Path) -> None:

@@ -88,7 +88,8 @@ def hold_out(
         return np.empty(0, dtype=np.int64)
     if wanted < 1:
         raise ConfigError(
-            f"{key}={amount} of {len(labels)} images is none: write 0 to hold out nothing"
+            f"{key}={amount} of {len(labels)} images is none: ask for more"
+            + (", or write 0 to hold out nothing" if key == "data.val" else "")
         )
     counts = np.bincount(labels, minlength=len(classes))
     present = int((counts > 0).sum())

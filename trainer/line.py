@@ -1,0 +1,76 @@
+"""A command line, taken apart into words, flags and the three words that are no part of a
+configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trainer.errors import ConfigError
+
+SWEEP_FLAGS = ("-m", "--multirun")
+HYDRA_FLAGS = ("--hydra-help", "--info", "-i", "--shell-completion", "-sc", "--experimental-rerun")
+WITH_VALUE = {
+    "--config-dir": "config_dir",
+    "-cd": "config_dir",
+    "--config-name": "config_name",
+    "-cn": "config_name",
+    "--cfg": "cfg",
+    "-c": "cfg",
+    "--package": "package",
+    "-p": "package",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A command line, taken apart.
+
+    Attributes:
+        words: `key=value` in the order written, without the three below.
+        flags: of Hydra and ours, values included.
+        resume: folder of a run, or None; `repeat` likewise.
+        plugins: modules named.
+    """
+
+    words: tuple[str, ...]
+    flags: tuple[str, ...]
+    values: dict[str, str]
+    resume: str | None
+    repeat: str | None
+    plugins: tuple[str, ...]
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether several jobs are asked for."""
+        return any(flag in SWEEP_FLAGS for flag in self.flags)
+
+
+def take_apart(arguments: Sequence[str]) -> Line:
+    """Return the parts of a command line; `--key value` and `--key=value` are both understood for
+    flags."""
+    words, flags, values = [], [], {}
+    special: dict[str, str] = {}
+    rest = list(arguments)
+    while rest:
+        text = rest.pop(0)
+        flag, _, attached = text.partition("=")
+        if flag in WITH_VALUE:
+            if not attached and not rest:
+                raise ConfigError(f"{flag} needs a value")
+            values[WITH_VALUE[flag]] = attached or rest.pop(0)
+        elif text.startswith("-") and not re.match(r"-[\d.]", text):
+            flags.append(text)
+            if flag in ("--info", "-i") and rest and re.fullmatch(r"[a-z-]+", rest[0]):
+                flags.append(rest.pop(0))
+        elif flag in ("resume", "repeat", "plugins"):
+            special[flag] = attached
+        else:
+            words.append(text)
+    plugins = tuple(
+        p.strip() for p in special.get("plugins", "").strip("[] ").split(",") if p.strip()
+    )
+    return Line(
+        tuple(words), tuple(flags), values, special.get("resume"), special.get("repeat"), plugins
+    )
