@@ -10,6 +10,7 @@ from torch import nn
 
 from trainer.augment.base import Chain
 from trainer.average.base import Plan
+from trainer.clip import Clip
 from trainer.config import RunConfig
 from trainer.data._batches import build_data
 from trainer.data._windows import check_batch_size
@@ -18,7 +19,7 @@ from trainer.distributed import Strategy, World, build_strategy, choose_device
 from trainer.errors import ConfigError
 from trainer.metrics import Meter
 from trainer.normalize import Normalize
-from trainer.precision import Clip, Precision
+from trainer.precision import Precision
 from trainer.rng import derive
 from trainer.scheduler.base import Schedule
 from trainer.state import Run, State

@@ -12,13 +12,14 @@ from torch import nn
 
 from trainer.augment.base import Chain
 from trainer.average.base import Average
+from trainer.clip import Clip
 from trainer.data.base import Batch, Data
 from trainer.distributed import Strategy
 from trainer.duration import Clock
 from trainer.loss.base import Loss
 from trainer.metrics import Meter
 from trainer.mix.base import Mix
-from trainer.precision import Clip, Precision
+from trainer.precision import Precision
 from trainer.scheduler.base import Schedule
 
 if TYPE_CHECKING:
