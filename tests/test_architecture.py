@@ -20,7 +20,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 COMPONENT_SEAMS = ("data", "augment", "model", "optim", "scheduler", "average", "mix", "loss")
 NAMED = ("precision", "strategy")  # groups whose choices are names without modules
 
-FIXED = ("precision", "clip", "distributed", "metrics", "normalize", "files", "sources")
+FIXED = ("precision", "clip", "distributed", "metrics", "normalize", "files", "sources", "tta")
 BEFORE_TORCH = ("line", "words", "pending", "stops", "checks")
 # A module imports from its own floor or from those before it; within a floor there are no cycles.
 FLOORS: tuple[tuple[str, ...], ...] = (

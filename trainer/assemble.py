@@ -23,6 +23,7 @@ from trainer.precision import Precision
 from trainer.rng import derive
 from trainer.scheduler.base import Schedule
 from trainer.state import Run, State
+from trainer.tta import choose_views
 
 
 def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Precision]:
@@ -93,6 +94,7 @@ def assemble(
     normalize = Normalize.of(
         source.mean, source.std, device=device, dtype=precision.dtype, memory_format=layout
     )
+    num_evaluated = data.num_val + (data.num_test if config.report_test else 0)
     empty = Meter(0, 0, device=device, dtype=precision.dtype)
     run = Run(
         seed=config.seed,
@@ -109,6 +111,7 @@ def assemble(
         loss=config.loss.component,
         average=average,
         precision=precision,
+        views=choose_views(config.tta, data.image_shape, num_evaluated),
         clip=Clip(config.clip_norm, config.clip_value),
         total=total,
         average_every=eval_every,

@@ -52,6 +52,7 @@ class RunConfig:
             elements.
         threads: of computation on the CPU.
         device: `auto`, `cpu`, `cuda`, `cuda:<n>`, `mps`.
+        tta: views of each image that an evaluation looks at.
         report_test: whether the test images are looked at, once, at the end.
         plugins: modules with components of the user's own.
     """
@@ -67,6 +68,7 @@ class RunConfig:
     threads: int
     device: str
     engine: Literal["eager"]
+    tta: Literal["none", "flip", "flip_translate"]
     report_test: bool
     plugins: tuple[str, ...]
     checkpoint: CheckpointConfig

@@ -151,7 +151,7 @@ def evaluate(run: Run, model: nn.Module, batches: Iterable[Batch]) -> Scores | N
     with torch.inference_mode(), run.precision.autocast():
         for batch in batches:
             batch = run.ready(batch)
-            tally.add(model(batch.images), batch.labels)
+            tally.add(run.views(model, batch.images), batch.labels)
     return tally.reduce(run.strategy.total, run.data.num_classes)
 
 

@@ -56,7 +56,6 @@ KEYS = (
     "optim.lr_rule",
     "clip_adaptive",
     "label_noise",
-    "tta",
     "init",
     "init_from",
     "resume_allow",

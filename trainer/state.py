@@ -21,6 +21,7 @@ from trainer.metrics import Meter
 from trainer.mix.base import Mix
 from trainer.precision import Precision
 from trainer.scheduler.base import Schedule
+from trainer.tta import Views
 
 if TYPE_CHECKING:
     from trainer.normalize import Normalize
@@ -61,6 +62,7 @@ class Run:
     Attributes:
         model: the bare module; `parallel` is the wrapped one, used only for the training forward
             pass.
+        views: asks a model about a batch that is evaluated.
         total: steps of the run.
         average_every: steps between evaluations of the averaged weights.
         bn_images: clean training images for their BatchNorm statistics.
@@ -82,6 +84,7 @@ class Run:
     loss: Loss
     average: Average
     precision: Precision
+    views: Views
     clip: Clip
     total: int
     average_every: int
