@@ -9,6 +9,7 @@ from trainer.config import RunConfig, parse
 from trainer.distributed import World
 from trainer.record import RunRow
 from trainer.run import Order, execute
+from trainer.task.base import check_trains
 
 
 def compose(
@@ -41,4 +42,5 @@ def train(config: RunConfig, *, folder: str | Path | None = None, quiet: bool = 
         Diverged: if training diverged; the record says so too.
         TrainerError: for everything else that a user can mend.
     """
+    check_trains(config, "train()", "trainer.task.base.perform(Order(config)) does that")
     return execute(Order(config, folder=None if folder is None else str(folder), quiet=quiet))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,17 @@ from trainer.optim.base import OPTIMIZERS
 from trainer.registry import Choice, Registry
 from trainer.scheduler.base import SCHEDULERS
 
+
+@dataclass(frozen=True)
+class TaskKeys:
+    """Keys that every choice of `task` has: none."""
+
+
+# Stands here and not in task/base.py: what a task does takes the whole configuration.
+TASKS: Registry[Any] = Registry("task", TaskKeys)
 REGISTRIES: dict[str, Registry[Any]] = {
     r.group: r
-    for r in (DATASETS, AUGMENTS, MODELS, OPTIMIZERS, SCHEDULERS, AVERAGES, MIXES, LOSSES)
+    for r in (TASKS, DATASETS, AUGMENTS, MODELS, OPTIMIZERS, SCHEDULERS, AVERAGES, MIXES, LOSSES)
 }
 SEAMS = [group for group in REGISTRIES if group != "augment"]  # which alone takes several
 

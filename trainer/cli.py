@@ -80,11 +80,12 @@ def single(line: Line, sources: Sources) -> int:
     from trainer.config import parse
     from trainer.distributed import World
     from trainer.run import Order
-    from trainer.task.train import perform
+    from trainer.task.base import check_trains, perform
 
     local = World.from_environment().local_size
     config = parse(composed.cfg, local_processes=local, plugins=line.plugins)
     if line.resume is not None and replayed is not None:
+        check_trains(config, "resume=", "repeat= takes a run with any task")
         check_agrees(config.plain(), replayed)
     resume = None if line.resume is None else Path(line.resume).absolute()
     startup_s = time.perf_counter() - STARTED

@@ -15,6 +15,7 @@ from trainer.average.base import AverageKeys, Averaging
 from trainer.checks import check_fits, check_name
 from trainer.choices import (
     SEAMS,
+    TaskKeys,
     mapping,
     parse_augment,
     parse_group,
@@ -74,7 +75,7 @@ class RunConfig:
     checkpoint: CheckpointConfig
     precision: Precision
     strategy: Strategy
-    task: Literal["train"]
+    task: Choice[TaskKeys, Any]
     data: Choice[DataKeys, Dataset]
     augment: tuple[Choice[AugmentKeys, Augment], ...]
     model: Choice[ModelKeys, Model]
@@ -109,7 +110,7 @@ class RunConfig:
                 out[field.name] = plain_choice(value)
             elif field.name == "augment":
                 out[field.name] = {choice.name: plain_choice(choice) for choice in value}
-            elif field.name in ("precision", "strategy", "task"):
+            elif field.name in ("precision", "strategy"):
                 out[field.name] = {"name": value}
             elif field.name == "checkpoint":
                 out[field.name] = {f.name: plain(getattr(value, f.name)) for f in fields(value)}
@@ -161,7 +162,7 @@ def parse(
     made: dict[str, Any] = {key: parse_group(key, tree.pop(key)) for key in SEAMS if key in tree}
     made["data"] = with_absolute_root(made["data"])
     made["augment"] = parse_augment(tree.pop("augment", None))
-    for key in ("precision", "strategy", "task"):
+    for key in ("precision", "strategy"):
         made[key] = parse_named(key, tree.pop(key, None))
     saving = mapping("checkpoint", tree.pop("checkpoint", {}))
     made["checkpoint"] = build(CheckpointConfig, saving, "checkpoint")

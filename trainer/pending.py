@@ -9,7 +9,7 @@ from typing import Any
 from trainer.errors import ConfigError
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "task": ("plan", "lr_range", "evaluate", "explain", "predict", "export"),
+    "task": ("lr_range", "evaluate", "explain", "predict", "export"),
     "augment": (
         "cutout",
         "random_resized_crop",
@@ -69,7 +69,6 @@ KEYS = (
     "task.run",
     "task.against",
     "task.probe",
-    "task.picture",
     "task.images",
     "task.format",
 )

@@ -142,6 +142,8 @@ class Data(Protocol):
     """What the loop sees of the data."""
 
     num_train: int
+    num_val: int
+    num_test: int
     num_classes: int
     image_shape: tuple[int, int, int]
     windows_per_epoch: int

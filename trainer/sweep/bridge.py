@@ -20,10 +20,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from trainer.composition import told
 from trainer.errors import ConfigError
-from trainer.run import Order
+from trainer.run import Order, execute
 from trainer.sources import CONF, Sources
 from trainer.sweep.jobs import CURRENT, Sweep, check_job
-from trainer.task.train import perform
 from trainer.words import quote
 
 PLUGINS = Path(__file__).resolve().parent
@@ -97,7 +96,7 @@ def task(cfg: DictConfig) -> float | None:
     job = check_job(number, [str(w) for w in words], CURRENT.get(Sweep(Sources())))
     if job.config is None:
         raise ConfigError(job.error)
-    row = perform(Order(job.config, job.words, folder=node.runtime.output_dir, quiet=True))
+    row = execute(Order(job.config, job.words, folder=node.runtime.output_dir, quiet=True))
     return row.best_val_top1
 
 

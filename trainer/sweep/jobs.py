@@ -22,11 +22,11 @@ from trainer.errors import ConfigError, Diverged, Stopped, TrainerError
 from trainer.files import replace_text
 from trainer.folder import make_folder
 from trainer.record import RunRow, read_run
-from trainer.run import Order
+from trainer.run import Order, execute
 from trainer.sources import Sources
 from trainer.summary import shown_path
 from trainer.sweep.table import job_line, results_table, write_csv
-from trainer.task.train import perform
+from trainer.task.base import check_trains
 from trainer.words import quote
 
 
@@ -110,6 +110,7 @@ def check_job(number: int, words: Sequence[str], current: Sweep) -> Job:
     try:
         composed = compose_words(words, current.sources)
         config = parse(composed.cfg, is_sweep=True, plugins=current.plugins)
+        check_trains(config, "a sweep", "leave out -m")
         return Job(number, composed.words, config)
     except ConfigError as error:
         return Job(number, tuple(words), error=str(error))
@@ -123,7 +124,7 @@ def run_here(jobs: Sequence[Job], folder: Path, console: Console) -> dict[int, R
         path = folder / str(job.number)
         assert job.config is not None
         try:
-            rows[job.number] = perform(Order(job.config, job.words, folder=str(path), quiet=True))
+            rows[job.number] = execute(Order(job.config, job.words, folder=str(path), quiet=True))
         except Diverged:
             rows[job.number] = read_run(path)
         except Stopped as error:

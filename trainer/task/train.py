@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from trainer.record import RunRow
 from trainer.run import Order, execute
+from trainer.task.base import TASKS
 
 
-def perform(order: Order) -> RunRow:
-    """Train and return the record."""
-    return execute(order)
+@TASKS.register("train")
+@dataclass(frozen=True)
+class Train:
+    """One run, from its first step to its record. It has no keys of its own."""
+
+    def perform(self, order: Order) -> RunRow:
+        """Train and return the record."""
+        return execute(order)

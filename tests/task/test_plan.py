@@ -1,0 +1,70 @@
+"""`task=plan` tells, and leaves nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.command import TINY, Call, snapshot
+
+
+def test_a_plan_leaves_nothing_and_tells_the_run_s_steps(call: Call, here: Path) -> None:
+    done = call("task=plan", *TINY, "scheduler=cosine")
+    assert (done.code, done.err) == (0, "")
+    assert "8 in 2 epochs of 4" in done.out
+    assert snapshot(here) == {}
+    assert call(*TINY, "scheduler=cosine", "hydra.run.dir=run").code == 0
+    assert json.loads((here / "run" / "summary.json").read_text())["steps"] == 8
+
+
+def test_a_recorded_run_can_be_planned(call: Call, here: Path) -> None:
+    assert call(*TINY, "optim.lr=0.25", "hydra.run.dir=run").code == 0
+    before = snapshot(here)
+    done = call("repeat=run", "task=plan", "epochs=3")
+    assert done.code == 0, done.err
+    assert "12 in 3 epochs of 4" in done.out
+    assert "lr 0.25" in done.out
+    assert snapshot(here) == before
+
+
+@pytest.mark.parametrize("name", ["plan.png", "a=b, c.svg"])
+def test_a_picture_is_drawn_where_it_is_asked_for(call: Call, here: Path, name: str) -> None:
+    done = call("task=plan", *TINY, f"task.picture={name}")
+    assert done.code == 0, done.err
+    assert name in done.out
+    assert list(snapshot(here)) == [name]
+    assert (here / name).stat().st_size > 1000
+
+
+@pytest.mark.parametrize("value", ["plan.txt", "no/such/folder/plan.png", "3", "true", ".png"])
+def test_a_file_that_cannot_be_drawn_is_refused(call: Call, here: Path, value: str) -> None:
+    done = call("task=plan", *TINY, f"task.picture={value}")
+    assert done.code == 2
+    assert "task.picture" in done.err
+    assert snapshot(here) == {}
+
+
+def test_what_training_refuses_is_refused(call: Call, here: Path) -> None:
+    done = call("task=plan", *TINY, "scheduler=cosine", "scheduler.warmup=8st")
+    assert done.code == 2
+    assert "scheduler.warmup=8st is 8 steps, but the run has only 8" in done.err
+
+
+def test_a_sweep_of_plans_is_refused(call: Call, here: Path) -> None:
+    done = call("-m", *TINY, "task=plan", "seed=0,1")
+    assert done.code == 2
+    assert "a sweep is for task=train, but the configuration has task=plan" in done.err
+    assert snapshot(here) == {}
+
+
+def test_a_key_of_another_task_names_its_owner(call: Call, here: Path) -> None:
+    done = call(*TINY, "task.picture=a.png")
+    assert done.code == 2
+    assert "it belongs to task=plan" in done.err
+
+
+def test_resuming_with_a_plan_is_refused(call: Call, here: Path) -> None:
+    assert call(*TINY, "hydra.run.dir=run").code == 0
+    done = call("resume=run", "task=plan")
+    assert done.code == 2
+    assert "resume= is for task=train" in done.err

@@ -1,0 +1,45 @@
+"""The task seam: what is done with a configuration."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from trainer.choices import TASKS, TaskKeys
+from trainer.config import RunConfig
+from trainer.errors import ConfigError
+from trainer.order import Order
+from trainer.record import RunRow
+
+__all__ = ["TASKS", "Task", "TaskKeys", "check_trains", "perform"]
+
+
+class Task(Protocol):
+    """A component of this seam."""
+
+    def perform(self, order: Order) -> RunRow | None:
+        """Do what the task is for and return its record, None where it leaves none.
+
+        Raises:
+            TrainerError: for everything that a user can mend.
+        """
+
+
+def perform(order: Order) -> RunRow | None:
+    """Do what the order's configuration chose as its task."""
+    task: Task = order.config.task.component
+    return task.perform(order)
+
+
+def check_trains(config: RunConfig, what: str, instead: str) -> None:
+    """Raise ConfigError unless the task is to train.
+
+    Args:
+        config: whose task is looked at.
+        what: makes sense for training alone.
+        instead: what the user may do.
+    """
+    if config.task.name != "train":
+        raise ConfigError(
+            f"{what} is for task=train, but the configuration has task={config.task.name}: "
+            f"{instead}"
+        )

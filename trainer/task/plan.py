@@ -1,0 +1,89 @@
+"""`task=plan`: what would happen, told without training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from trainer.assemble import assemble, prepare
+from trainer.console import Console
+from trainer.convert import Written, shown
+from trainer.distributed import World
+from trainer.errors import ConfigError
+from trainer.order import Order
+from trainer.task._facts import facts_of
+from trainer.task._figures import draw
+from trainer.task._show import show
+from trainer.task.base import TASKS
+
+
+@dataclass(frozen=True)
+class Picture(Written):
+    """A file to draw into.
+
+    Attributes:
+        path: as written.
+    """
+
+    path: str
+    SUFFIXES: ClassVar[tuple[str, ...]] = (".png", ".svg", ".pdf")
+
+    @classmethod
+    def parse(cls, value: object, key: str) -> Picture:
+        """Return the file written as `value`: one whose kind can be drawn, in a folder that
+        exists."""
+        path = Path(value).expanduser() if isinstance(value, str) else None
+        if path is None or path.suffix.lower() not in cls.SUFFIXES:
+            raise ConfigError(
+                f"{key} must be a file that ends in {' or '.join(cls.SUFFIXES)}, got {shown(value)}"
+            )
+        if not path.parent.is_dir():
+            raise ConfigError(f"{key}={value}: there is no folder {path.parent}")
+        return cls(str(value))
+
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def file(self) -> Path:
+        """The file itself."""
+        return Path(self.path).expanduser()
+
+
+@TASKS.register("plan")
+@dataclass(frozen=True)
+class Plan:
+    """Prints steps, curves, groups and costs of a run, and may draw its schedule.
+
+    Attributes:
+        picture: file for the picture of the schedule, or None.
+    """
+
+    picture: Picture | None = None
+
+    def perform(self, order: Order) -> None:
+        """Print the plan; no folder is made and no weight moves.
+
+        Raises:
+            TrainerError: for everything that training would refuse as well.
+        """
+        world = World.from_environment()
+        device, strategy, precision = prepare(order.config, world)
+        run, _ = assemble(order.config, device, strategy, precision)
+        if world.rank != 0:
+            return
+        console = Console(quiet=order.quiet)
+        for note in order.notes:
+            console.say(note, style="yellow")
+        facts = facts_of(run, order.config)
+        show(facts, run, order.config, console.terminal)
+        if self.picture is not None:
+            draw(facts, title_of(order), self.picture.file)
+            console.say(f"picture   {self.picture}")
+
+
+def title_of(order: Order) -> str:
+    """Return the words that the plan is of, for its picture."""
+    words = [w for w in order.words if not w.startswith("task")]
+    return " ".join(words) or "the default job"
