@@ -180,11 +180,11 @@ def is_convolutional(model: nn.Module) -> bool:
 
 
 def check_momentum(schedule: Schedule, optimizer: torch.optim.Optimizer, config: RunConfig) -> None:
-    """Raise ConfigError if the schedule would cycle a momentum that the optimizer does not have."""
-    group = optimizer.param_groups[0]
-    if schedule.sets_momentum and "betas" not in group and not group.get("momentum"):
+    """Raise ConfigError if the schedule was told to cycle a momentum that the optimizer does not
+    have."""
+    key = schedule.momentum_key
+    if key and not any("betas" in g or g.get("momentum") for g in optimizer.param_groups):
         raise ConfigError(
-            f"scheduler.base_momentum: optim={config.optim.name} has no momentum to cycle; "
-            "set optim.momentum above 0, choose another optimizer, or leave base_momentum and "
-            "max_momentum null"
+            f"{key}: optim={config.optim.name} has no momentum to cycle; set optim.momentum above "
+            "0, choose another optimizer, or leave the key as it is in the schedule's YAML"
         )

@@ -32,7 +32,7 @@ from trainer.model.base import Model, ModelKeys
 from trainer.optim.base import Optim, OptimKeys
 from trainer.registry import Choice
 from trainer.saving import CheckpointConfig
-from trainer.scheduler.base import Scheduler, SchedulerKeys
+from trainer.scheduler.base import Scheduler, SchedulerKeys, Watcher
 
 Precision = Literal["fp32", "fp64", "bf16", "auto"]
 Strategy = Literal["auto", "single", "ddp"]
@@ -99,6 +99,11 @@ class RunConfig:
         length = (self.epochs, self.max_steps)
         check_fits("scheduler.warmup", self.scheduler.shared.warmup, length)
         check_fits("average.start", self.average.shared.start, length)
+        if isinstance(self.scheduler.component, Watcher) and not self.data.shared.val.value:
+            raise ConfigError(
+                f"data.val=0 leaves scheduler={self.scheduler.name} nothing to watch: hold images "
+                "out, as with data.val=10%, or choose another scheduler"
+            )
 
     def plain(self) -> dict[str, Any]:
         """Return the configuration as YAML holds it: what `parse` would read back as the same

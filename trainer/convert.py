@@ -80,6 +80,8 @@ def convert(kind: Any, value: Any, key: str) -> Any:
                 convert(a, v, f"{key}[{i}]")
                 for i, (a, v) in enumerate(zip(args, value, strict=True))
             )
+    elif origin is Mapping and isinstance(value, Mapping):
+        return {str(k): v for k, v in value.items()}  # plain; the component checks them
     elif isinstance(kind, type) and issubclass(kind, Written):
         return kind.parse(value, key)
     elif (kind is bool and isinstance(value, bool)) or (kind is str and isinstance(value, str)):

@@ -115,6 +115,7 @@ def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
     state, start = run.state, run.seconds_now()
     share_buffers(run.model, run.strategy)
     val = evaluate(run, run.model, run.data.val_batches())
+    run.schedule.observe(run.clock(), val)
     eval_s = run.seconds_now() - start
     averaged, average_s, avg_val = None, None, None
     is_due = state.window == run.total or crossed(

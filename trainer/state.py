@@ -146,6 +146,7 @@ def save_state(run: Run) -> dict[str, Any]:
         "seconds": dict(state.seconds),
         "optimizer": run.optimizer.state_dict(),
         "average": run.average.state_dict(),
+        "schedule": run.schedule.state_dict(),
         "ranks": run.strategy.gather(mine),
     }
 
@@ -170,6 +171,7 @@ def load_state(
     )
     run.optimizer.load_state_dict(saved["optimizer"])
     run.average.load_state_dict(saved["average"], averaged)
+    run.schedule.load_state_dict(saved["schedule"])
     state = run.state
     state.window = int(saved["window"])
     state.train_s = float(saved["train_s"])

@@ -3,60 +3,41 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.optim.lr_scheduler import StepLR
 
+from tests.scheduler.trace import factors, span, torch_factors
 from trainer.convert import build
-from trainer.duration import Clock, Duration
 from trainer.errors import ConfigError
-from trainer.registry import Choice
-from trainer.scheduler.base import Floor, Schedule, SchedulerKeys
 from trainer.scheduler.step import Step
-
-PEAK = 0.3
-
-
-def factors(step: Step, total: int, windows_per_epoch: int = 1, **keys) -> list[float]:
-    """The factors of steps 0 to `total`, the last being what is left after the run."""
-    choice = Choice("step", SchedulerKeys(**keys), step)
-    schedule = Schedule(choice, peak=PEAK, total=total, windows_per_epoch=windows_per_epoch)
-    return [schedule(Clock(t, total, windows_per_epoch)).lr_scale for t in range(total + 1)]
-
-
-def torch_factors(step_size: int, gamma: float, count: int) -> list[float]:
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=PEAK)
-    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size, gamma)
-    values = []
-    for _ in range(count):
-        values.append(scheduler.get_last_lr()[0] / PEAK)
-        optimizer.step()
-        scheduler.step()
-    return values
 
 
 def test_by_hand() -> None:
-    step = Step(step_size=Duration(2, "st"), gamma=0.5)
+    step = Step(step_size=span("2st"), gamma=0.5)
     assert factors(step, 6) == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.125]
 
 
 def test_a_floor_stops_the_fall() -> None:
-    step = Step(step_size=Duration(1, "st"), gamma=0.5)
-    got = factors(step, 4, min_lr=Floor(20.0, is_share=True))
+    step = Step(step_size=span("1st"), gamma=0.5)
+    got = factors(step, 4, min_lr="20%")
     assert got == [1.0, 0.5, 0.25, 0.2, 0.2]
 
 
 def test_parity_with_torch_over_10000_steps() -> None:
-    got = factors(Step(step_size=Duration(700, "st"), gamma=0.37), 9_999)
-    assert got == pytest.approx(torch_factors(700, 0.37, 10_000), rel=1e-9, abs=0)
+    got = factors(Step(step_size=span("700st"), gamma=0.37), 9_999)
+    assert got == pytest.approx(
+        torch_factors(partial(StepLR, step_size=700, gamma=0.37), 10_000), rel=1e-9, abs=0
+    )
 
 
 def test_parity_with_torch_stepped_once_an_epoch() -> None:
-    step = Step(step_size=Duration(3, "ep"), gamma=0.7)
-    got = factors(step, 10_000, windows_per_epoch=100, every=Duration(1, "ep"))
-    per_epoch = torch_factors(3, 0.7, 100)
+    step = Step(step_size=span("3ep"), gamma=0.7)
+    got = factors(step, 10_000, 100, every="1ep")
+    per_epoch = torch_factors(partial(StepLR, step_size=3, gamma=0.7), 100)
     expected = [per_epoch[t // 100] for t in range(10_000)]
     assert got[:-1] == pytest.approx(expected, rel=1e-9, abs=0)
 
@@ -67,14 +48,14 @@ def test_a_tenth_of_the_run_drops_ten_times_whatever_the_length(windows: int, ep
     total = windows * epochs
     if total < 10:
         return
-    got = factors(Step(step_size=Duration(10, "%"), gamma=0.5), total, windows)
+    got = factors(Step(step_size=span("10%"), gamma=0.5), total, windows)
     assert got[-1] == 0.5**10  # also where a tenth is not a whole number of steps
     assert all(a >= b for a, b in itertools.pairwise(got))
 
 
 def test_a_drop_that_falls_on_a_whole_step_is_not_late_by_a_rounding_error() -> None:
     # 0.3% of 360 steps is 1.08 steps; 125 of them are 135 steps, but 135 / 1.08 is below 125
-    got = factors(Step(step_size=Duration(0.3, "%"), gamma=0.9), 360)
+    got = factors(Step(step_size=span("0.3%"), gamma=0.9), 360)
     assert got[135] == 0.9**125
 
 
@@ -86,7 +67,7 @@ def test_gamma_outside_its_range_is_refused(gamma: float) -> None:
 
 def test_a_period_of_less_than_a_step_is_refused_before_training() -> None:
     with pytest.raises(ConfigError, match=r"scheduler\.step_size=1% is less than one step"):
-        factors(Step(step_size=Duration(1, "%")), 10)
+        factors(Step(step_size=span("1%")), 10)
 
 
 def test_a_bare_number_is_refused_with_the_spellings() -> None:

@@ -1,54 +1,21 @@
-"""The scheduler seam: the learning rate as a pure function of the clock.
+"""The scheduler seam: the learning rate as a function of the clock.
 
 Warm-up, the floor and how often the schedule moves are applied here, once, for every scheduler.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from trainer.convert import Written, shown
-from trainer.duration import NUMBER, Clock, Duration, written
+from trainer.duration import Clock, Duration
 from trainer.errors import ConfigError
+from trainer.metrics import Scores
 from trainer.registry import Choice, Registry
-
-
-@dataclass(frozen=True)
-class Floor(Written):
-    """The least learning rate: absolute, or as a share of the peak.
-
-    Attributes:
-        value: a learning rate, or percent of `optim.lr`.
-        is_share: whether `value` is percent.
-    """
-
-    value: float
-    is_share: bool = False
-
-    @classmethod
-    def parse(cls, value: object, key: str) -> Floor:
-        """Return the floor written as `value`: `0.001` or `1%`."""
-        match = re.fullmatch(f"({NUMBER})\\s*(%?)", str(value).strip())
-        if match and not isinstance(value, bool):
-            return cls(float(match[1]), bool(match[2]))
-        raise ConfigError(
-            f"{key} must be a learning rate such as 0.001 or a share of the peak such as 1%, "
-            f"got {shown(value)}"
-        )
-
-    def __str__(self) -> str:
-        return f"{written(self.value)}%" if self.is_share else written(self.value)
-
-    def of(self, peak: float) -> float:
-        """Return the floor as a share of `peak`; raise ConfigError if it is above it."""
-        share = self.value / 100 if self.is_share else self.value / peak
-        if share > 1.0:
-            raise ConfigError(f"scheduler.min_lr={self} is above the peak optim.lr={peak}")
-        return share
+from trainer.scheduler._frame import Frame
+from trainer.scheduler._rate import Rate
 
 
 @dataclass(frozen=True)
@@ -65,7 +32,7 @@ class SchedulerKeys:
 
     warmup: Duration = Duration(0, "ep")
     every: Duration = Duration(1, "st")
-    min_lr: Floor = Floor(0.0)
+    min_lr: Rate = Rate(0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +49,7 @@ class Point:
 
 
 class Scheduler(Protocol):
-    """A component of this seam."""
+    """A component of this seam: a function of the clock. What is more than that has `build`."""
 
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return the schedule at `clock.step` steps after warm-up.
@@ -92,6 +59,50 @@ class Scheduler(Protocol):
                 `clock.exact_steps()` read durations.
             floor: least factor, in [0, 1]: `min_lr` over the peak.
         """
+
+
+@runtime_checkable
+class Builder(Protocol):
+    """A component that must know the run: it gives the function of the clock."""
+
+    def build(self, frame: Frame) -> Scheduler:
+        """Return the schedule of one run, new for each optimizer group that has it for its own.
+
+        Raises:
+            ConfigError: if a key does not fit the run or has nothing to act on.
+        """
+
+
+@runtime_checkable
+class Watcher(Protocol):
+    """A component whose schedule moves by what it observes; `metric` is the score it watches."""
+
+    @property
+    def metric(self) -> str:
+        """`val_loss` or `val_top1`."""
+
+
+@runtime_checkable
+class Observer(Protocol):
+    """What a `Watcher` builds: a schedule with a state."""
+
+    def observe(self, scores: Scores) -> None:
+        """Take in the validation scores at an epoch's end, the same in every process."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state: plain numbers."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+
+
+@runtime_checkable
+class MomentumCycler(Protocol):
+    """A component that can move momentum."""
+
+    @property
+    def momentum_key(self) -> str | None:
+        """The key by which the user asked for that; None where it is done only if it can be."""
 
 
 SCHEDULERS: Registry[Scheduler] = Registry("scheduler", SchedulerKeys)
@@ -119,11 +130,8 @@ class Schedule:
         total: int,
         windows_per_epoch: int,
     ) -> None:
-        keys = choice.shared
-        self.component = choice.component
-        self.floor = keys.min_lr.of(peak)
+        keys, component = choice.shared, choice.component
         self.warmup = keys.warmup.steps(windows_per_epoch, total)
-        self.every = keys.every.steps(windows_per_epoch, total)
         if keys.warmup.value and not self.warmup:
             raise ConfigError(f"scheduler.warmup={keys.warmup} is less than one step of this run")
         if self.warmup and self.warmup >= total:
@@ -131,10 +139,20 @@ class Schedule:
                 f"scheduler.warmup={keys.warmup} is {self.warmup} steps, but the run has only "
                 f"{total}: shorten it"
             )
-        if self.every < 1:
+        if keys.every.steps(windows_per_epoch, total) < 1:
             raise ConfigError(
                 f"scheduler.every={keys.every} is less than one step; the least is 1st"
             )
+        self.floor = keys.min_lr.of(peak, "scheduler.min_lr")
+        self.frame = Frame(
+            start=Clock(self.warmup, total, windows_per_epoch, self.warmup),
+            peak=peak,
+            floor=self.floor,
+            every=max(1.0, keys.every.exact_steps(windows_per_epoch, total)),
+        )
+        self.scheduler = (
+            component.build(self.frame) if isinstance(component, Builder) else component
+        )
         # a component's own durations are checked here, before training
         first = self(Clock(0, total, windows_per_epoch))
         if self.warmup and first.lr_scale == 0.0:
@@ -142,28 +160,55 @@ class Schedule:
                 f"scheduler.warmup={keys.warmup} has nothing to rise to: scheduler={choice.name} "
                 "begins at scheduler.min_lr, which is 0"
             )
-        self.sets_momentum = first.momentum is not None
+        self.momentum_key = (
+            component.momentum_key if isinstance(component, MomentumCycler) else None
+        )
 
     def __call__(self, clock: Clock) -> Point:
-        """Return the point of a step: a function of the clock and nothing else."""
-        moved = clock.window // self.every * self.every
-        first = Clock(
-            max(moved, self.warmup), clock.total, clock.windows_per_epoch, self.warmup, clock.seed
+        """Return the point of a step: of the clock alone, but for what was observed."""
+        moved = Clock(
+            self.frame.moved_at(clock.window),
+            clock.total,
+            clock.windows_per_epoch,
+            self.warmup,
+            clock.seed,
         )
-        point = self.component(first, self.floor)
+        point = self.scheduler(moved, self.floor)
         if clock.window < self.warmup:
             return Point(point.lr_scale * (clock.window + 1) / self.warmup, point.momentum)
         return point
 
+    def observe(self, clock: Clock, scores: Scores | None) -> None:
+        """Tell the schedule the scores at an epoch's end, if it listens and may move by then.
+
+        Epochs that end during warm-up, or between two moves, are not observed.
+        """
+        begun = (clock.window - 1) // clock.windows_per_epoch * clock.windows_per_epoch
+        has_moved = self.frame.moves(clock.window) > self.frame.moves(begun)
+        if isinstance(self.scheduler, Observer) and scores is not None and has_moved:
+            self.scheduler.observe(scores)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must keep: empty for a function of the clock."""
+        return self.scheduler.state_dict() if isinstance(self.scheduler, Observer) else {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        if isinstance(self.scheduler, Observer):
+            self.scheduler.load_state_dict(state)
+
 
 def set_hyperparameters(optimizer: torch.optim.Optimizer, point: Point) -> None:
-    """Write a schedule's point into every group; `base_lr` is the group's lr at the peak."""
+    """Write a schedule's point into every group; `base_lr` is the group's lr at the peak.
+
+    A momentum goes where there is one already: none is given to an optimizer that runs without.
+    """
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * point.lr_scale
         if point.momentum is not None:
             if "betas" in group:
                 group["betas"] = (point.momentum, group["betas"][1])
-            else:
+            elif group.get("momentum"):
                 group["momentum"] = point.momentum
 
 

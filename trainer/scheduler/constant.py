@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from trainer.duration import Clock
 from trainer.errors import ConfigError
+from trainer.scheduler._frame import Frame
 from trainer.scheduler.base import SCHEDULERS, Point
 
 
@@ -14,8 +15,15 @@ from trainer.scheduler.base import SCHEDULERS, Point
 class Constant:
     """The base learning rate at every step after warm-up."""
 
+    def build(self, frame: Frame) -> Constant:
+        """Return the schedule itself; keys that would move it are refused."""
+        frame.refuse_floor("has no effect on scheduler=constant")
+        if frame.every > 1.0:
+            raise ConfigError(
+                "scheduler.every has no effect on scheduler=constant: leave it at 1st"
+            )
+        return self
+
     def __call__(self, clock: Clock, floor: float) -> Point:
-        """Return the factor 1; a floor has nothing to act on and is refused."""
-        if floor > 0.0:
-            raise ConfigError("scheduler.min_lr has no effect on scheduler=constant: leave it at 0")
+        """Return the factor 1."""
         return Point(1.0)

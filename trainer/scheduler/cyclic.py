@@ -8,6 +8,8 @@ from typing import Literal
 
 from trainer.duration import Clock, Duration
 from trainer.errors import ConfigError
+from trainer.scheduler._frame import Frame
+from trainer.scheduler._momentum import against, check_momenta
 from trainer.scheduler.base import SCHEDULERS, Point, period_steps
 
 
@@ -19,13 +21,14 @@ class Cyclic:
     "Cyclical Learning Rates for Training Neural Networks", arXiv:1506.01186; the values are those
     of `torch.optim.lr_scheduler.CyclicLR`. With t steps since warm-up and s the half cycle,
     cycle = floor(1 + t / (2 s)), x = |t / s - 2 cycle + 1|, lr = min + (peak - min) * max(0, 1 - x)
-    * scale.
+    * scale; where the way down has a length of its own, each half is a straight line likewise.
 
     Attributes:
-        step_size: half a cycle: the way up (the way down is as long).
+        step_size: the way up.
+        step_size_down: the way down; null is as long as the way up.
         mode: `triangular` keeps the height, `triangular2` halves it each cycle, `exp_range` shrinks
-            it by `gamma` each step.
-        gamma: factor per step of `exp_range`, in (0, 1].
+            it by `gamma` each time the schedule moves (`scheduler.every`).
+        gamma: factor per move of `exp_range`, in (0, 1].
         base_momentum: least momentum (beta1), reached at the peak of the learning rate; null leaves
             momentum alone.
         max_momentum: greatest momentum, reached at the lowest learning rate; null leaves momentum
@@ -33,6 +36,7 @@ class Cyclic:
     """
 
     step_size: Duration = Duration(25, "%")
+    step_size_down: Duration | None = None
     mode: Literal["triangular", "triangular2", "exp_range"] = "triangular"
     gamma: float = 1.0
     base_momentum: float | None = None
@@ -46,38 +50,48 @@ class Cyclic:
                 f"scheduler.gamma={self.gamma} has no effect on mode={self.mode}; "
                 "it needs mode=exp_range"
             )
-        if (self.base_momentum is None) != (self.max_momentum is None):
-            raise ConfigError(
-                "scheduler.base_momentum and scheduler.max_momentum go together: "
-                "set both or neither"
-            )
-        for key in ("base_momentum", "max_momentum"):
-            value: float | None = getattr(self, key)
-            if value is not None and not 0.0 <= value < 1.0:
-                raise ConfigError(f"scheduler.{key} must be in [0, 1), got {value}")
+        check_momenta(self.base_momentum, self.max_momentum)
 
-        least, greatest = self.base_momentum, self.max_momentum
-        if least is not None and greatest is not None and least > greatest:
-            raise ConfigError(
-                f"scheduler.base_momentum={least} must not be above "
-                f"scheduler.max_momentum={greatest}: momentum is least where the lr peaks"
-            )
+    @property
+    def momentum_key(self) -> str | None:
+        """The key that asks for a moving momentum."""
+        return None if self.base_momentum is None else "scheduler.base_momentum"
+
+    def build(self, frame: Frame) -> Wave:
+        """Return the triangle wave over a run."""
+        up = period_steps(frame.start, self.step_size, "scheduler.step_size")
+        if self.step_size_down is None:
+            return Wave(self, frame, up, up)
+        down = period_steps(frame.start, self.step_size_down, "scheduler.step_size_down")
+        return Wave(self, frame, up, down)
+
+
+@dataclass(frozen=True)
+class Wave:
+    """The triangle wave over one run.
+
+    Attributes:
+        part: its settings.
+        frame: the run.
+        up: steps of the way up; `down` likewise.
+    """
+
+    part: Cyclic
+    frame: Frame
+    up: float
+    down: float
 
     def __call__(self, clock: Clock, floor: float) -> Point:
-        """Return the point of the triangle wave; momentum moves against the learning rate."""
-        half = period_steps(clock, self.step_size, "scheduler.step_size")
-        cycle = math.floor(1 + clock.step / (2 * half))
-        x = abs(clock.step / half - 2 * cycle + 1)
-        height = max(0.0, 1.0 - x) * self.scale(cycle, clock.step)
-        lr_scale = floor + (1.0 - floor) * height
-        if self.base_momentum is None or self.max_momentum is None:
-            return Point(lr_scale)
-        return Point(
-            lr_scale, self.max_momentum - (self.max_momentum - self.base_momentum) * height
-        )
+        """Return the point of a step; momentum moves against the learning rate."""
+        cycle = math.floor(1 + clock.step / (self.up + self.down))
+        into = clock.step - (cycle - 1) * (self.up + self.down)  # steps since the cycle began
+        triangle = into / self.up if into <= self.up else (self.up + self.down - into) / self.down
+        height = max(0.0, triangle) * self.scale(cycle, self.frame.moves(clock.window))
+        momentum = against(height, self.part.base_momentum, self.part.max_momentum)
+        return Point(floor + (1.0 - floor) * height, momentum)
 
-    def scale(self, cycle: int, step: int) -> float:
-        """Return the height of the triangle in the given cycle (counted from 1) and step."""
-        if self.mode == "triangular2":
+    def scale(self, cycle: int, move: int) -> float:
+        """Return the height of the triangle in the given cycle (counted from 1) and move."""
+        if self.part.mode == "triangular2":
             return float(0.5 ** (cycle - 1))  # 1 / 2 ** n overflows after 1024 cycles
-        return float(self.gamma**step) if self.mode == "exp_range" else 1.0
+        return float(self.part.gamma**move) if self.part.mode == "exp_range" else 1.0

@@ -161,7 +161,8 @@ def curve_of(run: Run) -> Curve:
     base_lr, clock = float(run.optimizer.param_groups[0]["base_lr"]), run.clock()
     points = [run.schedule(clock.at(window)) for window in windows]
     unscheduled = momentum_of(run.optimizer)
-    momenta = [unscheduled if p.momentum is None else p.momentum for p in points]
+    # a schedule gives no momentum to an optimizer that runs without
+    momenta = [p.momentum if p.momentum and unscheduled else unscheduled for p in points]
     return Curve(
         tuple(windows),
         tuple(base_lr * p.lr_scale for p in points),

@@ -1,0 +1,34 @@
+"""Momentum that moves against the learning rate."""
+
+from __future__ import annotations
+
+from trainer.errors import ConfigError
+
+
+def check_momenta(base: float | None, greatest: float | None) -> None:
+    """Raise ConfigError unless both are null, or 0 < base_momentum <= max_momentum < 1.
+
+    A momentum of 0 is no momentum: optimizers treat it as switched off.
+    """
+    if (base is None) != (greatest is None):
+        raise ConfigError(
+            "scheduler.base_momentum and scheduler.max_momentum go together: set both or neither"
+        )
+    for key, value in (("base_momentum", base), ("max_momentum", greatest)):
+        if value is not None and not 0.0 < value < 1.0:
+            raise ConfigError(f"scheduler.{key} must be in (0, 1), got {value}")
+    if base is not None and greatest is not None and base > greatest:
+        raise ConfigError(
+            f"scheduler.base_momentum={base} must not be above scheduler.max_momentum={greatest}: "
+            "momentum is least where the lr peaks"
+        )
+
+
+def against(height: float, base: float | None, greatest: float | None) -> float | None:
+    """Return the momentum at a height of the learning rate: `base` at 1, `greatest` at 0.
+
+    None where momentum is left alone.
+    """
+    if base is None or greatest is None:
+        return None
+    return greatest - (greatest - base) * height

@@ -1,0 +1,54 @@
+"""Step decay at chosen moments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainer.duration import Clock, Duration
+from trainer.errors import ConfigError
+from trainer.scheduler._frame import ROUNDING, Frame
+from trainer.scheduler.base import SCHEDULERS, Point
+
+
+@SCHEDULERS.register("multistep")
+@dataclass(frozen=True)
+class MultiStep:
+    """The learning rate is multiplied by `gamma` at each milestone.
+
+    The values are those of `torch.optim.lr_scheduler.MultiStepLR`.
+
+    Attributes:
+        milestones: moments of the drops, counted from the first step of the run, warm-up included;
+            one that stands twice drops twice.
+        gamma: factor of each drop, in (0, 1].
+    """
+
+    milestones: tuple[Duration, ...] = (Duration(30, "%"), Duration(60, "%"), Duration(80, "%"))
+    gamma: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.gamma <= 1.0:
+            raise ConfigError(f"scheduler.gamma must be in (0, 1], got {self.gamma}")
+        if not self.milestones:
+            raise ConfigError(
+                "scheduler.milestones must name at least one moment, such as [50%]; "
+                "scheduler=constant has none"
+            )
+
+    def build(self, frame: Frame) -> MultiStep:
+        """Return the schedule itself; a milestone outside the run after warm-up is refused."""
+        for i, milestone in enumerate(self.milestones):
+            at = frame.start.exact_steps(milestone)
+            if not frame.start.warmup < at < frame.start.total:
+                where = "after warm-up" if at <= frame.start.warmup else "before the run's end"
+                raise ConfigError(
+                    f"scheduler.milestones[{i}]={milestone} must come {where}: the run has "
+                    f"{frame.start.total} steps, {frame.start.warmup} of them warm-up"
+                )
+        return self
+
+    def __call__(self, clock: Clock, floor: float) -> Point:
+        """Return gamma ** (milestones so far), not below the floor."""
+        now = clock.window + ROUNDING
+        drops = sum(clock.exact_steps(milestone) <= now for milestone in self.milestones)
+        return Point(max(self.gamma**drops, floor))

@@ -1,0 +1,31 @@
+"""Polynomial decay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainer.duration import Clock
+from trainer.errors import ConfigError
+from trainer.scheduler.base import SCHEDULERS, Point
+
+
+@SCHEDULERS.register("polynomial")
+@dataclass(frozen=True)
+class Polynomial:
+    """The learning rate falls from its peak to `min_lr` with a power of what is left of the run.
+
+    With `min_lr=0` the values are those of `torch.optim.lr_scheduler.PolynomialLR` over the run.
+
+    Attributes:
+        power: exponent, positive; 1 is a straight line.
+    """
+
+    power: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.power <= 0.0:
+            raise ConfigError(f"scheduler.power must be positive, got {self.power}")
+
+    def __call__(self, clock: Clock, floor: float) -> Point:
+        """Return floor + (1 - floor) * (1 - progress) ** power."""
+        return Point(floor + (1.0 - floor) * (1.0 - clock.progress) ** self.power)
