@@ -8,7 +8,7 @@ import string
 import subprocess
 import sys
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import pytest
 
 from tests.command import ROOT, TINY, Call, environment, real, snapshot
 from trainer.duration import Amount, Duration, Interval
-from trainer.scheduler.base import Floor
+from trainer.scheduler._rate import Rate
 from trainer.sources import SEAMS, Sources
 
 BASE = (*TINY, "max_steps=1")
@@ -120,12 +120,14 @@ def wrong_values(key: Key) -> list[str]:
         return ["5", "0s", "-1ep", "10%", "1.5st", "true", "often"]
     if kind is Amount:
         return ["120%", "-1", "2.5", "few", "true", "[10%]"]
-    if kind is Floor:
+    if kind is Rate:
         return ["101%", "-0.1", "-1%", "low", "true", "[0.1]", "nan", "7"]
     if typing.get_origin(kind) is typing.Literal:
         return ["nothing", "3", "true", "[a]"]
     if typing.get_origin(kind) is tuple:
         return ["5", "[a]", "[1,nan]", "{a:1}"]
+    if typing.get_origin(kind) is Mapping:
+        return ["5", "[a]", "words", "true"]
     if getattr(kind, "__name__", "") == "Keep":
         return ["0", "-1", "1.5", "some", "true"]
     raise AssertionError(f"no wrong value known for {key}")
@@ -186,6 +188,13 @@ def conflicts(folder: Path) -> list[Fault]:
         "scheduler.warmup=100%": "scheduler.warmup",
         "scheduler.warmup=1st": "scheduler.warmup",
         "scheduler.min_lr=7": "scheduler.min_lr",
+        "scheduler.every=1ep": "scheduler.every",
+        "scheduler=plateau data.val=0": "data.val",
+        "scheduler=plateau scheduler.every=1st": "scheduler.every",
+        "scheduler=swa scheduler.min_lr=0.001": "scheduler.min_lr",
+        "scheduler=multistep scheduler.milestones=[9ep]": "scheduler.milestones[0]",
+        "scheduler=torch scheduler.lr_scheduler=LambdaLR": "scheduler.lr_scheduler",
+        "scheduler=torch scheduler.args={total_iter:3}": "scheduler.args.total_iter",
         "scheduler.min_lr=101%": "scheduler.min_lr",
         "average=swa average.start=100%": "average.start",
         "average=swa average.start=5ep": "average.start",

@@ -32,7 +32,7 @@ def test_three_steps_run_and_the_last_lr_is_recorded(name: str, call: Call, here
     assert row["momentum"] == (0.9 if point.momentum is None else pytest.approx(point.momentum))
 
 
-@pytest.mark.parametrize(("batch_size", "accumulate"), [(16, 1), (16, 2), (29, 4), (58, 1)])
+@pytest.mark.parametrize(("batch_size", "accumulate"), [(16, 1), (16, 2), (28, 4), (58, 1)])
 def test_the_last_step_is_one_before_the_end_value(batch_size, accumulate, call, here) -> None:
     words = (*TINY, f"batch_size={batch_size}", f"accumulate={accumulate}", "optim.lr=0.4")
     done = call(*words, "scheduler=polynomial", "scheduler.min_lr=25%", "hydra.run.dir=run")

@@ -85,7 +85,7 @@ class Fall:
 
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return the factor at a step."""
-        if clock.window >= self.end:
-            return Point(self.final)
-        share = max(clock.window - self.begin, 0) / (self.end - self.begin)
+        if clock.window < self.begin or clock.window >= self.end:
+            return Point(1.0 if clock.window < self.begin else self.final)
+        share = (clock.window - self.begin) / (self.end - self.begin)
         return Point(between(1.0, self.final, share, self.shape))
