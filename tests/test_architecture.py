@@ -19,9 +19,11 @@ CONF = ROOT / "conf"
 FILES = sorted(PACKAGE.rglob("*.py"))
 COMPONENT_SEAMS = ("data", "augment", "model", "optim", "scheduler", "average", "mix", "loss")
 THREE_FILES = (*COMPONENT_SEAMS, "task")  # a name there is a module, a YAML and a test
-NAMED = ("precision", "strategy")  # groups whose choices are names without modules
 
-FIXED = ("precision", "clip", "distributed", "metrics", "normalize", "files", "sources", "tta")
+FIXED = (
+    *("precision", "precision_format", "clip", "distributed", "metrics", "normalize", "files"),
+    *("sources", "tta"),
+)
 BEFORE_TORCH = ("line", "words", "pending", "stops", "checks")
 # A module imports from its own floor or from those before it; within a floor there are no cycles.
 FLOORS: tuple[tuple[str, ...], ...] = (
@@ -256,9 +258,10 @@ def test_groups_without_modules_offer_the_names_that_the_configuration_takes() -
     from typing import get_args
 
     from trainer.config import HINTS
+    from trainer.precision_format import NAMES
 
-    for group in NAMED:
-        assert sorted(get_args(HINTS[group])) == sorted(f.stem for f in (CONF / group).iterdir())
+    for group, names in {"precision": NAMES, "strategy": get_args(HINTS["strategy"])}.items():
+        assert sorted(names) == sorted(f.stem for f in (CONF / group).iterdir())
 
 
 def test_nothing_pending_exists() -> None:

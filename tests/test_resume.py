@@ -30,9 +30,10 @@ SMALL = ("model=mlp", "model.hidden=[16]", "epochs=9.5")
 DROPOUT = ("model=wide_resnet", "model.depth=10", "model.widen_factor=1", "model.dropout=0.3")
 CELLS: dict[str, tuple[str, ...]] = {
     "plain": (*SMALL, "scheduler=cosine"),
-    "adam_ema_mixup": (
+    "adam_ema_mixup_fp16": (
         *(*SMALL, "scheduler=step", "optim=adam", "average=ema", "mix=mixup"),
-        "accumulate=2",
+        *("accumulate=2", "precision=fp16", "precision.init_scale=1e9"),
+        "precision.growth_interval=20",
     ),
     "swa_bf16": (
         *(*SMALL, "scheduler=cyclic", "average=swa", "average.start=20%", "average.every=7st"),
@@ -52,7 +53,7 @@ CELLS: dict[str, tuple[str, ...]] = {
         *("clip_norm=1.0", "checkpoint.every=5st"),
     ),
 }
-KILLS = {"plain": 4, "adam_ema_mixup": 4}  # and three of each other: twenty
+KILLS = {"plain": 4, "adam_ema_mixup_fp16": 4}  # and three of each other: twenty
 MEASURED = {"images_per_s", "train_s", "average_s", "eval_s", "max_memory_bytes"}
 
 
@@ -119,7 +120,7 @@ def test_the_kills_are_twenty() -> None:
 
 @pytest.mark.slow
 def test_a_signal_saves_and_prints_the_line_that_goes_on(warm: Warm, here: Path) -> None:
-    words = [*LONG, *CELLS["adam_ema_mixup"], "checkpoint.every=25st"]
+    words = [*LONG, *CELLS["adam_ema_mixup_fp16"], "checkpoint.every=25st"]
     whole = here / "whole"
     assert warm.run([*words, f"hydra.run.dir={whole}"], here).code == 0
     for signum, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 138)):

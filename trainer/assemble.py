@@ -19,7 +19,7 @@ from trainer.distributed import Strategy, World, build_strategy, choose_device
 from trainer.errors import ConfigError
 from trainer.metrics import Meter
 from trainer.normalize import Normalize
-from trainer.precision import Precision
+from trainer.precision import Precision, build_precision
 from trainer.rng import derive
 from trainer.scheduler.base import Schedule
 from trainer.state import Run, State
@@ -27,8 +27,8 @@ from trainer.tta import choose_views
 
 
 def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Precision]:
-    """Set threads and return device, strategy and precision: what can be refused before any data is
-    loaded.
+    """Set threads and how float32 numbers are multiplied; return device, strategy and precision:
+    what can be refused before any data is loaded.
 
     Raises:
         ConfigError: if the machine or the way the program was started does not allow what was
@@ -36,16 +36,9 @@ def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Pr
     """
     torch.set_num_threads(config.threads)
     device = choose_device(config.device, world)
-    if device.type == "mps" and config.precision in ("fp64", "bf16"):
-        raise ConfigError(
-            f"precision={config.precision} does not exist on device=mps; use precision=fp32"
-        )
     check_batch_size(config.batch_size, config.accumulate, world.size)
-    return (
-        device,
-        build_strategy(config.strategy, world, device),
-        Precision(config.precision, device),
-    )
+    precision = build_precision(config.precision, device)
+    return device, build_strategy(config.strategy, world, device), precision
 
 
 def assemble(

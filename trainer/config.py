@@ -30,11 +30,11 @@ from trainer.loss.base import Loss, LossKeys
 from trainer.mix.base import Mix, MixKeys
 from trainer.model.base import Model, ModelKeys
 from trainer.optim.base import Optim, OptimKeys
+from trainer.precision_format import PrecisionChoice, parse_precision
 from trainer.registry import Choice
 from trainer.saving import CheckpointConfig
 from trainer.scheduler.base import Scheduler, SchedulerKeys, Watcher
 
-Precision = Literal["fp32", "fp64", "bf16", "auto"]
 Strategy = Literal["auto", "single", "ddp"]
 
 
@@ -73,7 +73,7 @@ class RunConfig:
     report_test: bool
     plugins: tuple[str, ...]
     checkpoint: CheckpointConfig
-    precision: Precision
+    precision: PrecisionChoice
     strategy: Strategy
     task: Choice[TaskKeys, Any]
     data: Choice[DataKeys, Dataset]
@@ -115,7 +115,9 @@ class RunConfig:
                 out[field.name] = plain_choice(value)
             elif field.name == "augment":
                 out[field.name] = {choice.name: plain_choice(choice) for choice in value}
-            elif field.name in ("precision", "strategy"):
+            elif isinstance(value, PrecisionChoice):
+                out[field.name] = value.plain()
+            elif field.name == "strategy":
                 out[field.name] = {"name": value}
             elif field.name == "checkpoint":
                 out[field.name] = {f.name: plain(getattr(value, f.name)) for f in fields(value)}
@@ -167,8 +169,8 @@ def parse(
     made: dict[str, Any] = {key: parse_group(key, tree.pop(key)) for key in SEAMS if key in tree}
     made["data"] = with_absolute_root(made["data"])
     made["augment"] = parse_augment(tree.pop("augment", None))
-    for key in ("precision", "strategy"):
-        made[key] = parse_named(key, tree.pop(key, None))
+    made["precision"] = parse_precision(mapping("precision", tree.pop("precision", None)))
+    made["strategy"] = parse_named("strategy", tree.pop("strategy", None))
     saving = mapping("checkpoint", tree.pop("checkpoint", {}))
     made["checkpoint"] = build(CheckpointConfig, saving, "checkpoint")
     return build_config(tree, made)

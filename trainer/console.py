@@ -150,6 +150,8 @@ def epoch_line(row: EpochRow, epochs: float) -> str:
         parts.append(f"val {row.val_loss:.4f} {100 * row.val_top1:.2f}%")
     if row.avg_val_top1 is not None:
         parts.append(f"averaged {row.avg_val_loss:.4f} {100 * row.avg_val_top1:.2f}%")
+    if row.skipped_steps:
+        parts.append(f"skipped {row.skipped_steps} steps, loss scale {row.loss_scale:g}")
     parts.append(f"{row.images_per_s:,.0f} images/s")
     return "  ".join(parts)
 

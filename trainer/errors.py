@@ -21,14 +21,19 @@ class ConfigError(TrainerError):
 class Diverged(TrainerError):
     """Training produced a loss, gradient or weight that is not finite.
 
+    Args:
+        step: see below.
+        what: was not finite.
+        detail: more of the message, from its blank on.
+
     Attributes:
         step: the step (counted from 0) at which it was first seen.
     """
 
     exit_code = 3
 
-    def __init__(self, step: int, what: str = "loss") -> None:
-        super().__init__(f"training diverged: the {what} at step {step} is not finite")
+    def __init__(self, step: int, what: str = "loss", detail: str = "") -> None:
+        super().__init__(f"training diverged: the {what} at step {step} is not finite{detail}")
         self.step = step
 
 

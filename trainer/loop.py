@@ -37,6 +37,8 @@ class EpochRecord:
         train: means over the epoch.
         val: validation scores of the present weights.
         avg_val: those of the averaged weights.
+        loss_scale: of the step to come; None where the loss is not scaled.
+        skipped_steps: those that the loss scaler skipped so far; likewise.
     """
 
     epoch: float
@@ -49,6 +51,7 @@ class EpochRecord:
     train_s: float
     average_s: float | None
     eval_s: float
+    loss_scale: float | None
     skipped_steps: int | None
 
 
@@ -56,7 +59,8 @@ def fit(run: Run) -> Iterator[EpochRecord | Pause]:
     """Train to the end, yielding at each epoch's end and wherever a save or stop is due.
 
     Raises:
-        Diverged: if a loss, gradient or weight is not finite.
+        Diverged: if a loss, gradient or weight is not finite; a loss scaler skips steps with such
+            gradients, until no scale is left.
     """
     while run.state.window < run.total:
         metrics = yield from train_epoch(run)
@@ -98,6 +102,7 @@ def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
             run.average.update(run.model, run.clock())
         else:
             state.skipped_steps += 1
+            run.precision.check_scale(clock.window)
         if state.window == end:
             break
         if run.wants_pause(run.clock()):
@@ -138,6 +143,7 @@ def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
         train_s=state.train_s,
         average_s=average_s,
         eval_s=eval_s,
+        loss_scale=run.precision.loss_scale,
         skipped_steps=state.skipped_steps if run.precision.scales_loss else None,
     )
     add_seconds(run, train=state.train_s, average=average_s or 0.0, eval=eval_s)

@@ -25,13 +25,14 @@ class Metrics:
         top1: target mass on the predicted class: the accuracy, weighted by lambda where examples
             were mixed.
         num_images: images trained on.
-        grad_norm: global gradient norm of the last step before clipping.
+        grad_norm: global gradient norm of the last step before clipping; None where a loss scaler
+            skipped it.
     """
 
     loss: float
     top1: float
     num_images: int
-    grad_norm: float
+    grad_norm: float | None
 
 
 class Meter:
@@ -50,7 +51,7 @@ class Meter:
         self.first = first
         self.losses = torch.zeros(num_windows, dtype=dtype, device=device)
         self.hits = torch.zeros((), dtype=dtype, device=device)
-        self.grad_norm = torch.zeros((), dtype=dtype, device=device)
+        self.grad_norm: torch.Tensor | None = None
         self.sizes: list[int] = []
 
     def open(self, window_size: int) -> None:
@@ -80,20 +81,20 @@ class Meter:
         bad = (~losses.isfinite()).nonzero()
         if len(bad):
             raise Diverged(self.first + int(bad[0]))
-        grad_norm = float(self.grad_norm)
-        if not math.isfinite(grad_norm):
+        grad_norm = None if self.grad_norm is None else float(self.grad_norm)
+        if grad_norm is not None and not math.isfinite(grad_norm):
             raise Diverged(self.first + len(self.sizes) - 1, "gradient")
         num_images = sum(self.sizes)
         loss = float((losses * torch.tensor(self.sizes, dtype=torch.float64)).sum()) / num_images
         return Metrics(loss, float(total(self.hits)) / num_images, num_images, grad_norm)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the sums of this process."""
+        """Return the sums of this process; the gradient's norm is not among them: it is measured at
+        the last step of an epoch, after which nothing is saved before `reduce`."""
         return {
             "first": self.first,
             "losses": self.losses.cpu(),
             "hits": self.hits.cpu(),
-            "grad_norm": self.grad_norm.cpu(),
             "sizes": list(self.sizes),
         }
 
@@ -103,7 +104,6 @@ class Meter:
         self.sizes = [int(n) for n in state["sizes"]]
         self.losses = state["losses"].to(self.losses)
         self.hits = state["hits"].to(self.hits)
-        self.grad_norm = state["grad_norm"].to(self.grad_norm)
 
 
 def check_weights(parameters: Iterable[nn.Parameter], step: int) -> None:

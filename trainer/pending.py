@@ -35,7 +35,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "average": ("swa_paper", "swa_torchcontrib", "lookahead"),
     "mix": ("cutmix", "mixup_or_cutmix"),
     "loss": ("distill",),
-    "precision": ("tf32", "fp16", "O0", "O1", "O2", "O3"),
+    "precision": ("O0", "O1", "O2", "O3"),
     "strategy": ("dp",),
     "sweep": ("lr_batch", "lr_momentum", "lr_weight_decay"),
     "engine": ("compile", "graph", "auto"),

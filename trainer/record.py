@@ -30,7 +30,9 @@ class EpochRow:
         train_s: seconds in training steps.
         average_s: seconds preparing the averaged weights.
         eval_s: seconds evaluating.
-        grad_norm: global norm of the epoch's last gradient before clipping.
+        grad_norm: global norm of the epoch's last gradient before clipping; absent where that step
+            was skipped.
+        loss_scale: factor of the loss after the epoch, where it is scaled dynamically.
         skipped_steps: steps skipped by the loss scaler so far.
         max_memory_bytes: peak of the device's memory, or of the process on a CPU.
     """

@@ -145,6 +145,7 @@ def save_state(run: Run) -> dict[str, Any]:
         "best_step": state.best_step,
         "seconds": dict(state.seconds),
         "optimizer": run.optimizer.state_dict(),
+        "precision": run.precision.state_dict(),
         "average": run.average.state_dict(),
         "schedule": run.schedule.state_dict(),
         "ranks": run.strategy.gather(mine),
@@ -170,6 +171,7 @@ def load_state(
         {**weights, **{k: v for k, v in mine["buffers"].items() if k in weights}}
     )
     run.optimizer.load_state_dict(saved["optimizer"])
+    run.precision.load_state_dict(saved["precision"])
     run.average.load_state_dict(saved["average"], averaged)
     run.schedule.load_state_dict(saved["schedule"])
     state = run.state

@@ -54,6 +54,7 @@ def to_row(event: EpochRecord, run: Run) -> EpochRow:
         average_s=event.average_s,
         eval_s=event.eval_s,
         grad_norm=train.grad_norm,
+        loss_scale=event.loss_scale,
         skipped_steps=event.skipped_steps,
         max_memory_bytes=peak_memory(run.device),
     )

@@ -114,7 +114,7 @@ def cached(root: Path, name: str, key: str, plan: Callable[[], Plan]) -> Source:
     if full is not None:
         free = shutil.disk_usage(root).free
         raise DiskError(
-            f"no room for decoded images in {root / FOLDER}: {todo.image_bytes} bytes needed, {free} free"
+            f"no room in {root / FOLDER}: {todo.image_bytes} bytes needed, {free} free"
         ) from full
     return _in_memory(todo)
 
