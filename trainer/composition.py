@@ -142,16 +142,14 @@ def replace_parts(
     preset's own only.
     """
     preset = compose_one(sources, presets)
-    choices, preset_choices = full.hydra.runtime.choices, preset.hydra.runtime.choices
-    replaced = [g for g in SEAMS if str(choices.get(g)) != str(preset_choices.get(g))]
+    choices, preset_choices = chosen(full), chosen(preset)
+    replaced = [g for g in SEAMS if choices[g] != preset_choices[g]]
     if not replaced:
         return ()
     picked = [w for w in words if w.key in replaced]
     own_values = [w for w in words if w.key.split(".")[0] in replaced and "." in w.key]
     own = compose_one(sources, [*picked, *own_values])
-    plain = compose_one(
-        sources, [Word("", g, str(preset_choices[g]).replace("'", "")) for g in replaced]
-    )
+    plain = compose_one(sources, [Word("", g, preset_choices[g]) for g in replaced])
     notes = []
     for group in replaced:
         with open_dict(full):
@@ -163,6 +161,14 @@ def replace_parts(
                 f"dropped: {', '.join(dropped)}"
             )
     return tuple(notes)
+
+
+def chosen(full: DictConfig) -> dict[str, str]:
+    """Return what a composed configuration chose in each group, as a word's value."""
+    # Hydra keeps no list of several choices; values without a name are a preset's for another one
+    several = [str(name) for name, part in full.augment.items() if "name" in part]
+    choices = {group: str(full.hydra.runtime.choices.get(group)) for group in SEAMS}
+    return {**choices, "augment": f"[{','.join(several)}]"}
 
 
 def changed(before: DictConfig, after: DictConfig, prefix: str) -> list[str]:
