@@ -154,7 +154,7 @@ def test_compose_says_what_is_wrong_as_the_command_line_does() -> None:
         compose("optim=adamm")
     with pytest.raises(ConfigError, match=r"optim\.lr must be positive"):
         compose("optim.lr=-1")
-    with pytest.raises(ConfigError, match="scheduler.warmup needs a unit"):
+    with pytest.raises(ConfigError, match=r"scheduler\.warmup needs a unit"):
         compose("scheduler.warmup=5")
 
 

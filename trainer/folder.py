@@ -46,6 +46,8 @@ class Folder:
         except OSError as error:
             self._lock.seek(0)
             holder = self._lock.read().strip() or "another process"
+            self._lock.close()
+            self._lock = None
             raise ConfigError(f"{self.path} is being written by {holder}") from error
         self._lock.truncate(0)
         self._lock.write(f"process {os.getpid()}")

@@ -1,0 +1,76 @@
+"""The key of a result: what moves a number moves it, what does not leaves it alone."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from tests.command import TINY
+from trainer import compose, provenance
+
+FACTS = {"fingerprint": "f", "device": "cpu", "precision": "fp32", "sources": "s"}
+CONFIG = compose(*TINY).plain()
+
+
+def key(config: dict[str, Any] = CONFIG, **facts: str) -> str:
+    return provenance.result_key(config, **{**FACTS, **facts})
+
+
+def changed(path: str, value: object) -> dict[str, Any]:
+    """Return the configuration with one value changed."""
+    config = copy.deepcopy(CONFIG)
+    *groups, last = path.split(".")
+    node = config
+    for group in groups:
+        node = node[group]
+    assert last in node
+    node[last] = value
+    return config
+
+
+@pytest.mark.parametrize("path", ["name", "data.root", "data.workers", "data.resident_share"])
+def test_paths_names_and_workers_are_not_in_it(path: str) -> None:
+    assert key(changed(path, "other")) == key()
+
+
+@pytest.mark.parametrize(
+    "path", ["seed", "threads", "optim.lr", "data.val", "model.hidden", "scheduler.name", "epochs"]
+)
+def test_what_determines_a_result_is_in_it(path: str) -> None:
+    assert key(changed(path, "other")) != key()
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_images_device_precision_and_sources_are_in_it(fact: str) -> None:
+    assert key(**{fact: "other"}) != key()
+
+
+def test_every_configured_value_but_a_few_is_in_it() -> None:
+    unrelated = {*provenance.UNRELATED, *(f"data.{k}" for k in provenance.UNRELATED_DATA)}
+    moved = 0
+    for name, value in CONFIG.items():
+        for inner in value if isinstance(value, dict) else [None]:
+            path = name if inner is None else f"{name}.{inner}"
+            if name in unrelated or path in unrelated:
+                continue
+            assert key(changed(path, "another value")) != key(), path
+            moved += 1
+    assert moved >= 30
+
+
+def test_versions_name_what_it_stands_on() -> None:
+    versions = provenance.versions()
+    assert {"python", "trainer", "torch", "numpy", "hydra-core", "safetensors"} <= set(versions)
+
+
+def test_a_plugin_s_sources_are_in_the_digest(tmp_path, monkeypatch) -> None:
+    (tmp_path / "apart").mkdir()
+    module = tmp_path / "apart" / "lonely_plugin.py"
+    module.write_text("x = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "apart"))
+    alone = provenance.sources_digest(())
+    first = provenance.sources_digest(("lonely_plugin",))
+    module.write_text("x = 2\n")
+    assert len({alone, first, provenance.sources_digest(("lonely_plugin",))}) == 3
