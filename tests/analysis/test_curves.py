@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from trainer.analysis.curves import curves, labels
+from trainer.analysis.curves import curves
 from trainer.errors import TrainerError
 from trainer.record import read_runs
 
@@ -34,14 +34,11 @@ def two_runs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_labels_name_only_what_differs(two_runs: Path) -> None:
-    assert labels(read_runs(two_runs)) == ["optim=sgd", "optim=adam"]
-
-
 def test_a_line_holds_the_accuracies_in_percent(two_runs: Path) -> None:
     (axes,) = curves(read_runs(two_runs), "val_top1").axes
     assert [list(line.get_ydata()) for line in axes.lines] == [[50.0, 75.0], [25.0, 100.0]]
     assert list(axes.lines[0].get_xdata()) == [1, 2]
+    assert [t.get_text() for t in axes.get_legend().get_texts()] == ["optim=sgd", "optim=adam"]
 
 
 def test_a_metric_that_no_run_has_is_refused(two_runs: Path) -> None:

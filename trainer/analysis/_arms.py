@@ -1,0 +1,133 @@
+"""Runs that differ in nothing but the seed, and the numbers they ended with."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from trainer.analysis._labels import Settings, labels, settings_of
+from trainer.record import EpochRow, RunRow
+
+OVER_EPOCHS = tuple(f.name for f in fields(EpochRow) if f.name not in ("epoch", "step"))
+TESTED = tuple(
+    f"{which}_{name}" for which in ("test", "test_avg") for name in ("loss", "top1", "top5")
+)
+METRICS = (*OVER_EPOCHS, *TESTED, "best_val_top1", "train_seconds", "total_seconds")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Runs of one setting, one for each seed.
+
+    Attributes:
+        label: the setting in words, as far as it differs from the other arms'.
+        settings: what the runs have in common, by dotted key.
+        runs: in the order of their seeds.
+        repeated: how many more there were of seeds that are in `runs` already.
+    """
+
+    label: str
+    settings: Settings
+    runs: tuple[RunRow, ...]
+    repeated: int = 0
+
+    @property
+    def completed(self) -> list[RunRow]:
+        """Those that came to their end."""
+        return [run for run in self.runs if run.status == "completed"]
+
+    @property
+    def diverged(self) -> list[RunRow]:
+        """Those whose loss, gradient or weights ceased to be finite."""
+        return [run for run in self.runs if run.status == "diverged"]
+
+    @property
+    def failed(self) -> list[RunRow]:
+        """Those that ended otherwise, or have not ended."""
+        return [run for run in self.runs if run.status not in ("completed", "diverged")]
+
+    def values(self, metric: str) -> dict[int, float]:
+        """Return the completed runs' final numbers, by seed, of those that have one."""
+        found = {seed_of(run): final(run, metric) for run in self.completed}
+        return {seed: value for seed, value in found.items() if value is not None}
+
+
+def arms_of(runs: Iterable[RunRow]) -> list[Arm]:
+    """Return runs by everything but the seed, in the order of their folders.
+
+    Of several runs with the same setting and seed one counts: they would give the same numbers and
+    are not independent. A finished one goes before others, a later one before earlier ones.
+    """
+    grouped: dict[tuple[tuple[str, str], ...], list[RunRow]] = defaultdict(list)
+    for run in sorted(runs, key=lambda run: natural(run.path)):
+        grouped[identity(run)].append(run)
+    trees = [arm_settings(members[0]) for members in grouped.values()]
+    arms = []
+    for label, tree, members in zip(labels(trees), trees, grouped.values(), strict=True):
+        one = {seed_of(run): run for run in sorted(members, key=is_finished)}
+        kept = tuple(one[seed] for seed in sorted(one))
+        arms.append(Arm(label or "all runs", tree, kept, len(members) - len(kept)))
+    return arms
+
+
+def trained(runs: Iterable[RunRow]) -> list[RunRow]:
+    """Return the runs of `task=train`; other tasks leave folders too."""
+    return [run for run in runs if run.settings.get("task.name", "train") == "train"]
+
+
+def arm_settings(run: RunRow) -> dict[str, Any]:
+    """Return what distinguishes a run besides its seed."""
+    return {k: v for k, v in settings_of(run).items() if k != "seed"}
+
+
+def identity(run: RunRow) -> tuple[tuple[str, str], ...]:
+    """Return the same for runs that differ in nothing but the seed."""
+    return tuple(sorted((k, str(v)) for k, v in arm_settings(run).items()))
+
+
+def natural(path: Path) -> list[tuple[int, str]]:
+    """Return what paths are sorted by so that job 2 stands before job 10."""
+    pieces = re.split(r"(\d+)", str(path))
+    return [(int(piece), "") if piece.isdigit() else (-1, piece) for piece in pieces]
+
+
+def is_finished(run: RunRow) -> bool:
+    """Return whether a run has come to a result."""
+    return run.status in ("completed", "diverged")
+
+
+def seed_of(run: RunRow) -> int:
+    """Return the run's seed."""
+    return int(run.config.get("seed", 0))
+
+
+def final(run: RunRow, metric: str) -> float | None:
+    """Return the number a run ended with, None where it has none.
+
+    Args:
+        run: a completed one.
+        metric: one of `METRICS`: a field of the last epoch, a test score, or seconds of a phase.
+    """
+    if metric == "best_val_top1":
+        return run.best_val_top1
+    if metric.endswith("_seconds"):
+        return run.seconds.get(metric.removesuffix("_seconds"))
+    for prefix, scores in (("test_avg_", run.test_avg), ("test_", run.test)):
+        if metric.startswith(prefix):
+            return (scores or {}).get(metric.removeprefix(prefix))
+    return getattr(run.epochs[-1], metric) if run.epochs else None
+
+
+def is_share(metric: str) -> bool:
+    """Return whether a metric is an accuracy, shown in percent."""
+    return metric.endswith(("top1", "top5"))
+
+
+def common_epochs(runs: Sequence[RunRow], metric: str) -> list[float]:
+    """Return the epochs at which all of the runs have the metric."""
+    each = [{row.epoch for row in run.epochs if getattr(row, metric) is not None} for run in runs]
+    return sorted(set.intersection(*each)) if each else []

@@ -1,0 +1,148 @@
+"""What a few numbers of two kinds say about the difference of their means."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trainer.analysis._student import quantile, two_sided
+from trainer.errors import ConfigError
+
+CONFIDENCE = 0.95  # of every interval
+POWER = 0.80  # with which the smallest difference named would have been found
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and spread of numbers.
+
+    Attributes:
+        mean: None where there are none.
+        sd: sample standard deviation, None for fewer than two.
+        n: how many there are.
+    """
+
+    mean: float | None
+    sd: float | None
+    n: int
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> Spread:
+        """Return the spread of numbers."""
+        return cls(
+            statistics.fmean(numbers) if numbers else None,
+            statistics.stdev(numbers) if len(numbers) > 1 else None,
+            len(numbers),
+        )
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the length of the mean's 95 % interval: t sd / sqrt(n); None below two numbers."""
+        if self.sd is None:
+            return None
+        return quantile(0.5 + 0.5 * CONFIDENCE, self.n - 1) * self.sd / math.sqrt(self.n)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two means.
+
+    Attributes:
+        mean: of the second kind less that of the first.
+        low: lower end of its 95 % interval, None where there are too few numbers for one; `high`
+            the upper end.
+        p: probability of a difference at least as large where there is none (two-sided).
+        p_holm: the same, adjusted for all differences that were looked at.
+        detectable: the smallest true difference that would have been found 4 times out of 5.
+        is_paired: whether it is the mean of differences seed by seed.
+    """
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    detectable: float | None = None
+    is_paired: bool = False
+
+
+def welch(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """Return the difference of two means whose variances may differ.
+
+    "The generalization of 'Student's' problem when several different population variances are
+    involved", B. L. Welch, Biometrika 34, 1947; degrees of freedom by Satterthwaite's formula.
+
+    Args:
+        first: at least one number; `second` likewise. Below two there is no interval.
+    """
+    mean = statistics.fmean(second) - statistics.fmean(first)
+    if min(len(first), len(second)) < 2:
+        return Difference(mean)
+    parts = [statistics.variance(numbers) / len(numbers) for numbers in (first, second)]
+    freedom = [len(first) - 1, len(second) - 1]
+    squares = sum(part**2 / df for part, df in zip(parts, freedom, strict=True))
+    df = sum(parts) ** 2 / squares if squares > 0.0 else float(sum(freedom))
+    return judged(mean, math.sqrt(sum(parts)), df, is_paired=False)
+
+
+def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Difference:
+    """Return the mean of differences seed by seed.
+
+    Args:
+        first: numbers by seed; `second` likewise, with the same seeds.
+
+    Raises:
+        ConfigError: if the seeds do not match.
+    """
+    if set(first) != set(second):
+        odd = ", ".join(map(str, sorted(set(first) ^ set(second))))
+        raise ConfigError(f"a paired comparison needs the same seeds in both; these are not: {odd}")
+    numbers = [second[seed] - first[seed] for seed in sorted(first)]
+    mean = statistics.fmean(numbers)
+    if len(numbers) < 2:
+        return Difference(mean, is_paired=True)
+    error = statistics.stdev(numbers) / math.sqrt(len(numbers))
+    return judged(mean, error, len(numbers) - 1, is_paired=True)
+
+
+def judged(mean: float, error: float, df: float, *, is_paired: bool) -> Difference:
+    """Return a difference with its interval, its p and what could have been found.
+
+    The interval is mean +- t(0.975, df) * error. A true difference d is found (its interval leaves
+    out 0) with a probability of about 0.8 where d = (t(0.975, df) + t(0.8, df)) * error: "Minimum
+    detectable effects", H. S. Bloom, Evaluation Review 19, 1995.
+
+    Args:
+        mean: the difference.
+        error: its standard error; 0 where the numbers do not vary.
+        df: degrees of freedom.
+        is_paired: how it was made.
+    """
+    reach = quantile(0.5 + 0.5 * CONFIDENCE, df)
+    without_spread = 1.0 if mean == 0.0 else 0.0
+    p = two_sided(mean / error, df) if error > 0.0 else without_spread
+    return Difference(
+        mean,
+        low=mean - reach * error,
+        high=mean + reach * error,
+        p=p,
+        detectable=(reach + quantile(POWER, df)) * error,
+        is_paired=is_paired,
+    )
+
+
+def holm(probabilities: Sequence[float]) -> list[float]:
+    """Return probabilities adjusted for being several, in their order.
+
+    The smallest of m counts m times, the next m - 1 times, and so on, none less than one before it.
+    "A simple sequentially rejective multiple test procedure", S. Holm, Scandinavian Journal of
+    Statistics 6, 1979.
+    """
+    order = sorted(range(len(probabilities)), key=lambda i: probabilities[i])
+    adjusted, greatest = [0.0] * len(order), 0.0
+    for rank, i in enumerate(order):
+        greatest = max(greatest, min(1.0, (len(order) - rank) * probabilities[i]))
+        adjusted[i] = greatest
+    return adjusted

@@ -1,0 +1,70 @@
+"""Runs told apart by as few of their settings as it takes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trainer.record import RunRow
+
+Settings = Mapping[str, Any]
+# What moves no number of a result beyond its last bits, or is not of the result at all.
+NEVER_TOLD = (
+    "name",
+    "task",
+    "plugins",
+    "checkpoint",
+    "device",
+    "threads",
+    "report_test",
+    "data.root",
+    "data.workers",
+    "data.resident_share",
+)
+
+
+def settings_of(run: RunRow) -> dict[str, Any]:
+    """Return what distinguishes a run, by dotted key; the chosen augmentations are one of them."""
+    told = {k: v for k, v in run.settings.items() if not is_under(k, NEVER_TOLD)}
+    names = [k for k in told if k.startswith("augment.") and k.endswith(".name")]
+    if names:
+        chosen = ",".join(str(told.pop(k)) for k in names)
+        told["augment.name"] = f"[{chosen}]" if len(names) > 1 else chosen
+    return told
+
+
+def is_under(key: str, parents: Sequence[str]) -> bool:
+    """Return whether a dotted key is one of `parents` or belongs to one."""
+    return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
+
+
+def labels(trees: Sequence[Settings]) -> list[str]:
+    """Return for each of several settings the words in which it differs from the others.
+
+    Where another part was chosen its name says it, not the keys it brings; they are told of those
+    alone that the names leave alike.
+    """
+    varied = varied_keys(trees)
+    groups = {k.split(".")[0] for k in varied if k.endswith(".name")}
+    first = [k for k in varied if k.endswith(".name") or k.split(".")[0] not in groups]
+    told = [words(tree, first) for tree in trees]
+    alike: dict[str, list[int]] = defaultdict(list)
+    for i, text in enumerate(told):
+        alike[text].append(i)
+    for members in alike.values():
+        rest = varied_keys([trees[i] for i in members])
+        for i in members:
+            told[i] = words(trees[i], [*first, *(k for k in rest if k not in first)])
+    return told
+
+
+def varied_keys(trees: Sequence[Settings]) -> list[str]:
+    """Return the keys that are not the same in all settings."""
+    keys = dict.fromkeys(k for tree in trees for k in tree)
+    return [k for k in keys if len({str(tree.get(k)) for tree in trees}) > 1]
+
+
+def words(tree: Settings, keys: Sequence[str]) -> str:
+    """Return settings as words of a command line."""
+    return " ".join(f"{k.removesuffix('.name')}={tree[k]}" for k in keys if k in tree)

@@ -1,0 +1,139 @@
+"""Arms as pictures: curves with a band over seeds, and what they ended with, seed by seed."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trainer.analysis._arms import OVER_EPOCHS, Arm, common_epochs, is_share
+from trainer.analysis._difference import Spread
+from trainer.errors import TrainerError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LOST = "tab:red"
+
+
+def arms_figure(arms: Sequence[Arm], metric: str) -> Figure:
+    """Return curves beside final numbers; the latter alone for metrics that have no curve.
+
+    Raises:
+        TrainerError: if no completed run has the metric.
+    """
+    from matplotlib.figure import Figure
+
+    if not any(arm.values(metric) for arm in arms):
+        raise TrainerError(f"none of the runs completed with {metric}")
+    has_curves = metric in OVER_EPOCHS
+    height = max(3.4, 1.2 + 0.45 * len(arms))
+    figure = Figure(figsize=(10.0 if has_curves else 6.0, height), dpi=150, layout="constrained")
+    panels = figure.subplots(1, 2 if has_curves else 1, squeeze=False)[0]
+    if has_curves:
+        draw_curves(panels[0], arms, metric)
+    draw_finals(panels[-1], arms, metric)
+    return figure
+
+
+def draw_curves(axes: Axes, arms: Sequence[Arm], metric: str) -> None:
+    """Draw each arm's mean over epochs with the mean's 95 % interval; mark where runs diverged."""
+    scale = 100.0 if is_share(metric) else 1.0
+    for arm, color in zip(arms, colors(len(arms)), strict=True):
+        runs = arm.completed
+        epochs = common_epochs(runs, metric)
+        rows = [
+            {
+                row.epoch: scale * getattr(row, metric)
+                for row in run.epochs
+                if getattr(row, metric) is not None
+            }
+            for run in runs
+        ]
+        spreads = [Spread.of([row[epoch] for row in rows]) for epoch in epochs]
+        means = [s.mean or 0.0 for s in spreads]
+        axes.plot(epochs, means, color=color, linewidth=1.6)
+        half = [s.half_width for s in spreads]
+        low = [m - h for m, h in zip(means, half, strict=True) if h is not None]
+        high = [m + h for m, h in zip(means, half, strict=True) if h is not None]
+        if low:
+            axes.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
+        for run in arm.diverged:
+            points = [
+                (r.epoch, scale * getattr(r, metric))
+                for r in run.epochs
+                if getattr(r, metric) is not None
+            ]
+            if points:
+                axes.plot(*zip(*points, strict=True), color=color, linewidth=0.8, linestyle=":")
+                axes.plot(*points[-1], color=LOST, marker="x", markersize=6)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(title_of(metric))
+    bare(axes)
+
+
+def draw_finals(axes: Axes, arms: Sequence[Arm], metric: str) -> None:
+    """Draw a dot for each seed and the mean with its 95 % interval, an arm on each line; what has
+    no number is counted in red."""
+    scale = 100.0 if is_share(metric) else 1.0
+    for place, (arm, color) in enumerate(zip(arms, colors(len(arms)), strict=True)):
+        numbers = [scale * value for value in arm.values(metric).values()]
+        spread = Spread.of(numbers)
+        axes.plot(numbers, [place - 0.14] * len(numbers), "o", color=color, alpha=0.45, ms=4, mew=0)
+        if spread.mean is not None:
+            axes.errorbar(
+                spread.mean,
+                place + 0.12,
+                xerr=spread.half_width,
+                color=color,
+                fmt="D",
+                ms=4.5,
+                capsize=3,
+                linewidth=1.6,
+            )
+        lost = lost_text(arm)
+        if lost:
+            axes.annotate(
+                lost,
+                (1.0, place),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="center",
+                fontsize=8,
+                color=LOST,
+            )
+    names = ["\n".join(textwrap.wrap(arm.label, 34)) for arm in arms]
+    axes.set_yticks(range(len(arms)), names, fontsize=8)
+    for label, color in zip(axes.get_yticklabels(), colors(len(arms)), strict=True):
+        label.set_color(color)
+    axes.set_ylim(len(arms) - 0.5, -0.5)
+    axes.set_xlabel(f"final {title_of(metric)}: seeds, mean and its 95 % interval")
+    bare(axes)
+
+
+def lost_text(arm: Arm) -> str:
+    """Return how many runs of an arm have no number, in words; nothing where all have."""
+    counts = (("diverged", len(arm.diverged)), ("failed", len(arm.failed)))
+    return ", ".join(f"{n} {word}" for word, n in counts if n)
+
+
+def colors(count: int) -> list[tuple[float, float, float]]:
+    """Return a colour for each of `count` arms: distinct ones, or a scale where they are many."""
+    from matplotlib import colormaps
+
+    few = count <= 10
+    palette = colormaps["tab10" if few else "viridis"]
+    places = [i if few else i / (count - 1) * 0.92 for i in range(count)]
+    return [palette(place)[:3] for place in places]
+
+
+def title_of(metric: str) -> str:
+    """Return a metric as an axis names it."""
+    return f"{metric} (%)" if is_share(metric) else metric
+
+
+def bare(axes: Axes) -> None:
+    """Leave of the frame what helps reading."""
+    axes.grid(visible=True, alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,140 @@
+"""A comparison as CSV and as Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+from trainer.analysis._arms import is_share
+from trainer.analysis._comparison import Comparison, Row
+from trainer.analysis._difference import POWER
+from trainer.analysis._labels import varied_keys
+
+HEADINGS = (
+    "arm",
+    "n",
+    "mean",
+    "sd",
+    "difference",
+    "95 % interval",
+    "p",
+    "p (Holm)",
+    "detectable",
+    "diverged",
+    "failed",
+)
+
+
+def numbers_of(row: Row) -> dict[str, float | int | None]:
+    """Return a row's numbers by name; what does not apply is None."""
+    found = row.difference
+    return {
+        "n": row.spread.n,
+        "mean": row.spread.mean,
+        "sd": row.spread.sd,
+        "difference": found.mean if found else None,
+        "low": found.low if found else None,
+        "high": found.high if found else None,
+        "p": found.p if found else None,
+        "p_holm": found.p_holm if found else None,
+        "detectable": found.detectable if found else None,
+        "diverged": len(row.arm.diverged),
+        "failed": len(row.arm.failed),
+        "repeated": row.arm.repeated,
+    }
+
+
+def to_csv(comparison: Comparison) -> str:
+    """Return a line for each arm: the settings in which arms differ, then the numbers; accuracies
+    are shares."""
+    rows = comparison.rows
+    keys = varied_keys([row.arm.settings for row in rows])
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(["arm", *keys, *numbers_of(rows[0])])
+    for row in rows:
+        values = [row.arm.settings.get(key, "") for key in keys]
+        numbers = ["" if v is None else v for v in numbers_of(row).values()]
+        table.writerow([row.arm.label, *values, *numbers])
+    return out.getvalue()
+
+
+def to_markdown(comparison: Comparison) -> str:
+    """Return a table, and below it what its numbers are; accuracies in percent."""
+    lines = [line_of(HEADINGS), line_of(["---", *["---:"] * (len(HEADINGS) - 1)])]
+    lines += [line_of(cells(row, comparison.metric)) for row in comparison.rows]
+    return "\n".join([*lines, "", *(f"- {note}" for note in notes(comparison)), ""])
+
+
+def line_of(texts: Sequence[str]) -> str:
+    """Return a line of a table."""
+    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+
+
+def cells(row: Row, metric: str) -> list[str]:
+    """Return a row as text."""
+    found, interval = row.difference, ""
+    if found is not None and found.low is not None:
+        interval = f"{shown(found.low, metric, '+')} to {shown(found.high, metric, '+')}"
+    return [
+        row.arm.label,
+        str(row.spread.n),
+        shown(row.spread.mean, metric),
+        shown(row.spread.sd, metric),
+        shown(found.mean if found else None, metric, "+"),
+        interval,
+        chance(found.p if found else None),
+        chance(found.p_holm if found else None),
+        shown(found.detectable if found else None, metric),
+        str(len(row.arm.diverged)),
+        str(len(row.arm.failed)),
+    ]
+
+
+def shown(value: float | None, metric: str, sign: str = "") -> str:
+    """Return a number as a table shows it: accuracies in percent, with two decimals."""
+    if value is None:
+        return ""
+    return f"{100 * value:{sign}.2f}" if is_share(metric) else f"{value:{sign}.4g}"
+
+
+def chance(p: float | None) -> str:
+    """Return a probability as a table shows it."""
+    if p is None:
+        return ""
+    return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def notes(comparison: Comparison) -> Iterator[str]:
+    """Yield what a reader must know of the numbers, and of the runs that have none."""
+    metric, rows = comparison.metric, comparison.rows
+    unit = ", in percent" if is_share(metric) else ""
+    yield f"{metric} at the end of completed runs{unit}; n counts seeds, sd is over them"
+    judged = [row for row in rows if row.difference and row.difference.p is not None]
+    if judged:
+        how = "paired by seed, Student's t" if comparison.is_paired else "Welch's t"
+        yield (
+            f"differences are from `{comparison.baseline.label}` ({how}); each interval is of one "
+            f"comparison alone, p (Holm) is adjusted for all {len(judged)}"
+        )
+        yield (
+            f"detectable: the true difference that these n would find with a power of "
+            f"{100 * POWER:.0f} %: (t(0.975, df) + t({POWER:.2f}, df)) x standard error of the "
+            "difference"
+        )
+    runs = [run for row in rows for run in row.arm.runs]
+    lost = {
+        "diverged: counted, not in the means": sum(len(row.arm.diverged) for row in rows),
+        "failed or did not end: counted, not in the means": sum(
+            len(row.arm.failed) for row in rows
+        ),
+        f"completed without {metric}": sum(len(row.arm.completed) - row.spread.n for row in rows),
+        "left out: a later or finished run has their setting and seed": sum(
+            row.arm.repeated for row in rows
+        ),
+    }
+    yield from (f"{count} of the runs {what}" for what, count in lost.items() if count)
+    commits = {str((run.summary.get("git") or {}).get("commit", ""))[:10] for run in runs} - {""}
+    if len(commits) > 1:
+        yield f"the runs are of {len(commits)} commits: {', '.join(sorted(commits))}"
