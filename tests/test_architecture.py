@@ -21,8 +21,8 @@ COMPONENT_SEAMS = ("data", "augment", "model", "optim", "scheduler", "average", 
 THREE_FILES = (*COMPONENT_SEAMS, "task")  # a name there is a module, a YAML and a test
 
 FIXED = (
-    *("precision", "precision_format", "clip", "distributed", "metrics", "normalize", "files"),
-    *("sources", "tta"),
+    *("precision", "precision_format", "precision_half", "clip", "distributed", "metrics"),
+    *("normalize", "files", "sources", "tta"),
 )
 BEFORE_TORCH = ("line", "words", "pending", "stops", "checks")
 # A module imports from its own floor or from those before it; within a floor there are no cycles.

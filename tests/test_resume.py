@@ -39,8 +39,8 @@ CELLS: dict[str, tuple[str, ...]] = {
         *(*SMALL, "scheduler=cyclic", "average=swa", "average.start=20%", "average.every=7st"),
         *("mix=mixup", "precision=bf16"),
     ),
-    "adam_bf16_accumulate": (
-        *(*SMALL, "scheduler=exponential", "optim=adam", "precision=bf16", "accumulate=4"),
+    "adam_o2_accumulate": (
+        *(*SMALL, "scheduler=exponential", "optim=adam", "precision=O2", "accumulate=4"),
         "augment=[shift,standard]",
     ),
     "dropout_ema": (

@@ -20,6 +20,7 @@ from trainer.errors import ConfigError
 from trainer.metrics import Meter
 from trainer.normalize import Normalize
 from trainer.precision import Precision, build_precision
+from trainer.precision_half import cast_at_the_border
 from trainer.rng import derive
 from trainer.scheduler.base import Schedule
 from trainer.state import Run, State
@@ -79,16 +80,16 @@ def assemble(
         group["base_lr"] = group["lr"]
     check_momentum(schedule, optimizer, config)
     average = config.average.component.build(model, plan)
-    parallel = strategy.wrap(model)
+    parallel = strategy.wrap(precision.adopt(model))
     torch.manual_seed(
         derive(config.seed, "model", strategy.world.rank)
     )  # dropout: each process its own
     layout = torch.channels_last if is_convolutional(model) else torch.contiguous_format
     normalize = Normalize.of(
-        source.mean, source.std, device=device, dtype=precision.dtype, memory_format=layout
+        source.mean, source.std, device=device, dtype=precision.wide_dtype, memory_format=layout
     )
     num_evaluated = data.num_val + (data.num_test if config.report_test else 0)
-    empty = Meter(0, 0, device=device, dtype=precision.dtype)
+    empty = Meter(0, 0, device=device, dtype=precision.wide_dtype)
     run = Run(
         seed=config.seed,
         device=device,
@@ -164,6 +165,8 @@ def build_model(
     model = config.model.component.build(image_shape, num_classes).to(device, dtype)
     if is_convolutional(model):
         model = model.to(memory_format=torch.channels_last)
+    if dtype == torch.float16:
+        cast_at_the_border(model)
     return model
 
 

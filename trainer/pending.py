@@ -35,7 +35,6 @@ NAMES: dict[str, tuple[str, ...]] = {
     "average": ("swa_paper", "swa_torchcontrib", "lookahead"),
     "mix": ("cutmix", "mixup_or_cutmix"),
     "loss": ("distill",),
-    "precision": ("O0", "O1", "O2", "O3"),
     "strategy": ("dp",),
     "sweep": ("lr_batch", "lr_momentum", "lr_weight_decay"),
     "engine": ("compile", "graph", "auto"),

@@ -18,6 +18,7 @@ from trainer.precision_format import (
     resolve,
     set_products,
 )
+from trainer.precision_half import HalfCopy, Pairs
 
 # A mean loss needs no scale below 1: gradients that overflow float16 unscaled are lost anyway.
 LEAST_SCALE = 1.0
@@ -34,6 +35,7 @@ class Precision:
     Attributes:
         name: what `auto` came out as, or `name`.
         dtype: of the weights.
+        wide_dtype: of images, losses and sums: that of the weights, but never less than float32.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class Precision:
         self.device = device
         self.format = FORMATS[self.name]
         self.dtype = self.format.weights
+        self.wide_dtype = torch.promote_types(self.dtype, torch.float32)
+        self.pairs = Pairs()
         self.scales_loss = self.format.scales_loss
         keys = loss_scale or LossScale()
         self.scaler = torch.amp.GradScaler(
@@ -57,6 +61,14 @@ class Precision:
     def loss_scale(self) -> float | None:
         """Return the factor that the next loss is scaled by, or None where none is."""
         return self.scale if self.scales_loss else None
+
+    def adopt(self, model: nn.Module) -> nn.Module:
+        """Return what the training passes of a model run through: itself, or its float16 copy."""
+        if not self.format.has_half_copy:
+            return model
+        halves = HalfCopy(model)
+        self.pairs = halves.pairs
+        return halves
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Return the context in which the forward pass and the loss are computed."""
@@ -74,7 +86,8 @@ class Precision:
         gradients: Callable[[], None],
         clip: Callable[[Iterable[nn.Parameter]], object],
     ) -> bool:
-        """Take one optimizer step: gradients, unscale, clip, step.
+        """Take one optimizer step: gradients, unscale, clip, step; where there is a float16 copy,
+        it is brought up to date before, and its gradients go to the model.
 
         Where the loss is scaled and a gradient is not finite, there is no step: neither weights
         nor the optimizer's state change, and the scale is halved.
@@ -88,7 +101,9 @@ class Precision:
             Whether the weights moved.
         """
         optimizer.zero_grad(set_to_none=True)
+        self.pairs.refresh()
         gradients()
+        self.pairs.hand_over()
         self.scaler.unscale_(optimizer)
         if not self.are_finite():
             return False

@@ -21,7 +21,8 @@ class Format:
         autocast: type that `torch.autocast` computes matrix products and convolutions in, or None.
         products: of what remains in float32 on a GPU: `ieee`, or `tf32` (10 bits of mantissa).
         scales_loss: whether the loss is scaled dynamically before the backward pass.
-        has_half_copy: whether training runs in a float16 copy, the model being its master.
+        has_half_copy: whether training runs in a float16 copy, the model being its master, and
+            autocast serves evaluations alone.
     """
 
     weights: torch.dtype = torch.float32
@@ -38,9 +39,13 @@ FORMATS: Mapping[str, Format] = {
     "bf16": Format(autocast=torch.bfloat16),
     "fp16": Format(autocast=torch.float16, scales_loss=True),
     "fp64": Format(weights=torch.float64),
+    "O0": Format(),
+    "O1": Format(autocast=torch.float16, scales_loss=True),
+    "O2": Format(autocast=torch.float16, scales_loss=True, has_half_copy=True),
+    "O3": Format(weights=torch.float16),
 }
 NAMES = (*FORMATS, "auto")
-ON_MPS = ("fp32", "auto")
+ON_MPS = ("fp32", "O0", "auto")
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,8 @@ class Run:
     def new_meter(self) -> Meter:
         """Return an empty meter for the epoch that begins at the present window."""
         capacity = max(self.epoch_end() - self.state.window, 0)
-        return Meter(self.state.window, capacity, device=self.device, dtype=self.precision.dtype)
+        dtype = self.precision.wide_dtype
+        return Meter(self.state.window, capacity, device=self.device, dtype=dtype)
 
     def seconds_now(self) -> float:
         """Return the clock on the wall, after the device has finished what it was given."""
