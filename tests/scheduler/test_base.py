@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.command import TINY, Call
 from tests.scheduler.trace import factors, points, schedule, span
+from trainer.convert import build
 from trainer.duration import Clock
 from trainer.errors import ConfigError
 from trainer.metrics import Scores
@@ -151,6 +154,8 @@ def test_a_pace_that_is_no_whole_number_of_steps_does_not_drift() -> None:
     got = factors(Cosine(), 155, 10, every="1%")  # a move each 1.55 steps, a hundred in all
     assert len(set(got)) == 101
     assert got[-1] == pytest.approx(0.0, abs=1e-15)
+    # 125 moves of 1.08 steps are 135 steps, but 135 / 1.08 is below 125 by a rounding error
+    assert schedule(Cosine(), 360, every="0.3%").frame.moves(135) == 125
 
 
 def test_only_a_schedule_with_a_state_has_something_to_save() -> None:
@@ -252,3 +257,71 @@ def test_momentum_asked_for_where_there_is_none_is_refused(name: str, call: Call
     asked = call(*TINY, *bare, name, "scheduler.base_momentum=0.7", "scheduler.max_momentum=0.9")
     assert asked.code == 2
     assert "scheduler.base_momentum: optim=sgd has no momentum to cycle" in asked.err
+
+
+# One other value of every key of every component, and what it needs beside it.
+OTHER: dict[str, dict[str, tuple[object, dict[str, object]]]] = {
+    "constant": {},
+    "cosine": {},
+    "cosine_restarts": {"t_0": ("25%", {}), "t_mult": (2, {"t_0": "25%"})},
+    "cyclic": {
+        "step_size": ("10%", {}),
+        "step_size_down": ("10%", {}),
+        "mode": ("triangular2", {}),
+        "gamma": (0.9, {"mode": "exp_range"}),
+        "base_momentum": (0.7, {"max_momentum": 0.9}),
+        "max_momentum": (0.8, {"base_momentum": 0.7}),
+    },
+    "exponential": {"gamma": (0.5, {}), "period": ("20%", {})},
+    "multistep": {"milestones": (["50%"], {}), "gamma": (0.5, {})},
+    "onecycle": {
+        "pct_start": ("40%", {}),
+        "div_factor": (10.0, {}),
+        "final_div_factor": (10.0, {}),
+        "shape": ("linear", {}),
+        "three_phase": (True, {}),
+        "base_momentum": (0.8, {}),
+        "max_momentum": (0.9, {}),
+    },
+    "piecewise_linear": {"knots": ([["0%", 1], ["100%", 0.5]], {})},
+    "plateau": {
+        "metric": ("val_top1", {}),
+        "factor": (0.5, {}),
+        "patience": ("30%", {}),
+        "threshold": (0.3, {}),
+        "threshold_mode": ("abs", {"threshold": 0.45}),
+        "cooldown": ("30%", {}),
+    },
+    "polynomial": {"power": (2.0, {})},
+    "step": {"step_size": ("20%", {}), "gamma": (0.5, {})},
+    "swa": {
+        "swa_lr": ("0.03", {}),
+        "start": ("50%", {}),
+        "anneal": ("10%", {}),
+        "shape": ("cosine", {}),
+    },
+    "torch": {"lr_scheduler": ("ConstantLR", {}), "args": ({"total_iters": 9}, {})},
+}
+
+
+def observed_trace(name: str, values: dict[str, object]) -> list[Point]:
+    """The points of ten epochs of five steps; the loss falls, then wanders; top-1 stays."""
+    made = schedule(build(SCHEDULERS.load(name), values, "scheduler"), 50, 5, **PACE.get(name, {}))
+    losses = [2.0, 1.5, 1.1, 0.9, 0.9, 0.9, 0.8, 0.9, 0.9, 0.9]
+    trace = []
+    for t in range(50):
+        trace.append(made(Clock(t, 50, 5)))
+        if t % 5 == 4:
+            made.observe(Clock(t + 1, 50, 5), Scores(losses[t // 5], 0.5, None, 1))
+    return trace
+
+
+PACE = {"plateau": {"every": "1ep"}}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_key_of_every_component_moves_something(name: str) -> None:
+    assert set(OTHER[name]) == {field.name for field in fields(SCHEDULERS.load(name))}
+    for key, (value, beside) in OTHER[name].items():
+        without = {} if "momentum" in key and name == "cyclic" else beside
+        assert observed_trace(name, {**beside, key: value}) != observed_trace(name, without), key

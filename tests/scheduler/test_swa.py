@@ -60,6 +60,11 @@ def test_it_ends_at_swa_lr_whatever_the_run(total: int, per_epoch: int, shape: s
     assert got == sorted(got, reverse=True)
 
 
+def test_shares_that_fill_the_run_do_so_whatever_their_rounding() -> None:
+    got = factors(Swa(anneal=span("62.5%")), 20)  # from step 7.5 on, for 12.5 steps
+    assert got[-2] > got[-1] == 0.5
+
+
 def test_the_start_is_counted_from_the_first_step_warm_up_included() -> None:
     got = factors(Swa(start=span("6st"), anneal=span("0st")), 8, warmup="2st")
     assert got == [0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5]
