@@ -18,7 +18,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "rand_augment",
         "random_erasing",
     ),
-    "model": ("resnet50", "airnet"),
+    "model": ("airnet",),
     "optim": (
         "adamw",
         "adagrad",

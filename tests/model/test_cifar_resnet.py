@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+from trainer.convert import build
 from trainer.model._cifar_resnet import BasicBlock, ThinPad, cifar_resnet
+from trainer.model.base import MODELS
 
 
 def test_shortcut_a_keeps_every_second_pixel_and_adds_zero_channels() -> None:
@@ -31,11 +34,32 @@ def test_a_widening_block_halves_the_map_rounding_up(shortcut: str) -> None:
 
 def test_convolutions_are_drawn_with_two_over_fan_in() -> None:
     torch.manual_seed(0)
-    model = cifar_resnet(20, "A", (3, 32, 32), 10)
+    model = cifar_resnet(20, (3, 32, 32), 10, shortcut="A", zero_gamma=False)
     conv = model[-3].body[-2]
     assert conv.weight.std().item() == pytest.approx((2 / (9 * 64)) ** 0.5, rel=0.02)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 48)])
 def test_other_image_shapes(shape: tuple[int, int, int]) -> None:
-    assert cifar_resnet(8, "A", shape, 7)(torch.randn(2, *shape)).shape == (2, 7)
+    model = cifar_resnet(8, shape, 7, shortcut="A", zero_gamma=False)
+    assert model(torch.randn(2, *shape)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("depth", [20, 32, 44, 56, 110])
+@pytest.mark.parametrize("shortcut", ["A", "B"])
+def test_zero_gamma_makes_every_block_the_relu_of_its_shortcut_and_moves_no_draw(
+    depth: int, shortcut: str
+) -> None:
+    component = MODELS.load(f"resnet{depth}")
+    models = []
+    for zero_gamma in (True, False):
+        torch.manual_seed(0)
+        settings = {"shortcut": shortcut, "zero_gamma": zero_gamma}
+        models.append(build(component, settings, "model").build((3, 8, 8), 10))
+    pairs = zip(models[0].named_parameters(), models[1].parameters(), strict=True)
+    changed = [name for (name, ours), theirs in pairs if not torch.equal(ours, theirs)]
+    assert changed == [f"{i}.body.4.weight" for i in range(1, (depth - 2) // 2 + 1)]
+    for block in models[0]:
+        if isinstance(block, BasicBlock):
+            features = torch.randn(2, block.body[0].in_channels, 3, 3)
+            assert torch.equal(block(features), F.relu(block.shortcut(features)))

@@ -21,6 +21,7 @@ CONF = Path(trainer.registry.__file__).parents[1] / "conf" / "model"
 SETTINGS: dict[str, dict[str, Any]] = {
     "cnn": {"width": 4},
     "resnet9": {"width": 4},
+    "resnet50": {"width": 4},
     "wide_resnet": {"depth": 10, "widen_factor": 1},
     "torchvision": {"arch": "squeezenet1_1"},
 }
@@ -34,7 +35,7 @@ def network(name: str) -> nn.Module:
 
 
 def test_the_walk_finds_every_network() -> None:
-    assert len(NAMES) >= 13
+    assert len(NAMES) >= 14
 
 
 @pytest.mark.parametrize("name", NAMES)

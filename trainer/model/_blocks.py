@@ -10,10 +10,12 @@ from torch import nn
 from trainer.errors import ConfigError
 
 
-def conv_bn_relu(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Return a 3x3 convolution that keeps the size, then BatchNorm and ReLU."""
+def conv_bn_relu(
+    in_channels: int, out_channels: int, *, kernel: int = 3, stride: int = 1
+) -> nn.Sequential:
+    """Return a convolution, BatchNorm and ReLU; an odd `kernel` at stride 1 keeps the size."""
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
+        nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     )
@@ -45,6 +47,17 @@ def he_init(model: nn.Module, mode: Literal["fan_in", "fan_out"]) -> None:
             nn.init.kaiming_normal_(part.weight, mode=mode, nonlinearity="relu")
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
+
+
+def zero_last_gamma(body: nn.Sequential) -> None:
+    """Make what a residual block adds to its shortcut zero, by the scale of its last BatchNorm.
+
+    "Zero gamma" of arXiv:1812.01187, section 3.1. For bodies that end in BatchNorm: were a ReLU to
+    follow, its gradient at zero, which is zero, would keep the scale there for ever.
+    """
+    last = body[-1]
+    assert isinstance(last, nn.BatchNorm2d)
+    nn.init.zeros_(last.weight)
 
 
 class Residual(nn.Module):

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from trainer.model._blocks import conv_bn_relu, global_average_pool, he_init
+from trainer.model._blocks import conv_bn_relu, global_average_pool, he_init, zero_last_gamma
 
 Shortcut = Literal["A", "B"]
 WIDTHS = (16, 32, 64)
@@ -70,16 +70,32 @@ class BasicBlock(nn.Module):
 
 
 def cifar_resnet(
-    depth: int, shortcut: Shortcut, image_shape: tuple[int, int, int], num_classes: int
+    depth: int,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    shortcut: Shortcut,
+    zero_gamma: bool,
 ) -> nn.Module:
-    """Return the network of `depth` layers; images (B, C, H, W) of any size -> logits (B, K)."""
+    """Return the network; images (B, C, H, W) of any size -> logits (B, K).
+
+    Args:
+        depth: number of layers, 6n + 2.
+        image_shape: (C, H, W).
+        num_classes: K.
+        shortcut: as in `BasicBlock`.
+        zero_gamma: whether the last BatchNorm of each block starts with scale 0.
+    """
     num_blocks, rest = divmod(depth - 2, 6)
     assert rest == 0, "depth is 6n + 2"
     layers: list[nn.Module] = [conv_bn_relu(image_shape[0], WIDTHS[0])]
     channels = WIDTHS[0]
     for width in WIDTHS:
         for _ in range(num_blocks):
-            layers.append(BasicBlock(channels, width, shortcut))
+            block = BasicBlock(channels, width, shortcut)
+            if zero_gamma:
+                zero_last_gamma(block.body)
+            layers.append(block)
             channels = width
     model = nn.Sequential(*layers, global_average_pool(), nn.Linear(channels, num_classes))
     he_init(model, "fan_in")

@@ -17,7 +17,9 @@ def bn_relu(channels: int) -> nn.Sequential:
 class PreactBlock(nn.Module):
     """BatchNorm, ReLU and a 3x3 convolution, twice, beside a shortcut.
 
-    Where the shape changes the shortcut is a 1x1 convolution of what the first ReLU gives.
+    Where the shape changes the shortcut is a 1x1 convolution of what the first ReLU gives. There is
+    no `zero_gamma` as in other residual networks: a ReLU follows the block's last BatchNorm, and
+    its gradient at zero, which is zero, would keep the scale there for ever.
 
     Args:
         in_channels: channels of the input.

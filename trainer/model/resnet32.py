@@ -20,10 +20,19 @@ class ResNet32:
     Attributes:
         shortcut: where the shape changes, `A` for every second pixel and zero channels (no weights,
             the paper's choice for CIFAR), `B` for a 1x1 convolution with BatchNorm.
+        zero_gamma: whether the last BatchNorm of each block starts with scale 0, so that the block
+            hands on its shortcut alone ("Bag of Tricks", arXiv:1812.01187).
     """
 
     shortcut: Shortcut = "A"
+    zero_gamma: bool = False
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
         """Return the network; images (B, C, H, W) of any size -> logits (B, K)."""
-        return cifar_resnet(32, self.shortcut, image_shape, num_classes)
+        return cifar_resnet(
+            32,
+            image_shape,
+            num_classes,
+            shortcut=self.shortcut,
+            zero_gamma=self.zero_gamma,
+        )
