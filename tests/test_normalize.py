@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -66,3 +68,11 @@ def test_type_and_layout_come_out_and_the_input_is_not_changed(
     assert torch.equal(images, before)
     assert got.labels is batch.labels
     assert got.window_size == batch.window_size
+
+
+def test_a_partner_is_normalised_alike() -> None:
+    images = torch.tensor([0, 51, 255], dtype=torch.uint8).view(1, 1, 1, 3)
+    batch = replace(batch_of(images), partner=batch_of(images.flip(-1)))
+    got = make((0.2,), (0.5,))(batch)
+    assert got.partner is not None
+    assert torch.equal(got.partner.images, got.images.flip(-1))

@@ -18,6 +18,7 @@ from trainer.data.base import Source
 from trainer.distributed import Strategy, World, build_strategy, choose_device
 from trainer.errors import ConfigError
 from trainer.metrics import Meter
+from trainer.mix.base import Mixing
 from trainer.normalize import Normalize
 from trainer.precision import Precision, build_precision
 from trainer.precision_half import cast_at_the_border
@@ -62,6 +63,7 @@ def assemble(
         rank=strategy.world.rank,
         world_size=strategy.world.size,
         device=device,
+        partners=config.mix.shared.partners == "independent",
     )
     data_s = time.perf_counter() - start
     total = planned_steps(config, data.windows_per_epoch)
@@ -71,6 +73,7 @@ def assemble(
         total=total,
         windows_per_epoch=data.windows_per_epoch,
     )
+    mixing = Mixing(config.mix, total=total, windows_per_epoch=data.windows_per_epoch)
     plan, eval_every = plan_average(config, total, data.windows_per_epoch)
     model = build_model(
         config, data.image_shape, data.num_classes, device=device, dtype=precision.dtype
@@ -101,7 +104,7 @@ def assemble(
         schedule=schedule,
         augment=Chain(config.augment),
         normalize=normalize,
-        mix=config.mix.component,
+        mix=mixing,
         loss=config.loss.component,
         average=average,
         precision=precision,

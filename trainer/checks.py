@@ -34,10 +34,23 @@ def check_fits(key: str, duration: Duration, length: tuple[float, int | None]) -
         duration: from the start of the run.
         length: `epochs` and `max_steps` of the run.
     """
-    epochs, max_steps = length
-    share = {"ep": duration.value / epochs, "%": duration.value / 100, "st": 0.0}[duration.unit]
-    if duration.unit == "st" and max_steps is not None:
-        share = duration.value / max_steps
+    share, told = share_of_run(duration, length)
     if share >= 1.0:
-        told = f"max_steps={max_steps}" if duration.unit == "st" else f"epochs={epochs:g}"
         raise ConfigError(f"{key}={duration} is as long as the run ({told}) or longer: shorten it")
+
+
+def check_ends(key: str, duration: Duration, length: tuple[float, int | None]) -> None:
+    """Raise ConfigError if something would end only after the run does; arguments as above."""
+    share, told = share_of_run(duration, length)
+    if share > 1.0:
+        raise ConfigError(f"{key}={duration} is longer than the run ({told}): shorten it")
+
+
+def share_of_run(duration: Duration, length: tuple[float, int | None]) -> tuple[float, str]:
+    """Return the share of the run that a duration is, 0 where only the data could tell, and the
+    length of the run in words."""
+    epochs, max_steps = length
+    if duration.unit == "st":
+        return duration.value / max_steps if max_steps is not None else 0.0, f"{max_steps=}"
+    share = duration.value / (100 if duration.unit == "%" else epochs)
+    return share, f"epochs={epochs:g}"

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from trainer import pending
 from trainer.augment.base import Augment, AugmentKeys
 from trainer.average.base import AverageKeys, Averaging
-from trainer.checks import check_fits, check_name
+from trainer.checks import check_ends, check_fits, check_name
 from trainer.choices import (
     SEAMS,
     TaskKeys,
@@ -99,6 +99,7 @@ class RunConfig:
         length = (self.epochs, self.max_steps)
         check_fits("scheduler.warmup", self.scheduler.shared.warmup, length)
         check_fits("average.start", self.average.shared.start, length)
+        check_ends("mix.stop", self.mix.shared.stop, length)
         if isinstance(self.scheduler.component, Watcher) and not self.data.shared.val.value:
             raise ConfigError(
                 f"data.val=0 leaves scheduler={self.scheduler.name} nothing to watch: hold images "

@@ -40,7 +40,7 @@ class Normalize:
         return cls(means, scales, memory_format)
 
     def __call__(self, batch: Batch) -> Batch:
-        """Return the batch with normalised floating-point images (B, C, H, W)."""
+        """Return the batch with normalised floating-point images (B, C, H, W), and its partner."""
         images = batch.images.to(
             self.mean.device, self.mean.dtype, memory_format=self.memory_format
         )
@@ -48,4 +48,5 @@ class Normalize:
             images is batch.images
         ):  # an augmentation made it floating point already: leave its tensor alone
             images = images.clone(memory_format=self.memory_format)
-        return replace(batch, images=images.sub_(self.mean).mul_(self.scale))
+        partner = None if batch.partner is None else self(batch.partner)
+        return replace(batch, images=images.sub_(self.mean).mul_(self.scale), partner=partner)

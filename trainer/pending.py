@@ -33,7 +33,6 @@ NAMES: dict[str, tuple[str, ...]] = {
         "lamb",
     ),
     "average": ("swa_paper", "swa_torchcontrib", "lookahead"),
-    "mix": ("cutmix", "mixup_or_cutmix"),
     "loss": ("distill",),
     "strategy": ("dp",),
     "sweep": ("lr_batch", "lr_momentum", "lr_weight_decay"),

@@ -18,7 +18,7 @@ from trainer.distributed import Strategy
 from trainer.duration import Clock
 from trainer.loss.base import Loss
 from trainer.metrics import Meter
-from trainer.mix.base import Mix
+from trainer.mix.base import Mixing
 from trainer.precision import Precision
 from trainer.scheduler.base import Schedule
 from trainer.tta import Views
@@ -80,7 +80,7 @@ class Run:
     schedule: Schedule
     augment: Chain
     normalize: Normalize
-    mix: Mix
+    mix: Mixing
     loss: Loss
     average: Average
     precision: Precision

@@ -267,3 +267,50 @@ def test_what_the_runner_reads_is_there(make_source):
     data = build_data(make_source(30), keys(), batch_size=8)
     assert (data.num_classes, data.image_shape, data.classes) == (3, (1, 1, 2), ("a", "b", "c"))
     assert (data.mean, data.std, data.fingerprint) == ((0.5,), (0.25,), "f")
+
+
+def test_partners_are_a_second_independent_order_of_the_same_images(make_source, positions):
+    source = make_source(50)
+
+    def orders(epoch, seed=0, **others):
+        data = build_data(source, keys(**others), batch_size=8, seed=seed, partners=True)
+        batches = [batch for (batch,) in data.train_windows(epoch, 0)]
+        assert all(b.partner.is_partner and not b.is_partner for b in batches)
+        assert all(torch.equal(b.partner.labels % 3, b.partner.labels) for b in batches)
+        return tuple(
+            tuple(p for image in images for p in positions(image))
+            for images in ([b.images for b in batches], [b.partner.images for b in batches])
+        )
+
+    first, second = orders(0)
+    assert sorted(first) == sorted(second) == list(range(50))
+    plain = build_data(source, keys(), batch_size=8).train_windows(0, 0)
+    assert first == tuple(p for (batch,) in plain for p in positions(batch.images))
+    everything = {order for epoch in (0, 1) for seed in (0, 1) for order in orders(epoch, seed)}
+    assert len(everything) == 8
+    assert orders(0, resident_share=0.0) == (first, second)
+
+
+@pytest.mark.parametrize(("world", "accumulate"), [(2, 1), (1, 2), (2, 2)])
+def test_partners_belong_to_their_place_in_the_window(make_source, world, accumulate):
+    source = make_source(56)
+    alone = build_data(source, keys(), batch_size=16, partners=True)
+    ranks = [
+        build_data(
+            source,
+            keys(),
+            batch_size=16,
+            accumulate=accumulate,
+            rank=rank,
+            world_size=world,
+            partners=True,
+        )
+        for rank in range(world)
+    ]
+    windows = zip(*(data.train_windows(1, 1) for data in ranks), strict=True)
+    for (whole,), parts in zip(alone.train_windows(1, 1), windows, strict=True):
+        batches = [batch.partner for part in parts for batch in part]
+        assert torch.equal(torch.cat([b.images for b in batches]), whole.partner.images)
+        assert torch.equal(torch.cat([b.labels for b in batches]), whole.partner.labels)
+        assert [b.start for b in batches] == [b.start for part in parts for b in part]
+        assert {b.window_size for b in batches} == {whole.window_size}

@@ -6,11 +6,15 @@ import torch
 
 from trainer.data.base import Batch
 from trainer.duration import Clock
-from trainer.mix.base import MIXES
+from trainer.mix._pairs import Pairs
+from trainer.mix.base import MIXES, Mixing, MixKeys
 from trainer.mix.none import NoMix
+from trainer.registry import Choice
 
 
 def test_the_batch_is_returned_as_it_is() -> None:
-    batch = Batch(torch.rand(4, 1, 2, 2), torch.arange(4), 4, window_size=4)
-    assert NoMix()(batch, Clock(3, 10, 5)) is batch
+    batch, clock = Batch(torch.rand(4, 1, 2, 2), torch.arange(4), 4, window_size=4), Clock(3, 10, 5)
+    assert NoMix()(batch, Pairs(batch, clock)) is batch
+    mixing = Mixing(Choice("none", MixKeys(), NoMix()), total=10, windows_per_epoch=5)
+    assert mixing(batch, clock) is batch
     assert MIXES.load("none") is NoMix

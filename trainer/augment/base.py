@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -39,9 +39,12 @@ class Chain:
         self.parts = tuple(choice.component for choice in choices)
 
     def __call__(self, batch: Batch, clock: Clock) -> Batch:
+        """Return the augmented batch; its partner is augmented likewise, with draws of its own."""
         for part in self.parts:
             batch = part(batch, clock)
-        return batch
+        if batch.partner is None:
+            return batch
+        return replace(batch, partner=self(batch.partner, clock))
 
 
 def draw(
@@ -57,6 +60,8 @@ def draw(
         name: name of the draw, its own for every augmentation and purpose.
         make: `make(generator, n)` returns n draws, one per image of the window.
     """
-    numbers = make(clock.stream("augment", name), batch.window_size)
+    draws = ("augment", "partner", name) if batch.is_partner else ("augment", name)
+    numbers = make(clock.stream(*draws), batch.window_size)
     mine = torch.from_numpy(numbers[batch.start : batch.start + len(batch.labels)])
-    return mine.to(batch.images.device)
+    # from memory that is not pinned the copy is staged at once, and nobody has to wait for it
+    return mine.to(batch.images.device, non_blocking=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -47,6 +48,7 @@ class Batches:
         rank: int,
         device: torch.device,
         eval_batch_size: int,
+        partners: bool,
     ) -> None:
         channels, height, width = source.train.images.shape[1:]
         self.image_shape = (int(channels), int(height), int(width))
@@ -57,7 +59,7 @@ class Batches:
         self.num_test = len(source.test)
         self._windows, self._split = windows, split
         self._seed, self._split_seed, self._rank = seed, keys.split_seed, rank
-        self._eval_batch_size = eval_batch_size
+        self._eval_batch_size, self._partners = eval_batch_size, partners
         self._train_labels = source.train.labels.numpy()[split.train]
         parts = [source.train, source.test] + ([] if source.val is None else [source.val])
         stores = store_for(parts, keys, device)
@@ -67,30 +69,41 @@ class Batches:
 
     def train_windows(self, epoch: int, start: int) -> Iterator[list[Batch]]:
         """Yield the windows of an epoch from number `start` on: this process's micro-batches."""
-        order = self._split.train[
-            rng.stream(self._seed, "shuffle", epoch).permutation(self.num_train)
-        ]
+        orders = [self._order(epoch, "shuffle")]
+        if self._partners:
+            orders.append(self._order(epoch, "mix", "shuffle"))
         shares = [
             self._windows.shares(window, self._rank)
             for window in range(start, self.windows_per_epoch)
         ]
-        loaded = self._train_store.batches(order, [bounds for share in shares for bounds in share])
+        bounds = [
+            (low + draw * self.num_train, high + draw * self.num_train)
+            for share in shares
+            for low, high in share
+            for draw in range(len(orders))
+        ]
+        loaded = self._train_store.batches(np.concatenate(orders), bounds)
         for window, share in enumerate(shares, start):
             low, high = self._windows.bounds(window)
             batches = []
             for number, (first, _) in enumerate(share, 1):
-                images, labels = next(loaded)
-                batches.append(
+                drawn = [
                     Batch(
-                        images,
-                        labels,
+                        *next(loaded),
                         self.num_classes,
                         start=first - low,
                         window_size=high - low,
                         is_last=number == len(share),
+                        is_partner=draw > 0,
                     )
-                )
+                    for draw in range(len(orders))
+                ]
+                batches.append(replace(drawn[0], partner=drawn[1]) if self._partners else drawn[0])
             yield batches
+
+    def _order(self, epoch: int, *stream: str) -> Indices:
+        """Return the training images in the order that a random stream gives them in an epoch."""
+        return self._split.train[rng.stream(self._seed, *stream, epoch).permutation(self.num_train)]
 
     def clean_train_batches(self, num_images: int) -> Iterator[Batch]:
         """Yield this process's share of a fixed stratified sample of training images.
@@ -145,6 +158,7 @@ def build_data(
     world_size: int = 1,
     device: torch.device | str = "cpu",
     eval_batch_size: int = 1000,
+    partners: bool = False,
 ) -> Batches:
     """Return the batches of one process.
 
@@ -158,6 +172,7 @@ def build_data(
         world_size: processes.
         device: where batches are wanted.
         eval_batch_size: images of an evaluation batch.
+        partners: whether each training batch brings a second, independent draw of images.
 
     Raises:
         ConfigError: if the split is impossible, or batches cannot be shared as asked.
@@ -173,4 +188,5 @@ def build_data(
         rank=rank,
         device=torch.device(device),
         eval_batch_size=eval_batch_size,
+        partners=partners,
     )

@@ -31,6 +31,8 @@ class Batch:
         start: place of the first image within its window.
         window_size: images of the window, over all processes and micro-batches.
         is_last: whether this is the window's last micro-batch in this process.
+        partner: as many images of an independent draw, to be mixed with, where `mix` wants one.
+        is_partner: whether this is such a draw: its augmentation is drawn apart.
     """
 
     images: torch.Tensor
@@ -40,6 +42,8 @@ class Batch:
     start: int = 0
     window_size: int = 0
     is_last: bool = True
+    partner: Batch | None = None
+    is_partner: bool = False
 
     @property
     def share(self) -> float:

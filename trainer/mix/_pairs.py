@@ -1,22 +1,71 @@
-"""What every mixing of two examples shares: whom an example is mixed with, and the soft targets."""
+"""Whom each example is mixed with, and the random numbers of a mixing."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from trainer.data.base import Batch
 from trainer.duration import Clock
 
-
-def partners(batch: Batch, clock: Clock) -> torch.Tensor:
-    """Return for each example the place (B,) of its partner: a permutation of the micro-batch."""
-    order = clock.stream("mix", "partners", batch.start).permutation(len(batch.labels))
-    return torch.from_numpy(order).to(batch.labels.device)
+Make = Callable[[np.random.Generator, int], NDArray[np.float64]]
+Per = Literal["batch", "sample"]
 
 
-def soft_targets(batch: Batch) -> torch.Tensor:
-    """Return the targets (B, K) of the batch: one-hot unless they are soft already."""
-    if batch.targets is not None:
-        return batch.targets
-    return F.one_hot(batch.labels, batch.num_classes).to(batch.images.dtype)
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The pairs of one micro-batch, and what is drawn for them.
+
+    Attributes:
+        batch: the micro-batch; its place in the window picks its share of the draws.
+        clock: the step.
+        per: whether a draw is one for the whole window (`batch`) or one per example (`sample`).
+    """
+
+    batch: Batch
+    clock: Clock
+    per: Per = "batch"
+
+    def other(self) -> Batch:
+        """Return each example's partner, in the examples' order.
+
+        An independent draw of the training images where the data made one, else the micro-batch
+        itself, permuted.
+        """
+        batch = self.batch
+        if batch.partner is not None:
+            return batch.partner
+        order = torch.from_numpy(
+            self.clock.stream("mix", "partners", batch.start).permutation(len(batch.labels))
+        ).to(batch.labels.device, non_blocking=True)
+        return replace(
+            batch,
+            images=batch.images[order],  # by index, which keeps the layout
+            labels=batch.labels[order],
+            targets=None if batch.targets is None else batch.targets[order],
+        )
+
+    def each(self, name: str, make: Make) -> NDArray[np.float64]:
+        """Return random numbers (n, ...): n is 1 with one draw for the whole window, else B.
+
+        They are drawn for the whole window and sliced, so that they depend neither on the process
+        nor on how many micro-batches there are.
+
+        Args:
+            name: of the draw, its own for every purpose.
+            make: `make(generator, n)` returns n draws.
+        """
+        generator = self.clock.stream("mix", name)
+        if self.per == "batch":
+            return make(generator, 1)
+        start = self.batch.start
+        return make(generator, self.batch.window_size)[start : start + len(self.batch.labels)]
+
+    def step(self, name: str) -> float:
+        """Return a uniform number of the step: the same for all its micro-batches."""
+        return float(self.clock.stream("mix", name).random())

@@ -1,28 +1,90 @@
-"""The mixing seam: batches of mixed examples with soft targets."""
+"""The mixing seam: batches of mixed examples with soft targets.
+
+When examples are mixed, and with whom, is decided here, once, for every choice of `mix`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 from trainer.data.base import Batch
-from trainer.duration import Clock
-from trainer.registry import Registry
+from trainer.duration import Clock, Duration
+from trainer.errors import ConfigError
+from trainer.mix._pairs import Pairs, Per
+from trainer.registry import Choice, Registry
 
 
 @dataclass(frozen=True)
 class MixKeys:
-    """Keys that every choice of `mix` has: none yet."""
+    """Keys that every choice of `mix` has.
+
+    Attributes:
+        lambda_per: one lambda for the whole `batch` of a step, all processes and micro-batches
+            included, or one for each `sample`; with it whatever else a choice draws for a pair.
+        partners: `permuted` pairs each example with another of its own micro-batch, so that a
+            step sees batch_size images; `independent` with a second, independent draw of the
+            training images, augmented on its own, so that it sees twice as many, at that cost.
+            Either way an example is a first and a second once an epoch.
+        probability: of a step to be mixed; the others are trained on as they are.
+        stop: when mixing ends, counted from the first step; later steps are not mixed.
+    """
+
+    lambda_per: Per = "batch"
+    partners: Literal["permuted", "independent"] = "permuted"
+    probability: float = 1.0
+    stop: Duration = Duration(100, "%")
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.probability <= 1.0:
+            raise ConfigError(f"mix.probability must be in [0, 1], got {self.probability}")
+        if self.stop.value == 0:
+            raise ConfigError(f"mix.stop={self.stop} mixes nothing: mix=none says that")
 
 
 class Mix(Protocol):
     """A component of this seam."""
 
-    def __call__(self, batch: Batch, clock: Clock) -> Batch:
+    def __call__(self, batch: Batch, pairs: Pairs) -> Batch:
         """Return the batch with mixed `images` and soft `targets` (B, K).
 
-        Draws come from `clock.stream("mix", ...)`: the same lambda for every micro-batch of a step.
+        Args:
+            batch: normalised; it is not changed.
+            pairs: the partners, and all random numbers.
         """
 
 
 MIXES: Registry[Mix] = Registry("mix", MixKeys)
+
+
+class Mixing:
+    """A choice of `mix` with the shared keys applied, in steps of one run.
+
+    Args:
+        choice: the configured mixing.
+        total: steps of the run.
+        windows_per_epoch: steps of one epoch.
+
+    Raises:
+        ConfigError: if mixing would stop before the first step or after the last.
+    """
+
+    def __init__(self, choice: Choice[MixKeys, Mix], *, total: int, windows_per_epoch: int) -> None:
+        self.component, self.keys = choice.component, choice.shared
+        self.stop = self.keys.stop.steps(windows_per_epoch, total)
+        if not 1 <= self.stop <= total:
+            raise ConfigError(
+                f"mix.stop={self.keys.stop} is {self.stop} steps of this run, which has {total}: "
+                "mixing must stop after the first step and not after the last"
+            )
+
+    def __call__(self, batch: Batch, clock: Clock) -> Batch:
+        """Return the batch, mixed if it is to be at this step."""
+        pairs = Pairs(batch, clock, self.keys.lambda_per)
+        if clock.window < self.stop and self._is_drawn(pairs):
+            batch = self.component(batch, pairs)
+        return batch if batch.partner is None else replace(batch, partner=None)
+
+    def _is_drawn(self, pairs: Pairs) -> bool:
+        probability = self.keys.probability
+        return probability == 1.0 or pairs.step("probability") < probability

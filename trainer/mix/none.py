@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trainer.data.base import Batch
-from trainer.duration import Clock
+from trainer.mix._pairs import Pairs
 from trainer.mix.base import MIXES
 
 
@@ -14,6 +14,6 @@ from trainer.mix.base import MIXES
 class NoMix:
     """Examples stay as they are."""
 
-    def __call__(self, batch: Batch, clock: Clock) -> Batch:
+    def __call__(self, batch: Batch, pairs: Pairs) -> Batch:
         """Return the batch itself."""
         return batch
