@@ -424,5 +424,6 @@ def test_help_is_instant_and_imports_no_torch(here: Path) -> None:
     )
     assert float(done.stdout.rsplit("SECONDS", 1)[1]) < 0.5
     lines = done.stdout.splitlines()
-    assert any(line.split()[:3] == ["mix=", "none,", "mixup"] for line in lines)
+    # the default first
+    assert any(line.split()[:3] == ["mix=", "none,", "cutmix,"] for line in lines)
     assert ROOT not in list(here.parents)
