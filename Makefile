@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 PYTHON ?= $(shell if python3 -c 'import torch, torchvision, hydra, rich, safetensors' 2>/dev/null; then echo python3; else echo .venv/bin/python; fi)
-TEST_READY = $(PYTHON) -c 'import pytest, hypothesis, mypy, ruff' 2>/dev/null
+TEST_READY = $(PYTHON) -c 'import pytest, xdist, hypothesis, mypy, ruff' 2>/dev/null
 ENV := PYTHONPATH=$(CURDIR)
 
 .PHONY: run test check format bench smoke ddp lock install install-test
@@ -12,13 +12,13 @@ run: install
 	$(ENV) $(PYTHON) -m trainer
 
 test: install-test
-	$(ENV) $(PYTHON) -m pytest -q
+	$(ENV) $(PYTHON) -m pytest -q -n 2 --dist worksteal
 
 check: install-test
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
-	$(ENV) $(PYTHON) -m pytest -q -m "not slow"
+	$(ENV) $(PYTHON) -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 format: install-test
 	$(PYTHON) -m ruff format .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -11,6 +12,15 @@ import pytest
 
 from tests.command import Call, Outcome
 from tests.warm import Warm
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """Leave the other cores to the other workers."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        import torch
+
+        torch.set_num_threads(1)
 
 
 @pytest.fixture

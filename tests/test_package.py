@@ -1,0 +1,117 @@
+"""The package as people install it: a wheel that runs in another folder, with its YAML."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from setuptools import find_packages
+
+from tests.command import ROOT, TINY, environment
+
+SETUP = configparser.ConfigParser()
+SETUP.read(ROOT / "setup.cfg")
+
+
+def test_the_list_of_packages_is_complete() -> None:
+    listed = SETUP["options"]["packages"].split()
+    found = find_packages(str(ROOT), include=["trainer", "trainer.*"])
+    # the plugin's package lives in a namespace without __init__, as Hydra wants it
+    assert sorted(listed) == sorted({*found, "trainer.conf", "trainer.sweep.hydra_plugins"})
+
+
+def test_every_distribution_that_is_imported_is_required() -> None:
+    required = {
+        re.split(r"[<>=]", line)[0].lower()
+        for line in SETUP["options"]["install_requires"].split("\n")
+        if line
+    }
+    names = {"hydra": "hydra-core", "yaml": "pyyaml", "PIL": "torchvision"}  # brings Pillow
+    found = set()
+    for file in (ROOT / "trainer").rglob("*.py"):
+        for match in re.finditer(r"^\s*(?:import|from) (\w+)", file.read_text(), re.MULTILINE):
+            if match[1] not in sys.stdlib_module_names and match[1] not in (
+                "trainer",
+                "hydra_plugins",
+            ):
+                found.add(names.get(match[1], match[1]).lower())
+    assert found | {"tensorboard"} == required  # imported by torch.utils.tensorboard
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel, built from a copy of what git would ship."""
+    import shutil
+
+    place = tmp_path_factory.mktemp("wheel")
+    source = place / "source"
+    source.mkdir()
+    for name in ("trainer", "conf"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "-w", str(place), str(source)], check=True, capture_output=True)
+    (built,) = place.glob("*.whl")
+    return built
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_module_and_configuration(wheel: Path) -> None:
+    held = set(zipfile.ZipFile(wheel).namelist())
+    modules = {str(f.relative_to(ROOT)) for f in (ROOT / "trainer").rglob("*.py")}
+    conf = {f"trainer/{f.relative_to(ROOT)}" for f in (ROOT / "conf").rglob("*.yaml")}
+    assert modules | conf | {"trainer/data/digits.npz", "trainer/py.typed"} <= held
+    assert not [name for name in held if name.startswith(("tests/", "conf/"))]
+
+
+@pytest.mark.slow
+def test_a_wheel_runs_in_another_folder(wheel: Path, here: Path) -> None:
+    site = here.parent / "site"
+    with zipfile.ZipFile(wheel) as content:
+        content.extractall(site)
+    env = {**environment(), "PYTHONPATH": str(site)}
+    done = subprocess.run(
+        [sys.executable, "-m", "trainer", *TINY, "max_steps=2", "hydra.run.dir=run"],
+        cwd=here,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (here / "run" / "summary.json").is_file()
+    where = subprocess.run(
+        [sys.executable, "-c", "import trainer.sources as s; print(s.CONF)"],
+        cwd=here,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(where.stdout.strip()) == site / "trainer" / "conf"
+
+
+def test_the_console_script_is_the_same_program() -> None:
+    assert SETUP["options.entry_points"]["console_scripts"].strip() == "trainer = trainer.cli:main"
+
+
+def test_lock_files_pin_every_line_and_name_no_place() -> None:
+    for name in ("requirements.lock", "requirements-test.lock"):
+        lines = [x for x in (ROOT / name).read_text().splitlines() if not x.startswith("#")]
+        assert len(lines) >= 40
+        for line in lines:
+            assert re.fullmatch(r"[\w.-]+==[\w.+!-]+(; sys_platform == \"linux\")?", line), line
+
+
+def test_the_makefile_has_the_commands_that_the_readme_names() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"run", "test", "check", "format", "bench", "smoke", "ddp"} <= targets
+    ci = (ROOT / ".ci" / "run").read_text()
+    assert "make test" in ci
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
