@@ -20,6 +20,7 @@ from trainer.errors import ConfigError
 from trainer.metrics import Meter
 from trainer.mix.base import Mixing
 from trainer.normalize import Normalize
+from trainer.optim._groups import parameter_groups
 from trainer.precision import Precision, build_precision
 from trainer.precision_half import cast_at_the_border
 from trainer.rng import derive
@@ -78,7 +79,9 @@ def assemble(
     model = build_model(
         config, data.image_shape, data.num_classes, device=device, dtype=precision.dtype
     )
-    optimizer = config.optim.component.build(model.parameters(), config.optim.shared)
+    optimizer = config.optim.component.build(
+        parameter_groups(model, config.optim.shared), config.optim.shared
+    )
     for group in optimizer.param_groups:
         group["base_lr"] = group["lr"]
     check_momentum(schedule, optimizer, config)

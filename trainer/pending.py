@@ -20,13 +20,6 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "model": ("airnet",),
     "optim": (
-        "adamw",
-        "adagrad",
-        "adadelta",
-        "adamax",
-        "nadam",
-        "radam",
-        "rmsprop",
         "lion",
         "muon",
         "lars",

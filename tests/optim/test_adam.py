@@ -9,22 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from tests.optim.paths import one_group, walk
 from trainer.convert import build
 from trainer.errors import ConfigError
 from trainer.optim.adam import Adam
 from trainer.optim.base import OPTIMIZERS, OptimKeys
-
-
-def walk(adam: Adam, keys: OptimKeys, start: np.ndarray, gradients: np.ndarray) -> np.ndarray:
-    """The float64 weights after each of the given gradients."""
-    weight = nn.Parameter(torch.tensor(start, dtype=torch.float64))
-    optimizer = adam.build([weight], keys)
-    path = []
-    for gradient in gradients:
-        weight.grad = torch.tensor(gradient, dtype=torch.float64)
-        optimizer.step()
-        path.append(weight.detach().numpy().copy())
-    return np.array(path)
 
 
 def equations(
@@ -80,8 +69,9 @@ def test_bias_correction_makes_every_step_of_a_constant_gradient_equal(size, one
 
 
 def test_every_key_reaches_torch() -> None:
+    keys = OptimKeys(0.2, 0.01)
     adam = Adam(betas=(0.8, 0.9), eps=1e-6, amsgrad=True)
-    group = adam.build([nn.Parameter(torch.zeros(1))], OptimKeys(0.2, 0.01)).param_groups[0]
+    group = adam.build(one_group([nn.Parameter(torch.zeros(1))], keys), keys).param_groups[0]
     wanted = {"lr": 0.2, "betas": (0.8, 0.9), "eps": 1e-6, "amsgrad": True, "weight_decay": 0.01}
     assert {key: group[key] for key in wanted} == wanted
     assert OPTIMIZERS.load("adam") is Adam

@@ -9,22 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from tests.optim.paths import one_group, walk
 from trainer.convert import build
 from trainer.errors import ConfigError
 from trainer.optim.base import OPTIMIZERS, OptimKeys
 from trainer.optim.sgd import Sgd
-
-
-def walk(sgd: Sgd, keys: OptimKeys, start: np.ndarray, gradients: np.ndarray) -> np.ndarray:
-    """The float64 weights after each of the given gradients."""
-    weight = nn.Parameter(torch.tensor(start, dtype=torch.float64))
-    optimizer = sgd.build([weight], keys)
-    path = []
-    for gradient in gradients:
-        weight.grad = torch.tensor(gradient, dtype=torch.float64)
-        optimizer.step()
-        path.append(weight.detach().numpy().copy())
-    return np.array(path)
 
 
 def test_two_steps_with_nesterov_by_hand() -> None:
@@ -62,7 +51,10 @@ def test_the_first_step_is_lr_times_gradient_without_nesterov(lr, gradient, mome
 
 
 def test_every_key_reaches_torch() -> None:
-    optimizer = Sgd(0.8, nesterov=False).build([nn.Parameter(torch.zeros(1))], OptimKeys(0.2, 0.01))
+    keys = OptimKeys(0.2, 0.01)
+    optimizer = Sgd(0.8, nesterov=False).build(
+        one_group([nn.Parameter(torch.zeros(1))], keys), keys
+    )
     group = optimizer.param_groups[0]
     wanted = {"lr": 0.2, "momentum": 0.8, "nesterov": False, "weight_decay": 0.01}
     assert {key: group[key] for key in wanted} == wanted

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
-from trainer.errors import ConfigError
-from trainer.optim.base import OPTIMIZERS, OptimKeys, check_unit
+from trainer.optim.base import (
+    OPTIMIZERS,
+    Group,
+    OptimKeys,
+    check_betas,
+    check_positive,
+    fused,
+    torch_groups,
+)
 
 
 @OPTIMIZERS.register("adam")
@@ -30,19 +36,15 @@ class Adam:
     amsgrad: bool = False
 
     def __post_init__(self) -> None:
-        for i, beta in enumerate(self.betas):
-            check_unit(f"optim.betas[{i}]", beta)
-        if self.eps <= 0.0:
-            raise ConfigError(f"optim.eps must be positive, got {self.eps}")
+        check_betas(self.betas)
+        check_positive("optim.eps", self.eps)
 
-    def build(self, parameters: Iterable[nn.Parameter], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return torch.optim.Adam(
-            parameters,
-            lr=keys.lr,
+            torch_groups(groups),
             betas=self.betas,
             eps=self.eps,
             amsgrad=self.amsgrad,
-            weight_decay=keys.weight_decay,
-            fused=True,
+            fused=fused(torch.optim.Adam, groups),
         )

@@ -1,10 +1,10 @@
-"""The optimizer seam."""
+"""The optimizer seam: from groups of parameters to what moves them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -26,23 +26,100 @@ class OptimKeys:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.lr <= 0:
-            raise ConfigError(f"optim.lr must be positive, got {self.lr}")
-        if self.weight_decay < 0:
-            raise ConfigError(f"optim.weight_decay must be 0 or more, got {self.weight_decay}")
+        check_positive("optim.lr", self.lr)
+        check_not_negative("optim.weight_decay", self.weight_decay)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that are moved alike.
+
+    Attributes:
+        name: as tables show it.
+        parameters: with their names, in the model's order.
+        lr: peak of their learning rate.
+        weight_decay: coefficient of their decay.
+    """
+
+    name: str
+    parameters: tuple[tuple[str, nn.Parameter], ...]
+    lr: float
+    weight_decay: float
+
+    def options(self) -> dict[str, Any]:
+        """Return the group as the classes of `torch.optim` take it."""
+        return {
+            "params": list(self.parameters),
+            "name": self.name,
+            "lr": self.lr,
+            "weight_decay": self.weight_decay,
+        }
 
 
 class Optim(Protocol):
     """A component of this seam."""
 
-    def build(self, parameters: Iterable[nn.Parameter], keys: OptimKeys) -> torch.optim.Optimizer:
-        """Return an optimizer over `parameters`, its groups' `lr` at the peak."""
+    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
+        """Return an optimizer over the groups, each with the `lr` and `weight_decay` it names.
+
+        Args:
+            groups: every parameter is in exactly one.
+            keys: as they were written; the groups' own values come from them.
+        """
 
 
 OPTIMIZERS: Registry[Optim] = Registry("optim", OptimKeys)
+
+
+def torch_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """Return groups as the classes of `torch.optim` take them."""
+    return [group.options() for group in groups]
+
+
+def fused(make: Callable[..., torch.optim.Optimizer], groups: Sequence[Group]) -> bool | None:
+    """Return True where a class of `torch.optim` is fused for these parameters, else None.
+
+    None leaves the choice to torch: foreach on a GPU, a loop on a CPU, where foreach gains nothing.
+    Which devices have a fused step differs between versions, so it is tried, on one zero.
+    """
+    kinds = {(p.device, p.dtype) for group in groups for _, p in group.parameters}
+    for device, dtype in kinds:
+        trial = nn.Parameter(torch.zeros(1, device=device, dtype=dtype))
+        trial.grad = torch.zeros_like(trial)
+        try:
+            make([trial], lr=1.0, fused=True).step()
+        except RuntimeError:
+            return None
+    return True
 
 
 def check_unit(key: str, value: float) -> None:
     """Raise ConfigError unless `value` is in [0, 1)."""
     if not 0.0 <= value < 1.0:
         raise ConfigError(f"{key} must be in [0, 1), got {value}")
+
+
+def check_betas(betas: tuple[float, float]) -> None:
+    """Raise ConfigError unless both decays are in [0, 1)."""
+    for i, beta in enumerate(betas):
+        check_unit(f"optim.betas[{i}]", beta)
+
+
+def check_positive(key: str, value: float) -> None:
+    """Raise ConfigError unless `value` is above 0."""
+    if value <= 0.0:
+        raise ConfigError(f"{key} must be positive, got {value}")
+
+
+def check_not_negative(key: str, value: float) -> None:
+    """Raise ConfigError if `value` is below 0."""
+    if value < 0.0:
+        raise ConfigError(f"{key} must be 0 or more, got {value}")
+
+
+def check_decoupled(decoupled_weight_decay: bool, keys: OptimKeys) -> None:
+    """Raise ConfigError if a decay that there is none of is to be decoupled."""
+    if decoupled_weight_decay and keys.weight_decay == 0.0:
+        raise ConfigError(
+            "optim.decoupled_weight_decay=true needs optim.weight_decay above 0: set it as well"
+        )

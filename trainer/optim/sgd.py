@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from trainer.errors import ConfigError
-from trainer.optim.base import OPTIMIZERS, OptimKeys, check_unit
+from trainer.optim.base import OPTIMIZERS, Group, OptimKeys, check_unit, fused, torch_groups
 
 
 @OPTIMIZERS.register("sgd")
@@ -32,13 +31,11 @@ class Sgd:
                 "optim.nesterov=true needs optim.momentum above 0: set optim.nesterov=false as well"
             )
 
-    def build(self, parameters: Iterable[nn.Parameter], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return torch.optim.SGD(
-            parameters,
-            lr=keys.lr,
+            torch_groups(groups),
             momentum=self.momentum,
             nesterov=self.nesterov,
-            weight_decay=keys.weight_decay,
-            fused=True,
+            fused=fused(torch.optim.SGD, groups),
         )

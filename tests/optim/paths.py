@@ -1,0 +1,78 @@
+"""The weights that an optimizer passes through, given the gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from trainer.convert import build
+from trainer.errors import ConfigError
+from trainer.optim.base import OPTIMIZERS, Group, Optim, OptimKeys
+
+
+def one_group(parameters: Sequence[nn.Parameter], keys: OptimKeys) -> list[Group]:
+    """Return the groups of a run without rules."""
+    named = tuple((f"p{i}", parameter) for i, parameter in enumerate(parameters))
+    return [Group("main", named, keys.lr, keys.weight_decay)]
+
+
+def walk(
+    component: Optim, keys: OptimKeys, start: np.ndarray, gradients: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Return the float64 weights after each of the given gradients."""
+    weight = nn.Parameter(torch.tensor(start, dtype=torch.float64))
+    return follow(component.build(one_group([weight], keys), keys), weight, gradients)
+
+
+def follow(
+    optimizer: torch.optim.Optimizer, weight: nn.Parameter, gradients: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Return one parameter's values after each step."""
+    path = []
+    for gradient in gradients:
+        weight.grad = torch.tensor(gradient, dtype=weight.dtype)
+        optimizer.step()
+        path.append(weight.detach().numpy().copy())
+    return np.array(path)
+
+
+def gradients_of_many_sizes(steps: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Return six weights and gradients for them, from tiny to huge."""
+    rng = np.random.default_rng(seed)
+    sizes = np.array([1e-3, 0.1, 1, 1, 10, 1e3])
+    return rng.normal(size=6), rng.normal(size=(steps, 6)) * sizes
+
+
+def check_parity(
+    component: Optim, theirs: Callable[..., torch.optim.Optimizer], options: Mapping[str, Any]
+) -> None:
+    """Check 300 float64 steps with decay against torch's class in its plainest form."""
+    start, gradients = gradients_of_many_sizes(300)
+    got = walk(component, OptimKeys(0.01, 1e-3), start, gradients)
+    weight = nn.Parameter(torch.tensor(start, dtype=torch.float64))
+    plain = theirs([weight], lr=0.01, weight_decay=1e-3, foreach=False, **options)
+    np.testing.assert_allclose(got, follow(plain, weight, gradients), rtol=1e-11, atol=1e-13)
+
+
+def check_reaches_torch(
+    name: str, component: Optim, theirs: type[torch.optim.Optimizer], wanted: Mapping[str, Any]
+) -> None:
+    """Check that every key arrives in a group of torch's class."""
+    keys = OptimKeys(0.2, 0.01)
+    optimizer = component.build(one_group([nn.Parameter(torch.zeros(1))], keys), keys)
+    assert type(optimizer) is theirs
+    everything = {"lr": 0.2, "weight_decay": 0.01, "name": "main", **wanted}
+    group = optimizer.param_groups[0]
+    assert {key: group[key] for key in everything} == everything
+    assert OPTIMIZERS.load(name) is type(component)
+
+
+def check_refused(cls: type[Any], values: Mapping[str, object], message: str) -> None:
+    """Check that a component's values are refused with a message."""
+    with pytest.raises(ConfigError, match=message):
+        build(cls, values, "optim")
