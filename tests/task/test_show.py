@@ -41,7 +41,7 @@ def test_it_says_what_will_happen() -> None:
     assert "ema: 4 snapshots, the first after step 2, the last after 8" in row(text, "average")
     assert "fp32 on cpu, 1 thread" in row(text, "numbers")
     assert "every 60s, after the last step and whenever val_top1" in row(text, "checkpoints")
-    assert "0  3 weight, 3 bias         626     0.01       0.9" in text
+    assert "main  3 weight, 3 bias         626     0.01        0.0005       0.9" in text
 
 
 def test_momentum_is_drawn_where_it_moves() -> None:

@@ -49,7 +49,7 @@ class Group:
     def options(self) -> dict[str, Any]:
         """Return the group as the classes of `torch.optim` take it."""
         return {
-            "params": list(self.parameters),
+            "params": [parameter for _, parameter in self.parameters],
             "name": self.name,
             "lr": self.lr,
             "weight_decay": self.weight_decay,

@@ -19,8 +19,11 @@ NAME, VALUE, QUIET = "bold", "default", "bright_black"
 WARMUP, SCHEDULE, AVERAGED = "yellow", "cyan", "green"
 WIDEST = 72  # columns of a chart
 LABELS = 15  # columns before it
-# how torch computes, not what
-UNTOLD = ("fused", "foreach", "capturable", "differentiable", "maximize", "decoupled_weight_decay")
+# the group's name leads its row; the rest is how torch computes, not what
+UNTOLD = (
+    *("name", "fused", "foreach", "capturable", "differentiable", "maximize"),
+    "decoupled_weight_decay",
+)
 PER_STEP = 3  # forward passes that a training step costs: one, and about two for the gradients
 
 
@@ -182,10 +185,16 @@ def groups_table(facts: Facts) -> Table:
             justify="left" if is_text else "right",
             no_wrap=not is_text,
         )
-    for i, group in enumerate(facts.groups):
+    for group in facts.groups:
         tensors = ", ".join(f"{n} {kind}" for kind, n in group.kinds.items())
         cells = [setting(group.settings, key) for key in shown]
-        table.add_row(str(i), tensors, f"{group.num_parameters:,}", f"{group.peak_lr:.4g}", *cells)
+        table.add_row(
+            str(group.settings.get("name", "")),
+            tensors,
+            f"{group.num_parameters:,}",
+            f"{group.peak_lr:.4g}",
+            *cells,
+        )
     return table
 
 
