@@ -19,6 +19,7 @@ from trainer.distributed import Strategy, World, build_strategy, choose_device
 from trainer.errors import ConfigError
 from trainer.metrics import Meter
 from trainer.mix.base import Mixing
+from trainer.model._ghost import check_ghosts
 from trainer.normalize import Normalize
 from trainer.optim._groups import parameter_groups
 from trainer.precision import Precision, build_precision
@@ -79,6 +80,8 @@ def assemble(
     model = build_model(
         config, data.image_shape, data.num_classes, device=device, dtype=precision.dtype
     )
+    num_images = min(config.batch_size, data.num_train) // (config.accumulate * strategy.world.size)
+    check_ghosts(model, num_images)
     optimizer = config.optim.component.build(
         parameter_groups(model, config.optim.shared), config.optim.shared
     )

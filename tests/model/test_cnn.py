@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from trainer.errors import ConfigError
+from trainer.model._ghost import GhostBatchNorm2d
 from trainer.model.cnn import Cnn
 
 
@@ -42,6 +43,17 @@ def test_logits_do_not_depend_on_the_rest_of_the_batch_in_eval_mode() -> None:
     model = Cnn(width=4).build((1, 8, 8), 10).eval()
     images = torch.randn(5, 1, 8, 8)
     torch.testing.assert_close(model(images)[2:3], model(images[2:3]))
+
+
+def test_nonlinearity_and_ghost_batches_reach_every_convolution() -> None:
+    model = Cnn(width=2, act="gelu", ghost_batch=4).build((1, 8, 8), 10)
+    parts = [part for part in model.modules() if not isinstance(part, nn.Sequential)]
+    kinds = [nn.Conv2d, GhostBatchNorm2d, nn.GELU]
+    assert [type(p) for p in parts[:6]] == kinds * 2
+    assert [type(p) for p in parts[7:10]] == kinds
+    assert sum(isinstance(p, nn.ReLU) for p in parts) == 0
+    with pytest.raises(ConfigError, match=r"model\.ghost_batch must be 2 or more, got 1"):
+        Cnn(ghost_batch=1)
 
 
 @pytest.mark.parametrize("width", [0, -3])

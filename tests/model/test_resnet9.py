@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from trainer.convert import build
 from trainer.errors import ConfigError
 from trainer.model._blocks import Residual
+from trainer.model._ghost import GhostBatchNorm2d
 from trainer.model.resnet9 import ResNet9
 
 
@@ -46,6 +48,36 @@ def test_same_seed_gives_the_yardstick_times_the_scale(scale: float) -> None:
     assert torch.equal(ours(images), end(middle(start(images))) * scale)
 
 
+ACTIVATIONS = {
+    "celu": lambda x: torch.where(x > 0, x, 0.3 * (torch.exp(x / 0.3) - 1)),
+    "gelu": lambda x: x * 0.5 * (1 + torch.erf(x / 2**0.5)),
+    "silu": lambda x: x / (1 + torch.exp(-x)),
+    "relu": lambda x: x.clamp(min=0),
+}
+
+
+@pytest.mark.parametrize("act", ACTIVATIONS)
+def test_every_nonlinearity_is_the_chosen_one(act: str) -> None:
+    model = build(ResNet9, {"width": 1, "act": act}, "model").build((3, 8, 8), 10)
+    blocks = [
+        part
+        for part in model.modules()
+        if isinstance(part, nn.Sequential) and isinstance(part[0], nn.Conv2d)
+    ]
+    assert len(blocks) == 8
+    x = torch.linspace(-3, 3, 101)
+    for block in blocks:
+        torch.testing.assert_close(block[2](x.clone()), ACTIVATIONS[act](x))  # type: ignore[no-untyped-call]
+    model(torch.randn(2, 3, 8, 8)).sum().backward()
+
+
+def test_ghost_batches_reach_every_norm() -> None:
+    model = ResNet9(width=1, ghost_batch=2).build((3, 8, 8), 10)
+    norms = [part for part in model.modules() if isinstance(part, nn.BatchNorm2d)]
+    assert [type(norm) for norm in norms] == [GhostBatchNorm2d] * 8
+    assert {norm.ghost_batch for norm in norms if isinstance(norm, GhostBatchNorm2d)} == {2}
+
+
 def test_a_residual_whose_last_norm_is_zero_is_the_identity() -> None:
     model = ResNet9(width=2).build((3, 16, 16), 10)
     residuals = [part for part in model.modules() if isinstance(part, Residual)]
@@ -67,5 +99,11 @@ def test_bad_settings_are_refused() -> None:
     for scale in (0.0, -0.125, float("nan")):
         with pytest.raises(ConfigError, match=r"model\.logit_scale must be positive"):
             ResNet9(logit_scale=scale)
+    with pytest.raises(ConfigError, match=r"model\.ghost_batch must be 2 or more"):
+        ResNet9(ghost_batch=0)
+    with pytest.raises(
+        ConfigError, match=r"unknown model\.act 'elu'.*known: celu, gelu, relu, silu"
+    ):
+        build(ResNet9, {"act": "elu"}, "model")
     with pytest.raises(ConfigError, match=r"resnet9 needs images of 8x8 pixels or more.* 7x9"):
         ResNet9().build((3, 7, 9), 10)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from trainer.model._blocks import conv_bn_relu, global_average_pool, he_init, zero_last_gamma
+from trainer.model._blocks import conv_bn_act, global_average_pool, he_init, zero_last_gamma
 
 Shortcut = Literal["A", "B"]
 WIDTHS = (16, 32, 64)
@@ -88,7 +88,7 @@ def cifar_resnet(
     """
     num_blocks, rest = divmod(depth - 2, 6)
     assert rest == 0, "depth is 6n + 2"
-    layers: list[nn.Module] = [conv_bn_relu(image_shape[0], WIDTHS[0])]
+    layers: list[nn.Module] = [conv_bn_act(image_shape[0], WIDTHS[0])]
     channels = WIDTHS[0]
     for width in WIDTHS:
         for _ in range(num_blocks):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from torch import nn
 
-from trainer.model._blocks import conv_bn_relu, global_max_pool, require_positive
+from trainer.model._blocks import Activation, conv_bn_act, global_max_pool, require_positive
+from trainer.model._ghost import require_ghost_batch
 from trainer.model.base import MODELS
 
 SMALLEST_MAP = 8  # a map whose shorter side is below this is not halved again
@@ -26,22 +28,29 @@ class Cnn:
 
     Attributes:
         width: channels of the first convolutions; doubled after each pooling, up to 8 times this.
+        act: nonlinearity after each BatchNorm; `celu` has alpha 0.3 as in cifar10-fast.
+        ghost_batch: images that BatchNorm normalises together in training (arXiv:1705.08741), or
+            None for all that a process takes at a time.
     """
 
     width: int = 32
+    act: Activation = "relu"
+    ghost_batch: int | None = None
 
     def __post_init__(self) -> None:
         require_positive("model.width", self.width)
+        require_ghost_batch(self.ghost_batch)
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
         """Return the network; images (B, C, H, W) of any size -> logits (B, K)."""
         channels, height, width = image_shape
+        conv = partial(conv_bn_act, act=self.act, ghost_batch=self.ghost_batch)
         layers: list[nn.Module] = []
         side, stage = min(height, width), 0
         while side >= SMALLEST_MAP:
             out = self.width * 2 ** min(stage, MOST_DOUBLINGS)
-            layers += [conv_bn_relu(channels, out), conv_bn_relu(out, out), nn.MaxPool2d(2)]
+            layers += [conv(channels, out), conv(out, out), nn.MaxPool2d(2)]
             channels, side, stage = out, side // 2, stage + 1
         out = self.width * 2 ** min(stage, MOST_DOUBLINGS)
-        layers += [conv_bn_relu(channels, out), global_max_pool(), nn.Linear(out, num_classes)]
+        layers += [conv(channels, out), global_max_pool(), nn.Linear(out, num_classes)]
         return nn.Sequential(*layers)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from trainer.model._blocks import conv_bn_relu, global_average_pool
+from trainer.model._blocks import conv_bn_act, global_average_pool
 from trainer.model._preact import PreactBlock
 from trainer.model.base import MODELS
 
@@ -29,7 +29,7 @@ class PreactResNet18:
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
         """Return the network; images (B, C, H, W) of any size -> logits (B, K)."""
-        layers: list[nn.Module] = [conv_bn_relu(image_shape[0], 64)]
+        layers: list[nn.Module] = [conv_bn_act(image_shape[0], 64)]
         channels = 64
         for width, stride in STAGES:
             layers.append(PreactBlock(channels, width, stride, raw_identity=False))

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from trainer.model._blocks import (
-    conv_bn_relu,
+    conv_bn_act,
     global_average_pool,
     require_positive,
     zero_last_gamma,
@@ -77,13 +77,13 @@ class ResNet50:
         if self.variant in ("C", "D"):
             half = (self.width + 1) // 2
             layers: list[nn.Module] = [
-                conv_bn_relu(channels, half, stride=stride),
-                conv_bn_relu(half, half),
-                conv_bn_relu(half, self.width),
+                conv_bn_act(channels, half, stride=stride),
+                conv_bn_act(half, half),
+                conv_bn_act(half, self.width),
             ]
         else:
             kernel = 7 if self.stem == "imagenet" else 3
-            layers = [conv_bn_relu(channels, self.width, kernel=kernel, stride=stride)]
+            layers = [conv_bn_act(channels, self.width, kernel=kernel, stride=stride)]
         if self.stem == "imagenet":
             layers.append(nn.MaxPool2d(3, 2, padding=1))
         return layers
@@ -104,8 +104,8 @@ class Bottleneck(nn.Module):
         out_channels = EXPANSION * inner
         first, second = (stride, 1) if variant == "A" else (1, stride)
         self.body = nn.Sequential(
-            conv_bn_relu(in_channels, inner, kernel=1, stride=first),
-            conv_bn_relu(inner, inner, stride=second),
+            conv_bn_act(in_channels, inner, kernel=1, stride=first),
+            conv_bn_act(inner, inner, stride=second),
             nn.Conv2d(inner, out_channels, 1, bias=False),
             nn.BatchNorm2d(out_channels),
         )
