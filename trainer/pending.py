@@ -9,7 +9,7 @@ from typing import Any
 from trainer.errors import ConfigError
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "task": ("lr_range", "evaluate", "explain", "predict", "export"),
+    "task": ("evaluate", "explain", "predict", "export"),
     "augment": (
         "cutout",
         "random_resized_crop",

@@ -97,9 +97,14 @@ def peak_memory(device: torch.device) -> int | None:
 
 def command_to_resume(path: Path) -> str:
     """Return the line that goes on with a run."""
+    return command_line(f"resume={path}")
+
+
+def command_line(*words: str) -> str:
+    """Return a line for the shell that calls this program as it was called."""
     started_as = Path(sys.argv[0]).name
     program = ["trainer"] if started_as == "trainer" else ["python", "-m", "trainer"]
-    return shlex.join([*program, f"resume={path}"])
+    return shlex.join([*program, *words])
 
 
 def shown_path(path: Path) -> str:

@@ -19,6 +19,7 @@ HELP = """\
   {program} +experiment=mnist optim=adam      a preset with a known score, one part changed
   {program} -m optim.lr=0.01,0.1 seed=0,1,2   a sweep: every combination
   {program} task=plan                         what would happen; trains nothing
+  {program} task=lr_range                     which learning rate to train with
   {program} resume=outputs/default/<run>      go on where a run stopped
 
 Parts: group=name, the default first. Each has keys of its own, as in optim.lr=0.1; see

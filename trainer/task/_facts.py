@@ -162,7 +162,7 @@ def curve_of(run: Run) -> Curve:
     points = [run.schedule(clock.at(window)) for window in windows]
     unscheduled = momentum_of(run.optimizer)
     # a schedule gives no momentum to an optimizer that runs without
-    momenta = [p.momentum if p.momentum and unscheduled else unscheduled for p in points]
+    momenta = [unscheduled if p.momentum is None or not unscheduled else p.momentum for p in points]
     return Curve(
         tuple(windows),
         tuple(base_lr * p.lr_scale for p in points),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,7 @@ def schedule_figure(facts: Facts, title: str) -> Figure:
     draw_panel(panels[0], facts, curve.lr, "learning rate")
     if momentum:
         draw_panel(panels[1], facts, momentum, "momentum")
-    panels[0].set_title("\n".join(textwrap.wrap(title, 90)), loc="left", fontsize=9)
+    panels[0].set_title(title, loc="left", fontsize=9)
     panels[-1].set_xlabel("epoch")
     return figure
 

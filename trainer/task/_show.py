@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.config import RunConfig
+from trainer.scheduler.base import Watcher
 from trainer.state import Run
 from trainer.task._chart import BLOCKS, LINE, PLAIN, area, axis, columns, shaded
 from trainer.task._facts import Facts, Group
@@ -97,6 +98,8 @@ def schedule_text(facts: Facts, config: RunConfig) -> str:
         text += f", {curve.lr[-1]:.4g} at the last"
     if facts.warmup:
         text += f"; {facts.warmup:,} steps of warm-up"
+    if isinstance(config.scheduler.component, Watcher):
+        text += f"; drops when {config.scheduler.component.metric} stalls are not foreseen"
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Protocol
 
 from trainer.choices import TASKS, TaskKeys
@@ -10,7 +11,7 @@ from trainer.errors import ConfigError
 from trainer.order import Order
 from trainer.record import RunRow
 
-__all__ = ["TASKS", "Task", "TaskKeys", "check_trains", "perform"]
+__all__ = ["TASKS", "Task", "TaskKeys", "check_trains", "perform", "title_of"]
 
 
 class Task(Protocol):
@@ -28,6 +29,12 @@ def perform(order: Order) -> RunRow | None:
     """Do what the order's configuration chose as its task."""
     task: Task = order.config.task.component
     return task.perform(order)
+
+
+def title_of(order: Order) -> str:
+    """Return the words that a task is done with, for its pictures, wrapped."""
+    words = [w for w in order.words if not w.startswith("task")]
+    return "\n".join(textwrap.wrap(" ".join(words) or "the default job", 90))
 
 
 def check_trains(config: RunConfig, what: str, instead: str) -> None:

@@ -15,7 +15,7 @@ from trainer.order import Order
 from trainer.task._facts import facts_of
 from trainer.task._figures import draw
 from trainer.task._show import show
-from trainer.task.base import TASKS
+from trainer.task.base import TASKS, title_of
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,3 @@ class Plan:
         if self.picture is not None:
             draw(facts, title_of(order), self.picture.file)
             console.say(f"picture   {self.picture}")
-
-
-def title_of(order: Order) -> str:
-    """Return the words that the plan is of, for its picture."""
-    words = [w for w in order.words if not w.startswith("task")]
-    return " ".join(words) or "the default job"

@@ -1,0 +1,117 @@
+"""The folder that a task other than training leaves: like a run's, with a summary of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trainer import provenance
+from trainer.console import Console
+from trainer.data.base import Source
+from trainer.errors import Stopped, TrainerError
+from trainer.folder import Folder, make_folder
+from trainer.order import Order
+from trainer.run import told
+from trainer.state import Run
+from trainer.stops import Stops
+from trainer.summary import facts_of
+
+
+@dataclass
+class Record:
+    """What a task writes while it runs.
+
+    Attributes:
+        path: its folder.
+        run: the live parts it works with.
+        results: what the summary says besides how it ended and where it was made.
+    """
+
+    path: Path
+    run: Run
+    stops: Stops = field(default_factory=Stops)
+    results: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes."""
+        return self.run.strategy.world.rank == 0
+
+    def attend(self, what: str) -> None:
+        """Raise Stopped, in all processes, if a signal asked any of them to stop."""
+        signum = self.run.strategy.agree(self.stops.signum)
+        if signum:
+            raise Stopped(f"stopped {what}", signum)
+
+
+@contextlib.contextmanager
+def recorded(
+    order: Order, run: Run, source: Source, console: Console, *, start_s: float
+) -> Iterator[Record]:
+    """Make the folder, give it to the task, and write how the task ended.
+
+    Args:
+        order: what is done.
+        run: the live parts it is done with.
+        source: the images they were built from.
+        console: prints; what it says is kept in `run.log`.
+        start_s: when it all began, on the clock of `time.perf_counter`.
+    """
+    made = told(run.strategy, lambda: make_folder(order.folder, order.config.name))
+    record, folder = Record(Path(made), run), Folder(Path(made))
+    if record.is_main:
+        begin(order, folder, console)
+    for note in order.notes:
+        console.say(note, style="yellow")
+    status, code, message = "failed", 1, ""
+    try:
+        with record.stops:
+            yield record
+        status, code = "completed", 0
+    except TrainerError as error:
+        status = "interrupted" if isinstance(error, Stopped) else "failed"
+        code, message = error.exit_code, str(error)
+        raise
+    except BaseException as error:
+        console.log(traceback.format_exc())
+        message = f"{type(error).__name__}: {error}"
+        raise TrainerError(f"{message} (see {folder.path / 'run.log'})") from error
+    finally:
+        if record.is_main:
+            ended = {"status": status, "exit_code": code, "message": message or None}
+            console.log(message or status)
+            facts = summary_of(order, record, source, total_s=time.perf_counter() - start_s)
+            folder.write_summary({k: v for k, v in {**ended, **facts}.items() if v is not None})
+        logging.getLogger("trainer").removeHandler(console)
+        console.close()
+        folder.close()
+
+
+def begin(order: Order, folder: Folder, console: Console) -> None:
+    """Take the folder over: lock, configuration, log."""
+    folder.lock()
+    folder.write_config(order.config.plain())
+    difference = provenance.git_state()[1]
+    if difference:
+        (folder.path / "source.diff").write_text(difference)
+    console.open_log(folder.path / "run.log")
+    logging.getLogger("trainer").addHandler(console)
+    logging.getLogger("trainer").setLevel(logging.INFO)
+
+
+def summary_of(order: Order, record: Record, source: Source, *, total_s: float) -> dict[str, Any]:
+    """Return what was done with what, and where."""
+    run = record.run
+    return {
+        "overrides": list(order.words),
+        **record.results,
+        "seconds": {"startup": round(order.startup_s, 3), "total": round(total_s, 3)},
+        **facts_of(run, order.config, source),
+        "git": provenance.git_state()[0],
+    }

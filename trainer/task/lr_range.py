@@ -1,0 +1,133 @@
+"""`task=lr_range`: which learning rate to train with."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from trainer.assemble import assemble, prepare
+from trainer.console import Console
+from trainer.distributed import World
+from trainer.duration import Duration
+from trainer.errors import ConfigError
+from trainer.order import Order
+from trainer.record import RunRow, read_run
+from trainer.run import is_finished, told
+from trainer.state import Run
+from trainer.task._climb import climb
+from trainer.task._range import Sweep, find, ramp
+from trainer.task._range_report import draw, report, results, write_csv
+from trainer.task._record import Record, recorded
+from trainer.task.base import TASKS, title_of
+
+
+@TASKS.register("lr_range")
+@dataclass(frozen=True)
+class LrRange:
+    """Trains while the learning rate rises from step to step, until the loss leaves, and suggests
+    one from where the loss fell.
+
+    "Cyclical Learning Rates for Training Neural Networks", arXiv:1506.01186, whose range test rises
+    linearly and looks at the accuracy; here, as in fastai's finder, the rise is exponential, over
+    decades, and the training loss is looked at. Deviations from fastai's: losses are smoothed
+    after the sweep by lines fitted around each step, so that nothing lags behind; the sweep ends by
+    means over a few steps, not by one batch.
+
+    It is a run of its own, from the same initial weights, data and random streams that training
+    with the same words would begin with: no other run is touched. The schedule is left aside;
+    everything else is as configured.
+
+    Attributes:
+        min_lr: `optim.lr` of the first step; groups keep their ratios to it.
+        max_lr: of the last, if the sweep comes that far.
+        steps: of the sweep.
+        diverge_factor: the sweep ends where the loss is this many times its least.
+        smooth: the width of the smoothing, in steps or as a share of the sweep.
+        rule: `steepest` suggests where the loss falls fastest, `minimum_tenth` a tenth of where it
+            is least.
+    """
+
+    min_lr: float = 1e-6
+    max_lr: float = 10.0
+    steps: int = 200
+    diverge_factor: float = 4.0
+    smooth: Duration = Duration(4, "%")
+    rule: Literal["steepest", "minimum_tenth"] = "steepest"
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.min_lr < self.max_lr:
+            raise ConfigError(
+                "task.min_lr must be positive and below task.max_lr, "
+                f"got {self.min_lr:g} and {self.max_lr:g}"
+            )
+        if self.steps < 10:
+            raise ConfigError(f"task.steps must be at least 10, got {self.steps}")
+        if self.diverge_factor <= 1.0:
+            raise ConfigError(f"task.diverge_factor must be above 1, got {self.diverge_factor}")
+        if self.smooth.unit == "ep":
+            raise ConfigError(
+                f"task.smooth must be in steps (st) or a share (%), got {self.smooth}"
+            )
+        if not 1 <= self.width <= self.steps / 4:
+            raise ConfigError(
+                f"task.smooth={self.smooth} is {self.width} of {self.steps} steps: it must be at "
+                "least 1 and at most a quarter of them"
+            )
+
+    @property
+    def width(self) -> int:
+        """Width of the smoothing in steps."""
+        return self.smooth.steps(1, self.steps)
+
+    def perform(self, order: Order) -> RunRow:
+        """Sweep, record and suggest; return the record.
+
+        Raises:
+            TrainerError: for everything that a user can mend; where a folder exists, its summary
+                says it too.
+        """
+        start_s = time.perf_counter() - order.startup_s
+        world = World.from_environment()
+        device, strategy, precision = prepare(order.config, world)
+        console = Console(quiet=order.quiet or world.rank != 0)
+        told(strategy, lambda: is_finished(order))  # its folder can be made
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            run, source = assemble(order.config, device, strategy, precision)
+            with recorded(order, run, source, console, start_s=start_s) as record:
+                sweep = self.sweep(run, order, console, record)
+                finding = find(sweep, self.width)
+                record.results["lr_range"] = results(sweep, finding, self.rule)
+                if record.is_main:
+                    write_csv(record.path / "lr_range.csv", sweep, finding)
+                    title = title_of(order)
+                    draw(record.path / "lr_range.png", sweep, finding, self.rule, title)
+                    report(
+                        sweep, finding, self.rule, order=order, console=console, path=record.path
+                    )
+        if world.rank != 0:
+            return RunRow(record.path, order.config.plain(), (), "completed")
+        return read_run(record.path)
+
+    def sweep(self, run: Run, order: Order, console: Console, record: Record) -> Sweep:
+        """Train through the learning rates, showing how far it is."""
+        lrs = ramp(self.min_lr, self.max_lr, self.steps)
+        with console.terminal.status("") as status:
+
+            def attend(steps: int, loss: float) -> None:
+                status.update(
+                    f"step {steps}/{self.steps}  lr {lrs[steps - 1]:.3g}  loss {loss:.4f}"
+                )
+                record.results["steps"] = steps
+                record.attend(f"at step {steps} of {self.steps}")
+
+            return climb(
+                run,
+                lrs,
+                peak=order.config.optim.shared.lr,
+                width=self.width,
+                factor=self.diverge_factor,
+                attend=attend,
+            )
