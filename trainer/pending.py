@@ -18,7 +18,6 @@ NAMES: dict[str, tuple[str, ...]] = {
         "rand_augment",
         "random_erasing",
     ),
-    "model": ("airnet",),
     "optim": (
         "lion",
         "muon",
