@@ -24,15 +24,18 @@ FIXED = (
     *("precision", "precision_format", "precision_half", "clip", "distributed", "metrics"),
     *("normalize", "files", "sources", "tta"),
 )
+FROM_ELSEWHERE = ("origin", "network", "published", "together")
+TRAINED = ("weights", "fitting")
 BEFORE_TORCH = ("line", "words", "pending", "stops", "checks")
 # A module imports from its own floor or from those before it; within a floor there are no cycles.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("registry", "errors", "_version", ""),
     ("convert", "rng"),
     ("duration",),
-    (*FIXED, *BEFORE_TORCH, *COMPONENT_SEAMS),
+    (*FIXED, *BEFORE_TORCH, *FROM_ELSEWHERE, *COMPONENT_SEAMS),
     ("state", "checkpoint", "record", "saving"),
     ("loop", "choices", "config", "provenance", "recorded", "composition", "folder", "usage"),
+    TRAINED,
     ("assemble", "board", "console", "order", "saver", "restore", "summary", "walk", "run"),
     ("task",),
     ("sweep",),

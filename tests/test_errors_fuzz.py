@@ -234,6 +234,9 @@ def conflicts(folder: Path) -> list[Fault]:
         "-x": "-x",
         "optim=lion": "lion",
         "fork=a@3": "fork",
+        "init_from=": "init_from",
+        "init_from=torchvision:": "init_from",
+        "init_from=torchvision:IMAGENET1K_V1": "init_from",
         "engine=graph": "engine",
         "-m seed=0,1 optim=adamm": "adamm",
         "-m optim.lr=-1,nan": "optim.lr",
@@ -284,6 +287,8 @@ def missing(folder: Path) -> list[Fault]:
         Fault("folder", ("hydra.run.dir=/proc/no/run",), ("/proc/no",)),
         Fault("folder", ("hydra.run.dir=/proc/version",), ("/proc/version",)),
     ]
+    for code, place in ((4, nowhere), (4, str(full)), (5, str(file)), (2, str(broken))):
+        faults.append(Fault("weights", (f"init_from={place}",), (place,), (code,)))
     for word in ("resume", "repeat"):
         faults += [
             Fault("run", (f"{word}={nowhere}",), (nowhere,), (4,)),

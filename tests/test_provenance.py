@@ -10,11 +10,11 @@ import pytest
 from tests.command import TINY
 from trainer import compose, provenance
 
-FACTS = {"fingerprint": "f", "device": "cpu", "precision": "fp32", "sources": "s"}
+FACTS = {"fingerprint": "f", "weights": {}, "device": "cpu", "precision": "fp32", "sources": "s"}
 CONFIG = compose(*TINY).plain()
 
 
-def key(config: dict[str, Any] = CONFIG, **facts: str) -> str:
+def key(config: dict[str, Any] = CONFIG, **facts: Any) -> str:
     return provenance.result_key(config, **{**FACTS, **facts})
 
 
@@ -42,9 +42,21 @@ def test_what_determines_a_result_is_in_it(path: str) -> None:
     assert key(changed(path, "other")) != key()
 
 
-@pytest.mark.parametrize("fact", FACTS)
+@pytest.mark.parametrize("fact", [name for name in FACTS if name != "weights"])
 def test_images_device_precision_and_sources_are_in_it(fact: str) -> None:
     assert key(**{fact: "other"}) != key()
+
+
+def test_weights_count_by_their_hash_wherever_they_lie() -> None:
+    one, other = changed("init_from", "/a/run@best"), changed("init_from", "/b/w.safetensors")
+    read = {"init_from": "1" * 64}
+    assert key(one, weights=read) == key(other, weights=read) != key()
+    assert key(one, weights={"init_from": "2" * 64}) != key(one, weights=read)
+    paths = [changed("loss", {"name": "distill", "teacher": p}) for p in ("/a", "/b")]
+    read = {"loss.teacher": "1" * 64}
+    assert key(paths[0], weights=read) == key(paths[1], weights=read)
+    assert key(paths[0], weights={"loss.teacher": "2" * 64}) != key(paths[0], weights=read)
+    assert paths[0]["loss"]["teacher"] == "/a"
 
 
 def test_every_configured_value_but_a_few_is_in_it() -> None:

@@ -10,6 +10,7 @@ from torch import nn
 
 from trainer.augment.base import Chain
 from trainer.average.base import Plan
+from trainer.choices import plain_choice
 from trainer.clip import Clip
 from trainer.config import RunConfig
 from trainer.data._batches import build_data
@@ -17,6 +18,7 @@ from trainer.data._windows import check_batch_size
 from trainer.data.base import Source
 from trainer.distributed import Strategy, World, build_strategy, choose_device
 from trainer.errors import ConfigError
+from trainer.fitting import start_from
 from trainer.metrics import Meter
 from trainer.mix.base import Mixing
 from trainer.model._ghost import check_ghosts
@@ -28,6 +30,7 @@ from trainer.rng import derive
 from trainer.scheduler.base import Schedule
 from trainer.state import Run, State
 from trainer.tta import choose_views
+from trainer.weights import read_all
 
 
 def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Precision]:
@@ -46,14 +49,24 @@ def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Pr
 
 
 def assemble(
-    config: RunConfig, device: torch.device, strategy: Strategy, precision: Precision
+    config: RunConfig,
+    device: torch.device,
+    strategy: Strategy,
+    precision: Precision,
+    *,
+    is_resumed: bool = False,
 ) -> tuple[Run, Source]:
     """Return the run, ready at its first step, and the images it was built from.
 
+    A run that is resumed starts from its checkpoint: `init_from` is not read again.
+
     Raises:
+        NotFound: if there is no such run to take weights from.
         ConfigError: if a setting does not fit the data or the length of the run.
         DataError: if images are missing or damaged.
     """
+    origins = {k: o for k, o in config.origins().items() if not (is_resumed and k == "init_from")}
+    weights = read_all(origins, plain_choice(config.model), strategy)
     start = time.perf_counter()
     source = read_in_turn(config, strategy)
     data = build_data(
@@ -82,6 +95,8 @@ def assemble(
     )
     num_images = min(config.batch_size, data.num_train) // (config.accumulate * strategy.world.size)
     check_ghosts(model, num_images)
+    if "init_from" in weights:
+        start_from(model, weights["init_from"], data.num_classes)
     optimizer = config.optim.component.build(
         parameter_groups(model, config.optim.shared), config.optim.shared
     )
@@ -120,6 +135,7 @@ def assemble(
         average_every=eval_every,
         bn_images=config.average.shared.bn_images.of(data.num_train),
         state=State(empty, seconds={"data": data_s}),
+        weights_read={key: w.sha256 for key, w in weights.items()},
     )
     run.state.meter = run.new_meter()
     return run, source

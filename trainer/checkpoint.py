@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from trainer.errors import TrainerError
 from trainer.files import reporting_disk, sync_folder, write_bytes
 
 FORMAT = 1
+MANIFEST_BYTES = 1_000_000  # none is as large
+ALWAYS = {"model.safetensors", "state.pt"}  # files of every checkpoint
 NAME = re.compile(r"step-(\d{8,})")
 
 
@@ -127,19 +129,27 @@ def save(
 def verify(path: Path) -> Checkpoint | None:
     """Return the checkpoint in a folder, or None if anything about it is damaged."""
     try:
+        if not has_size(path / "manifest.json", range(MANIFEST_BYTES)):
+            return None
         manifest = json.loads((path / "manifest.json").read_bytes())
         if manifest["format"] != FORMAT or f"step-{manifest['step']:08d}" != path.name:
             return None
+        if not manifest["files"].keys() >= ALWAYS:
+            return None
         for name, facts in manifest["files"].items():
-            content = (path / name).read_bytes() if (path / name).parent == path else b""
-            if (
-                len(content) != facts["bytes"]
-                or hashlib.sha256(content).hexdigest() != facts["sha256"]
-            ):
+            # the size first: what somebody else made may be a link to something endless
+            if (path / name).parent != path or not has_size(path / name, (facts["bytes"],)):
+                return None
+            if hashlib.sha256((path / name).read_bytes()).hexdigest() != facts["sha256"]:
                 return None
         return Checkpoint(path, manifest["step"], manifest)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def has_size(file: Path, sizes: Container[int]) -> bool:
+    """Return whether something is a file of one of these sizes in bytes."""
+    return file.is_file() and file.stat().st_size in sizes
 
 
 def folders(root: Path) -> list[Path]:

@@ -30,6 +30,7 @@ from trainer.loss.base import Loss, LossKeys
 from trainer.mix.base import Mix, MixKeys
 from trainer.model.base import Model, ModelKeys
 from trainer.optim.base import Optim, OptimKeys
+from trainer.origin import Origin
 from trainer.precision_format import PrecisionChoice, parse_precision
 from trainer.registry import Choice
 from trainer.saving import CheckpointConfig
@@ -53,6 +54,7 @@ class RunConfig:
             elements.
         threads: of computation on the CPU.
         device: `auto`, `cpu`, `cuda`, `cuda:<n>`, `mps`.
+        init_from: weights that training starts from instead of random ones, or None.
         tta: views of each image that an evaluation looks at.
         report_test: whether the test images are looked at, once, at the end.
         plugins: modules with components of the user's own.
@@ -69,6 +71,7 @@ class RunConfig:
     threads: int
     device: str
     engine: Literal["eager"]
+    init_from: Origin | None
     tta: Literal["none", "flip", "flip_translate"]
     report_test: bool
     plugins: tuple[str, ...]
@@ -125,6 +128,14 @@ class RunConfig:
             else:
                 out[field.name] = plain(value)
         return out
+
+    def origins(self) -> dict[str, Origin]:
+        """Return every place that trained weights are read from, by dotted key."""
+        found: dict[str, Any] = {"init_from": self.init_from}
+        for seam in SEAMS:
+            component = getattr(self, seam).component
+            found |= {f"{seam}.{f.name}": getattr(component, f.name) for f in fields(component)}
+        return {key: value for key, value in found.items() if isinstance(value, Origin)}
 
 
 HINTS = get_type_hints(RunConfig)

@@ -3,12 +3,13 @@ which keeps it."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -45,6 +46,17 @@ class Console(logging.Handler):
         self._log: IO[str] | None = None
         self._live: Live | None = None
         self._early: list[str] = []
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Show what components have to say, from their building on."""
+        logger = logging.getLogger("trainer")
+        logger.addHandler(self)
+        logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            logger.removeHandler(self)
 
     def open_log(self, file: Path) -> None:
         """Keep everything in a file too, from the first line on."""

@@ -37,7 +37,6 @@ KEYS = (
     "clip_adaptive",
     "label_noise",
     "init",
-    "init_from",
     "resume_allow",
     "fork",
     "strategy.timeout",

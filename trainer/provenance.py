@@ -88,19 +88,29 @@ def sources_digest(plugins: Iterable[str]) -> str:
 
 
 def result_key(
-    config: Mapping[str, Any], *, fingerprint: str, device: str, precision: str, sources: str
+    config: Mapping[str, Any],
+    *,
+    fingerprint: str,
+    weights: Mapping[str, str],
+    device: str,
+    precision: str,
+    sources: str,
 ) -> str:
     """Return the SHA-256 of everything that determines a result.
 
     Args:
         config: the plain configuration.
         fingerprint: of the images.
+        weights: SHA-256 of those that were read, by the key that names where from.
         device: kind of the device.
         precision: as resolved on it.
         sources: digest of the sources.
     """
     tree = {k: v for k, v in config.items() if k not in UNRELATED}
     tree["data"] = {k: v for k, v in tree["data"].items() if k not in UNRELATED_DATA}
+    for key, sha256 in weights.items():  # whatever path they had
+        group, _, name = key.rpartition(".")
+        tree = {**tree, group: {**tree[group], name: sha256}} if group else {**tree, key: sha256}
     numpy = importlib.metadata.version("numpy")
     what = [tree, fingerprint, device, precision, sources, torch.__version__, numpy]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

@@ -8,8 +8,9 @@ from typing import Any
 
 from trainer import checkpoint
 from trainer.console import Console
-from trainer.errors import ConfigError, NotFound, TrainerError
+from trainer.errors import ConfigError, NotFound
 from trainer.state import Run, load_state
+from trainer.together import from_first
 
 MUST_MATCH = ("threads", "world_size", "device", "precision", "data")
 VERSIONS = ("torch", "numpy", "trainer")
@@ -30,36 +31,39 @@ def restore(run: Run, root: Path, facts: Mapping[str, Any], console: Console) ->
         NotFound: if no checkpoint verifies.
         ConfigError: if the newest was made in a way that cannot be continued bit for bit here.
     """
-    parts: tuple[Any, ...] | TrainerError = ()
-    if run.strategy.world.rank == 0:
+
+    def find() -> tuple[Any, ...]:
         found, damaged = checkpoint.newest(root)
         for path in damaged:
             console.say(f"{path.name} is damaged and was passed over", style="yellow")
         if found is None:
-            parts = NotFound(f"nothing to resume: no checkpoint in {root} verifies")
-        else:
-            parts = misfit(found.manifest, facts) or (
-                found.state(),
-                found.weights(),
-                found.averaged(),
-            )
-    parts = run.strategy.share(parts)
-    if isinstance(parts, TrainerError):
-        raise parts
+            raise NotFound(f"nothing to resume: no checkpoint in {root} verifies")
+        check_fits(found.manifest, facts)
+        weights_read = found.manifest.get("weights_read", {})
+        return weights_read, (found.state(), found.weights(), found.averaged())
+
+    weights_read, parts = from_first(run.strategy, find)
+    run.weights_read.update(weights_read)
     load_state(run, *parts)
     console.say(f"resumed at step {run.state.window} of {run.total}")
 
 
-def misfit(manifest: Mapping[str, Any], facts: Mapping[str, Any]) -> ConfigError | None:
-    """Return why a checkpoint cannot be continued bit for bit in this process, or None."""
+def check_fits(manifest: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """Raise ConfigError if a checkpoint cannot be continued bit for bit in this process."""
     for name in MUST_MATCH:
         if manifest[name] != facts[name]:
-            return ConfigError(
+            raise ConfigError(
                 f"the checkpoint was made with {name}={manifest[name]}, this is "
                 f"{name}={facts[name]}: it can only go on exactly as it was"
             )
     for name in VERSIONS:
         then, now = manifest["versions"].get(name), facts["versions"].get(name)
         if then != now:
-            return ConfigError(f"the checkpoint was made with {name} {then}, this is {name} {now}")
-    return None
+            raise ConfigError(f"the checkpoint was made with {name} {then}, this is {name} {now}")
+    before = manifest.get("weights_read", {})
+    for key, sha256 in facts.get("weights_read", {}).items():
+        if before.get(key) != sha256:
+            raise ConfigError(
+                f"{key}: the weights there have changed since the checkpoint was made (SHA-256 "
+                f"{str(before.get(key))[:12]} then, {sha256[:12]} now)"
+            )

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 from trainer.assemble import assemble, prepare
 from trainer.console import Console
-from trainer.distributed import Strategy, World
-from trainer.errors import TrainerError
+from trainer.distributed import World
 from trainer.folder import check_folder, make_folder, removed_if_unused
 from trainer.order import Order
 from trainer.record import RunRow, read_run
 from trainer.summary import show_result, shown_path
+from trainer.together import from_first
 from trainer.walk import Walk
 
 __all__ = ["Order", "execute"]
@@ -30,32 +28,23 @@ def execute(order: Order) -> RunRow:
     world = World.from_environment()
     device, strategy, precision = prepare(order.config, world)
     console = Console(quiet=order.quiet or world.rank != 0)
-    if told(strategy, lambda: is_finished(order)):
+    if from_first(strategy, lambda: is_finished(order)):
         assert order.resume is not None
         row = read_run(order.resume)
         console.say(f"{shown_path(row.path)} is finished already")
         show_result(row, console)
         return row
-    run, source = assemble(order.config, device, strategy, precision)
-    made = told(strategy, lambda: order.resume or make_folder(order.folder, order.config.name))
-    with removed_if_unused(Path(made)):
-        walk = Walk(order, run, source, Path(made), console, start_s=start)
-        walk.begin()
-    return walk.walk()
-
-
-def told(strategy: Strategy, find: Callable[[], Path | bool]) -> str:
-    """Return what the first process finds, as text, in every process; its errors are theirs too."""
-    found: str | TrainerError = ""
-    if strategy.world.rank == 0:
-        try:
-            found = str(find() or "")
-        except TrainerError as error:
-            found = error
-    found = strategy.share(found)
-    if isinstance(found, TrainerError):
-        raise found
-    return found
+    with console.listening():
+        run, source = assemble(
+            order.config, device, strategy, precision, is_resumed=order.resume is not None
+        )
+        path = from_first(
+            strategy, lambda: order.resume or make_folder(order.folder, order.config.name)
+        )
+        with removed_if_unused(path):
+            walk = Walk(order, run, source, path, console, start_s=start)
+            walk.begin()
+        return walk.walk()
 
 
 def is_finished(order: Order) -> bool:

@@ -19,6 +19,7 @@ from trainer.duration import Clock
 from trainer.loss.base import Loss
 from trainer.metrics import Meter
 from trainer.mix.base import Mixing
+from trainer.model.base import put_weights
 from trainer.precision import Precision
 from trainer.scheduler.base import Schedule
 from trainer.tta import Views
@@ -62,6 +63,7 @@ class Run:
     Attributes:
         model: the bare module; `parallel` is the wrapped one, used only for the training forward
             pass.
+        weights_read: SHA-256 of trained weights that were read from elsewhere, by key.
         views: asks a model about a batch that is evaluated.
         total: steps of the run.
         average_every: steps between evaluations of the averaged weights.
@@ -90,6 +92,7 @@ class Run:
     average_every: int
     bn_images: int
     state: State
+    weights_read: dict[str, str]
     wants_pause: Callable[[Clock], bool] = never
 
     def clock(self) -> Clock:
@@ -168,9 +171,8 @@ def load_state(
         averaged: the averaged model's, empty where there is none.
     """
     mine = saved["ranks"][run.strategy.world.rank]
-    run.model.load_state_dict(
-        {**weights, **{k: v for k, v in mine["buffers"].items() if k in weights}}
-    )
+    buffers = {name: tensor for name, tensor in mine["buffers"].items() if name in weights}
+    put_weights(run.model, {**weights, **buffers})
     run.optimizer.load_state_dict(saved["optimizer"])
     run.precision.load_state_dict(saved["precision"])
     run.average.load_state_dict(saved["average"], averaged)

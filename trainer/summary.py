@@ -31,6 +31,7 @@ def facts_of(run: Run, config: RunConfig, source: Source) -> dict[str, Any]:
         "precision": run.precision.name,
         "threads": config.threads,
         "world_size": run.strategy.world.size,
+        **({"weights_read": run.weights_read} if run.weights_read else {}),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 import traceback
 from collections.abc import Mapping
@@ -54,7 +53,7 @@ class Walk:
         *,
         start_s: float,
     ) -> None:
-        self.order, self.run, self.console = order, run, console
+        self.order, self.run, self.source, self.console = order, run, source, console
         self.is_main = run.strategy.world.rank == 0
         self.folder = Folder(path)
         self.config = order.config.plain()
@@ -62,14 +61,6 @@ class Walk:
         run.state.seconds["startup"] = order.startup_s
         self.stops = Stops()
         self.board: Board | None = None
-        self.facts = facts_of(run, order.config, source)
-        self.key = provenance.result_key(
-            self.config,
-            fingerprint=source.fingerprint,
-            device=run.device.type,
-            precision=run.precision.name,
-            sources=provenance.sources_digest(order.config.plugins),
-        )
 
     def begin(self) -> None:
         """Take the folder over: lock, configuration, log; then go on from a checkpoint, if there is
@@ -82,14 +73,22 @@ class Walk:
                 if difference:
                     (self.folder.path / "source.diff").write_text(difference)
             self.console.open_log(self.folder.path / "run.log")
-            logging.getLogger("trainer").addHandler(self.console)
-            logging.getLogger("trainer").setLevel(logging.INFO)
         for note in self.order.notes:
             self.console.say(note, style="yellow")
         if self.order.resume is not None:
-            restore(self.run, self.folder.checkpoints, self.facts, self.console)
+            facts = facts_of(self.run, self.order.config, self.source)
+            restore(self.run, self.folder.checkpoints, facts, self.console)
             if self.is_main:
                 self.folder.cut_rows(self.run.state.window)
+        self.facts = facts_of(self.run, self.order.config, self.source)
+        self.key = provenance.result_key(
+            self.config,
+            fingerprint=self.source.fingerprint,
+            weights=self.run.weights_read,
+            device=self.run.device.type,
+            precision=self.run.precision.name,
+            sources=provenance.sources_digest(self.order.config.plugins),
+        )
         self.saver = Saver(
             self.run,
             self.folder.checkpoints,
@@ -127,7 +126,6 @@ class Walk:
                 f"{type(error).__name__}: {error} (see {self.folder.path / 'run.log'})"
             ) from error
         finally:
-            logging.getLogger("trainer").removeHandler(self.console)
             self.console.close()
             if self.board is not None:
                 self.board.close()

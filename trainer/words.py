@@ -12,7 +12,10 @@ from trainer import pending
 from trainer.errors import ConfigError, nearest, unknown
 from trainer.sources import SEAMS, Sources, choice_keys, known_keys
 
-TEXT_KEYS = ("name", "data.root", "data.path", "task.picture", "hydra.run.dir", "hydra.sweep.dir")
+TEXT_KEYS = (
+    *("name", "data.root", "data.path", "init_from", "loss.teacher", "task.picture"),
+    *("hydra.run.dir", "hydra.sweep.dir"),
+)
 
 # What people try, and what it means. `{}` is the value as written; a word may mean several.
 SPELLINGS: dict[str, dict[str, tuple[str, ...]]] = {

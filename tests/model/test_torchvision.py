@@ -11,6 +11,7 @@ from torch.nn.modules import activation
 
 from trainer.errors import ConfigError
 from trainer.model import torchvision
+from trainer.model.base import put_weights
 from trainer.model.torchvision import Torchvision, names
 
 
@@ -110,3 +111,13 @@ def test_images_of_unequal_sides_or_one_channel_are_refused() -> None:
         Torchvision("vit_b_32").build((3, 32, 64), 10)
     with pytest.raises(ConfigError, match="takes images of 3 channels, the data has 1; choose"):
         Torchvision().build((1, 28, 28), 10)
+
+
+def test_weights_go_into_a_network_that_wants_more_than_tensors() -> None:
+    torch.manual_seed(0)
+    model, other = (Torchvision("mnasnet0_5").build((3, 32, 32), 4) for _ in range(2))
+    put_weights(model, dict(other.state_dict()))
+    for name, tensor in other.state_dict().items():
+        assert torch.equal(model.state_dict()[name], tensor)
+    with pytest.raises(AssertionError, match="same network"):
+        put_weights(model, {})

@@ -11,6 +11,7 @@ from torch import nn
 
 from trainer.average.base import Plan
 from trainer.duration import Clock
+from trainer.model.base import put_weights
 
 Blend = Callable[[list[torch.Tensor], list[torch.Tensor], int], None]
 
@@ -53,4 +54,4 @@ class Shadow:
         """Take the averaged weights and their number."""
         self.count = int(state["count"])
         if weights:  # none are kept before the first snapshot
-            self.model.load_state_dict(weights)
+            put_weights(self.model, weights)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import socket
 import struct
 import warnings
 from collections.abc import Iterator
@@ -22,8 +21,8 @@ from trainer.data._cache import Plan, cached, content_key
 from trainer.data._stats import Channels
 from trainer.data.base import Source
 from trainer.errors import DataError
+from trainer.network import short_timeout
 
-TIMEOUT_S = 10  # of one network operation: a refused network is one message, not minutes of silence
 IDX = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -100,7 +99,7 @@ class Published:
             "torchvision.datasets"
         )  # seconds; a cached run does without
         try:
-            with _quiet(), _short_timeout():
+            with _quiet(), short_timeout():
                 return getattr(datasets, self.class_name)(root, train=train, download=download)
         except (
             Exception
@@ -164,14 +163,3 @@ def _quiet() -> Iterator[None]:
         # some numpy versions deprecate dtypes as CIFAR pickles them; tarfile, no filter
         warnings.simplefilter("ignore")
         yield
-
-
-@contextlib.contextmanager
-def _short_timeout() -> Iterator[None]:
-    """Give up on a silent network after seconds: torchvision passes no timeout of its own."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT_S)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import nn
 
 from trainer.registry import Registry
@@ -33,3 +35,17 @@ class Model(Protocol):
 
 
 MODELS: Registry[Model] = Registry("model", ModelKeys)
+
+
+def put_weights(model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Copy all tensors of a state dict into a model, in place and in the model's number format.
+
+    By name alone: `load_state_dict` of some networks (torchvision's mnasnet) asks for a version
+    that no weights file keeps.
+    """
+    own = model.state_dict()
+    assert own.keys() == tensors.keys(), "of the same network"
+    with torch.no_grad():
+        for name, tensor in own.items():
+            assert tensor.shape == tensors[name].shape, name
+            tensor.copy_(tensors[name])
