@@ -79,6 +79,7 @@ def assemble(
         world_size=strategy.world.size,
         device=device,
         partners=config.mix.shared.partners == "independent",
+        label_noise=config.label_noise,
     )
     data_s = time.perf_counter() - start
     total = planned_steps(config, data.windows_per_epoch)

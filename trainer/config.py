@@ -25,6 +25,7 @@ from trainer.choices import (
 from trainer.convert import build, convert, plain
 from trainer.data.base import DataKeys, Dataset
 from trainer.distributed import cores
+from trainer.duration import Amount
 from trainer.errors import ConfigError, unknown
 from trainer.loss.base import Loss, LossKeys
 from trainer.mix.base import Mix, MixKeys
@@ -52,6 +53,7 @@ class RunConfig:
         accumulate: micro-batches per step in each process.
         clip_norm: greatest global gradient norm, or None; `clip_value` likewise for single
             elements.
+        label_noise: training labels that are replaced at random.
         threads: of computation on the CPU.
         device: `auto`, `cpu`, `cuda`, `cuda:<n>`, `mps`.
         init_from: weights that training starts from instead of random ones, or None.
@@ -68,6 +70,7 @@ class RunConfig:
     accumulate: int
     clip_norm: float | None
     clip_value: float | None
+    label_noise: Amount
     threads: int
     device: str
     engine: Literal["eager"]

@@ -35,7 +35,6 @@ KEYS = (
     "optim.groups",
     "optim.lr_rule",
     "clip_adaptive",
-    "label_noise",
     "init",
     "resume_allow",
     "fork",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def facts_of(run: Run, config: RunConfig, source: Source) -> dict[str, Any]:
     """Return where and with what a run is made: for its summary and its checkpoints."""
     return {
         "data": {"name": config.data.name, "fingerprint": source.fingerprint},
+        "label_noise": asdict(run.data.noise) if run.data.noise else None,
         "versions": provenance.versions(),
         "host": provenance.host(),
         "device": provenance.device_name(run.device),

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 
 from trainer import rng
+from trainer.data._noise import with_noise
 from trainer.data._splits import Indices, Split, split_source, stratified
 from trainer.data._stores import Store, store_for
 from trainer.data._windows import SMALLEST, Windows, cuts, rank_share
-from trainer.data.base import Batch, DataKeys, Source
+from trainer.data.base import Batch, DataKeys, Images, Source
+from trainer.duration import Amount
 
 CLEAN_BATCH = 512  # images; fixed, so that BatchNorm statistics do not depend on batch_size
 
@@ -34,6 +36,7 @@ class Batches:
         num_train: images trained on.
         num_val: images held out for validation.
         num_test: test images.
+        noise: what label noise did to the training labels, or None.
         is_resident: whether images lie in the device's memory, and are not streamed by workers.
     """
 
@@ -49,6 +52,7 @@ class Batches:
         device: torch.device,
         eval_batch_size: int,
         partners: bool,
+        label_noise: Amount,
     ) -> None:
         channels, height, width = source.train.images.shape[1:]
         self.image_shape = (int(channels), int(height), int(width))
@@ -61,7 +65,15 @@ class Batches:
         self._seed, self._split_seed, self._rank = seed, keys.split_seed, rank
         self._eval_batch_size, self._partners = eval_batch_size, partners
         self._train_labels = source.train.labels.numpy()[split.train]
-        parts = [source.train, source.test] + ([] if source.val is None else [source.val])
+        labels, self.noise = with_noise(
+            source.train.labels,
+            split.train,
+            label_noise,
+            num_classes=self.num_classes,
+            seed=keys.split_seed,
+        )
+        train = Images(source.train.images, labels)
+        parts = [train, source.test] + ([] if source.val is None else [source.val])
         stores = store_for(parts, keys, device)
         self.is_resident = stores[0].is_resident
         self._train_store, self._test_store = stores[:2]
@@ -159,6 +171,7 @@ def build_data(
     device: torch.device | str = "cpu",
     eval_batch_size: int = 1000,
     partners: bool = False,
+    label_noise: Amount = Amount(0, False),
 ) -> Batches:
     """Return the batches of one process.
 
@@ -173,9 +186,11 @@ def build_data(
         device: where batches are wanted.
         eval_batch_size: images of an evaluation batch.
         partners: whether each training batch brings a second, independent draw of images.
+        label_noise: training labels replaced at random; those of val and test never are.
 
     Raises:
-        ConfigError: if the split is impossible, or batches cannot be shared as asked.
+        ConfigError: if the split or the label noise is impossible, or batches cannot be shared as
+        asked.
     """
     split = split_source(source, keys)
     windows = Windows(len(split.train), batch_size, keys.last, accumulate, world_size)
@@ -189,4 +204,5 @@ def build_data(
         device=torch.device(device),
         eval_batch_size=eval_batch_size,
         partners=partners,
+        label_noise=label_noise,
     )

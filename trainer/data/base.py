@@ -128,6 +128,19 @@ class DataKeys:
             raise ConfigError(f"data.split_seed must be 0 or more, got {self.split_seed}")
 
 
+@dataclass(frozen=True)
+class Noise:
+    """What label noise did.
+
+    Attributes:
+        replaced: labels that were drawn anew.
+        changed: those of them that differ from what they were.
+    """
+
+    replaced: int
+    changed: int
+
+
 class Dataset(Protocol):
     """A component of this seam: knows where its images come from."""
 
@@ -143,8 +156,9 @@ class Dataset(Protocol):
 
 
 class Data(Protocol):
-    """What the loop sees of the data."""
+    """What the loop sees of the data, and its record of label noise."""
 
+    noise: Noise | None
     num_train: int
     num_val: int
     num_test: int
