@@ -27,7 +27,8 @@ ROW = EpochRow(
 
 def test_an_epoch_is_one_line() -> None:
     assert epoch_line(ROW, 2.5) == (
-        "epoch 2/2.5  step 40  lr 0.0125  train 0.5000 87.50%  val 0.2500 93.75%  12,346 images/s"
+        "epoch   2/2.5  step 40      lr 0.0125     train 0.5000  87.50%  val 0.2500  93.75%"
+        "  12,346 images/s"
     )
 
 
@@ -85,7 +86,7 @@ def test_elsewhere_there_is_one_plain_line_an_epoch_and_a_table(call: Call, here
     assert [x.split("  ")[0] for x in lines[:2]] == ["epoch 1/2", "epoch 2/2"]
     assert "\x1b" not in done.out
     assert "\r" not in done.out
-    rows = [x.split() for x in lines[2:]]
+    rows = [x.split() for x in lines[2:] if x]
     assert rows[0] == ["weights", "images", "loss", "top-1", "top-5"]
     assert [r[:2] for r in rows[1:5]] == [
         *(["final", "val"], ["averaged", "val"], ["final", "test"], ["averaged", "test"])
@@ -111,3 +112,30 @@ def test_a_reader_that_goes_away_does_not_end_the_run(here: Path) -> None:
     process.stderr.close()
     assert process.wait() == 0, err
     assert "epoch 6/6" in (here / "run" / "run.log").read_text()
+
+
+def test_the_live_line_fits_its_terminal(here: Path) -> None:
+    from trainer import compose
+    from trainer.assemble import assemble, prepare
+    from trainer.console import Progress
+    from trainer.distributed import World
+    from trainer.loop import fit
+
+    config = compose(*TINY, "data.num_train=300")
+    run, _ = assemble(config, *prepare(config, World()))
+    run.wants_pause = lambda clock: True
+    steps = fit(run)
+    progress = Progress(run)
+    for _ in range(3):
+        next(steps)
+    meter = run.state.meter
+    text = "  ".join(progress.parts()[:5])
+    exact = 100 * float(meter.hits) / 48  # of three batches
+    assert f"step 3/34  lr 0.01  loss {float(meter.losses[:2].mean()):.4f}" in text
+    assert f"acc {exact:.1f}%" in text
+    assert 0 < exact < 100
+    for width in (40, 80, 100, 120, 200):
+        line = progress.line(width)
+        has_bar = "\u2501" in line.plain
+        assert len(line.plain) < width or not has_bar
+        assert has_bar == (width >= 100)

@@ -87,7 +87,7 @@ class Console(logging.Handler):
         if self.terminal.is_terminal and not self.terminal.quiet:
             progress = Progress(run)
             self._live = Live(
-                get_renderable=progress.line,
+                get_renderable=lambda: progress.line(self.terminal.width),
                 console=self.terminal,
                 refresh_per_second=4,
                 transient=True,
@@ -129,8 +129,18 @@ class Progress:
         self.first = run.state.window
         self.start = time.perf_counter()
 
-    def line(self) -> Text:
-        """Return the line as of now: epoch, step, lr, loss, accuracy, images/s, time left."""
+    def line(self, width: int = 120) -> Text:
+        """Return the line as of now, a bar in front where `width` columns have room for one."""
+        text = "  ".join(self.parts())
+        length = min(24, width - len(text) - 3)
+        if length < 4:
+            return Text(text, no_wrap=True, overflow="crop")
+        filled = round(length * self.run.state.window / self.run.total)
+        bar = Text("━" * filled, style="cyan").append("━" * (length - filled), style="bright_black")
+        return bar.append("  " + text, style="default")
+
+    def parts(self) -> list[str]:
+        """Return epoch, step, lr, loss, accuracy, images/s and time left, as of now."""
         run = self.run
         meter, window, total = run.state.meter, run.state.window, run.total
         done = len(meter.sizes)
@@ -140,28 +150,27 @@ class Progress:
         ]
         parts.append(f"lr {float(run.optimizer.param_groups[0]['lr']):.4g}")
         if done > 1:
-            losses, images = meter.losses[: done - 1], sum(meter.sizes)  # the last is under way
+            losses = meter.losses[: done - 1]  # the last is under way
             parts.append(f"loss {float(losses.sum()) / len(losses):.4f}")
-            parts.append(f"acc {100 * float(meter.hits) * run.strategy.world.size / images:.1f}%")
+            parts.append(f"acc {min(100 * float(meter.hits) / meter.seen, 100):.1f}%")
         spent = time.perf_counter() - self.start
         steps = window - self.first
         if steps > 0 and spent > 0:
             per_window = run.data.num_train / run.data.windows_per_epoch
             parts.append(f"{steps * per_window / spent:,.0f} images/s")
             parts.append(f"{clock_text((total - window) * spent / steps)} left")
-        filled = round(24 * window / total)
-        bar = Text("━" * filled, style="cyan").append("━" * (24 - filled), style="bright_black")
-        return bar.append("  " + "  ".join(parts), style="default")
+        return parts
 
 
 def epoch_line(row: EpochRow, epochs: float) -> str:
-    """Return an epoch as one line of text."""
-    parts = [f"epoch {row.epoch:g}/{epochs:g}", f"step {row.step}", f"lr {row.lr:.4g}"]
-    parts += [f"train {row.train_loss:.4f} {100 * row.train_top1:.2f}%"]
+    """Return an epoch as one line of text, its columns below those of the lines before."""
+    whole = f"{epochs:.4g}"
+    parts = [f"epoch {row.epoch:>{len(whole)}.4g}/{whole}", f"step {row.step:<6}"]
+    parts += [f"lr {row.lr:<9.4g}", f"train {row.train_loss:.4f} {100 * row.train_top1:6.2f}%"]
     if row.val_top1 is not None:
-        parts.append(f"val {row.val_loss:.4f} {100 * row.val_top1:.2f}%")
+        parts.append(f"val {row.val_loss:.4f} {100 * row.val_top1:6.2f}%")
     if row.avg_val_top1 is not None:
-        parts.append(f"averaged {row.avg_val_loss:.4f} {100 * row.avg_val_top1:.2f}%")
+        parts.append(f"averaged {row.avg_val_loss:.4f} {100 * row.avg_val_top1:6.2f}%")
     if row.skipped_steps:
         parts.append(f"skipped {row.skipped_steps} steps, loss scale {row.loss_scale:g}")
     parts.append(f"{row.images_per_s:,.0f} images/s")

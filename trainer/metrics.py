@@ -53,6 +53,7 @@ class Meter:
         self.hits = torch.zeros((), dtype=dtype, device=device)
         self.grad_norm: torch.Tensor | None = None
         self.sizes: list[int] = []
+        self.seen = 0  # images that `hits` of this process is counted over
 
     def open(self, window_size: int) -> None:
         """Begin the next window, of that many images over all processes."""
@@ -62,6 +63,7 @@ class Meter:
         """Count a micro-batch: its loss () is its share of the window's mean loss."""
         self.losses[len(self.sizes) - 1].add_(loss.detach())
         predicted = logits.argmax(1)
+        self.seen += len(predicted)
         if batch.targets is None:
             self.hits += (predicted == batch.labels).sum()
         else:
@@ -96,12 +98,14 @@ class Meter:
             "losses": self.losses.cpu(),
             "hits": self.hits.cpu(),
             "sizes": list(self.sizes),
+            "seen": self.seen,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on with the sums of a checkpoint."""
         self.first = int(state["first"])
         self.sizes = [int(n) for n in state["sizes"]]
+        self.seen = int(state["seen"])
         self.losses = state["losses"].to(self.losses)
         self.hits = state["hits"].to(self.hits)
 

@@ -120,6 +120,8 @@ def show_result(row: RunRow, console: Console) -> None:
     """Print the table, where the results are, and how to look at them."""
     table = result_table(row.summary, row.epochs[-1] if row.epochs else None)
     if table is not None:
+        console.say("")
         console.table(table)
+        console.say("")
     console.say(f"results   {shown_path(row.path)}")
     console.say(f"curves    tensorboard --logdir {shlex.quote(shown_path(row.path))}")
