@@ -77,6 +77,8 @@ def single(line: Line, sources: Sources) -> int:
     composed = compose_words(line.words, sources, replayed)
     if "cfg" in line.values:
         return show_config(line, composed)
+    if any(split_word(text).key == "sweep" for text in line.words):
+        raise ConfigError("+sweep= names values to sweep over: write -m before it")
     from trainer.config import parse
     from trainer.distributed import World
     from trainer.run import Order

@@ -51,7 +51,7 @@ def help_text() -> str:
     sources = Sources()
     program = "trainer" if Path(sys.argv[0]).name == "trainer" else "python -m trainer"
     lines = []
-    for group in (*SEAMS, "experiment"):
+    for group in (*SEAMS, "experiment", "sweep"):
         text = ", ".join(default_first(sources.options(group), group))
         pieces = wrap(text, 80)
         lines.append(f"  {group + '=':12}" + ("\n" + " " * 14).join(pieces))

@@ -107,6 +107,7 @@ class LrRange:
                     report(
                         sweep, finding, self.rule, order=order, console=console, path=record.path
                     )
+        strategy.agree(0)  # processes end together: one that is gone would be missed by the others
         if world.rank != 0:
             return RunRow(record.path, order.config.plain(), (), "completed")
         return read_run(record.path)

@@ -76,7 +76,9 @@ class TrainerSweeper(Sweeper):
         """Run the sweep and return nothing; its exit code is kept by `trainer.sweep.jobs`."""
         from trainer.sweep.jobs import run_sweep
 
-        words = [f"{key}={value}" for key, value in self.params.items()] + arguments
+        named = {word.split("=", 1)[0].lstrip("+") for word in arguments}
+        kept = {key: value for key, value in self.params.items() if key not in named}
+        words = [f"{key}={value}" for key, value in kept.items()] + arguments
         assert self.config is not None  # Hydra calls setup first
         assert self.hydra_context is not None
         run_sweep(words, self.config, self.hydra_context, self.task_function)
