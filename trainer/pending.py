@@ -18,12 +18,6 @@ NAMES: dict[str, tuple[str, ...]] = {
         "rand_augment",
         "random_erasing",
     ),
-    "optim": (
-        "lion",
-        "muon",
-        "lars",
-        "lamb",
-    ),
     "average": ("swa_paper", "swa_torchcontrib", "lookahead"),
     "loss": ("distill",),
     "strategy": ("dp",),

@@ -12,13 +12,18 @@ from torch import nn
 
 from trainer.convert import build
 from trainer.errors import ConfigError
-from trainer.optim.base import OPTIMIZERS, Group, Optim, OptimKeys
+from trainer.optim.base import OPTIMIZERS, Group, Member, Optim, OptimKeys
+
+Gradients = list[list[np.ndarray]]  # by step, by tensor
 
 
 def one_group(parameters: Sequence[nn.Parameter], keys: OptimKeys) -> list[Group]:
     """Return the groups of a run without rules."""
-    named = tuple((f"p{i}", parameter) for i, parameter in enumerate(parameters))
-    return [Group("main", named, keys.lr, keys.weight_decay)]
+    members = tuple(
+        Member(f"p{i}", p, frozenset(["matrix" if p.ndim >= 2 else "vector"]))
+        for i, p in enumerate(parameters)
+    )
+    return [Group("main", members, keys.lr, keys.weight_decay)]
 
 
 def walk(
@@ -39,6 +44,38 @@ def follow(
         optimizer.step()
         path.append(weight.detach().numpy().copy())
     return np.array(path)
+
+
+def walk_many(
+    component: Optim, keys: OptimKeys, starts: Sequence[np.ndarray], gradients: Gradients
+) -> list[list[np.ndarray]]:
+    """Return the float64 values of several tensors after each step, given a gradient for each."""
+    weights = [nn.Parameter(torch.tensor(start, dtype=torch.float64)) for start in starts]
+    optimizer = component.build(one_group(weights, keys), keys)
+    path = []
+    for step in gradients:
+        for weight, gradient in zip(weights, step, strict=True):
+            weight.grad = torch.tensor(gradient, dtype=torch.float64)
+        optimizer.step()
+        path.append([weight.detach().numpy().copy() for weight in weights])
+    return path
+
+
+def random_problem(
+    steps: int, *shapes: tuple[int, ...], seed: int = 2
+) -> tuple[list[np.ndarray], Gradients]:
+    """Return float64 tensors of the given shapes, and gradients of several sizes for each step."""
+    rng = np.random.default_rng(seed)
+    starts = [rng.normal(size=shape) for shape in shapes]
+    return starts, [
+        [rng.normal(size=s) * 10.0 ** rng.integers(-2, 2) for s in shapes] for _ in range(steps)
+    ]
+
+
+def check_same(got: Sequence[np.ndarray], expected: Sequence[np.ndarray], rtol: float) -> None:
+    """Check the tensors of one step."""
+    for mine, theirs in zip(got, expected, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=rtol, atol=rtol)
 
 
 def gradients_of_many_sizes(steps: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -31,25 +31,40 @@ class OptimKeys:
 
 
 @dataclass(frozen=True)
+class Member:
+    """One parameter.
+
+    Attributes:
+        name: in the model.
+        parameter: the tensor itself.
+        kinds: some of `_kinds.KINDS`.
+    """
+
+    name: str
+    parameter: nn.Parameter
+    kinds: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Group:
     """Parameters that are moved alike.
 
     Attributes:
         name: as tables show it.
-        parameters: with their names, in the model's order.
+        members: in the model's order.
         lr: peak of their learning rate.
         weight_decay: coefficient of their decay.
     """
 
     name: str
-    parameters: tuple[tuple[str, nn.Parameter], ...]
+    members: tuple[Member, ...]
     lr: float
     weight_decay: float
 
     def options(self) -> dict[str, Any]:
         """Return the group as the classes of `torch.optim` take it."""
         return {
-            "params": [parameter for _, parameter in self.parameters],
+            "params": [member.parameter for member in self.members],
             "name": self.name,
             "lr": self.lr,
             "weight_decay": self.weight_decay,
@@ -82,8 +97,8 @@ def fused(make: Callable[..., torch.optim.Optimizer], groups: Sequence[Group]) -
     None leaves the choice to torch: foreach on a GPU, a loop on a CPU, where foreach gains nothing.
     Which devices have a fused step differs between versions, so it is tried, on one zero.
     """
-    kinds = {(p.device, p.dtype) for group in groups for _, p in group.parameters}
-    for device, dtype in kinds:
+    members = (member.parameter for group in groups for member in group.members)
+    for device, dtype in {(p.device, p.dtype) for p in members}:
         trial = nn.Parameter(torch.zeros(1, device=device, dtype=dtype))
         trial.grad = torch.zeros_like(trial)
         try:
