@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 import traceback
 from collections.abc import Iterator
@@ -17,10 +16,10 @@ from trainer.data.base import Source
 from trainer.errors import Stopped, TrainerError
 from trainer.folder import Folder, make_folder
 from trainer.order import Order
-from trainer.run import told
 from trainer.state import Run
 from trainer.stops import Stops
 from trainer.summary import facts_of
+from trainer.together import from_first
 
 
 @dataclass
@@ -63,8 +62,8 @@ def recorded(
         console: prints; what it says is kept in `run.log`.
         start_s: when it all began, on the clock of `time.perf_counter`.
     """
-    made = told(run.strategy, lambda: make_folder(order.folder, order.config.name))
-    record, folder = Record(Path(made), run), Folder(Path(made))
+    made = from_first(run.strategy, lambda: make_folder(order.folder, order.config.name))
+    record, folder = Record(made, run), Folder(made)
     if record.is_main:
         begin(order, folder, console)
     for note in order.notes:
@@ -88,7 +87,6 @@ def recorded(
             console.log(message or status)
             facts = summary_of(order, record, source, total_s=time.perf_counter() - start_s)
             folder.write_summary({k: v for k, v in {**ended, **facts}.items() if v is not None})
-        logging.getLogger("trainer").removeHandler(console)
         console.close()
         folder.close()
 
@@ -101,8 +99,6 @@ def begin(order: Order, folder: Folder, console: Console) -> None:
     if difference:
         (folder.path / "source.diff").write_text(difference)
     console.open_log(folder.path / "run.log")
-    logging.getLogger("trainer").addHandler(console)
-    logging.getLogger("trainer").setLevel(logging.INFO)
 
 
 def summary_of(order: Order, record: Record, source: Source, *, total_s: float) -> dict[str, Any]:

@@ -15,13 +15,14 @@ from trainer.duration import Duration
 from trainer.errors import ConfigError
 from trainer.order import Order
 from trainer.record import RunRow, read_run
-from trainer.run import is_finished, told
+from trainer.run import is_finished
 from trainer.state import Run
 from trainer.task._climb import climb
 from trainer.task._range import Sweep, find, ramp
 from trainer.task._range_report import draw, report, results, write_csv
 from trainer.task._record import Record, recorded
 from trainer.task.base import TASKS, title_of
+from trainer.together import from_first
 
 
 @TASKS.register("lr_range")
@@ -93,8 +94,9 @@ class LrRange:
         world = World.from_environment()
         device, strategy, precision = prepare(order.config, world)
         console = Console(quiet=order.quiet or world.rank != 0)
-        told(strategy, lambda: is_finished(order))  # its folder can be made
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        from_first(strategy, lambda: is_finished(order))  # its folder can be made
+        forked = torch.random.fork_rng([device] if device.type == "cuda" else [])
+        with forked, console.listening():
             run, source = assemble(order.config, device, strategy, precision)
             with recorded(order, run, source, console, start_s=start_s) as record:
                 sweep = self.sweep(run, order, console, record)

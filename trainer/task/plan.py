@@ -70,10 +70,11 @@ class Plan:
         """
         world = World.from_environment()
         device, strategy, precision = prepare(order.config, world)
-        run, _ = assemble(order.config, device, strategy, precision)
+        console = Console(quiet=order.quiet or world.rank != 0)
+        with console.listening():
+            run, _ = assemble(order.config, device, strategy, precision)
         if world.rank != 0:
             return
-        console = Console(quiet=order.quiet)
         for note in order.notes:
             console.say(note, style="yellow")
         facts = facts_of(run, order.config)
