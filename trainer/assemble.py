@@ -17,6 +17,7 @@ from trainer.data._batches import build_data
 from trainer.data._windows import check_batch_size
 from trainer.data.base import Source
 from trainer.distributed import Strategy, World, build_strategy, choose_device
+from trainer.duration import Clock
 from trainer.errors import ConfigError
 from trainer.fitting import start_from
 from trainer.metrics import Meter
@@ -162,19 +163,9 @@ def plan_average(config: RunConfig, total: int, windows_per_epoch: int) -> tuple
     Raises:
         ConfigError: if averaging would begin after the last snapshot that the run allows.
     """
-    keys = config.average.shared
-    start, every = (
-        keys.start.steps(windows_per_epoch, total),
-        keys.every.steps(windows_per_epoch, total),
-    )
-    if every < 1:
-        raise ConfigError(f"average.every={keys.every} is less than one step; the least is 1st")
-    if config.average.name != "none" and start + every > total:
-        raise ConfigError(
-            f"average.start={keys.start} and average.every={keys.every} put the first snapshot "
-            f"after step {start + every}, but the run has {total} steps"
-        )
-    return Plan(start, every), max(1, keys.eval_every.steps(windows_per_epoch, total))
+    keys, clock = config.average.shared, Clock(0, total, windows_per_epoch)
+    plan = config.average.component.plan(keys, clock)
+    return plan, max(1, clock.steps(keys.eval_every))
 
 
 def build_model(

@@ -105,6 +105,7 @@ class RunConfig:
         length = (self.epochs, self.max_steps)
         check_fits("scheduler.warmup", self.scheduler.shared.warmup, length)
         check_fits("average.start", self.average.shared.start, length)
+        self.average.component.check(self.average.shared)
         check_ends("mix.stop", self.mix.shared.stop, length)
         if isinstance(self.scheduler.component, Watcher) and not self.data.shared.val.value:
             raise ConfigError(

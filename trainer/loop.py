@@ -126,7 +126,7 @@ def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
     is_due = state.window == run.total or crossed(
         state.meter.first, state.window, run.average_every
     )
-    if is_due:
+    if is_due and val is not None:
         averaged, average_s = averaged_model(run)
     if averaged is not None:
         start = run.seconds_now()
@@ -168,13 +168,15 @@ def averaged_model(run: Run) -> tuple[nn.Module | None, float | None]:
     model = run.average.eval_model()
     if model is None:
         return None, None
+    share_buffers(model, run.strategy)
 
     def forward(images: torch.Tensor) -> None:
         with run.precision.autocast():
             model(images)
 
-    batches = (run.ready(batch).images for batch in run.data.clean_train_batches(run.bn_images))
-    recompute(model, batches, forward, run.strategy.total)
+    if run.average.is_stale:
+        batches = (run.ready(batch).images for batch in run.data.clean_train_batches(run.bn_images))
+        recompute(model, batches, forward, run.strategy.total)
     return model, run.seconds_now() - start
 
 

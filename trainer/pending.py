@@ -18,7 +18,6 @@ NAMES: dict[str, tuple[str, ...]] = {
         "rand_augment",
         "random_erasing",
     ),
-    "average": ("swa_paper", "swa_torchcontrib", "lookahead"),
     "loss": ("distill",),
     "strategy": ("dp",),
     "sweep": ("lr_batch", "lr_momentum", "lr_weight_decay"),

@@ -133,10 +133,11 @@ class Run:
 
 def save_state(run: Run) -> dict[str, Any]:
     """Return what `load_state` needs to go on exactly here: plain data; a collective operation."""
-    state = run.state
+    state, averaged = run.state, run.average.eval_model()
     mine = {
         "generator": torch.get_rng_state(),
-        "buffers": {name: b.detach().cpu() for name, b in run.model.named_buffers()},
+        "buffers": buffers_of(run.model),
+        "average_buffers": {} if averaged is None else buffers_of(averaged),
         "meter": state.meter.state_dict(),
     }
     if run.device.type == "cuda":
@@ -154,6 +155,11 @@ def save_state(run: Run) -> dict[str, Any]:
         "schedule": run.schedule.state_dict(),
         "ranks": run.strategy.gather(mine),
     }
+
+
+def buffers_of(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return a model's buffers, on the CPU."""
+    return {name: buffer.detach().cpu() for name, buffer in model.named_buffers()}
 
 
 def load_state(
@@ -175,7 +181,10 @@ def load_state(
     put_weights(run.model, {**weights, **buffers})
     run.optimizer.load_state_dict(saved["optimizer"])
     run.precision.load_state_dict(saved["precision"])
-    run.average.load_state_dict(saved["average"], averaged)
+    run.average.load_state_dict(
+        saved["average"],
+        {**averaged, **{k: v for k, v in mine["average_buffers"].items() if k in averaged}},
+    )
     run.schedule.load_state_dict(saved["schedule"])
     state = run.state
     state.window = int(saved["window"])

@@ -1,4 +1,4 @@
-"""SWA is the plain mean of the weights at the planned steps."""
+"""SWA is the plain mean of the weights at the planned steps: three variants, each against NumPy."""
 
 from __future__ import annotations
 
@@ -11,40 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from tests.average.trajectory import TOTAL, averaged, module_with, plan_for, resumed, walk
 from trainer.average.base import AVERAGES, AverageKeys, Plan
 from trainer.average.swa import Swa
 from trainer.convert import build
 from trainer.duration import Clock
 from trainer.errors import ConfigError
-
-TOTAL = 40
-
-
-def walk(seed: int = 0, count: int = TOTAL, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    """Weights (count + 1, 3) along a training run, the initial ones first."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(count + 1, 3, generator=generator, dtype=dtype)
-
-
-def module_with(weights: torch.Tensor) -> nn.Module:
-    model = nn.Linear(3, 1, bias=False).to(weights.dtype)
-    put(model, weights)
-    return model
-
-
-def put(model: nn.Module, weights: torch.Tensor) -> None:
-    with torch.no_grad():
-        next(model.parameters()).copy_(weights.view(1, 3))
-
-
-def averaged(swa: Swa, plan: Plan, weights: torch.Tensor) -> np.ndarray | None:
-    model = module_with(weights[0])
-    average = swa.build(model, plan)
-    for step in range(1, len(weights)):
-        put(model, weights[step])
-        average.update(model, Clock(step, TOTAL, 10))
-    result = average.eval_model()
-    return None if result is None else next(result.parameters()).detach().numpy()[0]
 
 
 def test_by_hand() -> None:
@@ -70,9 +42,30 @@ def test_with_the_initial_weights_it_is_algorithm_1_of_the_text() -> None:
     swa = weights[0].numpy()
     for n_models in range(1, TOTAL + 1):
         swa = (swa * n_models + weights[n_models].numpy()) / (n_models + 1)
-    got = averaged(Swa(include_init=True), Plan(0, 1), weights)
+    algorithm_1 = Swa(include_init=True)
+    got = averaged(algorithm_1, plan_for(algorithm_1, "0st", "1st"), weights)
     np.testing.assert_allclose(got, swa, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(got, weights.numpy().mean(0), rtol=1e-12, atol=1e-13)
+
+
+@settings(derandomize=True, max_examples=40, deadline=None)
+@given(st.integers(0, 20), st.integers(1, 20), st.booleans(), st.integers(0, 1_000))
+def test_the_weights_that_averaging_starts_from_count_if_asked(
+    start, every, include_init, seed
+) -> None:
+    """Algorithm 1 begins with given weights: those of step `start`, whatever came before."""
+    swa, weights = Swa(include_init), walk(seed)
+    taken = list(range(start if include_init else start + every, TOTAL + 1, every))
+    got = averaged(swa, plan_for(swa, f"{start}st", f"{every}st"), weights)
+    np.testing.assert_allclose(got, weights[taken].numpy().mean(0), rtol=1e-12, atol=1e-13)
+
+
+def test_with_the_initial_weights_there_is_an_average_before_the_first_step() -> None:
+    swa, model = Swa(include_init=True), module_with(walk()[0])
+    begun = swa.build(model, plan_for(swa, "0st", "5st"))
+    assert begun.eval_model() is not None
+    assert swa.build(model, plan_for(swa, "1st", "5st")).eval_model() is None
+    assert Swa().build(model, plan_for(Swa(), "0st", "5st")).eval_model() is None
 
 
 def test_parity_with_torch() -> None:
@@ -109,26 +102,12 @@ def test_the_training_model_is_never_touched() -> None:
 
 
 @pytest.mark.parametrize("include_init", [False, True])
-@pytest.mark.parametrize("stop", [0, 5, 11, 23])
+@pytest.mark.parametrize("stop", [0, 5, 10, 11, 23])
 def test_saved_and_loaded_at_any_step_it_goes_on_bit_for_bit(include_init: bool, stop: int) -> None:
-    swa, plan, weights = Swa(include_init), Plan(10, 3), walk(2, dtype=torch.float32)
+    swa, weights = Swa(include_init), walk(2, dtype=torch.float32)
+    plan = plan_for(swa, "10st", "3st")
     straight = averaged(swa, plan, weights)
-    model = module_with(weights[0])
-    average = swa.build(model, plan)
-    for step in range(1, stop + 1):
-        put(model, weights[step])
-        average.update(model, Clock(step, TOTAL, 10))
-    kept = average.eval_model()
-    saved = {} if kept is None else {k: v.clone() for k, v in kept.state_dict().items()}
-    fresh = module_with(weights[0])  # assembled again from the same seed
-    resumed = swa.build(fresh, plan)
-    resumed.load_state_dict(average.state_dict(), saved)
-    for step in range(stop + 1, TOTAL + 1):
-        put(fresh, weights[step])
-        resumed.update(fresh, Clock(step, TOTAL, 10))
-    result = resumed.eval_model()
-    assert result is not None
-    assert np.array_equal(next(result.parameters()).numpy()[0], straight)
+    assert np.array_equal(resumed(swa, plan, weights, stop), straight)
 
 
 def test_buffers_of_the_average_are_loaded_too() -> None:
@@ -136,18 +115,11 @@ def test_buffers_of_the_average_are_loaded_too() -> None:
     average = Swa().build(model, Plan(0, 1))
     average.update(model, Clock(1, TOTAL, 10))
     saved = {k: v + 1 for k, v in model.state_dict().items()}
-    average.load_state_dict({"count": 4}, saved)
+    average.load_state_dict({"count": 4, "sums": []}, saved)
     result = average.eval_model()
     assert result is not None
     assert all(torch.equal(v, saved[k]) for k, v in result.state_dict().items())
-    assert average.state_dict() == {"count": 4}
-
-
-@settings(derandomize=True, max_examples=40, deadline=None)
-@given(st.integers(0, 50), st.integers(1, 50))
-def test_a_plan_takes_its_first_snapshot_one_interval_after_its_start(start, every) -> None:
-    due = [t for t in range(200) if Plan(start, every).is_due(t)]
-    assert due == list(range(start + every, 200, every))
+    assert average.state_dict() == {"count": 4, "sums": []}
 
 
 @pytest.mark.parametrize(
@@ -158,6 +130,7 @@ def test_a_plan_takes_its_first_snapshot_one_interval_after_its_start(start, eve
         (AverageKeys, {"start": "150%"}, r"average\.start=150%: at most 100%"),
         (AverageKeys, {"every": "0.5st"}, r"average\.every=0\.5st: steps \(st\) are whole"),
         (AverageKeys, {"bn_images": "many"}, r"average\.bn_images must be a share"),
+        (AverageKeys, {"bn_images": 0}, r"average\.bn_images must be positive, got 0"),
     ],
 )
 def test_bad_settings_are_refused_by_key(cls, values, message) -> None:

@@ -9,6 +9,11 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
+def batch_norms(model: nn.Module) -> list[_BatchNorm]:
+    """Return the layers that keep running statistics."""
+    return [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+
+
 def recompute(
     model: nn.Module,
     batches: Iterable[torch.Tensor],
@@ -26,11 +31,11 @@ def recompute(
         forward: runs the model on one of them, in the run's precision.
         total: returns the sum of a tensor over all processes.
     """
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    norms = batch_norms(model)
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]
-    sums = [(torch.zeros_like(n.running_mean), torch.zeros_like(n.running_var)) for n in norms]  # type: ignore[arg-type]
+    sums = [(zeros_for(n.running_mean), zeros_for(n.running_var)) for n in norms]
     model.eval()  # dropout must not draw
     for norm in norms:
         norm.reset_running_stats()
@@ -46,5 +51,11 @@ def recompute(
         num_images = float(total(count))
         for norm, momentum, (mean, var) in zip(norms, momenta, sums, strict=True):
             norm.eval().momentum = momentum
-            norm.running_mean = total(mean).div_(num_images)
-            norm.running_var = total(var).div_(num_images)
+            norm.running_mean = total(mean).div_(num_images).to(norm.running_mean)
+            norm.running_var = total(var).div_(num_images).to(norm.running_var)
+
+
+def zeros_for(statistics: torch.Tensor | None) -> torch.Tensor:
+    """Return a sum's beginning, in float32 at least: thousands of images overflow a half."""
+    assert statistics is not None
+    return torch.zeros_like(statistics, dtype=torch.promote_types(statistics.dtype, torch.float32))

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from trainer.duration import Amount, Clock, Duration
+from trainer.errors import ConfigError
 from trainer.registry import Registry
 
 
@@ -32,38 +33,80 @@ class AverageKeys:
     bn_images: Amount = Amount(10000, False)
     eval_every: Duration = Duration(1, "ep")
 
+    def __post_init__(self) -> None:
+        if self.bn_images.value <= 0:
+            raise ConfigError(
+                f"average.bn_images must be positive, got {self.bn_images}: averaged weights have "
+                "no BatchNorm statistics of their own"
+            )
+
 
 @dataclass(frozen=True)
 class Plan:
-    """The shared keys of an average in steps of one run.
+    """At which steps of one run snapshots are taken.
 
     Attributes:
-        start: first step after which a snapshot may be taken.
+        start: a snapshot is taken only when more than that many steps are done.
         every: steps between snapshots.
+        anchor: a step that the snapshots are in time with; `start` where it is None.
     """
 
     start: int
     every: int
+    anchor: int | None = None
+
+    @classmethod
+    def of(cls, keys: AverageKeys, clock: Clock) -> Plan:
+        """Return the plan of most averages: at `start + every`, and each `every` from then on.
+
+        Raises:
+            ConfigError: if that would be after the run's end, or `every` is less than a step.
+        """
+        start, every = clock.steps(keys.start), clock.steps(keys.every)
+        if every < 1:
+            raise ConfigError(f"average.every={keys.every} is less than one step; the least is 1st")
+        return cls(start, every).within(keys, clock)
+
+    @property
+    def first(self) -> int:
+        """The step of the first snapshot."""
+        anchor = self.start if self.anchor is None else self.anchor
+        return self.start + 1 + (anchor - self.start - 1) % self.every
 
     def is_due(self, window: int) -> bool:
         """Return whether a snapshot is taken after `window` steps are done."""
-        return window > self.start and (window - self.start) % self.every == 0
+        return window >= self.first and (window - self.first) % self.every == 0
+
+    def within(self, keys: AverageKeys, clock: Clock) -> Plan:
+        """Return the plan itself; raise ConfigError if its first snapshot is after the run."""
+        if self.first > clock.total:
+            raise ConfigError(
+                f"average.start={keys.start} and average.every={keys.every} put the first snapshot "
+                f"after step {self.first}, but the run has {clock.total} steps"
+            )
+        return self
 
 
 class Average(Protocol):
-    """What an average does while training runs."""
+    """What an average does while training runs.
+
+    Attributes:
+        is_stale: whether the BatchNorm statistics of `eval_model` must be recomputed.
+    """
+
+    is_stale: bool
 
     def update(self, model: nn.Module, clock: Clock) -> None:
-        """Take in the model's weights after `clock.window` steps, if a snapshot is due."""
+        """Take in the model's weights after `clock.window` steps, if a snapshot is due.
 
-    def eval_model(self) -> nn.Module | None:
-        """Return a module with the averaged weights, or None while there are none.
-
-        Its BatchNorm statistics are stale.
+        May write into the model's parameters, in place; never into its buffers.
         """
 
+    def eval_model(self) -> nn.Module | None:
+        """Return a module with the averaged weights, or None while there are none."""
+
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint must keep besides the averaged weights: plain numbers."""
+        """Return what a checkpoint must keep besides the averaged weights: plain data."""
 
     def load_state_dict(self, state: dict[str, Any], weights: dict[str, Any]) -> None:
         """Go on from a checkpoint: `state` from `state_dict`, `weights` the averaged model's."""
@@ -72,8 +115,26 @@ class Average(Protocol):
 class Averaging(Protocol):
     """A component of this seam."""
 
+    def check(self, keys: AverageKeys) -> None:
+        """Raise ConfigError for a shared key that this average cannot follow; needs no data."""
+
+    def plan(self, keys: AverageKeys, clock: Clock) -> Plan:
+        """Return when snapshots are taken, usually `Plan.of(keys, clock)`.
+
+        Args:
+            keys: the shared keys.
+            clock: any of the run; it turns durations into steps.
+
+        Raises:
+            ConfigError: if the run ends before the first one.
+        """
+
     def build(self, model: nn.Module, plan: Plan) -> Average:
-        """Return a fresh average for `model`."""
+        """Return a fresh average for `model`, whose weights are those before the first step.
+
+        Raises:
+            ConfigError: if the component's keys do not fit the model.
+        """
 
 
 AVERAGES: Registry[Averaging] = Registry("average", AverageKeys)

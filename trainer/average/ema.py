@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
-from trainer.average._shadow import Shadow
-from trainer.average.base import AVERAGES, Plan
+from trainer.average._shadow import Buffers, Shadow
+from trainer.average.base import AVERAGES, AverageKeys, Plan
+from trainer.duration import Clock
 from trainer.errors import ConfigError
 
 
@@ -21,18 +21,54 @@ class Ema:
 
     Attributes:
         decay: share of the old average that stays, in [0, 1).
+        decay_warmup: whether the decay of the n-th snapshot (the copy is number 0) is at most
+            (1 + n) / (10 + n), as `num_updates` does in TensorFlow's ExponentialMovingAverage: the
+            average forgets early weights, far from the later ones, faster.
+        buffers: where BatchNorm's running statistics of the averaged weights come from.
+            `recompute`: a pass over `bn_images` clean training images, before every evaluation;
+            `copy`: the model's at the latest snapshot, at no cost, though they belong to other
+            weights (as `torch.optim.swa_utils.AveragedModel` does by default);
+            `average`: averaged with the same decay (as it does with `use_buffers=True`).
     """
 
     decay: float = 0.99
+    decay_warmup: bool = False
+    buffers: Buffers = "recompute"
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.decay < 1.0:
             raise ConfigError(f"average.decay must be in [0, 1), got {self.decay}")
+        if self.decay_warmup and self.decay <= 2 / 11:
+            raise ConfigError(
+                f"average.decay_warmup=true has no effect with average.decay={self.decay}: "
+                "it begins at 2/11"
+            )
+
+    def check(self, keys: AverageKeys) -> None:
+        """Raise ConfigError for a number of images that nothing is recomputed from."""
+        if self.buffers != "recompute" and keys.bn_images != AverageKeys.bn_images:
+            raise ConfigError(
+                f"average.bn_images={keys.bn_images} has no effect with "
+                f"average.buffers={self.buffers}; leave it out, or write average.buffers=recompute"
+            )
+
+    def plan(self, keys: AverageKeys, clock: Clock) -> Plan:
+        """Return the plan."""
+        return Plan.of(keys, clock)
 
     def build(self, model: nn.Module, plan: Plan) -> Shadow:
-        """Return the moving average."""
-        return Shadow(model, plan, self.follow)
+        """Return the moving average.
 
-    def follow(self, averaged: list[torch.Tensor], weights: list[torch.Tensor], count: int) -> None:
-        """Move the average towards the weights, in place; all the way at the first snapshot."""
-        torch._foreach_lerp_(averaged, weights, 1.0 - self.decay if count else 1.0)
+        Raises:
+            ConfigError: if a policy for buffers was chosen and the model has none.
+        """
+        if self.buffers != "recompute" and not list(model.buffers()):
+            raise ConfigError(
+                f"average.buffers={self.buffers} has no effect: this model has no buffers"
+            )
+        return Shadow(model, plan, self.share, buffers=self.buffers)
+
+    def share(self, count: int) -> float:
+        """Return the weight of the snapshot after `count` others."""
+        ramp = (1 + count) / (10 + count) if self.decay_warmup else 1.0
+        return 1.0 - min(self.decay, ramp)

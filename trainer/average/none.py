@@ -7,12 +7,14 @@ from typing import Any
 
 from torch import nn
 
-from trainer.average.base import AVERAGES, Plan
+from trainer.average.base import AVERAGES, AverageKeys, Plan
 from trainer.duration import Clock
 
 
 class Nothing:
     """Keeps nothing."""
+
+    is_stale = False
 
     def update(self, model: nn.Module, clock: Clock) -> None:
         """Do nothing."""
@@ -32,6 +34,13 @@ class Nothing:
 @dataclass(frozen=True)
 class NoAverage:
     """The final weights are the only ones."""
+
+    def check(self, keys: AverageKeys) -> None:
+        """Accept the defaults: there are no others."""
+
+    def plan(self, keys: AverageKeys, clock: Clock) -> Plan:
+        """Return a plan that nobody asks."""
+        return Plan(0, 1)
 
     def build(self, model: nn.Module, plan: Plan) -> Nothing:
         """Return the empty average."""

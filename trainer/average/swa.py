@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import torch
 from torch import nn
 
+from trainer.average._mean import equal_share
 from trainer.average._shadow import Shadow
-from trainer.average.base import AVERAGES, Plan
+from trainer.average.base import AVERAGES, AverageKeys, Plan
+from trainer.duration import Clock
 
 
 @AVERAGES.register("swa")
@@ -16,21 +17,27 @@ from trainer.average.base import AVERAGES, Plan
 class Swa:
     """The plain mean of the weights at every snapshot.
 
-    "Averaging Weights Leads to Wider Optima and Better Generalization", arXiv:1803.05407, algorithm
-    1, whose average begins with the initial weights (`include_init`); by default it does not, as in
-    the authors' code. The learning rate is the scheduler's business.
+    "Averaging Weights Leads to Wider Optima and Better Generalization", arXiv:1803.05407. Snapshots
+    are taken at `start + every`, `start + 2 every` and so on. With `include_init`, `start=0ep` and
+    `every=1st` it is the paper's algorithm 1 to the letter; without, the average begins at the
+    first snapshot, as in `torch.optim.swa_utils.AveragedModel`. The learning rate is the
+    scheduler's business.
 
     Attributes:
-        include_init: whether the weights before the first step count as a snapshot.
+        include_init: whether the weights that averaging starts from (at step `start`; the initial
+            ones if that is 0) count as a snapshot too.
     """
 
     include_init: bool = False
 
+    def check(self, keys: AverageKeys) -> None:
+        """Accept every shared key."""
+
+    def plan(self, keys: AverageKeys, clock: Clock) -> Plan:
+        """Return the plan; it has a snapshot at `start` itself with `include_init`."""
+        plan = Plan.of(keys, clock)
+        return replace(plan, start=plan.start - 1, anchor=plan.start) if self.include_init else plan
+
     def build(self, model: nn.Module, plan: Plan) -> Shadow:
         """Return the running mean."""
-        return Shadow(model, plan, running_mean, count=int(self.include_init))
-
-
-def running_mean(averaged: list[torch.Tensor], weights: list[torch.Tensor], count: int) -> None:
-    """Move the mean of n snapshots to that of one more: (w_swa * n + w) / (n + 1), in place."""
-    torch._foreach_lerp_(averaged, weights, 1.0 / (count + 1))
+        return Shadow(model, plan, equal_share)
