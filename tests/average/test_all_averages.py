@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from tests.command import Call
 from tests.command import TINY as WORDS
+from tests.command import Call
+from trainer import compose
+from trainer.assemble import assemble, prepare
+from trainer.distributed import World
+from trainer.sources import read_yaml
+from trainer.state import Run, load_state, save_state
 
 # 8 steps, 4 an epoch, every one of them saved
 TINY = (*WORDS, "checkpoint.every=1st", "checkpoint.keep=all")
@@ -40,6 +45,8 @@ TAKEN = {
     "swa_include_init": [1, 3, 5, 7],
     "swa_torchcontrib": [2, 4, 6, 8],
     "swa_paper": [4, 8],
+    "torchcontrib": [4, 6, 8],
+    "paper": [8],
     "ema": [3, 4, 5, 6, 7, 8],
 }
 
@@ -113,6 +120,47 @@ def test_an_average_is_what_its_formula_says_and_resumes_bit_for_bit(
         summary = json.loads((run / "summary.json").read_text())
         for key in ("weights_sha256", "test", "test_avg"):
             assert summary[key] == told[key], key
+
+
+@pytest.mark.parametrize(
+    ("value", "words", "lrs"),
+    [
+        ("torchcontrib", ("swa.start=3st", "swa.every=2st", "scheduler.start=3st"), [0.005, 0.005]),
+        ("paper", ("scheduler.start=4st",), [0.01, 0.005]),
+    ],
+)
+def test_swa_s_spellings_choose_average_and_schedule(
+    call: Call, here: Path, value: str, words: tuple[str, ...], lrs: list[float]
+) -> None:
+    done = call(*TINY, f"swa={value}", *words, "scheduler.anneal=0st", "hydra.run.dir=run")
+    assert done.code == 0, done.err
+    config = read_yaml(here / "run/config.yaml")
+    assert config["average"]["name"] == f"swa_{value}"
+    assert config["scheduler"]["name"] == "swa"
+    rows = [json.loads(line) for line in (here / "run/metrics.jsonl").read_text().splitlines()]
+    assert [row["lr"] for row in rows] == pytest.approx(lrs)  # of steps 4 and 8
+    check_weights(here / "run", value)
+
+
+def test_each_process_gets_the_buffers_that_it_saved() -> None:
+    """Buffers of an average differ among processes; the file of weights holds the first one's."""
+    run, _ = assembled("average=ema", "average.buffers=copy")
+    run.average.update(run.model, run.clock().at(1))
+    averaged = run.average.eval_model()
+    assert averaged is not None
+    saved = save_state(run)
+    mine = {k: v.clone() + 3 for k, v in averaged.named_buffers()}
+    weights = {k: v.clone() for k, v in averaged.state_dict().items()}
+    saved["ranks"][0]["average_buffers"] = mine
+    load_state(run, saved, run.model.state_dict(), weights)
+    assert {k: v.tolist() for k, v in averaged.named_buffers()} == {
+        k: v.tolist() for k, v in mine.items()
+    }
+
+
+def assembled(*words: str) -> tuple[Run, object]:
+    config = compose(*WORDS, *words)
+    return assemble(config, *prepare(config, World()))
 
 
 @pytest.mark.parametrize(
