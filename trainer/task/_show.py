@@ -107,10 +107,11 @@ def average_text(facts: Facts, run: Run, config: RunConfig) -> str:
     """Return when weights are averaged."""
     if facts.first_snapshot is None or facts.last_snapshot is None:
         return "none"
+    images = f"from {min(run.bn_images, run.data.num_train):,} images"
     return (
         f"{config.average.name}: {counted(facts.snapshots, 'snapshot')}, the first after step "
         f"{facts.first_snapshot:,}, the last after {facts.last_snapshot:,}; BatchNorm statistics "
-        f"from {min(run.bn_images, run.data.num_train):,} images"
+        f"{images if run.average.is_stale else 'from training'}"
     )
 
 
