@@ -26,11 +26,19 @@ EVERYTHING = (
     *("checkpoint.every=3st", "checkpoint.keep=all"),
 )
 
-TWO_RUNS = """
+# Three batches of clean images for two processes; a step that moves nothing.
+WHITENED = (
+    *("data=synthetic", "data.num_train=1500", "data.num_test=21", "data.image_shape=[3,9,9]"),
+    *("model=airnet", "model.width=2", "init=[dirac,whiten]", "precision=fp64", "max_steps=1"),
+    *("optim.lr=1e-15", "threads=1"),
+)
+
+RUNS = """
 import sys
 from trainer import cli
 here, *words = sys.argv[1:]
-for name, line in zip(("fp64", "everything"), " ".join(words).split(" -- "), strict=True):
+names = ("fp64", "everything", "whitened")
+for name, line in zip(names, " ".join(words).split(" -- "), strict=True):
     try:
         sys.argv = ["trainer/__main__.py", *line.split(), f"hydra.run.dir={here}/{name}"]
         cli.main()
@@ -41,9 +49,9 @@ for name, line in zip(("fp64", "everything"), " ".join(words).split(" -- "), str
 
 
 def torchrun(here: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run two processes of a script that answers two lines, so that starting is paid once."""
-    script = here / "two_runs.py"
-    script.write_text(TWO_RUNS)
+    """Run two processes of a script that answers three lines, so that starting is paid once."""
+    script = here / "runs.py"
+    script.write_text(RUNS)
     line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     return subprocess.run(
         [*line, str(script), str(here), *words],
@@ -72,12 +80,13 @@ def rows(run: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_two_processes_equal_one_and_leave_one_folder(here: Path, call: Call) -> None:
-    done = torchrun(here, *FP64, "--", *EVERYTHING)
+    done = torchrun(here, *FP64, "--", *EVERYTHING, "--", *WHITENED)
     assert done.returncode == 0, done.stderr[-3000:]
-    (here / "two_runs.py").unlink()
-    assert sorted(p.name for p in here.iterdir()) == ["everything", "fp64"]
+    (here / "runs.py").unlink()
+    assert sorted(p.name for p in here.iterdir()) == ["everything", "fp64", "whitened"]
     check_fp64(here, call)
     check_everything(here / "everything", done.stdout)
+    check_whitened(here, call)
 
 
 def check_fp64(here: Path, call: Call) -> None:
@@ -100,6 +109,16 @@ def check_fp64(here: Path, call: Call) -> None:
             assert ours[key] == pytest.approx(single[key], abs=1e-12), key
         for key in ("train_loss", "val_loss", "grad_norm"):
             assert ours[key] == pytest.approx(single[key], abs=1e-9), key
+
+
+def check_whitened(here: Path, call: Call) -> None:
+    one = here / "one whitened"
+    assert call(*WHITENED, f"hydra.run.dir={one}").code == 0
+    both, alone = weights(here / "whitened"), weights(one)
+    trained = [name for name in alone if "running" not in name]  # statistics: of each one's images
+    assert len(trained) == 1 + 7 + 12 + 1 + 6  # bias, convolutions, norms, linear, counters
+    for name in trained:
+        assert (alone[name] - both[name]).abs().max() < 1e-10, name
 
 
 def check_everything(run: Path, printed: str) -> None:

@@ -59,7 +59,8 @@ def assemble(
 ) -> tuple[Run, Source]:
     """Return the run, ready at its first step, and the images it was built from.
 
-    A run that is resumed starts from its checkpoint: `init_from` is not read again.
+    A run that is resumed starts from its checkpoint: `init_from` is not read again, nor are `init`'s
+    images.
 
     Raises:
         NotFound: if there is no such run to take weights from.
@@ -97,8 +98,19 @@ def assemble(
     )
     num_images = min(config.batch_size, data.num_train) // (config.accumulate * strategy.world.size)
     check_ghosts(model, num_images)
+    layout = torch.channels_last if is_convolutional(model) else torch.contiguous_format
+    normalize = Normalize.of(
+        source.mean, source.std, device=device, dtype=precision.wide_dtype, memory_format=layout
+    )
     if "init_from" in weights:
         start_from(model, weights["init_from"], data.num_classes)
+    elif not is_resumed:
+        config.init(
+            model,
+            lambda num_images: (normalize(b).images for b in data.clean_train_batches(num_images)),
+            data.image_shape,
+            strategy.total,
+        )
     optimizer = config.optim.component.build(
         parameter_groups(model, config.optim.shared), config.optim.shared
     )
@@ -110,10 +122,6 @@ def assemble(
     torch.manual_seed(
         derive(config.seed, "model", strategy.world.rank)
     )  # dropout: each process its own
-    layout = torch.channels_last if is_convolutional(model) else torch.contiguous_format
-    normalize = Normalize.of(
-        source.mean, source.std, device=device, dtype=precision.wide_dtype, memory_format=layout
-    )
     num_evaluated = data.num_val + (data.num_test if config.report_test else 0)
     empty = Meter(0, 0, device=device, dtype=precision.wide_dtype)
     run = Run(

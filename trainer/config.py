@@ -27,6 +27,7 @@ from trainer.data.base import DataKeys, Dataset
 from trainer.distributed import cores
 from trainer.duration import Amount
 from trainer.errors import ConfigError, unknown
+from trainer.init import Init
 from trainer.loss.base import Loss, LossKeys
 from trainer.mix.base import Mix, MixKeys
 from trainer.model.base import Model, ModelKeys
@@ -57,6 +58,7 @@ class RunConfig:
         threads: of computation on the CPU.
         device: `auto`, `cpu`, `cuda`, `cuda:<n>`, `mps`.
         init_from: weights that training starts from instead of random ones, or None.
+        init: what is done to the weights that the network draws.
         tta: views of each image that an evaluation looks at.
         report_test: whether the test images are looked at, once, at the end.
         plugins: modules with components of the user's own.
@@ -75,6 +77,7 @@ class RunConfig:
     device: str
     engine: Literal["eager"]
     init_from: Origin | None
+    init: Init
     tta: Literal["none", "flip", "flip_translate"]
     report_test: bool
     plugins: tuple[str, ...]
@@ -107,6 +110,10 @@ class RunConfig:
         check_fits("average.start", self.average.shared.start, length)
         self.average.component.check(self.average.shared)
         check_ends("mix.stop", self.mix.shared.stop, length)
+        if self.init.names and self.init_from is not None:
+            raise ConfigError(
+                f"init={self.init} would be overwritten by the weights of init_from: leave out one"
+            )
         if isinstance(self.scheduler.component, Watcher) and not self.data.shared.val.value:
             raise ConfigError(
                 f"data.val=0 leaves scheduler={self.scheduler.name} nothing to watch: hold images "

@@ -28,7 +28,6 @@ KEYS = (
     "optim.groups",
     "optim.lr_rule",
     "clip_adaptive",
-    "init",
     "resume_allow",
     "fork",
     "strategy.timeout",
