@@ -239,7 +239,7 @@ def conflicts(folder: Path) -> list[Fault]:
         "--config-dir": "--config-dir",
         "--frobnicate": "--frobnicate",
         "-x": "-x",
-        "optim=lion": "lion",
+        "task=export": "export",
         "fork=a@3": "fork",
         "init_from=": "init_from",
         "init_from=torchvision:": "init_from",
