@@ -5,7 +5,7 @@ from rich.console import Console
 
 from tests.task.test_facts import live
 from trainer.task._facts import facts_of
-from trainer.task._show import amount, show
+from trainer.task._show import amount, settings_text, show
 
 
 def printed(*words: str, encoding: str = "utf-8", width: int = 100) -> str:
@@ -41,7 +41,7 @@ def test_it_says_what_will_happen() -> None:
     assert "ema: 4 snapshots, the first after step 2, the last after 8" in row(text, "average")
     assert "fp32 on cpu, 1 thread" in row(text, "numbers")
     assert "every 60s, after the last step and whenever val_top1" in row(text, "checkpoints")
-    assert "main  3 weight, 3 bias         626     0.01        0.0005       0.9" in text
+    assert "main   3 weight, 3 bias         626     0.01  0.0005  momentum 0.9, nesterov" in text
 
 
 def test_momentum_is_drawn_where_it_moves() -> None:
@@ -68,6 +68,13 @@ def test_a_terminal_without_block_characters_gets_a_chart_too(encoding: str) -> 
 def test_a_chart_fits_the_terminal(width: int) -> None:
     lines = printed("scheduler=cosine", width=width).splitlines()
     assert max(len(line.rstrip()) for line in lines) <= width
+
+
+def test_settings_of_groups_that_have_different_ones() -> None:
+    settings = {"betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False, "fused": True, "by": "adamw"}
+    assert list(settings_text(settings)) == ["betas 0.9 0.999", "eps 1e-08", "by adamw"]
+    text = printed("optim=muon", width=80)
+    assert "muon, momentum" in " ".join(row(text, "main").split())
 
 
 def test_large_numbers_in_words() -> None:

@@ -19,6 +19,7 @@ from trainer.scheduler.base import momentum_of
 from trainer.state import Run
 
 MOST_SAMPLES = 2000  # of a curve: more than any picture of it has columns
+APART = ("params", "name", "lr", "base_lr", "weight_decay")  # columns of their own
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,19 @@ class Group:
     """One parameter group of the optimizer.
 
     Attributes:
+        name: as the optimizer's rules name it.
         kinds: how many tensors have each last name, such as `weight`.
         num_parameters: numbers in them.
         peak_lr: learning rate where the schedule's factor is 1.
+        weight_decay: coefficient of the decay.
         settings: what else the optimizer keeps for the group.
     """
 
+    name: str
     kinds: Mapping[str, int]
     num_parameters: int
     peak_lr: float
+    weight_decay: float
     settings: Mapping[str, Any]
 
 
@@ -141,14 +146,16 @@ def groups_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Group
     """Return the optimizer's groups; each of their tensors is in one of them only."""
     names = {id(p): name for name, p in model.named_parameters()}
     found = []
-    for group in optimizer.param_groups:
+    for number, group in enumerate(optimizer.param_groups):
         tensors = [names.pop(id(p)) for p in group["params"]]
         found.append(
             Group(
+                str(group.get("name", number)),
                 Counter(name.rsplit(".", 1)[-1] for name in tensors),
                 sum(p.numel() for p in group["params"]),
                 float(group["base_lr"]),
-                {k: v for k, v in group.items() if k not in ("params", "lr", "base_lr")},
+                float(group.get("weight_decay", 0.0)),
+                {k: v for k, v in group.items() if k not in APART},
             )
         )
     return tuple(found)

@@ -14,17 +14,14 @@ from trainer.config import RunConfig
 from trainer.scheduler.base import Watcher
 from trainer.state import Run
 from trainer.task._chart import BLOCKS, LINE, PLAIN, area, axis, columns, shaded
-from trainer.task._facts import Facts, Group
+from trainer.task._facts import Facts
 
 NAME, VALUE, QUIET = "bold", "default", "bright_black"
 WARMUP, SCHEDULE, AVERAGED = "yellow", "cyan", "green"
 WIDEST = 72  # columns of a chart
 LABELS = 15  # columns before it
-# the group's name leads its row; the rest is how torch computes, not what
-UNTOLD = (
-    *("name", "fused", "foreach", "capturable", "differentiable", "maximize"),
-    "decoupled_weight_decay",
-)
+# how torch computes, not what
+UNTOLD = ("fused", "foreach", "capturable", "differentiable", "maximize", "decoupled_weight_decay")
 PER_STEP = 3  # forward passes that a training step costs: one, and about two for the gradients
 
 
@@ -181,40 +178,38 @@ def stretches(facts: Facts) -> Iterator[tuple[str, int, int, str]]:
 def groups_table(facts: Facts) -> Table:
     """Return the optimizer's groups: what is in them, and what is set for them."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style=NAME, pad_edge=False)
-    shown = [key for key in facts.groups[0].settings if is_telling(key, facts.groups)]
-    for heading in ("", "tensors", "parameters", "peak lr", *shown):
-        is_text = heading in ("", "tensors")
+    for heading in ("group", "tensors", "parameters", "peak lr", "decay", "settings"):
+        is_number = heading in ("parameters", "peak lr", "decay")
         table.add_column(
-            heading.replace("_", " "),
-            justify="left" if is_text else "right",
-            no_wrap=not is_text,
+            heading,
+            justify="right" if is_number else "left",
+            no_wrap=is_number or heading == "group",
         )
     for group in facts.groups:
-        tensors = ", ".join(f"{n} {kind}" for kind, n in group.kinds.items())
-        cells = [setting(group.settings, key) for key in shown]
         table.add_row(
-            str(group.settings.get("name", "")),
-            tensors,
+            group.name,
+            ", ".join(f"{n} {kind}" for kind, n in group.kinds.items()),
             f"{group.num_parameters:,}",
             f"{group.peak_lr:.4g}",
-            *cells,
+            f"{group.weight_decay:.4g}",
+            ", ".join(settings_text(group.settings)),
         )
     return table
 
 
-def is_telling(key: str, groups: tuple[Group, ...]) -> bool:
-    """Return whether a setting is worth a column: one that is on in some group, or differs."""
-    values = [group.settings.get(key) for group in groups]
-    return key not in UNTOLD and (any(values) or len({str(v) for v in values}) > 1)
+def settings_text(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is set for a group, each in a few characters; what is off is left out."""
+    for key, value in settings.items():
+        if not value or key in UNTOLD:
+            continue
+        if isinstance(value, (tuple, list)):
+            yield f"{key} {' '.join(short(v) for v in value)}"
+        else:
+            yield key if value is True else f"{key} {short(value)}"
 
 
-def setting(settings: Mapping[str, Any], key: str) -> str:
-    """Return a setting as a cell."""
-    value = settings.get(key)
-    if isinstance(value, (tuple, list)):
-        return ", ".join(f"{v:g}" for v in value)
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: ""}[value]
+def short(value: object) -> str:
+    """Return a setting in a few characters."""
     return f"{value:g}" if isinstance(value, (int, float)) else str(value)
 
 
