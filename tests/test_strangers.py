@@ -17,13 +17,12 @@ SIGN_SGD = '''"""SignSGD, arXiv:1802.04434."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
-from trainer.optim.base import OPTIMIZERS, OptimKeys
+from trainer.optim.base import OPTIMIZERS, Group, OptimKeys, torch_groups
 
 
 class SignSgdOptimizer(torch.optim.Optimizer):
@@ -43,19 +42,20 @@ class SignSgdOptimizer(torch.optim.Optimizer):
 class SignSgd:
     """Every weight moves by lr against the sign of its gradient."""
 
-    def build(self, parameters: Any, keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
-        return SignSgdOptimizer(parameters, {"lr": keys.lr})
+        return SignSgdOptimizer(torch_groups(groups), {})
 '''
 SIGN_TEST = """import torch
 
-from trainer.optim.base import OptimKeys
+from trainer.optim.base import Group, Member, OptimKeys
 from trainer.optim.sign_sgd import SignSgd
 
 
 def test_a_step_is_lr_long():
     p = torch.nn.Parameter(torch.zeros(2))
-    optimizer = SignSgd().build([p], OptimKeys(lr=0.5))
+    group = Group("all", (Member("p", p, frozenset()),), lr=0.5, weight_decay=0.0)
+    optimizer = SignSgd().build([group], OptimKeys(lr=0.5))
     p.grad = torch.tensor([3.0, -0.1])
     optimizer.step()
     assert p.tolist() == [-0.5, 0.5]

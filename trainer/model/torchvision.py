@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -30,11 +30,9 @@ class Torchvision:
 
     Attributes:
         arch: a name of `torchvision.models.list_models(module=torchvision.models)`.
-        weights: `none`, which draws the initial weights; trained ones come by the key `init_from`.
     """
 
     arch: str = "resnet18"
-    weights: Literal["none"] = "none"
 
     def __post_init__(self) -> None:
         known = names()
