@@ -59,8 +59,8 @@ def assemble(
 ) -> tuple[Run, Source]:
     """Return the run, ready at its first step, and the images it was built from.
 
-    A run that is resumed starts from its checkpoint: `init_from` is not read again, and `init` looks
-    at no image.
+    A run that is resumed starts from its checkpoint: `init_from` is not read again, `init` looks at
+    no image.
 
     Raises:
         NotFound: if there is no such run to take weights from.
