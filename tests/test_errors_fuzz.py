@@ -16,6 +16,7 @@ import pytest
 
 from tests.command import ROOT, TINY, Call, environment, real, snapshot
 from trainer.duration import Amount, Duration, Interval
+from trainer.origin import Origin
 from trainer.scheduler._rate import Rate
 from trainer.sources import SEAMS, Sources
 
@@ -23,6 +24,7 @@ BASE = (*TINY, "max_steps=1")
 LETTERS = string.ascii_lowercase
 # Groups in which a made-up data set or a tiny network keeps a fault that goes unnoticed cheap.
 SHARED_GROUPS = ("optim", "scheduler", "average", "mix", "loss", "data", "model", "augment")
+NEEDED = {"distill": ("loss.teacher=nowhere",)}  # words without which a name is refused
 MAY_BE_NEGATIVE = ("model.logit_scale",)  # a factor
 
 
@@ -84,11 +86,12 @@ def schema() -> list[Key]:
             if name == "none":
                 continue
             chosen = (f"augment=[{name}]",) if group == "augment" else (f"{group}={name}",)
+            chosen += NEEDED.get(name, ())
             where = f"augment.{name}" if group == "augment" else group
             for cls in (registry.shared, registry.load(name)):
                 hints = typing.get_type_hints(cls)
                 for field in fields(cls):
-                    if field.init and hints[field.name] is not str:  # any text is a text
+                    if field.init and hints[field.name] not in (str, str | None):  # any text is
                         default = None if field.default is MISSING else field.default
                         key = f"{where}.{field.name}"
                         found.append(Key(chosen, key, hints[field.name], default))
@@ -126,6 +129,8 @@ def wrong_values(key: Key) -> list[str]:
         return ["nothing", "3", "true", "[a]"]
     if typing.get_origin(kind) is tuple:
         return ["5", "[a]", "[1,nan]", "{a:1}"]
+    if kind is Origin:
+        return ["", "torchvision:", "torchvision:IMAGENET1K_V1", "~no_such_user_anywhere"]
     if typing.get_origin(kind) is Mapping:
         return ["5", "[a]", "words", "true"]
     if getattr(kind, "__name__", "") == "Keep":
@@ -242,6 +247,9 @@ def conflicts(folder: Path) -> list[Fault]:
         "task=export": "export",
         "fork=a@3": "fork",
         "init_from=": "init_from",
+        "loss=distill": "loss.teacher",
+        "loss=distill loss.teacher=w.safetensors": "loss.teacher_model",
+        "loss=distill loss.teacher=run loss.teacher_model=mlp": "loss.teacher_model",
         "init_from=torchvision:": "init_from",
         "init_from=torchvision:IMAGENET1K_V1": "init_from",
         "engine=graph": "engine",
@@ -294,6 +302,8 @@ def missing(folder: Path) -> list[Fault]:
         Fault("folder", ("hydra.run.dir=/proc/no/run",), ("/proc/no",)),
         Fault("folder", ("hydra.run.dir=/proc/version",), ("/proc/version",)),
     ]
+    distill = ("loss=distill", f"loss.teacher={nowhere}")
+    faults.append(Fault("weights", distill, (nowhere,), (4,)))
     for code, place in ((4, nowhere), (4, str(full)), (5, str(file)), (2, str(broken))):
         faults.append(Fault("weights", (f"init_from={place}",), (place,), (code,)))
     for word in ("resume", "repeat"):

@@ -30,6 +30,7 @@ from trainer.precision_half import cast_at_the_border
 from trainer.rng import derive
 from trainer.scheduler.base import Schedule
 from trainer.state import Run, State
+from trainer.teacher import Teachers
 from trainer.tta import choose_views
 from trainer.weights import read_all
 
@@ -122,6 +123,9 @@ def assemble(
     torch.manual_seed(
         derive(config.seed, "model", strategy.world.rank)
     )  # dropout: each process its own
+    teachers = Teachers(
+        weights, source, lambda net: precision.lend(place(net, device, precision.dtype))
+    )
     num_evaluated = data.num_val + (data.num_test if config.report_test else 0)
     empty = Meter(0, 0, device=device, dtype=precision.wide_dtype)
     run = Run(
@@ -136,7 +140,7 @@ def assemble(
         augment=Chain(config.augment),
         normalize=normalize,
         mix=mixing,
-        loss=config.loss.component,
+        loss=config.loss.component.build(teachers),
         average=average,
         precision=precision,
         views=choose_views(config.tta, data.image_shape, num_evaluated),
@@ -187,7 +191,13 @@ def build_model(
     """Return the network with weights drawn from the seed's `init` stream: the same in every
     process."""
     torch.manual_seed(derive(config.seed, "init"))
-    model = config.model.component.build(image_shape, num_classes).to(device, dtype)
+    model = config.model.component.build(image_shape, num_classes)
+    return place(model, device, dtype)
+
+
+def place(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """Return a network where and as the run computes."""
+    model = model.to(device, dtype)
     if is_convolutional(model):
         model = model.to(memory_format=torch.channels_last)
     if dtype == torch.float16:

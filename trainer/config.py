@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from trainer import pending
 from trainer.augment.base import Augment, AugmentKeys
@@ -173,6 +173,10 @@ def parse(
     """
     try:
         values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise ConfigError(
+            f"{error.full_key} is missing: what was chosen has no default for it"
+        ) from error
     except OmegaConfBaseException as error:
         raise ConfigError(
             f"{error.full_key or 'configuration'}: {str(error).splitlines()[0]}"

@@ -54,6 +54,11 @@ class Origin(Written):
         except (OSError, RuntimeError, ValueError) as error:  # a loop of links, no such user, \0
             raise ConfigError(f"{key} is no path: {shown(value)} ({error})") from error
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is written as a weights file, not as a run."""
+        return self.path is not None and self.path.suffix == ".safetensors"
+
     def __str__(self) -> str:
         if self.path is None:
             return f"{TORCHVISION}{self.torchvision}"

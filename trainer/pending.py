@@ -18,7 +18,6 @@ NAMES: dict[str, tuple[str, ...]] = {
         "rand_augment",
         "random_erasing",
     ),
-    "loss": ("distill",),
     "strategy": ("dp",),
     "sweep": ("lr_batch", "lr_momentum", "lr_weight_decay"),
     "engine": ("compile", "graph", "auto"),

@@ -70,6 +70,10 @@ class Precision:
         self.pairs = halves.pairs
         return halves
 
+    def lend(self, model: nn.Module) -> nn.Module:
+        """Return what passes of a model run through that is never trained, such as a teacher."""
+        return HalfCopy(model) if self.format.has_half_copy else model
+
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Return the context in which the forward pass and the loss are computed."""
         if self.format.autocast is None:

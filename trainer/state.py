@@ -16,7 +16,7 @@ from trainer.clip import Clip
 from trainer.data.base import Batch, Data
 from trainer.distributed import Strategy
 from trainer.duration import Clock
-from trainer.loss.base import Loss
+from trainer.loss.base import Criterion
 from trainer.metrics import Meter
 from trainer.mix.base import Mixing
 from trainer.model.base import put_weights
@@ -83,7 +83,7 @@ class Run:
     augment: Chain
     normalize: Normalize
     mix: Mixing
-    loss: Loss
+    loss: Criterion
     average: Average
     precision: Precision
     views: Views

@@ -65,6 +65,14 @@ class Walk:
     def begin(self) -> None:
         """Take the folder over: lock, configuration, log; then go on from a checkpoint, if there is
         one to go on from."""
+        try:
+            self.take_over()
+        except BaseException:
+            self.close()
+            raise
+
+    def take_over(self) -> None:
+        """Begin, without putting back what was taken if that fails."""
         if self.is_main:
             self.folder.lock()
             if self.order.resume is None:
@@ -100,6 +108,13 @@ class Walk:
             self.board = Board(self.folder.path / "tensorboard", purge)
         self.run.wants_pause = lambda clock: self.asked() != 0
 
+    def close(self) -> None:
+        """Close every file and give the folder back."""
+        self.console.close()
+        if self.board is not None:
+            self.board.close()
+        self.folder.close()
+
     def walk(self) -> RunRow:
         """Train to the end, recording as the loop yields, and return the record."""
         try:
@@ -126,10 +141,7 @@ class Walk:
                 f"{type(error).__name__}: {error} (see {self.folder.path / 'run.log'})"
             ) from error
         finally:
-            self.console.close()
-            if self.board is not None:
-                self.board.close()
-            self.folder.close()
+            self.close()
         return (
             read_run(self.folder.path)
             if self.is_main

@@ -97,3 +97,8 @@ def test_a_smoothing_outside_its_range_is_refused(smoothing: float) -> None:
 
 def test_the_name_loads_the_class() -> None:
     assert LOSSES.load("cross_entropy") is CrossEntropy
+
+
+def test_it_keeps_nothing_and_builds_itself() -> None:
+    loss = CrossEntropy(0.1)
+    assert loss.build(None) is loss

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
 from trainer.data.base import Batch
-from trainer.errors import ConfigError
-from trainer.loss.base import LOSSES
+from trainer.loss._cross_entropy import check_smoothing, cross_entropy
+from trainer.loss.base import LOSSES, Trained
 
 
 @LOSSES.register("cross_entropy")
@@ -25,11 +24,12 @@ class CrossEntropy:
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.label_smoothing < 1.0:
-            raise ConfigError(f"loss.label_smoothing must be in [0, 1), got {self.label_smoothing}")
+        check_smoothing(self.label_smoothing)
+
+    def build(self, trained: Trained) -> CrossEntropy:
+        """Return itself: it keeps nothing."""
+        return self
 
     def __call__(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Return the mean loss ()."""
-        wide = logits if logits.dtype == torch.float64 else logits.float()
-        target = batch.labels if batch.targets is None else batch.targets
-        return F.cross_entropy(wide, target, label_smoothing=self.label_smoothing)
+        return cross_entropy(logits, batch, self.label_smoothing)

@@ -1,0 +1,27 @@
+"""Cross entropy with the labels, or with the soft targets of mixed examples; losses share it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from trainer.data.base import Batch
+from trainer.errors import ConfigError
+
+
+def check_smoothing(label_smoothing: float) -> None:
+    """Raise ConfigError unless the smoothing leaves the target some of its mass."""
+    if not 0.0 <= label_smoothing < 1.0:
+        raise ConfigError(f"loss.label_smoothing must be in [0, 1), got {label_smoothing}")
+
+
+def wide(logits: torch.Tensor) -> torch.Tensor:
+    """Return logits (B, K) in at least float32."""
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def cross_entropy(logits: torch.Tensor, batch: Batch, label_smoothing: float) -> torch.Tensor:
+    """Return the mean loss () of logits (B, K), in the precision of the logits but at least
+    float32."""
+    target = batch.labels if batch.targets is None else batch.targets
+    return F.cross_entropy(wide(logits), target, label_smoothing=label_smoothing)
