@@ -6,9 +6,12 @@ import functools
 import typing
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
+from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
+import torch
 
 from trainer import checkpoint, compose
 from trainer.assemble import assemble, prepare
@@ -28,7 +31,9 @@ GROUPS = ("data", "augment", "model", "optim", "scheduler", "average", "mix", "l
 # Data sets that need files have no other options than these, which tests of their own cover.
 NEED_FILES = ("mnist", "fashion_mnist", "cifar10", "cifar100", "cifar10_jpeg", "image_folder")
 # Where images lie and how they are read moves no number: tests/test_run.py shows that.
+# Which network a teacher's file is for moves none where it fits: tests/loss/test_distill.py.
 NO_RESULT = ("data.root", "data.workers", "data.resident_share")
+NO_RESULT += ("loss.teacher_model", "loss.teacher_args")
 
 # A value that differs, where halving, negating or the next literal is not one: by `group.field`,
 # or by `name.field` where one name needs its own.
@@ -40,6 +45,7 @@ OTHER: dict[str, object] = {
     "data.image_shape": [1, 6, 6],
     "digits_hard.max_scale": 1.25,
     "model.hidden": [4],
+    "loss.teacher": "other.safetensors",
     "wide_resnet.depth": 16,
     "model.arch": "mnasnet0_5",
     "optim.betas": [0.8, 0.99],
@@ -113,6 +119,10 @@ NEEDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("model", "wide_resnet"): ("model.depth=10", "model.widen_factor=1", "max_steps=3"),
     ("scheduler", "plateau"): STUCK,
     ("average", "swa"): EARLY,
+    ("loss", "distill"): (
+        *("loss.teacher=one.safetensors", "loss.teacher_model=mlp"),
+        "loss.teacher_args={hidden:[8]}",
+    ),
     ("average", "swa_paper"): ("average.start=1ep",),
 }
 
@@ -193,6 +203,17 @@ def written(value: object) -> str:
     return str(value)
 
 
+@pytest.fixture(scope="module")
+def teachers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two networks as the runs here train them."""
+    folder = tmp_path_factory.mktemp("teachers")
+    for seed, name in enumerate(("one", "other")):
+        torch.manual_seed(seed)
+        network = REGISTRIES["model"].load("mlp")(hidden=(8,)).build((1, 8, 8), 6)
+        safetensors.torch.save_file(network.state_dict(), folder / f"{name}.safetensors")
+    return folder
+
+
 @functools.cache
 def outcome(words: tuple[str, ...]) -> tuple[object, ...]:
     """Return everything that a run's numbers are: weights, learning rates, metrics."""
@@ -216,7 +237,10 @@ def result(config: RunConfig) -> tuple[object, ...]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("group", "name", "field"), list(keys()))
-def test_an_option_moves_a_number(group: str, name: str, field: str) -> None:
+def test_an_option_moves_a_number(
+    group: str, name: str, field: str, teachers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(teachers)
     words = line(group, name, field)
     key = where(group, name, field)
     changed = (
@@ -261,5 +285,5 @@ def test_a_key_of_the_run_moves_a_number(key: str) -> None:
 
 def test_every_key_of_the_run_is_shown_to_move_something() -> None:
     apart = {*GROUPS, "task", "strategy", *OF_THE_RECORD, *RUN_KEYS}
-    apart |= {"init_from"}  # tests/test_weights.py
+    apart |= {"init_from"}  # tests/test_init_from.py
     assert {f.name for f in fields(RunConfig)} - apart == set()
