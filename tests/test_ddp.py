@@ -19,6 +19,7 @@ FP64 = (
     *("model=lenet5", "precision=fp64", "batch_size=16", "max_steps=50", "epochs=5"),
     *("scheduler=cosine", "optim.lr=0.05", "augment=[shift]", "threads=1"),
 )
+TAUGHT = (*FP64, "init_from=teacher@3", "loss=distill", "loss.teacher=teacher", "tta=flip")
 EVERYTHING = (
     *("data=synthetic", "data.num_train=133", "data.num_test=21", "data.image_shape=[1,8,8]"),
     *("model=cnn", "model.width=4", "batch_size=16", "epochs=2", "accumulate=2", "mix=mixup"),
@@ -80,10 +81,13 @@ def rows(run: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_two_processes_equal_one_and_leave_one_folder(here: Path, call: Call) -> None:
-    done = torchrun(here, *FP64, "--", *EVERYTHING, "--", *WHITENED)
+    few = ("max_steps=5", "seed=1", "checkpoint.every=3st", "checkpoint.keep=all")
+    words = [w for w in FP64 if w != "max_steps=50"]
+    assert call(*words, *few, "hydra.run.dir=teacher").code == 0
+    done = torchrun(here, *TAUGHT, "--", *EVERYTHING, "--", *WHITENED)
     assert done.returncode == 0, done.stderr[-3000:]
     (here / "runs.py").unlink()
-    assert sorted(p.name for p in here.iterdir()) == ["everything", "fp64", "whitened"]
+    assert sorted(p.name for p in here.iterdir()) == ["everything", "fp64", "teacher", "whitened"]
     check_fp64(here, call)
     check_everything(here / "everything", done.stdout)
     check_whitened(here, call)
@@ -91,7 +95,9 @@ def test_two_processes_equal_one_and_leave_one_folder(here: Path, call: Call) ->
 
 def check_fp64(here: Path, call: Call) -> None:
     one = here / "one"
-    assert call(*FP64, f"hydra.run.dir={one}").code == 0
+    assert call(*TAUGHT, f"hydra.run.dir={one}").code == 0
+    assert len(summary(one)["weights_read"]) == 2
+    assert summary(one)["weights_read"] == summary(here / "fp64")["weights_read"]
     both, alone = weights(here / "fp64"), weights(one)
     assert set(both) == set(alone)
     assert len(both) == 10
