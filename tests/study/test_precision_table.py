@@ -142,6 +142,9 @@ def test_one_command_makes_the_table(here: Path) -> None:
         assert len(row["samples"]) == 2
         assert all(s["images_per_s"] > 0 and s["memory_bytes"] > 0 for s in row["samples"])
         assert set(row["tried"]) == ({"2", "4"} if at == "best" else set())
+    best = rows["fp32", "best"]
+    assert best["samples"][0] != rows["fp32", "equal"]["samples"][0]
+    assert best["tried"][str(best["batch"])] == max(best["tried"].values())
     trained = {r["precision"]: r["samples"] for r in content["trained"]}
     assert [len(trained[p]) for p in ("fp32", "tf32")] == [2, 1]
     assert trained["fp32"][0]["top5"] > trained["fp32"][0]["top1"] > 0

@@ -123,8 +123,8 @@ class Table:
                 rate = None if batch in tried else self.speed(equal, batch).images_per_s
                 tried |= {} if rate is None else {batch: rate}
             best = max(tried, key=lambda batch: tried[batch])
-            samples = list(equal.samples) if best == equal.batch else []
-            rows.append(replace(equal, at="best", batch=best, samples=samples, tried=tried))
+            # measured anew even where it is the equal one: rounds compare what ran side by side
+            rows.append(replace(equal, at="best", batch=best, samples=[], tried=tried))
         self.rounds(rows)
         self.speeds += rows
 
@@ -170,7 +170,7 @@ class Table:
             "git": provenance.git_state()[0],
             "date": datetime.date.today().isoformat(),
             "device": provenance.device_name(self.device),
-            "machine": {key: host[key] for key in ("system", "processor", "cores")},
+            "machine": {key: host[key] for key in ("processor", "cores")},
             "threads": options.threads,
             "versions": provenance.versions(),
             "rounds": options.rounds,
