@@ -15,6 +15,7 @@ from pathlib import Path
 
 from trainer.analysis._arms import METRICS, Arm, arms_of, trained
 from trainer.analysis._comparison import Comparison, Row, compare
+from trainer.analysis._difference import Difference, Spread, paired, welch
 from trainer.analysis._pictures import arms_figure
 from trainer.analysis._tables import to_csv, to_markdown
 from trainer.errors import TrainerError
@@ -23,13 +24,17 @@ from trainer.record import read_runs
 __all__ = [
     "Arm",
     "Comparison",
+    "Difference",
     "Row",
+    "Spread",
     "arms_figure",
     "arms_of",
     "compare",
+    "paired",
     "to_csv",
     "to_markdown",
     "trained",
+    "welch",
 ]
 
 

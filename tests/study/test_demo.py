@@ -1,0 +1,223 @@
+"""Demonstrations: all eight families are there, sentences are honest, one runs from end to end."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.command import TINY
+from trainer.analysis.compare import Arm, welch
+from trainer.api import compose
+from trainer.errors import ConfigError
+from trainer.record import EpochRow, RunRow, read_runs
+from trainer.study import demo as command
+from trainer.study.demos import heat, processes, speed, tradeoff, tune, verdict
+from trainer.study.demos.kinds import KINDS
+from trainer.study.demos.pool import jobs_of
+from trainer.study.demos.spec import demo_of, load, merged, names
+
+FAMILIES = ("ddp", "lr", "mixup", "optim", "precision", "scheduler", "slices", "swa")
+TREE: dict[str, Any] = {
+    "title": "Two",
+    "question": "which?",
+    "kind": "arms",
+    "seeds": 10,
+    "base": [w for w in TINY if not w.startswith("epochs")] + ["max_steps=2"],
+    "arms": {"plain": {"words": ["optim.lr=0.1"]}, "trick": {"words": ["optim.lr=0.2"]}},
+    "where": "python -m trainer optim.lr=0.2",
+}
+
+
+def run(seed: int, top1: float | None, speeds: tuple[float, ...] = ()) -> RunRow:
+    """A run as its folder would tell it; without a number it diverged."""
+    status = "diverged" if top1 is None else "completed"
+    rows = tuple(
+        EpochRow(i + 1.0, i, 0.1, 1.0, 0.5, images_per_s=s, val_top1=top1)
+        for i, s in enumerate(speeds or (1.0,))
+    )
+    test = None if top1 is None else {"top1": top1}
+    return RunRow(Path("x"), {"seed": seed}, rows, status, test=test)
+
+
+def arm(label: str, *numbers: float | None) -> Arm:
+    return Arm(label, {}, tuple(run(seed, number) for seed, number in enumerate(numbers)))
+
+
+def test_the_eight_families_are_there_and_every_kind_is_known() -> None:
+    assert set(FAMILIES) <= set(names())
+    assert {load(name).kind for name in names()} == set(KINDS)
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_demo_has_seeds_enough_and_words_that_compose(name: str) -> None:
+    made = load(name)
+    assert made.seeds >= (2 if made.kind == "slice" else 10)
+    for one in (made.arms[0], made.arms[-1]) if made.axes else made.arms:
+        words = [w for w in made.words(one) if w != "strategy=ddp"]  # torchrun's alone
+        config = compose(*words)
+        assert config.threads == 1
+        assert config.data.name == "digits_hard"
+
+
+def test_the_last_word_of_a_key_wins() -> None:
+    assert merged(["mix=none", "optim.lr=1", "mix=mixup"]) == ("mix=mixup", "optim.lr=1")
+
+
+def two(first: list[float], second: list[float]) -> str:
+    found = welch(first, second)
+    return verdict.judged("trick", "plain", found, seeds=(len(second), len(first)))
+
+
+def test_an_interval_with_zero_in_it_is_no_effect() -> None:
+    said = two([0.80, 0.82, 0.84], [0.81, 0.83, 0.85])
+    # t(0.975, 4) = 2.776, standard error 0.02 * sqrt(2/3) = 0.01633: 1.0 +- 4.5 points;
+    # (2.776 + t(0.8, 4) = 0.941) * 0.01633 = 6.1 points
+    assert said == (
+        "No effect at this scale: trick against plain is +1.0 points of test accuracy (95 % "
+        "interval -3.5 to +5.5; 3 seeds each, which would have found 6.1)."
+    )
+
+
+def test_an_interval_without_zero_is_an_effect_of_either_sign() -> None:
+    low, high = [0.70, 0.71, 0.72], [0.80, 0.81, 0.82]
+    # standard error 0.01 * sqrt(2/3) = 0.00816: 10.0 +- 2.3 points
+    effect = "10.0 points of test accuracy against plain (95 % interval 7.7 to 12.3; 3 seeds each)."
+    assert two(low, high) == f"trick gains {effect}"
+    assert two(high, low) == f"trick loses {effect}"
+
+
+def test_arms_that_diverged_give_no_verdict() -> None:
+    made = demo_of("two", TREE)
+    said = verdict.sentence(made, [arm("plain", 0.5, 0.6), arm("trick", None, None)])
+    assert said.startswith("No verdict")
+    assert "| 2 |" in verdict.table(made, [arm("plain", 0.5, 0.6), arm("trick", None, None)])
+
+
+def test_the_best_column_is_the_top_of_a_parabola() -> None:
+    columns = [0.01, 0.1, 1.0]
+    assert heat.best([0.5, 0.9, 0.5], columns) == pytest.approx(0.1)
+    # through (-1, 0), (0, 3), (1, 2): the top is at 1/4 of a decade above the middle
+    assert heat.best([0.0, 3.0, 2.0], columns) == pytest.approx(0.1 * 10**0.25)
+    assert heat.best([0.9, 0.5, 0.1], columns) == 0.01
+
+
+def test_a_ridge_along_the_diagonal_has_slope_one() -> None:
+    assert heat.slope([16, 32, 64], [0.1, 0.2, 0.4]) == pytest.approx(1.0)
+    assert "multiplied by 2.00" in heat.judged("batch_size", "optim.lr", [0.9, 1.0, 1.1], 9)
+    assert verdict.NO_EFFECT in heat.judged("batch_size", "optim.lr", [-0.4, 0.1, 0.5], 9)
+
+
+def test_the_trade_off_names_the_best_value_and_its_price_on_both_sides() -> None:
+    arms = [
+        arm("0.01", 0.6, 0.61, 0.62),
+        arm("0.1", 0.8, 0.81, 0.82),
+        arm("1", None, None, None),
+    ]
+    said = tradeoff.judged("optim.lr", [0.01, 0.1, 1.0], arms)
+    assert said == (
+        "optim.lr=0.1 is best (chosen on val): 81.0 % of the test images are right; ten times "
+        "less loses 20.0 points (95 % interval +17.7 to +22.3); ten times more diverges (3 seeds "
+        "each; 3 of all 9 runs diverged)."
+    )
+
+
+def test_speed_is_the_median_ratio_without_the_first_epoch() -> None:
+    slow = Arm("a", {}, tuple(run(s, 0.5, (1.0, 10.0, 10.0, 11.0)) for s in range(3)))
+    fast = Arm("b", {}, tuple(run(s, 0.5, (99.0, 20.0, 20.0, 22.0)) for s in range(3)))
+    assert speed.ratios_of([slow, fast]) == [2.0, 2.0, 2.0]
+    assert speed.ratio_said([2.0, 2.1, 1.9], "b", "a").startswith("b trains 2.00 times as many")
+    assert speed.ratio_said([0.9, 1.1, 1.05], "b", "a").startswith("No effect on speed here")
+
+
+def test_weights_that_differ_by_more_than_rounding_are_not_called_the_same() -> None:
+    assert processes.same_said([1e-16, 3e-15]).startswith("Two processes end with the weights of")
+    assert processes.same_said([1e-16, 1e-3]).startswith("Two processes do not end with")
+
+
+def test_tuning_takes_the_best_mean_of_arms_that_completed() -> None:
+    def trial(word: str, mean: float | None, n: int) -> tune.Trial:
+        return tune.Trial("a", (word,), tune.Spread(mean, 0.0, n))
+
+    marked = tune.chosen([trial("x=1", 0.7, 3), trial("x=2", 0.8, 3), trial("x=3", 0.9, 1)])
+    assert [t.is_chosen for t in marked] == [False, True, False]
+
+
+def test_a_tiny_demo_leaves_records_a_picture_and_a_sentence(here: Path) -> None:
+    made = demo_of("two", TREE)
+    shown, folder = command.perform(made, seeds=2, workers=1)
+    runs = read_runs(folder)
+    assert [run.status for run in runs] == ["completed"] * 4
+    assert {run.config["optim"]["lr"] for run in runs} == {0.1, 0.2}
+    assert all(run.test for run in runs)
+    assert runs[0].path == jobs_of(made, made.arms[0], folder.resolve(), [0])[0].folder
+    shown.figure.savefig("picture.png")
+    assert Path("picture.png").stat().st_size > 20_000
+    assert shown.sentence.startswith(("No effect", "trick gains", "trick loses"))
+    assert "| plain | `optim.lr=0.1` | 2 |" in shown.table
+
+
+def cells(name: str) -> list[Arm]:
+    """Runs of a demo that trained nothing: each arm a little better than the one before."""
+    made = load(name)
+    numbers = [[0.5 + 0.01 * i + 0.001 * s for s in range(3)] for i in range(len(made.arms))]
+    return [arm(a.label, *n) for a, n in zip(made.arms, numbers, strict=True)]
+
+
+@pytest.mark.parametrize("name", ["lr", "slices", "precision"])
+def test_every_kind_draws_its_picture(name: str, here: Path) -> None:
+    shown = KINDS[load(name).kind].show(load(name), cells(name), "facts")
+    shown.figure.savefig("picture.png")
+    assert Path("picture.png").stat().st_size > 20_000
+    assert shown.sentence.endswith(".")
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_weights_of_one(here: Path) -> None:
+    arms = {"one": {"words": ["strategy=single"]}, "two": {"words": ["strategy=ddp"]}}
+    base = [*TREE["base"], "precision=fp64", "model.norm=none", "max_steps=3"]
+    made = demo_of("ddp", {**TREE, "kind": "processes", "base": merged(base), "arms": arms})
+    shown, folder = command.perform(made, seeds=2, workers=1)
+    assert shown.sentence.startswith("Two processes end with the weights of one")
+    assert len(read_runs(folder)) == 4
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["demo", *words])
+    code: Any = 0
+    try:
+        command.main("python -m scripts.demo")
+    except SystemExit as ended:
+        code = ended.code
+    return int(code)
+
+
+def test_without_a_trick_all_are_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert answer(monkeypatch) == 0
+    listed = capsys.readouterr().out
+    assert all(f"\n  {name} " in listed for name in names())
+
+
+def test_mistakes_end_with_two_and_leave_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    assert answer(monkeypatch, "mixupp") == 2
+    assert "did you mean 'mixup'?" in capsys.readouterr().err
+    assert answer(monkeypatch, "mixup", "--seeds", "1") == 2
+    assert "--seeds must be 2 or more" in capsys.readouterr().err
+    assert answer(monkeypatch, "mixup", "optim=adamm") == 2
+    assert "did you mean 'adam" in capsys.readouterr().err
+    assert answer(monkeypatch, "lr", "--tune") == 2
+    assert "nothing to tune" in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+
+
+def test_a_claim_must_be_one_of_the_arms() -> None:
+    with pytest.raises(ConfigError, match="unknown claim 'trik'; did you mean 'trick'"):
+        demo_of("two", {**TREE, "claim": "trik"})
+    with pytest.raises(ConfigError, match=r"unknown key 'two\.kin'"):
+        demo_of("two", {**TREE, "kin": "arms"})

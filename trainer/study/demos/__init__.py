@@ -1,0 +1,1 @@
+"""Demonstrations of tricks: data in YAML files, and what runs, judges and draws them."""

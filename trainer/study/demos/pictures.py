@@ -1,0 +1,178 @@
+"""The look that all demonstrations share: a title, the sentence, panels, a line of facts."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trainer.analysis.compare import Arm, Difference, Spread
+from trainer.record import RunRow
+from trainer.study.demos.spec import METRICS, Demo
+from trainer.study.demos.verdict import against_first, numbers, points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DARK, GREY, LIGHT = "#222222", "#6b6b6b", "#dddddd"
+BASELINE, CLAIM, LOST = "#4d4d4d", "#d1495b", "#b00020"
+OTHERS = ("#3a7ca5", "#e09f3e", "#5b8e7d", "#8e6c8a", "#a3b18a")
+WIDTH, HEADER, LINE = 10.0, 0.62, 0.19  # inches: of the picture, its title, a line of the sentence
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a demonstration gave.
+
+    Attributes:
+        sentence: what can be said of it.
+        figure: the picture, the sentence in it.
+        table: the numbers, in Markdown.
+    """
+
+    sentence: str
+    figure: Figure
+    table: str
+
+
+def framed(title: str, sentence: str, facts: str, height: float = 3.9) -> Figure:
+    """Return a figure with everything but its panels.
+
+    Args:
+        title: what is compared.
+        sentence: what came of it.
+        facts: command, data, seeds; in small print.
+        height: of the panels, in inches.
+    """
+    from matplotlib.figure import Figure
+
+    lines = textwrap.wrap(sentence, 132, break_long_words=False, break_on_hyphens=False)
+    head, foot = HEADER + LINE * len(lines), 0.32
+    total = head + height + foot
+    figure = Figure(figsize=(WIDTH, total), dpi=110, layout="constrained", facecolor="white")
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.set(rect=(0.008, foot / total, 0.984, height / total), w_pad=0.06, wspace=0.04)  # type: ignore[call-arg]
+    top = 1.0 - 0.30 / total
+    figure.text(0.015, top, title, fontsize=14, fontweight="bold", color=DARK, va="center")
+    for i, line in enumerate(lines):
+        y = 1.0 - (0.62 + LINE * i) / total
+        figure.text(0.015, y, line, fontsize=9.5, color=DARK, va="center")
+    figure.text(0.015, 0.13 / total, facts, fontsize=7.5, color=GREY, va="center")
+    return figure
+
+
+def colors(demo: Demo) -> list[str]:
+    """Return a colour for each arm: the first dark, the claimed one red."""
+    rest = iter(OTHERS * (1 + len(demo.arms) // len(OTHERS)))
+    return [
+        CLAIM if arm.label == demo.claim else BASELINE if not i else next(rest)
+        for i, arm in enumerate(demo.arms)
+    ]
+
+
+def bare(axes: Axes, grid: str = "both") -> None:
+    """Leave of the frame what helps reading."""
+    axes.grid(visible=True, axis=grid, color=LIGHT, linewidth=0.6)  # type: ignore[arg-type]
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(labelsize=8, color=GREY, labelcolor=DARK)
+
+
+def heading(axes: Axes, text: str) -> None:
+    """Name what a panel shows, above it."""
+    axes.set_title(text, fontsize=9, loc="left", color=DARK)
+
+
+def draw_curves(axes: Axes, demo: Demo, arms: Sequence[Arm]) -> None:
+    """Draw each arm's validation accuracy over epochs: mean over seeds and its 95 % interval."""
+    for arm, part, color in zip(arms, demo.arms, colors(demo), strict=True):
+        epochs, means, halves = curve(arm.completed, METRICS[part.metric])
+        axes.plot(epochs, means, color=color, linewidth=1.7, label=part.label)
+        low = [m - h for m, h in zip(means, halves, strict=True)]
+        high = [m + h for m, h in zip(means, halves, strict=True)]
+        axes.fill_between(epochs, low, high, color=color, alpha=0.15, linewidth=0)
+    finals = [m[-1] for m in (curve(a.completed, "val_top1")[1] for a in arms) if m]
+    if finals and max(finals) > 60.0:
+        axes.set_ylim(bottom=max(axes.get_ylim()[0], 2.2 * min(finals) - 1.2 * max(finals) - 15.0))
+    axes.set_xlabel("epoch", fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    bare(axes)
+    heading(axes, "validation accuracy while training (%)")
+
+
+def curve(runs: Sequence[RunRow], metric: str) -> tuple[list[float], list[float], list[float]]:
+    """Return epochs, mean in percent and half the length of its interval, over the runs that have
+    the metric."""
+    rows = [{r.epoch: getattr(r, metric) for r in run.epochs} for run in runs]
+    epochs = sorted({e for row in rows for e in row if row[e] is not None})
+    spreads = [
+        Spread.of([100.0 * row[e] for row in rows if row.get(e) is not None]) for e in epochs
+    ]
+    return epochs, [s.mean or 0.0 for s in spreads], [s.half_width or 0.0 for s in spreads]
+
+
+def draw_finals(axes: Axes, demo: Demo, arms: Sequence[Arm]) -> None:
+    """Draw an arm on each line: seeds as dots, the mean with its 95 % interval, the difference
+    from the first arm in words."""
+    differences = against_first(demo, arms)
+    for place, (arm, color) in enumerate(zip(arms, colors(demo), strict=True)):
+        values = [100.0 * v for v in numbers(demo, arms, place)]
+        draw_row(axes, place, values, color)
+        lost = len(arm.runs) - len(arm.completed)
+        text = said(differences[place]) + (f"\n{lost} lost" if lost else "")
+        axes.annotate(
+            text,
+            (1.02, place),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=8,
+            color=color,
+            fontweight="bold" if demo.arms[place].label == demo.claim else "normal",
+            annotation_clip=False,
+        )
+    axes.set_yticks(range(len(arms)), [part.label for part in demo.arms])
+    axes.set_ylim(len(arms) - 0.5, -0.5)
+    bare(axes, "x")
+    for label, color in zip(axes.get_yticklabels(), colors(demo), strict=True):
+        label.set_color(color)
+        label.set_fontsize(9)
+    heading(axes, "test accuracy at the end (%): seeds, mean, 95 % interval")
+
+
+def draw_row(axes: Axes, place: float, values: Sequence[float], color: str) -> None:
+    """Draw numbers as dots on a line, and below them their mean with its interval."""
+    spread = Spread.of(values)
+    axes.plot(values, [place - 0.13] * len(values), "o", color=color, alpha=0.4, ms=5, mew=0)
+    if spread.mean is not None:
+        axes.errorbar(
+            spread.mean,
+            place + 0.15,
+            xerr=spread.half_width,
+            color=color,
+            fmt="D",
+            ms=5,
+            capsize=3.5,
+            linewidth=1.8,
+        )
+
+
+def said(difference: Difference | None) -> str:
+    """Return a difference as the margin of a picture says it."""
+    if difference is None:
+        return ""
+    if difference.low is None or difference.high is None:
+        return points(difference.mean, "+")
+    low, high = points(difference.low, "+"), points(difference.high, "+")
+    return f"{points(difference.mean, '+')}\n{low} to {high}"
+
+
+def scale(count: int) -> list[str]:
+    """Return colours from dark to light for values in order."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colormaps["viridis"](i / max(1, count - 1) * 0.9)) for i in range(count)]

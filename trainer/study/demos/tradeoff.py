@@ -1,0 +1,134 @@
+"""One value over decades: loss curves, and what each value ends with."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trainer.analysis.compare import Arm, Spread, welch
+from trainer.study.demos import pictures, verdict
+from trainer.study.demos.pictures import Shown
+from trainer.study.demos.spec import Demo
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TENFOLD = 10.0
+
+
+def show(demo: Demo, arms: Sequence[Arm], facts: str) -> Shown:
+    """Return loss curves beside final accuracy, over the values of the one key of the grid."""
+    (key,) = demo.axes
+    values = [float(value) for value in demo.axes[key]]
+    sentence = judged(key, values, arms)
+    figure = pictures.framed(demo.title, sentence, facts)
+    left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.1))
+    shades = pictures.scale(len(arms))
+    draw_losses(left, key, values, arms, shades)
+    draw_accuracies(right, key, values, arms, shades)
+    return Shown(sentence, figure, verdict.table(demo, arms))
+
+
+def judged(key: str, values: Sequence[float], arms: Sequence[Arm]) -> str:
+    """Return which value is best, chosen on `val`, and what ten times less and more cost."""
+    best = chosen(arms)
+    if best is None:
+        return "No verdict: every run diverged."
+    mine = list(arms[best].values("test_top1").values())
+    parts = [
+        f"{key}={values[best]:g} is best (chosen on val): {100 * statistics.fmean(mine):.1f} % of "
+        f"the test images are right"
+    ]
+    for factor, name in ((1 / TENFOLD, "ten times less"), (TENFOLD, "ten times more")):
+        place = index_of(values, values[best] * factor)
+        if place is not None:
+            parts.append(f"{name} {loss(mine, arms[place])}")
+    lost = sum(len(arm.diverged) for arm in arms)
+    total = sum(len(arm.runs) for arm in arms)
+    return "; ".join(parts) + f" ({len(mine)} seeds each; {lost} of all {total} runs diverged)."
+
+
+def chosen(arms: Sequence[Arm]) -> int | None:
+    """Return the place of the arm that is best on `val`, of those whose runs all completed; else
+    of those that have any."""
+    means = {
+        i: (len(arm.diverged) == 0, statistics.fmean(arm.values("val_top1").values()))
+        for i, arm in enumerate(arms)
+        if arm.values("val_top1")
+    }
+    return max(means, key=lambda i: means[i], default=None)
+
+
+def index_of(values: Sequence[float], wanted: float) -> int | None:
+    """Return the place of a value, but for rounding."""
+    near = [i for i, value in enumerate(values) if abs(value / wanted - 1.0) < 0.05]
+    return near[0] if near else None
+
+
+def loss(best: Sequence[float], other: Arm) -> str:
+    """Return what another value costs, in words."""
+    theirs = list(other.values("test_top1").values())
+    if len(other.diverged) == len(other.runs):
+        return "diverges"
+    found = welch(theirs, best)
+    if found.low is None or found.high is None:
+        return f"loses {verdict.points(found.mean)} points"
+    low, high = verdict.points(found.low, "+"), verdict.points(found.high, "+")
+    if found.low <= 0.0 <= found.high:
+        return f"makes no difference ({low} to {high})"
+    return f"loses {verdict.points(found.mean)} points (95 % interval {low} to {high})"
+
+
+def draw_losses(
+    axes: Axes, key: str, values: Sequence[float], arms: Sequence[Arm], shades: Sequence[str]
+) -> None:
+    """Draw each value's mean training loss over epochs; a cross where the first run diverged."""
+    for value, arm, shade in zip(values, arms, shades, strict=True):
+        rows: dict[float, list[float]] = {}
+        for run in arm.completed:
+            for row in run.epochs:
+                rows.setdefault(row.epoch, []).append(row.train_loss)
+        if rows:
+            means = [statistics.fmean(rows[epoch]) for epoch in sorted(rows)]
+            axes.plot(sorted(rows), means, color=shade, linewidth=1.6, label=f"{value:g}")
+        else:
+            axes.plot([], [], "x", color=pictures.LOST, label=f"{value:g} diverged")
+    axes.set_yscale("log")
+    axes.set_ylim(top=min(axes.get_ylim()[1], 10.0))  # what is on its way to diverge leaves above
+    axes.set_xlabel("epoch", fontsize=8)
+    pictures.bare(axes)
+    axes.legend(frameon=False, fontsize=7, ncols=2, loc="lower left", title=key, title_fontsize=7)
+    pictures.heading(axes, "training loss (mean of the seeds that completed)")
+
+
+def draw_accuracies(
+    axes: Axes, key: str, values: Sequence[float], arms: Sequence[Arm], shades: Sequence[str]
+) -> None:
+    """Draw final accuracy against the value: seeds, mean, interval; diverged runs at the foot."""
+    means = []
+    for value, arm, shade in zip(values, arms, shades, strict=True):
+        numbers = [100.0 * v for v in arm.values("test_top1").values()]
+        spread = Spread.of(numbers)
+        axes.plot([value] * len(numbers), numbers, "o", color=shade, alpha=0.4, ms=4, mew=0)
+        if spread.mean is not None:
+            means.append((value, spread.mean))
+            axes.errorbar(
+                value, spread.mean, yerr=spread.half_width, color=shade, fmt="D", ms=5, capsize=3
+            )
+        if arm.diverged:
+            axes.plot(value, 0.0, "x", color=pictures.LOST, ms=7, mew=1.8, clip_on=False)
+            axes.annotate(
+                f"{len(arm.diverged)}/{len(arm.runs)}",
+                (value, 3.0),
+                ha="center",
+                fontsize=7,
+                color=pictures.LOST,
+            )
+    if means:
+        axes.plot(*zip(*means, strict=True), color=pictures.GREY, linewidth=1.0, zorder=0)
+    axes.set_xscale("log")
+    axes.set_ylim(0.0, 100.0)
+    axes.set_xlabel(key, fontsize=8)
+    pictures.bare(axes)
+    pictures.heading(axes, "test accuracy at the end (%); x: diverged runs")
