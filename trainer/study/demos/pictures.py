@@ -116,8 +116,8 @@ def curve(runs: Sequence[RunRow], metric: str) -> tuple[list[float], list[float]
 
 
 def draw_finals(axes: Axes, demo: Demo, arms: Sequence[Arm]) -> None:
-    """Draw an arm on each line: seeds as dots, the mean with its 95 % interval, the difference
-    from the first arm in words."""
+    """Draw an arm on each line: seeds as dots, the mean with its 95 % interval, in words the
+    difference of the first arm and this one."""
     differences = against_first(demo, arms)
     for place, (arm, color) in enumerate(zip(arms, colors(demo), strict=True)):
         values = [100.0 * v for v in numbers(demo, arms, place)]
