@@ -17,6 +17,7 @@ from trainer.precision_format import (
     LossScale,
     PrecisionChoice,
     check_device,
+    check_eps,
     parse_precision,
     set_products,
 )
@@ -52,6 +53,18 @@ def test_tf32_on_another_maker_s_gpu_is_refused(
     monkeypatch.setattr(torch.version, "hip", "6.4")
     with pytest.raises(ConfigError, match=r"A Card is not made by NVIDIA"):
         check_device("tf32", CUDA)
+
+
+@pytest.mark.parametrize(("eps", "is_refused"), [(1e-8, True), (2.0**-25, True), (1e-7, False)])
+def test_an_eps_that_float16_rounds_to_nothing_is_refused(eps: float, is_refused: bool) -> None:
+    for name in set(NAMES) - {"O3"}:
+        check_eps(PrecisionChoice(name), {"eps": eps})
+    if not is_refused:
+        check_eps(PrecisionChoice("O3"), {"eps": eps})
+        return
+    with pytest.raises(ConfigError, match=r"optim.eps=.* is 0 in the float16 of precision=O3"):
+        check_eps(PrecisionChoice("O3"), {"eps": eps})
+    check_eps(PrecisionChoice("O3"), {"momentum": 0.9})
 
 
 @pytest.mark.parametrize("device", ["cpu", "mps"])

@@ -214,7 +214,7 @@ def state_types(run: Run) -> set[torch.dtype]:
 def test_where_each_level_keeps_weights_and_the_optimizer_s_state(
     optim: str, name: str, weights: torch.dtype, network_types: set[torch.dtype]
 ) -> None:
-    words = ("optim.momentum=0.9",) if optim == "sgd" else ()
+    words = ("optim.momentum=0.9",) if optim == "sgd" else ("optim.eps=1e-4",)
     run = made(f"precision={name}", f"optim={optim}", "epochs=1", *words)
     list(fit(run))
     assert {p.dtype for p in run.model.parameters()} == {weights}

@@ -33,7 +33,7 @@ from trainer.mix.base import Mix, MixKeys
 from trainer.model.base import Model, ModelKeys
 from trainer.optim.base import Optim, OptimKeys
 from trainer.origin import Origin
-from trainer.precision_format import PrecisionChoice, parse_precision
+from trainer.precision_format import PrecisionChoice, check_eps, parse_precision
 from trainer.registry import Choice
 from trainer.saving import CheckpointConfig
 from trainer.scheduler.base import Scheduler, SchedulerKeys, Watcher
@@ -105,6 +105,7 @@ class RunConfig:
             if number is not None and number <= 0:
                 raise ConfigError(f"{key} must be positive, got {number}")
         check_name(self.name)
+        check_eps(self.precision, plain_choice(self.optim))
         length = (self.epochs, self.max_steps)
         check_fits("scheduler.warmup", self.scheduler.shared.warmup, length)
         check_fits("average.start", self.average.shared.start, length)

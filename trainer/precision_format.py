@@ -146,6 +146,22 @@ def why_no_tf32(device: torch.device) -> str | None:
     return None
 
 
+def check_eps(choice: PrecisionChoice, optim: Mapping[str, Any]) -> None:
+    """Raise ConfigError if the optimizer divides by nothing where its state is float16.
+
+    Args:
+        choice: of the precision.
+        optim: keys of the optimizer.
+    """
+    weights = FORMATS[choice.name].weights if choice.name in FORMATS else torch.float32
+    eps = optim.get("eps")
+    if eps and not float(torch.tensor(eps, dtype=weights)):
+        raise ConfigError(
+            f"optim.eps={eps:g} is 0 in the float16 of precision={choice.name}: set it to 1e-7 or "
+            "more, or use precision=O2, whose optimizer is float32"
+        )
+
+
 def set_products(products: str) -> None:
     """Say how this process multiplies float32 numbers: `ieee`, or `tf32` on a GPU.
 
