@@ -69,7 +69,7 @@ def test_a_terminal_shows_a_live_line_that_goes_away(here: Path) -> None:
     code, drawn = on_a_terminal(words, here)
     assert code == 0, drawn
     live = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
-    assert re.search(r"epoch \d+/12  step \d+/\d+  lr 0\.01  loss \d+\.\d+  acc \d+", live)
+    assert re.search(r"epoch \d+/12  step \d+/\d+  lr 0\.05  loss \d+\.\d+  acc \d+", live)
     assert re.search(r"[\d,]+ images/s  \d:\d\d left", live)
     assert "\u2501" in live
     assert live.count("epoch 12/12  step") >= 1
@@ -131,7 +131,7 @@ def test_the_live_line_fits_its_terminal(here: Path) -> None:
     meter = run.state.meter
     text = "  ".join(progress.parts()[:5])
     exact = 100 * float(meter.hits) / 48  # of three batches
-    assert f"step 3/34  lr 0.01  loss {float(meter.losses[:2].mean()):.4f}" in text
+    assert f"step 3/34  lr 0.05  loss {float(meter.losses[:2].mean()):.4f}" in text
     assert f"acc {exact:.1f}%" in text
     assert 0 < exact < 100
     for width in (40, 80, 100, 120, 200):

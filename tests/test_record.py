@@ -43,7 +43,7 @@ def test_rows_have_the_fields_of_the_contract_and_leave_out_what_does_not_apply(
     assert set(last) == set(METRICS) - {"loss_scale", "skipped_steps"}
     assert set(first) == set(last) - {"avg_val_loss", "avg_val_top1", "average_s"}
     assert (first["epoch"], first["step"], last["epoch"], last["step"]) == (1, 4, 2, 8)
-    assert (first["lr"], first["momentum"]) == (0.01, 0.9)
+    assert (first["lr"], first["momentum"]) == (0.05, 0.9)
 
 
 def test_the_folder_is_that_of_the_contract(run: Path) -> None:
@@ -75,7 +75,7 @@ def test_runs_are_read_back_as_typed_rows(run: Path) -> None:
     assert row.status == "completed"
     assert [e.plain() for e in row.epochs] == lines(run)
     assert row.val_top1 == lines(run)[-1]["val_top1"]
-    assert row.settings["optim.lr"] == 0.01
+    assert row.settings["optim.lr"] == 0.05
     assert row.settings["average.name"] == "swa"
     assert row.test == row.summary["test"]
     assert row.seconds["train"] > 0

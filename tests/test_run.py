@@ -237,14 +237,14 @@ def test_the_loop_takes_the_steps_of_a_hand_written_one(here: Path) -> None:
         pass
     theirs, _ = assemble(config, *prepare(config, World()))
     model, total = theirs.model.train(), theirs.total
-    group: dict[str, Any] = {"lr": 0.01, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
+    group: dict[str, Any] = {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
     optimizer = torch.optim.SGD(model.parameters(), **group, fused=True)
     step = 0
     for epoch in range(3):
         for (batch,) in theirs.data.train_windows(epoch, 0):
             progress = max(step - 5, 0) / (total - 5)
             scale = 0.5 * (1 + math.cos(math.pi * progress)) if step >= 5 else (step + 1) / 5
-            optimizer.param_groups[0]["lr"] = 0.01 * scale
+            optimizer.param_groups[0]["lr"] = 0.05 * scale
             optimizer.zero_grad()
             images = theirs.ready(batch).images
             torch.nn.functional.cross_entropy(model(images), batch.labels).backward()
