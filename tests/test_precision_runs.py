@@ -38,7 +38,7 @@ def one_thread() -> Iterator[None]:
 
 def made(*words: str) -> Run:
     """Return a run, ready at its first step: four steps an epoch, the last of fewer images."""
-    config = compose(*TINY, *words)
+    config = compose(*TINY, "optim.lr=0.01", *words)
     return assemble(config, *prepare(config, World()))[0]
 
 

@@ -132,7 +132,9 @@ def test_an_average_is_what_its_formula_says_and_resumes_bit_for_bit(
 def test_swa_s_spellings_choose_average_and_schedule(
     call: Call, here: Path, value: str, words: tuple[str, ...], lrs: list[float]
 ) -> None:
-    done = call(*TINY, f"swa={value}", *words, "scheduler.anneal=0st", "hydra.run.dir=run")
+    done = call(
+        *TINY, f"swa={value}", "optim.lr=0.01", *words, "scheduler.anneal=0st", "hydra.run.dir=run"
+    )
     assert done.code == 0, done.err
     config = read_yaml(here / "run/config.yaml")
     assert config["average"]["name"] == f"swa_{value}"

@@ -16,7 +16,9 @@ def climbed(run: Run, lrs: tuple[float, ...], peak: float = 0.01, factor: float 
 
 
 def test_losses_are_those_of_a_plain_loop() -> None:
-    run, _ = live("optim.momentum=0", "optim.nesterov=false", "optim.weight_decay=0")
+    run, _ = live(
+        "optim.momentum=0", "optim.nesterov=false", "optim.weight_decay=0", "optim.lr=0.01"
+    )
     model = copy.deepcopy(run.model)
     batches = [
         run.ready(batch) for epoch in (0, 1) for (batch,) in run.data.train_windows(epoch, 0)

@@ -30,7 +30,13 @@ def row(text: str, name: str) -> str:
 
 
 def test_it_says_what_will_happen() -> None:
-    text = printed("scheduler=cosine", "scheduler.warmup=1ep", "average=ema", "average.every=2st")
+    text = printed(
+        "optim.lr=0.01",
+        "scheduler=cosine",
+        "scheduler.warmup=1ep",
+        "average=ema",
+        "average.every=2st",
+    )
     assert row(text, "data") == (
         "data         synthetic: 58 training, 6 validation and 20 test images of 1x8x8, 10 classes"
     )

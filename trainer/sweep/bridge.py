@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -69,6 +70,7 @@ def hydra_environment(arguments: Sequence[str]) -> Iterator[None]:
     """Let Hydra see a command line, find our plugins, and raise its errors instead of printing
     them."""
     argv, path, full = sys.argv, list(sys.path), os.environ.get("HYDRA_FULL_ERROR")
+    handlers, level = logging.root.handlers[:], logging.root.level  # Hydra configures logging anew
     sys.argv, os.environ["HYDRA_FULL_ERROR"] = [argv[0], *arguments], "1"
     sys.path.insert(0, str(PLUGINS))  # holds the `hydra_plugins` namespace
     plugin = importlib.import_module("hydra_plugins.trainer_sweeper")
@@ -80,6 +82,8 @@ def hydra_environment(arguments: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         sys.argv, sys.path[:] = argv, path
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)
         if full is None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
