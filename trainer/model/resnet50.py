@@ -111,7 +111,7 @@ class Bottleneck(nn.Module):
         )
         shortcut: list[nn.Module] = []
         if stride == 2 and variant == "D":  # rounded up, as a convolution with stride 2 does
-            shortcut.append(nn.AvgPool2d(2, ceil_mode=True, count_include_pad=False))
+            shortcut.append(nn.AvgPool2d(2, ceil_mode=True))
             stride = 1
         if in_channels != out_channels:
             shortcut.append(nn.Conv2d(in_channels, out_channels, 1, stride, bias=False))
