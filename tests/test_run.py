@@ -144,6 +144,7 @@ def test_training_on_everything_offers_no_validation(call: Call) -> None:
     assert "best_val_top1" not in row.summary
     assert "best_checkpoint" not in row.summary
     assert row.test is not None
+    assert row.seconds["eval"] > 0  # of the test images
 
 
 def test_a_loss_that_is_not_finite_ends_with_code_3_and_is_recorded(call: Call) -> None:

@@ -14,7 +14,7 @@ from trainer.console import Console
 from trainer.data.base import Source
 from trainer.errors import Diverged, Stopped, TrainerError
 from trainer.folder import Folder
-from trainer.loop import EpochRecord, averaged_model, evaluate, fit
+from trainer.loop import EpochRecord, add_seconds, averaged_model, evaluate, fit
 from trainer.order import Order
 from trainer.record import RunRow, read_run
 from trainer.restore import restore
@@ -197,12 +197,15 @@ class Walk:
         """Evaluate on the test images, write the last checkpoint and the summary, and print the
         table."""
         run, config = self.run, self.order.config
-        averaged, _ = averaged_model(run)
+        start = run.seconds_now()
+        averaged, average_s = averaged_model(run)
         tested: dict[str, Any] = {}
         if config.report_test:
             tested["test"] = plain_scores(evaluate(run, run.model, run.data.test_batches()))
             if averaged is not None:
                 tested["test_avg"] = plain_scores(evaluate(run, averaged, run.data.test_batches()))
+        spent = run.seconds_now() - start - (average_s or 0.0)
+        add_seconds(run, average=average_s or 0.0, eval=spent)
         if self.saver.step != run.state.window:
             self.save()
         weights = checkpoint.digest(
