@@ -37,11 +37,13 @@ CELLS: dict[str, tuple[str, ...]] = {
     ),
     "swa_bf16": (
         *(*SMALL, "scheduler=cyclic", "average=swa", "average.start=20%", "average.every=7st"),
-        *("mix=mixup", "precision=bf16"),
+        *("mix=mixup", "precision=bf16", "optim=muon", "optim.ns_steps=2"),
+        "optim.groups=[{match:bias,scheduler:{name:plateau,patience:0ep,threshold:0.9}}]",
     ),
     "adam_o2_accumulate": (
         *(*SMALL, "scheduler=exponential", "optim=adam", "precision=O2", "accumulate=4"),
-        "augment=[shift,standard]",
+        *("augment=[shift,standard]", "optim.weight_decay=0.01"),
+        "optim.groups=[no_bias_decay,{match:first,scheduler:cosine,freeze_after:40%}]",
     ),
     "dropout_ema": (
         *(*DROPOUT, "scheduler=cosine", "scheduler.warmup=15st", "average=ema"),

@@ -10,9 +10,9 @@ from torch import nn
 
 from trainer.augment.base import Chain
 from trainer.average.base import Plan
-from trainer.choices import plain_choice
 from trainer.clip import Clip
 from trainer.config import RunConfig
+from trainer.convert import plain_choice
 from trainer.data._batches import build_data
 from trainer.data._windows import check_batch_size
 from trainer.data.base import Source
@@ -24,6 +24,7 @@ from trainer.metrics import Meter
 from trainer.mix.base import Mixing
 from trainer.model._ghost import check_ghosts
 from trainer.normalize import Normalize
+from trainer.optim._courses import plan_courses
 from trainer.optim._groups import parameter_groups
 from trainer.precision import Precision, build_precision
 from trainer.precision_half import cast_at_the_border
@@ -118,6 +119,12 @@ def assemble(
     for group in optimizer.param_groups:
         group["base_lr"] = group["lr"]
     check_momentum(schedule, optimizer, config)
+    courses = plan_courses(
+        optimizer,
+        config.optim.shared.groups,
+        total=total,
+        windows_per_epoch=data.windows_per_epoch,
+    )
     average = config.average.component.build(model, plan)
     parallel = strategy.wrap(precision.adopt(model))
     torch.manual_seed(
@@ -137,6 +144,7 @@ def assemble(
         parallel=parallel,
         optimizer=optimizer,
         schedule=schedule,
+        courses=courses,
         augment=Chain(config.augment),
         normalize=normalize,
         mix=mixing,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from trainer.augment.base import AUGMENTS, Augment, AugmentKeys
 from trainer.average.base import AVERAGES
-from trainer.convert import build, plain, shown
+from trainer.convert import build_choice, shown
 from trainer.data.base import DATASETS
 from trainer.errors import ConfigError, unknown
 from trainer.loss.base import LOSSES
@@ -35,27 +35,10 @@ SEAMS = [group for group in REGISTRIES if group != "augment"]  # which alone tak
 
 
 def parse_group(group: str, value: Any) -> Choice[Any, Any]:
-    """Return the choice that a group's mapping describes: `name`, the shared keys and the
-    component's own."""
-    values = dict(mapping(group, value))
-    registry = REGISTRIES[group]
-    name = values.pop("name", None)
-    if not isinstance(name, str):
-        raise ConfigError(
-            f"{group}.name is missing: it must be one of {', '.join(registry.names())}"
-        )
-    component = registry.load(name)
-    where = f"augment.{name}" if group == "augment" else group
-    shared_names = [f.name for f in fields(registry.shared)]
-    own_names = [f.name for f in fields(component) if f.init]
-    for key in values:
-        if key not in shared_names and key not in own_names:
-            raise unknown(
-                "key", f"{where}.{key}", [f"{where}.{n}" for n in (*shared_names, *own_names)]
-            )
-    shared = {key: values[key] for key in shared_names if key in values}
-    own = {key: values[key] for key in own_names if key in values and key not in shared_names}
-    return Choice(name, build(registry.shared, shared, where), build(component, own, where))
+    """Return the choice that a group's mapping describes."""
+    values = mapping(group, value)
+    where = f"augment.{values.get('name')}" if group == "augment" else group
+    return build_choice(REGISTRIES[group], values, where)
 
 
 def with_absolute_root(choice: Choice[Any, Any]) -> Choice[Any, Any]:
@@ -81,10 +64,3 @@ def mapping(key: str, value: Any) -> Mapping[str, Any]:
     if isinstance(value, dict):
         return value
     raise ConfigError(f"{key} must be a name or a mapping of keys, got {shown(value)}")
-
-
-def plain_choice(choice: Choice[Any, Any]) -> dict[str, Any]:
-    """Return a choice as its group's YAML holds it."""
-    parts = (choice.shared, choice.component)
-    keys = {f.name: plain(getattr(part, f.name)) for part in parts for f in fields(part) if f.init}
-    return {"name": choice.name, **keys}

@@ -19,10 +19,9 @@ from trainer.choices import (
     mapping,
     parse_augment,
     parse_group,
-    plain_choice,
     with_absolute_root,
 )
-from trainer.convert import build, convert, plain
+from trainer.convert import build, convert, plain, plain_choice
 from trainer.data.base import DataKeys, Dataset
 from trainer.distributed import cores
 from trainer.duration import Amount
@@ -115,11 +114,16 @@ class RunConfig:
             raise ConfigError(
                 f"init={self.init} would be overwritten by the weights of init_from: leave out one"
             )
-        if isinstance(self.scheduler.component, Watcher) and not self.data.shared.val.value:
-            raise ConfigError(
-                f"data.val=0 leaves scheduler={self.scheduler.name} nothing to watch: hold images "
-                "out, as with data.val=10%, or choose another scheduler"
-            )
+        rules = self.optim.shared.groups.rules
+        for i, rule in enumerate(rules):
+            if rule.freeze_after is not None:
+                check_fits(f"optim.groups[{i}].freeze_after", rule.freeze_after, length)
+        for choice in (self.scheduler, *(r.scheduler.choice for r in rules if r.scheduler)):
+            if isinstance(choice.component, Watcher) and not self.data.shared.val.value:
+                raise ConfigError(
+                    f"data.val=0 leaves scheduler={choice.name} nothing to watch: hold images "
+                    "out, as with data.val=10%, or choose another scheduler"
+                )
 
     def plain(self) -> dict[str, Any]:
         """Return the configuration as YAML holds it: what `parse` would read back as the same

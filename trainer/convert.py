@@ -16,6 +16,7 @@ from dataclasses import MISSING, fields
 from typing import Any, Literal, TypeVar, Union
 
 from trainer.errors import ConfigError, unknown
+from trainer.registry import Choice, Registry
 
 T = TypeVar("T")
 
@@ -27,6 +28,11 @@ class Written(ABC):
     @abstractmethod
     def parse(cls, value: object, key: str) -> Written:
         """Return the value that a user wrote under `key`; raise ConfigError if it is not one."""
+
+    def plain(self) -> Any:
+        """Return the YAML form: the text, as a number where it is a whole one."""
+        text = str(self)
+        return int(text) if text.isdecimal() else text
 
 
 def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
@@ -57,6 +63,46 @@ def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
                 f"{prefix}{field.name} is missing: it must be {allowed(hints[field.name])}"
             )
     return cls(**made)
+
+
+def build_choice(
+    registry: Registry[Any], values: Mapping[str, Any], where: str
+) -> Choice[Any, Any]:
+    """Return the choice that a group's mapping describes: `name`, the shared keys and the
+    component's own.
+
+    Args:
+        registry: of the group.
+        values: plain values by key.
+        where: dotted key of the mapping, for messages.
+
+    Raises:
+        ConfigError: as `build`, and for a name that the group does not have.
+    """
+    values = dict(values)
+    name = values.pop("name", None)
+    if not isinstance(name, str):
+        raise ConfigError(
+            f"{where}.name is missing: it must be one of {', '.join(registry.names())}"
+        )
+    component = registry.load(name)
+    shared_names = [f.name for f in fields(registry.shared)]
+    own_names = [f.name for f in fields(component) if f.init]
+    for key in values:
+        if key not in shared_names and key not in own_names:
+            raise unknown(
+                "key", f"{where}.{key}", [f"{where}.{n}" for n in (*shared_names, *own_names)]
+            )
+    shared = {key: values[key] for key in shared_names if key in values}
+    own = {key: values[key] for key in own_names if key in values and key not in shared_names}
+    return Choice(name, build(registry.shared, shared, where), build(component, own, where))
+
+
+def plain_choice(choice: Choice[Any, Any]) -> dict[str, Any]:
+    """Return a choice as its group's YAML holds it."""
+    parts = (choice.shared, choice.component)
+    keys = {f.name: plain(getattr(part, f.name)) for part in parts for f in fields(part) if f.init}
+    return {"name": choice.name, **keys}
 
 
 def convert(kind: Any, value: Any, key: str) -> Any:
@@ -133,8 +179,7 @@ def shown(value: object) -> str:
 def plain(value: Any) -> Any:
     """Return the YAML form of a converted value: the inverse of `convert`."""
     if isinstance(value, Written):
-        text = str(value)
-        return int(text) if text.isdecimal() else text
+        return value.plain()
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
     return value

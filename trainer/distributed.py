@@ -135,15 +135,19 @@ class Ddp:
     def __init__(self, world: World, device: torch.device) -> None:
         self.world = world
         self.device = device
+        self.is_wrapped = False
         join_group(world, device)
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """Return the model in its wrapper; buffers are not exchanged at every step."""
+        """Return the model in its wrapper, again when parts of it were frozen; buffers are each
+        process's own: they are made equal the first time alone."""
         ids = [self.device.index] if self.device.type == "cuda" else None
         # renamed in torch 2.14, where the old name warns
         known = inspect.signature(nn.parallel.DistributedDataParallel).parameters
         no_sync = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
         options: dict[str, Any] = {"device_ids": ids, no_sync: False}
+        options["init_sync"] = not self.is_wrapped
+        self.is_wrapped = True
         self.parallel = nn.parallel.DistributedDataParallel(model, **options)
         return self.parallel
 

@@ -76,7 +76,8 @@ def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
     start = run.seconds_now()
     for window in run.data.train_windows(epoch, offset):
         clock = run.clock()  # the only time: window of total
-        set_hyperparameters(run.optimizer, run.schedule(clock))
+        set_hyperparameters(run.optimizer, run.courses.points(clock, run.schedule(clock)))
+        run.freeze(clock)
         meter.open(window[0].window_size)
 
         # torch's closure protocol, over the micro-batches of this process
@@ -120,7 +121,8 @@ def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
     state, start = run.state, run.seconds_now()
     share_buffers(run.model, run.strategy)
     val = evaluate(run, run.model, run.data.val_batches())
-    run.schedule.observe(run.clock(), val)
+    for schedule in (run.schedule, run.courses):
+        schedule.observe(run.clock(), val)
     eval_s = run.seconds_now() - start
     averaged, average_s, avg_val = None, None, None
     is_due = state.window == run.total or crossed(

@@ -24,7 +24,6 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 
 KEYS = (
-    "optim.groups",
     "optim.lr_rule",
     "clip_adaptive",
     "resume_allow",

@@ -20,6 +20,7 @@ from trainer.loss.base import Criterion
 from trainer.metrics import Meter
 from trainer.mix.base import Mixing
 from trainer.model.base import put_weights
+from trainer.optim._courses import Courses
 from trainer.precision import Precision
 from trainer.scheduler.base import Schedule
 from trainer.tta import Views
@@ -64,6 +65,7 @@ class Run:
         model: the bare module; `parallel` is the wrapped one, used only for the training forward
             pass.
         weights_read: SHA-256 of trained weights that were read from elsewhere, by key.
+        courses: what sets some of the optimizer's groups apart from `schedule`.
         views: asks a model about a batch that is evaluated.
         total: steps of the run.
         average_every: steps between evaluations of the averaged weights.
@@ -80,6 +82,7 @@ class Run:
     parallel: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: Schedule
+    courses: Courses
     augment: Chain
     normalize: Normalize
     mix: Mixing
@@ -104,6 +107,12 @@ class Run:
             self.schedule.warmup,
             self.seed,
         )
+
+    def freeze(self, clock: Clock) -> None:
+        """Hold still the parameters whose time has come; training passes leave them out."""
+        if self.courses.freeze(self.optimizer, clock):
+            # what wraps the model has to learn that some gradients no longer come
+            self.parallel = self.strategy.wrap(self.precision.adopt(self.model))
 
     def epoch_number(self) -> int:
         """Return the epoch under way, counted from 1."""
@@ -153,6 +162,7 @@ def save_state(run: Run) -> dict[str, Any]:
         "precision": run.precision.state_dict(),
         "average": run.average.state_dict(),
         "schedule": run.schedule.state_dict(),
+        "courses": run.courses.state_dict(),
         "ranks": run.strategy.gather(mine),
     }
 
@@ -186,6 +196,7 @@ def load_state(
         {**averaged, **{k: v for k, v in mine["average_buffers"].items() if k in averaged}},
     )
     run.schedule.load_state_dict(saved["schedule"])
+    run.courses.load_state_dict(saved["courses"])
     state = run.state
     state.window = int(saved["window"])
     state.train_s = float(saved["train_s"])

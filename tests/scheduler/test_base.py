@@ -221,8 +221,8 @@ def test_every_group_gets_its_own_base_rate_times_the_factor() -> None:
     optimizer = torch.optim.SGD(groups, momentum=0.9)
     for group in optimizer.param_groups:
         group["base_lr"] = group["lr"]
-    set_hyperparameters(optimizer, Point(0.5, 0.7))
-    set_hyperparameters(optimizer, Point(0.25, None))  # of the base rate, not of the present one
+    set_hyperparameters(optimizer, [Point(0.5, 0.7)] * 2)
+    set_hyperparameters(optimizer, [Point(0.25)] * 2)  # of the base rate, not of the present one
     assert [g["lr"] for g in optimizer.param_groups] == [0.025, 0.1]
     assert [g["momentum"] for g in optimizer.param_groups] == [0.7, 0.7]
     assert momentum_of(optimizer) == 0.7
@@ -231,7 +231,7 @@ def test_every_group_gets_its_own_base_rate_times_the_factor() -> None:
 def test_momentum_is_beta1_where_an_optimizer_has_betas() -> None:
     optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=0.1, betas=(0.9, 0.99))
     optimizer.param_groups[0]["base_lr"] = 0.1
-    set_hyperparameters(optimizer, Point(1.0, 0.6))
+    set_hyperparameters(optimizer, [Point(1.0, 0.6)])
     assert optimizer.param_groups[0]["betas"] == (0.6, 0.99)
     assert momentum_of(optimizer) == 0.6
 
@@ -245,7 +245,7 @@ def test_momentum_is_given_to_no_optimizer_that_runs_without() -> None:
     for optimizer in (torch.optim.SGD([weight], lr=0.1), torch.optim.Adagrad([weight], lr=0.1)):
         group = optimizer.param_groups[0]
         group["base_lr"] = 0.1
-        set_hyperparameters(optimizer, Point(0.5, 0.9))
+        set_hyperparameters(optimizer, [Point(0.5, 0.9)])
         assert group["lr"] == 0.05
         assert not group.get("momentum")
 

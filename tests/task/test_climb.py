@@ -43,8 +43,8 @@ def test_each_group_keeps_its_ratio_to_the_learning_rate(monkeypatch) -> None:
     run.optimizer.param_groups[0]["base_lr"] = 0.04  # four times optim.lr
     seen = []
 
-    def watched(optimizer: torch.optim.Optimizer, point: schedules.Point) -> None:
-        schedules.set_hyperparameters(optimizer, point)
+    def watched(optimizer: torch.optim.Optimizer, points: list[schedules.Point]) -> None:
+        schedules.set_hyperparameters(optimizer, points)
         seen.append(optimizer.param_groups[0]["lr"])
 
     monkeypatch.setattr("trainer.loop.set_hyperparameters", watched)

@@ -28,8 +28,8 @@ def test_steps_snapshots_and_learning_rates_are_those_of_the_run(monkeypatch) ->
     facts = facts_of(run, config)
     seen: list[tuple[float, float]] = []
 
-    def watched(optimizer: torch.optim.Optimizer, point: schedules.Point) -> None:
-        schedules.set_hyperparameters(optimizer, point)
+    def watched(optimizer: torch.optim.Optimizer, points: list[schedules.Point]) -> None:
+        schedules.set_hyperparameters(optimizer, points)
         group = optimizer.param_groups[0]
         seen.append((group["lr"], group["momentum"]))
 

@@ -63,7 +63,9 @@ class Shadow:
             torch._foreach_lerp_(self.sums, weights, share)
             self._take_buffers(model, share)
             if self.pulls:
-                torch._foreach_copy_([p.data for p in model.parameters()], self.sums)
+                pairs = zip(model.parameters(), self.sums, strict=True)
+                moving = [(p.data, total) for p, total in pairs if p.requires_grad]  # not frozen
+                torch._foreach_copy_([p for p, _ in moving], [total for _, total in moving])
         self.count += 1
 
     def eval_model(self) -> nn.Module | None:

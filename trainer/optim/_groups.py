@@ -1,17 +1,116 @@
-"""From a model to the groups of its parameters."""
+"""From a model and rules to the groups of its parameters."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
 from torch import nn
 
-from trainer.optim._kinds import kinds_of
+from trainer.errors import ConfigError
+from trainer.optim._kinds import KINDS, kinds_of
+from trainer.optim._rules import SETTINGS, Rule, Rules
 from trainer.optim.base import Group, Member, OptimKeys
 
-MAIN = "main"
+MAIN = "main"  # what no rule matches
+Numbers = tuple[int, ...]  # of the rules that match a parameter, ascending
 
 
 def parameter_groups(model: nn.Module, keys: OptimKeys) -> list[Group]:
-    """Return every parameter of the model in exactly one group, shared ones once."""
+    """Return every parameter of the model in exactly one group; one that layers share counts once.
+
+    Those that match the same rules are a group; the one of those that match none comes first.
+
+    Raises:
+        ConfigError: if a rule, a pattern of it or one of its settings meets no parameter.
+    """
+    rules = keys.groups
+    names: dict[nn.Parameter, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(parameter, []).append(name)
     kinds = kinds_of(model)
-    members = tuple(Member(name, p, kinds[p]) for name, p in model.named_parameters())
-    return [Group(MAIN, members, keys.lr, keys.weight_decay)]
+    check_patterns(rules, [(names[p], kinds[p]) for p in names])
+    found: dict[Numbers, list[Member]] = {}
+    for parameter, own_names in names.items():
+        numbers = tuple(
+            i for i, rule in enumerate(rules.rules) if rule.matches(own_names, kinds[parameter])
+        )
+        member = Member(own_names[0], parameter, kinds[parameter])
+        found.setdefault(numbers, []).append(member)
+    check_settings(rules, found)
+    return [make_group(found[numbers], numbers, keys) for numbers in sorted(found)]
+
+
+def make_group(members: Sequence[Member], numbers: Numbers, keys: OptimKeys) -> Group:
+    """Return the group of the parameters that match the rules of these numbers."""
+    rules = keys.groups
+    lr, decay = (rules.value(numbers, setting) for setting in ("lr", "weight_decay"))
+    schedule, end = (rules.value(numbers, setting) for setting in ("scheduler", "freeze_after"))
+    return Group(
+        " + ".join(rules.rules[i].label for i in numbers) or MAIN,
+        tuple(members),
+        keys.lr if lr is None else lr * keys.lr,
+        keys.weight_decay if decay is None else decay * keys.weight_decay,
+        numbers,
+        None if schedule is None else str(schedule),
+        None if end is None else str(end),
+    )
+
+
+def check_patterns(rules: Rules, parameters: Sequence[tuple[list[str], frozenset[str]]]) -> None:
+    """Raise ConfigError for a rule that matches none of the parameters, given by names and kinds,
+    or a pattern of names that does."""
+    for i, rule in enumerate(rules.rules):
+        met = [
+            p for p in rule.match if any(rule.fits(p, *names_kinds) for names_kinds in parameters)
+        ]
+        lost = [pattern for pattern in rule.match if pattern not in met and pattern not in KINDS]
+        if lost or not met:
+            some = [names[0] for names, _ in parameters]
+            raise ConfigError(
+                f"optim.groups[{i}]: no parameter matches {' or '.join(lost or rule.match)}; kinds "
+                f"are {', '.join(KINDS)}, names are {told(some)}"
+            )
+
+
+def told(names: Sequence[str]) -> str:
+    """Return some names, the first and the last."""
+    return ", ".join(names) if len(names) <= 8 else ", ".join([*names[:5], "...", *names[-2:]])
+
+
+def check_settings(rules: Rules, found: Iterable[Numbers]) -> None:
+    """Raise ConfigError for a setting that later rules override for every parameter it is for."""
+    found = list(found)
+    for i, rule in enumerate(rules.rules):
+        for setting in settings_of(rule):
+            if not any(rules.deciding(numbers, setting) == i for numbers in found):
+                raise ConfigError(
+                    f"optim.groups[{i}].{setting} has no effect: later rules set it for everything "
+                    f"that {rule.label} matches"
+                )
+
+
+def settings_of(rule: Rule) -> list[str]:
+    """Return the names of what a rule sets."""
+    return [setting for setting in SETTINGS if getattr(rule, setting) is not None]
+
+
+def group_rows(optimizer: torch.optim.Optimizer) -> list[Mapping[str, Any]]:
+    """Return a row of plain values for each group of an optimizer, as a table shows them.
+
+    `name`, `tensors` and `parameters` (how many there are), `lr` (the peak), `weight_decay`,
+    `schedule` (its own, or None) and `freeze_after` (or None).
+    """
+    return [
+        {
+            "name": group["name"],
+            "tensors": len(group["params"]),
+            "parameters": sum(p.numel() for p in group["params"]),
+            "lr": float(group["base_lr"]),
+            "weight_decay": group["weight_decay"],
+            "schedule": group["schedule"],
+            "freeze_after": group["freeze_after"],
+        }
+        for group in optimizer.param_groups
+    ]

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from trainer.errors import ConfigError
+from trainer.optim._rules import Rules
 from trainer.registry import Registry
 
 
@@ -20,14 +21,22 @@ class OptimKeys:
     Attributes:
         lr: peak of the learning rate, whatever the schedule.
         weight_decay: coefficient of the decay, as the optimizer defines it.
+        groups: rules that set some parameters apart.
     """
 
     lr: float = 0.01
     weight_decay: float = 0.0
+    groups: Rules = Rules()
 
     def __post_init__(self) -> None:
         check_positive("optim.lr", self.lr)
         check_not_negative("optim.weight_decay", self.weight_decay)
+        for i, rule in enumerate(self.groups.rules):
+            if rule.weight_decay is not None and self.weight_decay == 0.0:
+                raise ConfigError(
+                    f"optim.groups[{i}]: {rule.label} has a factor of optim.weight_decay, which is "
+                    "0: set it as well, or leave the factor out"
+                )
 
 
 @dataclass(frozen=True)
@@ -54,20 +63,29 @@ class Group:
         members: in the model's order.
         lr: peak of their learning rate.
         weight_decay: coefficient of their decay.
+        rules: numbers of the rules of `optim.groups` that they match.
+        schedule: their own, in words, or None.
+        freeze_after: from when on they are held still, in words, or None.
     """
 
     name: str
     members: tuple[Member, ...]
     lr: float
     weight_decay: float
+    rules: tuple[int, ...] = ()
+    schedule: str | None = None
+    freeze_after: str | None = None
 
     def options(self) -> dict[str, Any]:
-        """Return the group as the classes of `torch.optim` take it."""
+        """Return the group as the classes of `torch.optim` take it; all but `params` is plain."""
         return {
             "params": [member.parameter for member in self.members],
             "name": self.name,
             "lr": self.lr,
             "weight_decay": self.weight_decay,
+            "rules": list(self.rules),
+            "schedule": self.schedule,
+            "freeze_after": self.freeze_after,
         }
 
 

@@ -5,6 +5,7 @@ Warm-up, the floor and how often the schedule moves are applied here, once, for 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -198,12 +199,12 @@ class Schedule:
             self.scheduler.load_state_dict(state)
 
 
-def set_hyperparameters(optimizer: torch.optim.Optimizer, point: Point) -> None:
-    """Write a schedule's point into every group; `base_lr` is the group's lr at the peak.
+def set_hyperparameters(optimizer: torch.optim.Optimizer, points: Sequence[Point]) -> None:
+    """Write a point into each group, that of its schedule; `base_lr` is its lr at the peak.
 
     A momentum goes where there is one already: none is given to an optimizer that runs without.
     """
-    for group in optimizer.param_groups:
+    for group, point in zip(optimizer.param_groups, points, strict=True):
         group["lr"] = group["base_lr"] * point.lr_scale
         if point.momentum is not None:
             if "betas" in group:

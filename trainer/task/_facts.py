@@ -166,7 +166,8 @@ def curve_of(run: Run) -> Curve:
     last, count = run.total - 1, min(run.total, MOST_SAMPLES)
     windows = [round(i * last / max(count - 1, 1)) for i in range(count)]
     base_lr, clock = float(run.optimizer.param_groups[0]["base_lr"]), run.clock()
-    points = [run.schedule(clock.at(window)) for window in windows]
+    times = [clock.at(window) for window in windows]
+    points = [run.courses.points(time, run.schedule(time))[0] for time in times]
     unscheduled = momentum_of(run.optimizer)
     # a schedule gives no momentum to an optimizer that runs without
     momenta = [unscheduled if p.momentum is None or not unscheduled else p.momentum for p in points]

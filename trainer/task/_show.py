@@ -21,7 +21,10 @@ WARMUP, SCHEDULE, AVERAGED = "yellow", "cyan", "green"
 WIDEST = 72  # columns of a chart
 LABELS = 15  # columns before it
 # how torch computes, not what
-UNTOLD = ("fused", "foreach", "capturable", "differentiable", "maximize", "decoupled_weight_decay")
+UNTOLD = (
+    *("rules", "fused", "foreach", "capturable", "differentiable", "maximize"),
+    "decoupled_weight_decay",
+)
 PER_STEP = 3  # forward passes that a training step costs: one, and about two for the gradients
 
 
