@@ -49,6 +49,7 @@ OTHER: dict[str, object] = {
     "wide_resnet.depth": 16,
     "model.arch": "mnasnet0_5",
     "optim.betas": [0.8, 0.99],
+    "optim.groups": [{"match": "bias", "lr": 2}],
     "optim.lr": 0.02,
     "scheduler.warmup": "2st",
     "scheduler.every": "1ep",

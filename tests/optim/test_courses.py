@@ -142,19 +142,18 @@ def test_lookahead_does_not_pull_what_is_frozen() -> None:
 
 def test_a_plateau_of_a_group_s_own_is_told_scores_and_saved() -> None:
     own = "{name:plateau,patience:0ep,factor:0.5,threshold:0.99}"
-    run = live("epochs=4", groups(f"{{match:bias,scheduler:{own}}}"))
-    path = [
-        g
+    words = ("epochs=4", "optim.lr=0.01", groups(f"{{match:bias,scheduler:{own}}}"))
+    run = live(*words)
+    rates = [
+        [group["lr"] for group in run.optimizer.param_groups]
         for event in fit(run)
         if isinstance(event, EpochRecord)
-        for g in [[group["lr"] for group in run.optimizer.param_groups]]
     ]
-    assert [lr for lr, _ in path] == [0.01] * 4
-    assert [lr for _, lr in path] == pytest.approx([0.01, 0.01, 0.005, 0.0025])
+    assert rates == [[0.01, pytest.approx(lr)] for lr in (0.01, 0.01, 0.005, 0.0025)]
     states = run.courses.state_dict()
     assert states[0] == {}
     assert states[1]["lr_scale"] == 0.125
-    fresh = live("epochs=4", groups(f"{{match:bias,scheduler:{own}}}"))
+    fresh = live(*words)
     fresh.courses.load_state_dict(states)
     assert fresh.courses.state_dict() == states
 
