@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -21,8 +22,15 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     """Answer the command line and end the process with the exit code that fits."""
+    code = exit_code(sys.argv[1:])
+    leave_group(code)
+    sys.exit(code)
+
+
+def exit_code(arguments: Sequence[str]) -> int:
+    """Answer a command line, tell what went wrong, and return the exit code that fits."""
     try:
-        code = answer(take_apart(sys.argv[1:]))
+        code = answer(take_apart(arguments))
     except TrainerError as error:
         code = error.exit_code
         if is_first_process():
@@ -35,7 +43,23 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read along has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(code)
+    return code
+
+
+def leave_group(code: int) -> None:
+    """End a process that is one of several; return where there is but one.
+
+    Without the destructors of C++ that follow a normal end: now and then one finds a thread of the
+    process group still running and aborts, and torchrun calls a finished run a failed one.
+    """
+    if "torch.distributed" in sys.modules:
+        import torch.distributed as dist
+
+        if dist.is_initialized():
+            dist.destroy_process_group()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
 
 
 def answer(line: Line) -> int:
