@@ -268,6 +268,7 @@ RUN_KEYS: dict[str, tuple[object, tuple[str, ...]]] = {
     "accumulate": (2, ()),  # BatchNorm sees smaller batches
     "clip_norm": (0.01, ()),
     "clip_value": (0.001, ()),
+    "clip_adaptive": (0.001, ()),
     "label_noise": ("50%", ()),
     "tta": ("flip", ()),
     "precision": ("bf16", ()),

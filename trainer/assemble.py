@@ -10,7 +10,7 @@ from torch import nn
 
 from trainer.augment.base import Chain
 from trainer.average.base import Plan
-from trainer.clip import Clip
+from trainer.clip import build_clip
 from trainer.config import RunConfig
 from trainer.convert import plain_choice
 from trainer.data._batches import build_data
@@ -25,7 +25,7 @@ from trainer.mix.base import Mixing
 from trainer.model._ghost import check_ghosts
 from trainer.normalize import Normalize
 from trainer.optim._courses import plan_courses
-from trainer.optim._groups import parameter_groups
+from trainer.optim._groups import build_optimizer
 from trainer.precision import Precision, build_precision
 from trainer.precision_half import cast_at_the_border
 from trainer.rng import derive
@@ -89,7 +89,7 @@ def assemble(
     total = planned_steps(config, data.windows_per_epoch)
     schedule = Schedule(
         config.scheduler,
-        peak=config.optim.shared.lr,
+        peak=config.optim.shared.peak(config.batch_size),
         total=total,
         windows_per_epoch=data.windows_per_epoch,
     )
@@ -113,11 +113,7 @@ def assemble(
             data.image_shape,
             strategy.total,
         )
-    optimizer = config.optim.component.build(
-        parameter_groups(model, config.optim.shared), config.optim.shared
-    )
-    for group in optimizer.param_groups:
-        group["base_lr"] = group["lr"]
+    optimizer = build_optimizer(config.optim, model, config.batch_size)
     check_momentum(schedule, optimizer, config)
     courses = plan_courses(
         optimizer,
@@ -152,7 +148,12 @@ def assemble(
         average=average,
         precision=precision,
         views=choose_views(config.tta, data.image_shape, num_evaluated),
-        clip=Clip(config.clip_norm, config.clip_value),
+        clip=build_clip(
+            model,
+            norm=config.clip_norm,
+            value=config.clip_value,
+            adaptive=config.clip_adaptive,
+        ),
         total=total,
         average_every=eval_every,
         bn_images=config.average.shared.bn_images.of(data.num_train),

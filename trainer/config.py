@@ -52,7 +52,7 @@ class RunConfig:
         batch_size: images per optimizer step, over all processes and micro-batches.
         accumulate: micro-batches per step in each process.
         clip_norm: greatest global gradient norm, or None; `clip_value` likewise for single
-            elements.
+            elements, `clip_adaptive` for units, as a share of their weights' norm.
         label_noise: training labels that are replaced at random.
         threads: of computation on the CPU.
         device: `auto`, `cpu`, `cuda`, `cuda:<n>`, `mps`.
@@ -71,6 +71,7 @@ class RunConfig:
     accumulate: int
     clip_norm: float | None
     clip_value: float | None
+    clip_adaptive: float | None
     label_noise: Amount
     threads: int
     device: str
@@ -99,7 +100,7 @@ class RunConfig:
             value: int | None = getattr(self, key)
             if value is not None and value < least:
                 raise ConfigError(f"{key} must be at least {least}, got {value}")
-        for key in ("epochs", "clip_norm", "clip_value"):
+        for key in ("epochs", "clip_norm", "clip_value", "clip_adaptive"):
             number: float | None = getattr(self, key)
             if number is not None and number <= 0:
                 raise ConfigError(f"{key} must be positive, got {number}")

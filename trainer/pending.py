@@ -24,8 +24,6 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 
 KEYS = (
-    "optim.lr_rule",
-    "clip_adaptive",
     "resume_allow",
     "fork",
     "strategy.timeout",

@@ -210,6 +210,27 @@ def test_a_run_with_rules_is_repeated_exactly(call: Call, here: Path) -> None:
     assert (here / "whole/config.yaml").read_text() == (here / "again/config.yaml").read_text()
 
 
+def test_the_linear_rule_scales_every_rate_once_and_says_so(call: Call, here: Path) -> None:
+    words = (*TINY, "optim=muon", "optim.layers=all", "optim.lr=0.5", "optim.other_lr=0.25")
+    words += ("scheduler=step", "scheduler.step_size=1ep", "scheduler.min_lr=0.01")
+    rule = ("optim.lr_rule=linear", "optim.groups=[{match:bias,lr:4}]")
+    run = live(*words, *rule)  # 16 images a step
+    rates = {group["name"]: group["base_lr"] for group in run.optimizer.param_groups}
+    assert rates == {"main": 0.03125, "main, adamw": 0.015625, "bias, adamw": 0.0625}
+    assert run.schedule.floor == 0.01 / 0.03125
+
+    told = call(*words, *rule, "hydra.run.dir=one")
+    assert "optim.lr_rule=linear: the peak is 0.5 * 16 / 256 = 0.03125" in told.out
+    assert "the peak is 0.5 * 16 / 256 = 0.03125" in (here / "one/run.log").read_text()
+    assert call("repeat=one", "hydra.run.dir=two").code == 0
+    for name in ("one", "two"):
+        row = json.loads((here / name / "metrics.jsonl").read_text().splitlines()[0])
+        assert row["lr"] == 0.03125
+        assert "  lr: 0.5\n" in (here / name / "config.yaml").read_text()
+    assert summary(here / "one")["weights_sha256"] == summary(here / "two")["weights_sha256"]
+    assert "lr_rule=linear" not in call(*words, "max_steps=1").out
+
+
 def summary(run: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((run / "summary.json").read_text())
     return content

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,10 +13,34 @@ from torch import nn
 from trainer.errors import ConfigError
 from trainer.optim._kinds import KINDS, kinds_of
 from trainer.optim._rules import SETTINGS, Rule, Rules
-from trainer.optim.base import Group, Member, OptimKeys
+from trainer.optim.base import RULE_IMAGES, Group, Member, Optim, OptimKeys
+from trainer.registry import Choice
+
+log = logging.getLogger("trainer")
 
 MAIN = "main"  # what no rule matches
 Numbers = tuple[int, ...]  # of the rules that match a parameter, ascending
+
+
+def build_optimizer(
+    choice: Choice[OptimKeys, Optim], model: nn.Module, batch_size: int
+) -> torch.optim.Optimizer:
+    """Return the chosen optimizer over a model's groups, each group's peak in its `base_lr`.
+
+    Raises:
+        ConfigError: if a rule meets no parameter, or the optimizer cannot move this model.
+    """
+    keys, peak = choice.shared, choice.shared.peak(batch_size)
+    if keys.lr_rule != "none":
+        log.info(
+            f"optim.lr_rule={keys.lr_rule}: the peak is {keys.lr:g} * {batch_size} / "
+            f"{RULE_IMAGES} = {peak:g}"
+        )
+    groups = parameter_groups(model, replace(keys, lr=peak))
+    optimizer = choice.component.build(groups, keys)
+    for group in optimizer.param_groups:
+        group["base_lr"] = group["lr"]
+    return optimizer
 
 
 def parameter_groups(model: nn.Module, keys: OptimKeys) -> list[Group]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import nn
@@ -12,6 +12,8 @@ from torch import nn
 from trainer.errors import ConfigError
 from trainer.optim._rules import Rules
 from trainer.registry import Registry
+
+RULE_IMAGES = 256  # the batch that `optim.lr` is meant for under `optim.lr_rule=linear`
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,13 @@ class OptimKeys:
         lr: peak of the learning rate, whatever the schedule.
         weight_decay: coefficient of the decay, as the optimizer defines it.
         groups: rules that set some parameters apart.
+        lr_rule: `none`, or `linear`: `lr` is meant for 256 images and scaled to `batch_size`.
     """
 
     lr: float = 0.01
     weight_decay: float = 0.0
     groups: Rules = Rules()
+    lr_rule: Literal["none", "linear"] = "none"
 
     def __post_init__(self) -> None:
         check_positive("optim.lr", self.lr)
@@ -37,6 +41,14 @@ class OptimKeys:
                     f"optim.groups[{i}]: {rule.label} has a factor of optim.weight_decay, which is "
                     "0: set it as well, or leave the factor out"
                 )
+
+    def peak(self, batch_size: int) -> float:
+        """Return the learning rate that is used at the schedule's peak.
+
+        The linear rule is that of "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour",
+        arXiv:1706.02677, for any batch size, small ones too.
+        """
+        return self.lr * batch_size / RULE_IMAGES if self.lr_rule == "linear" else self.lr
 
 
 @dataclass(frozen=True)
