@@ -147,7 +147,8 @@ def test_tuning_takes_the_best_mean_of_arms_that_completed() -> None:
 
 def test_a_tiny_demo_leaves_records_a_picture_and_a_sentence(here: Path) -> None:
     made = demo_of("two", TREE)
-    shown, folder = command.perform(made, seeds=2, workers=1)
+    result = command.perform(made, seeds=2, workers=1, command="python -m scripts.demo two")
+    shown, folder = result.shown, result.folder
     runs = read_runs(folder)
     assert [run.status for run in runs] == ["completed"] * 4
     assert {run.config["optim"]["lr"] for run in runs} == {0.1, 0.2}
@@ -157,6 +158,10 @@ def test_a_tiny_demo_leaves_records_a_picture_and_a_sentence(here: Path) -> None
     assert Path("picture.png").stat().st_size > 20_000
     assert shown.sentence.startswith(("No effect", "trick gains", "trick loses"))
     assert "| plain | `optim.lr=0.1` | 2 |" in shown.table
+    assert shown.sentence in result.page
+    assert "- data: synthetic, fingerprint" in result.page
+    is_hinted = "Where to look: `python -m trainer optim.lr=0.2`" in result.told
+    assert is_hinted == (verdict.NO_EFFECT in shown.sentence)
 
 
 def cells(name: str) -> list[Arm]:
@@ -179,7 +184,8 @@ def test_two_processes_give_the_weights_of_one(here: Path) -> None:
     arms = {"one": {"words": ["strategy=single"]}, "two": {"words": ["strategy=ddp"]}}
     base = [*TREE["base"], "precision=fp64", "model.norm=none", "max_steps=3"]
     made = demo_of("ddp", {**TREE, "kind": "processes", "base": merged(base), "arms": arms})
-    shown, folder = command.perform(made, seeds=2, workers=1)
+    result = command.perform(made, seeds=2, workers=1)
+    shown, folder = result.shown, result.folder
     assert shown.sentence.startswith("Two processes end with the weights of one")
     assert len(read_runs(folder)) == 4
 

@@ -8,9 +8,11 @@ Without a trick, lists them.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,23 +66,41 @@ def listing(program: str) -> str:
 
 
 def show(demo: Demo, seeds: int | None, out: Path | None, program: str) -> None:
-    """Run a demonstration; write its picture and table, and print the sentence."""
-    from trainer.study.demos.verdict import NO_EFFECT
-
-    start = time.perf_counter()
+    """Run a demonstration; write its picture and page, and print the sentence."""
+    start, worked = time.perf_counter(), processor_s()
     command = " ".join([program, demo.name, *([f"--seeds {seeds}"] if seeds else [])])
-    shown, folder = perform(demo, seeds=seeds, command=command, say=progress())
-    place = out or folder
+    result = perform(demo, seeds=seeds, command=command, say=progress())
+    place = out or result.folder
     place.mkdir(parents=True, exist_ok=True)
     picture = place / f"{demo.name}.png"
-    shown.figure.savefig(picture)
-    told = shown.sentence
-    if NO_EFFECT in told:
-        told += f"\nWhere to look: {demo.where}"
-    text = f"# {demo.title}\n\n{told}\n\n{shown.table}\n`{command}`\n"
-    picture.with_suffix(".md").write_text(text, encoding="utf-8")
-    print(f"\n{demo.title}\n{told}\n\n{shown.table}")
-    print(f"picture  {picture}\nruns     {folder}\n{time.perf_counter() - start:.0f} s")
+    result.shown.figure.savefig(picture)
+    picture.with_suffix(".md").write_text(result.page, encoding="utf-8")
+    print(f"\n{demo.title}\n{result.told}\n\n{result.shown.table}")
+    print(f"picture  {picture}\nruns     {result.folder}")
+    took, work = time.perf_counter() - start, processor_s() - worked
+    print(f"{took:.0f} s, {work:.0f} s of processor time")
+
+
+def processor_s() -> float:
+    """Return the processor time of this process and of those that it waited for."""
+    return sum(os.times()[:4])
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a demonstration gave.
+
+    Attributes:
+        shown: sentence, picture and table.
+        folder: of its runs.
+        told: the sentence, and where to look if there was nothing to see.
+        page: all of it in Markdown, with what it was measured with.
+    """
+
+    shown: Shown
+    folder: Path
+    told: str
+    page: str
 
 
 def perform(
@@ -91,8 +111,8 @@ def perform(
     workers: int | None = None,
     command: str = "",
     say: Callable[[str], None] = lambda text: None,
-) -> tuple[Shown, Path]:
-    """Run a demonstration and return what it gave, and the folder of its runs.
+) -> Result:
+    """Run a demonstration and return what it gave.
 
     Args:
         demo: from `load`.
@@ -110,6 +130,7 @@ def perform(
     from trainer.distributed import cores
     from trainer.folder import check_folder, make_folder
     from trainer.study.demos.kinds import kind_of
+    from trainer.study.demos.page import page, told
     from trainer.study.demos.pool import read_arms
 
     count = demo.seeds if seeds is None else seeds
@@ -123,7 +144,9 @@ def perform(
     kind.run(demo, place, chosen, cores() if workers is None else workers, say)
     data = compose(*demo.words(demo.arms[0])).data.name
     facts = f"{command}   |   {data}, {count} seeds per arm   |   tricks-trainer {__version__}"
-    return kind.show(demo, read_arms(demo, place, chosen), facts), place
+    arms = read_arms(demo, place, chosen)
+    shown = kind.show(demo, arms, facts)
+    return Result(shown, place, told(demo, shown), page(demo, shown, arms, command))
 
 
 def tune(demo: Demo, out: Path | None) -> None:

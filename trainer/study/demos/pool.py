@@ -86,7 +86,7 @@ def run_chains(chains: Sequence[Chain], workers: int, say: Say) -> None:
         except BrokenProcessPool as error:
             raise TrainerError(f"a process died after {done} of {total} runs") from error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
 
 def warm_up() -> None:
