@@ -63,3 +63,9 @@ def test_what_is_no_text_is_refused_with_the_spellings(value: object) -> None:
 def test_what_is_no_path_is_refused(value: str) -> None:
     with pytest.raises(ConfigError, match="init_from is no path"):
         Origin.parse(value, "init_from")
+
+
+@pytest.mark.parametrize("value", ["w.safetensors@best", "run/checkpoints/step-00000008@average"])
+def test_one_set_of_weights_is_not_chosen_from(value: str) -> None:
+    with pytest.raises(ConfigError, match=r"leave out @\w+; there is but one there"):
+        Origin.parse(value, "init_from")

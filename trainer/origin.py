@@ -10,6 +10,7 @@ from trainer.convert import Written, shown
 from trainer.errors import ConfigError
 
 TORCHVISION = "torchvision:"
+FILE = ".safetensors"
 SPELLINGS = (
     "a run's folder (its last weights; <run>@best, <run>@average or <run>@<step> for others), "
     "a .safetensors file, or torchvision:<name of weights>"
@@ -50,6 +51,8 @@ class Origin(Written):
             path, which = value, "last"
             if match and not Path(value).expanduser().exists():
                 path, which = match[1], match[2].lstrip("0") or "0"
+                if Path(path).suffix == FILE or Path(path).name.startswith("step-"):
+                    raise ConfigError(f"{key}={value}: leave out @{which}; there is but one there")
             return cls(Path(path).expanduser().resolve(), which)
         except (OSError, RuntimeError, ValueError) as error:  # a loop of links, no such user, \0
             raise ConfigError(f"{key} is no path: {shown(value)} ({error})") from error
@@ -57,7 +60,7 @@ class Origin(Written):
     @property
     def is_file(self) -> bool:
         """Whether it is written as a weights file, not as a run."""
-        return self.path is not None and self.path.suffix == ".safetensors"
+        return self.path is not None and self.path.suffix == FILE
 
     def __str__(self) -> str:
         if self.path is None:
