@@ -1,0 +1,89 @@
+"""What a study of flatness leaves: pictures, tables of points, facts; a few lines for people."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer.errors import ConfigError
+from trainer.files import replace_text, reporting_disk
+from trainer.study.flatness_looks import Rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+KINDS = {"raw": "along raw rays", "filter": "along filter-normalised rays"}
+
+
+@dataclass
+class Seen:
+    """What a study saw: facts for `flatness.json`, rows and figures by name."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, Rows] = field(default_factory=dict)
+    figures: dict[str, Figure] = field(default_factory=dict)
+
+
+def make_folder(out: Path) -> None:
+    """Make a folder; raise ConfigError where none can be made."""
+    try:
+        with reporting_disk(out):
+            out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--out {out}: no folder can be made there ({error.strerror})") from error
+
+
+def write(out: Path, seen: Seen, facts: dict[str, Any]) -> None:
+    """Write pictures, tables and facts."""
+    for name, rows in seen.tables.items():
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        replace_text(out / f"{name}.csv", text.getvalue())
+    for name, figure in seen.figures.items():
+        with reporting_disk(out / f"{name}.png"):
+            figure.savefig(out / f"{name}.png")
+    replace_text(out / "flatness.json", json.dumps(finite(facts), indent=1, allow_nan=False) + "\n")
+
+
+def finite(value: Any) -> Any:
+    """Return plain data with None for numbers that are not finite, which JSON does not have."""
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def table(facts: dict[str, Any]) -> str:
+    """Return scores of the weights and the rises at the rays' ends as lines of text."""
+    labels = [w["label"] for w in facts["weights"]]
+    width = max(map(len, labels))
+    lines = [f"{'':{width}}  train loss  test error"]
+    lines += [
+        f"{w['label']:{width}}  {w['train_loss']:10.4f}  {100 * w['test_error']:8.2f} %"
+        for w in facts["weights"]
+    ]
+    for kind, name in KINDS.items():
+        rise = facts["rises"][kind]["train_loss"][-1]
+        parts = [
+            f"{label} {told(spread)}"
+            for label, spread in zip(labels[:2], rise["rises"], strict=True)
+        ]
+        lines.append(
+            f"rise of the training loss {name} of {rise['share']:g} norms: {', '.join(parts)}; "
+            f"{labels[1]} rises less on {rise['num_lower']} of {rise['difference']['n']} rays"
+        )
+    return "\n".join(lines)
+
+
+def told(spread: dict[str, Any]) -> str:
+    """Return mean and standard deviation as text."""
+    sd = "" if spread["sd"] is None else f" (sd {spread['sd']:.4f})"
+    return f"{spread['mean']:.4f}{sd}"
