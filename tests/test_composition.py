@@ -51,6 +51,7 @@ def own_values(group: str, name: str) -> object:
     return {name: values} if group == "augment" else values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_name_that_replaces_a_preset_s_has_its_own_values(preset: str) -> None:
     bare = tree(compose_words([f"+experiment={preset}"]))

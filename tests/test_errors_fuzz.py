@@ -16,6 +16,7 @@ import pytest
 
 from tests.command import ROOT, TINY, Call, environment, real, snapshot
 from trainer.duration import Amount, Duration, Interval
+from trainer.optim._rules import Rules
 from trainer.origin import Origin
 from trainer.scheduler._rate import Rate
 from trainer.sources import SEAMS, Sources
@@ -131,6 +132,8 @@ def wrong_values(key: Key) -> list[str]:
         return ["5", "[a]", "[1,nan]", "{a:1}"]
     if kind is Origin:
         return ["", "torchvision:", "torchvision:IMAGENET1K_V1", "~no_such_user_anywhere"]
+    if kind is Rules:
+        return ["5", "no_such_rule", "[5]", "[{match:bias,lr:-1}]", "{a:1}", "[{lr:2}]"]
     if typing.get_origin(kind) is Mapping:
         return ["5", "[a]", "words", "true"]
     if getattr(kind, "__name__", "") == "Keep":

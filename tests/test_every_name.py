@@ -12,6 +12,8 @@ from trainer import pending
 from trainer.record import read_run
 from trainer.sources import SEAMS, Sources
 
+pytestmark = pytest.mark.slow  # whole runs
+
 SOURCES = Sources()
 COLOUR = ("data.image_shape=[3,32,32]", "data.num_train=40", "batch_size=8")
 SMALL: dict[tuple[str, str], tuple[str, ...]] = {  # what a name needs, or what makes it quick

@@ -14,6 +14,8 @@ import yaml
 
 from tests.command import TINY, Call, snapshot
 
+pytestmark = pytest.mark.slow  # whole runs
+
 STILL = ("optim.lr=1e-30",)  # steps that change no weight
 
 

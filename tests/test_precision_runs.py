@@ -22,6 +22,8 @@ from trainer.precision import Precision
 from trainer.precision_format import FORMATS
 from trainer.state import Run, load_state, save_state
 
+pytestmark = pytest.mark.slow  # whole runs
+
 HERE = [name for name in FORMATS if name != "tf32"]  # those that a processor has
 SCALED = [name for name in HERE if FORMATS[name].scales_loss]
 CLIPS = ("clip_norm=null", "clip_norm=0.01", "clip_value=0.001")

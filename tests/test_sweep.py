@@ -14,6 +14,8 @@ import yaml
 from tests.command import TINY, Call, snapshot
 from tests.warm import Warm
 
+pytestmark = pytest.mark.slow  # whole runs
+
 SHORT = (*TINY, "max_steps=3")
 
 

@@ -17,6 +17,8 @@ from trainer.analysis.lr_tradeoff import Point, best_of, figure_of, to_csv, trad
 from trainer.errors import ConfigError, TrainerError
 from trainer.record import RunRow
 
+pytestmark = pytest.mark.slow  # whole runs
+
 SCORES = {0.01: (0.30, 0.32), 0.1: (0.80, 0.84), 1.0: (0.90, None), 10.0: (None, None)}
 
 

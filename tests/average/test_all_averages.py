@@ -18,6 +18,8 @@ from trainer.distributed import World
 from trainer.sources import read_yaml
 from trainer.state import Run, load_state, save_state
 
+pytestmark = pytest.mark.slow  # whole runs
+
 # 8 steps, 4 an epoch, every one of them saved
 TINY = (*WORDS, "checkpoint.every=1st", "checkpoint.keep=all")
 CELLS: dict[str, tuple[str, ...]] = {

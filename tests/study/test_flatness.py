@@ -17,6 +17,8 @@ from tests.command import TINY
 from trainer import compose, train
 from trainer.study import flatness
 
+pytestmark = pytest.mark.slow  # whole runs
+
 SWA = ("average=swa", "average.start=50%", "average.every=1st", "optim.lr=0.1")
 RUNS = {
     "run": (*SWA, "checkpoint.every=1ep", "checkpoint.keep=all"),

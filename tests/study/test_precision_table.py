@@ -16,6 +16,8 @@ from trainer.study._precision_cell import Score, Speed, apart, measure, score
 from trainer.study._precision_report import score_table, span, speed_table, to_csv
 from trainer.study._precision_rows import ScoreRow, SpeedRow, gain, numbers_of, scores_of
 
+pytestmark = pytest.mark.slow  # whole runs
+
 
 @pytest.fixture(autouse=True)
 def threads() -> Iterator[None]:
