@@ -93,6 +93,8 @@ def assemble(
         total=total,
         windows_per_epoch=data.windows_per_epoch,
     )
+    augment = Chain(config.augment)
+    augment.check(data.image_shape)
     mixing = Mixing(config.mix, total=total, windows_per_epoch=data.windows_per_epoch)
     plan, eval_every = plan_average(config, total, data.windows_per_epoch)
     model = build_model(
@@ -141,7 +143,7 @@ def assemble(
         optimizer=optimizer,
         schedule=schedule,
         courses=courses,
-        augment=Chain(config.augment),
+        augment=augment,
         normalize=normalize,
         mix=mixing,
         loss=config.loss.component.build(teachers),

@@ -54,9 +54,13 @@ def parse_augment(value: Any) -> tuple[Choice[AugmentKeys, Augment], ...]:
     for name in chosen:
         if name not in AUGMENTS.names():
             raise unknown("augment", name, AUGMENTS.names())
-    return tuple(
-        parse_group("augment", mapping(f"augment.{name}", v)) for name, v in chosen.items()
-    )
+    values = {name: mapping(f"augment.{name}", v) for name, v in chosen.items()}
+    if "alternating_flip" in values and values.get("standard", {}).get("flip", False):
+        raise ConfigError(
+            "augment.standard.flip=true mirrors at random what alternating_flip mirrors in turn, "
+            "which leaves nothing of the turns: set augment.standard.flip=false"
+        )
+    return tuple(parse_group("augment", v) for v in values.values())
 
 
 def mapping(key: str, value: Any) -> Mapping[str, Any]:

@@ -10,14 +10,6 @@ from trainer.errors import ConfigError
 
 NAMES: dict[str, tuple[str, ...]] = {
     "task": ("evaluate", "explain", "predict", "export"),
-    "augment": (
-        "cutout",
-        "random_resized_crop",
-        "color_jitter",
-        "alternating_flip",
-        "rand_augment",
-        "random_erasing",
-    ),
     "strategy": ("dp",),
     "sweep": ("lr_batch", "lr_momentum", "lr_weight_decay"),
     "engine": ("compile", "graph", "auto"),

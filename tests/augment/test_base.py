@@ -1,15 +1,16 @@
-"""The seam: draws belong to a place in the window; a chain augments a batch and its partner."""
+"""A chain augments a batch and its partner, in the order written."""
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from trainer.augment.base import AugmentKeys, Chain, draw
+from tests.command import TINY, Call
+from tests.training import distinct
+from trainer.augment.base import AugmentKeys, Chain
 from trainer.augment.shift import Shift
 from trainer.data.base import Batch
 from trainer.duration import Clock
@@ -25,17 +26,6 @@ def make_batch(count: int, start: int = 0, window_size: int = 0) -> Batch:
     )
 
 
-@settings(derandomize=True, max_examples=25, deadline=None)
-@given(st.lists(st.integers(0, 24), max_size=4))
-def test_draws_are_slices_of_those_of_the_window(cuts: list[int]) -> None:
-    whole = draw(make_batch(24), CLOCK, "name", lambda g, n: g.random((n, 2)))
-    assert whole.shape == (24, 2)
-    for start, stop in itertools.pairwise([0, *sorted(cuts), 24]):
-        part = make_batch(stop - start, start, 24)
-        mine = draw(part, CLOCK, "name", lambda g, n: g.random((n, 2)))
-        assert torch.equal(mine, whole[start:stop])
-
-
 def test_a_partner_is_augmented_with_draws_of_its_own_and_moves_none_of_the_batch() -> None:
     chain = Chain((Choice("shift", AugmentKeys(), Shift(2)),))
     alone, second = make_batch(16), replace(make_batch(16), is_partner=True)
@@ -44,3 +34,36 @@ def test_a_partner_is_augmented_with_draws_of_its_own_and_moves_none_of_the_batc
     assert torch.equal(got.images, chain(alone, CLOCK).images)
     assert torch.equal(got.partner.images, chain(second, CLOCK).images)
     assert not torch.equal(got.partner.images, got.images)
+
+
+def test_a_list_is_applied_in_the_order_written() -> None:
+    first = ("augment=[cutout,shift]", "augment.cutout.size=4")
+    second = ("augment=[shift,cutout]", "augment.cutout.size=4")
+    assert list(distinct(first, second)) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("augment=[shift]", "augment.shift.pixels=8"),
+            "augment.shift.pixels=8 can move the whole",
+        ),
+        (
+            ("augment=[standard]", "augment.standard.padding=9"),
+            "augment.standard.padding=9 can mov",
+        ),
+        (("augment=[cutout]", "augment.cutout.size=9"), "augment.cutout.size=9 is larger than"),
+        (("augment=[color_jitter]",), "augment.color_jitter.saturation=0.4 needs images of three"),
+        (
+            ("augment=[standard,alternating_flip]",),
+            "augment.standard.flip=true mirrors at random what alternating_flip mirrors in turn",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_images_or_each_other_is_refused(
+    call: Call, words: tuple[str, ...], message: str
+) -> None:
+    outcome = call(*TINY, *words)
+    assert (outcome.code, message in outcome.err) == (2, True), outcome.err
+    assert not Path("outputs").exists()

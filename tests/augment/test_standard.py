@@ -84,11 +84,6 @@ def test_every_result_is_a_window_of_the_padded_image(border) -> None:
         assert any(torch.equal(image, wide[:, t : t + 6, s : s + 7]) for t, s in places)
 
 
-def test_without_padding_and_mirror_nothing_happens() -> None:
-    batch = make_batch(8)
-    assert torch.equal(Standard(padding=0, flip=False)(batch, CLOCK).images, batch.images)
-
-
 @settings(derandomize=True, max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 24), max_size=4), st.sampled_from(["zeros", "reflect"]))
 def test_a_window_cut_in_pieces_gives_exactly_the_slices(cuts: list[int], border) -> None:
@@ -138,6 +133,7 @@ def test_labels_stay_with_their_images() -> None:
         ({"padding": -1}, r"augment\.standard\.padding must be 0 or more"),
         ({"padding": 1.5}, r"augment\.standard\.padding must be a whole number"),
         ({"border": "wrap"}, r"augment\.standard\.border 'wrap'.*known: reflect, zeros"),
+        ({"padding": 0, "flip": False}, r"padding=0 with flip=false changes nothing"),
         ({"flip": 1}, r"augment\.standard\.flip must be true or false"),
     ],
 )

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
-
-import numpy as np
-import torch
 
 from trainer.data.base import Batch
 from trainer.duration import Clock
@@ -22,10 +18,15 @@ class AugmentKeys:
 class Augment(Protocol):
     """A component of this seam."""
 
+    def check(self, image_shape: tuple[int, int, int]) -> None:
+        """Raise ConfigError if images (C, H, W) are such that this could have no effect on them,
+        or leave nothing of them."""
+
     def __call__(self, batch: Batch, clock: Clock) -> Batch:
         """Return the batch with augmented images.
 
-        uint8 in, uint8 (or float in [0, 255]) out; the size may change.
+        uint8 in, uint8 (or float in [0, 255]) out; the size may change. Draws are those of
+        `_draws.py`, which depend on an image's place in its window and on nothing else.
         """
 
 
@@ -38,6 +39,11 @@ class Chain:
     def __init__(self, choices: tuple[Choice[AugmentKeys, Augment], ...]) -> None:
         self.parts = tuple(choice.component for choice in choices)
 
+    def check(self, image_shape: tuple[int, int, int]) -> None:
+        """Raise ConfigError if one of them does not fit images (C, H, W)."""
+        for part in self.parts:
+            part.check(image_shape)
+
     def __call__(self, batch: Batch, clock: Clock) -> Batch:
         """Return the augmented batch; its partner is augmented likewise, with draws of its own."""
         for part in self.parts:
@@ -45,23 +51,3 @@ class Chain:
         if batch.partner is None:
             return batch
         return replace(batch, partner=self(batch.partner, clock))
-
-
-def draw(
-    batch: Batch, clock: Clock, name: str, make: Callable[[np.random.Generator, int], np.ndarray]
-) -> torch.Tensor:
-    """Return this micro-batch's slice of random numbers that were drawn for its whole window.
-
-    So a draw does not depend on the worker, the process, or how many of them there are.
-
-    Args:
-        batch: the micro-batch; its place in the window picks the slice.
-        clock: the step.
-        name: name of the draw, its own for every augmentation and purpose.
-        make: `make(generator, n)` returns n draws, one per image of the window.
-    """
-    draws = ("augment", "partner", name) if batch.is_partner else ("augment", name)
-    numbers = make(clock.stream(*draws), batch.window_size)
-    mine = torch.from_numpy(numbers[batch.start : batch.start + len(batch.labels)])
-    # from memory that is not pinned the copy is staged at once, and nobody has to wait for it
-    return mine.to(batch.images.device, non_blocking=True)

@@ -14,6 +14,9 @@ from trainer.duration import Clock
 class NoAugment:
     """Images stay as they are."""
 
+    def check(self, image_shape: tuple[int, int, int]) -> None:
+        """Nothing is asked of images that stay as they are."""
+
     def __call__(self, batch: Batch, clock: Clock) -> Batch:
         """Return the batch itself."""
         return batch

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from trainer.augment._draws import draw
 from trainer.augment._geometry import Border, crop, pad
-from trainer.augment.base import AUGMENTS, draw
+from trainer.augment.base import AUGMENTS
 from trainer.data.base import Batch
 from trainer.duration import Clock
 from trainer.errors import ConfigError
@@ -27,6 +28,14 @@ class Shift:
     def __post_init__(self) -> None:
         if self.pixels < 1:
             raise ConfigError(f"augment.shift.pixels must be 1 or more, got {self.pixels}")
+
+    def check(self, image_shape: tuple[int, int, int]) -> None:
+        """Raise ConfigError if nothing of an image might be left."""
+        if self.pixels >= min(image_shape[1:]):
+            raise ConfigError(
+                f"augment.shift.pixels={self.pixels} can move the whole image out: the images have "
+                f"{image_shape[1]}x{image_shape[2]} pixels"
+            )
 
     def __call__(self, batch: Batch, clock: Clock) -> Batch:
         """Return the batch with every image moved."""

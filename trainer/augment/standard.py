@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from trainer.augment._draws import draw
 from trainer.augment._geometry import Border, crop, flip, pad
-from trainer.augment.base import AUGMENTS, draw
+from trainer.augment.base import AUGMENTS
 from trainer.data.base import Batch
 from trainer.duration import Clock
 from trainer.errors import ConfigError
@@ -31,6 +32,18 @@ class Standard:
     def __post_init__(self) -> None:
         if self.padding < 0:
             raise ConfigError(f"augment.standard.padding must be 0 or more, got {self.padding}")
+        if not self.padding and not self.flip:
+            raise ConfigError(
+                "augment.standard.padding=0 with flip=false changes nothing: use augment=none"
+            )
+
+    def check(self, image_shape: tuple[int, int, int]) -> None:
+        """Raise ConfigError if nothing of an image might be left."""
+        if self.padding >= min(image_shape[1:]):
+            raise ConfigError(
+                f"augment.standard.padding={self.padding} can move the whole image out: the "
+                f"images have {image_shape[1]}x{image_shape[2]} pixels"
+            )
 
     def __call__(self, batch: Batch, clock: Clock) -> Batch:
         """Return the batch with every image cropped, half of them mirrored."""

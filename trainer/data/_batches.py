@@ -94,7 +94,8 @@ class Batches:
             for low, high in share
             for draw in range(len(orders))
         ]
-        loaded = self._train_store.batches(np.concatenate(orders), bounds)
+        order = np.concatenate(orders)
+        loaded, places = self._train_store.batches(order, bounds), iter(bounds)
         for window, share in enumerate(shares, start):
             low, high = self._windows.bounds(window)
             batches = []
@@ -107,6 +108,8 @@ class Batches:
                         window_size=high - low,
                         is_last=number == len(share),
                         is_partner=draw > 0,
+                        index=order[slice(*next(places))],
+                        mean=self.mean,
                     )
                     for draw in range(len(orders))
                 ]

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from trainer.duration import Amount
 from trainer.errors import ConfigError
@@ -33,6 +35,10 @@ class Batch:
         is_last: whether this is the window's last micro-batch in this process.
         partner: as many images of an independent draw, to be mixed with, where `mix` wants one.
         is_partner: whether this is such a draw: its augmentation is drawn apart.
+        index: (B,) positions of the images among the source's training images, by which an
+            augmentation knows an image again; None for images that are not trained on.
+        mean: (C,) per-channel mean of the training images, in [0, 1]: what erased pixels become;
+            empty for images that are not trained on.
     """
 
     images: torch.Tensor
@@ -44,6 +50,8 @@ class Batch:
     is_last: bool = True
     partner: Batch | None = None
     is_partner: bool = False
+    index: NDArray[np.int64] | None = None
+    mean: tuple[float, ...] = ()
 
     @property
     def share(self) -> float:

@@ -36,8 +36,11 @@ class MixKeys:
     stop: Duration = Duration(100, "%")
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.probability <= 1.0:
-            raise ConfigError(f"mix.probability must be in [0, 1], got {self.probability}")
+        if not 0.0 < self.probability <= 1.0:
+            raise ConfigError(
+                "mix.probability must be above 0 (mix=none says that) and at most 1, "
+                f"got {self.probability}"
+            )
         if self.stop.value == 0:
             raise ConfigError(f"mix.stop={self.stop} mixes nothing: mix=none says that")
 
