@@ -37,12 +37,16 @@ def reference(centre: int, size: int, length: int) -> tuple[int, int]:
 @pytest.mark.parametrize("fill", ["mean", "zeros"])
 def test_every_centre_is_reached_about_as_often_and_the_square_is_that_of_the_authors(fill) -> None:
     size, height, width = 4, 6, 7
-    boxes = collections.Counter()
-    for place in blanked(Cutout(size, fill), 4_200, height, width):
-        rows, columns = place.any(1).nonzero().flatten(), place.any(0).nonzero().flatten()
-        assert int(place.sum()) == len(rows) * len(columns)  # one rectangle
-        box = (int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
-        boxes[box] += 1
+    places = blanked(Cutout(size, fill), 4_200, height, width)
+    rows, columns = places.any(2), places.any(1)
+    # one rectangle
+    assert torch.equal(places, rows[:, :, None] & columns[:, None, :])
+    sides = [
+        side
+        for line in (rows.int(), columns.int())
+        for side in (line.argmax(1), line.argmax(1) + line.sum(1))
+    ]
+    boxes = collections.Counter(map(tuple, torch.stack(sides, 1).tolist()))
     expected = {
         (*reference(y, size, height), *reference(x, size, width))
         for y in range(height)

@@ -57,7 +57,9 @@ def test_each_operation_is_that_of_torchvision(number: int, magnitude: int, chan
         if number in GEOMETRIC:  # a pixel halfway between two may fall either way
             assert float((difference > 0).double().mean()) < 0.02
         else:
-            assert float(difference.max()) <= (0 if number in EXACT else 1)
+            # theirs rounds down, and "Color" the luma it blends with too
+            most = 2 if THEIRS[number] == "Color" else 1
+            assert float(difference.max()) <= (0 if number in EXACT else most)
 
 
 def test_ours_and_theirs_are_the_same_list() -> None:

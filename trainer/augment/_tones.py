@@ -27,7 +27,7 @@ def solarize(images: torch.Tensor, threshold: float) -> torch.Tensor:
 def autocontrast(images: torch.Tensor) -> torch.Tensor:
     """Return images stretched to 0 to 255, each channel on its own; flat ones stay."""
     low, high = images.amin((2, 3), keepdim=True), images.amax((2, 3), keepdim=True)
-    stretched = (images - low) * (255 / (high - low).clamp(min=1))
+    stretched = (images - low) / (high - low).clamp(min=1) * 255
     return torch.where(high > low, stretched, images)
 
 
