@@ -70,6 +70,8 @@ OTHER: dict[str, object] = {
     "swa.swa_lr": "10%",
     "torch.lr_scheduler": "PolynomialLR",
     "torch.args": {"total_iters": 3},
+    "augment.scale": [0.2, 0.5],
+    "augment.ratio": [0.9, 1.1],
     "average.bn_images": 8,
     "average.eval_every": "2ep",
     "average.start": "3st",
@@ -111,6 +113,7 @@ CONTEXT: dict[str, tuple[str, ...]] = {
 }
 # Words that a name always needs, or that make it quick.
 NEEDS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("augment", "color_jitter"): ("data.image_shape=[3,8,8]",),
     ("data", "digits"): ("max_steps=3", "epochs=1"),
     ("data", "digits_hard"): ("max_steps=3", "epochs=1"),
     ("data", "synthetic"): BASE[:5],

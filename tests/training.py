@@ -34,11 +34,3 @@ def trained(*words: str) -> str:
         for _ in fit(run):
             pass
         return digest(run.model.state_dict(), {})
-
-
-def distinct(*lines: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Yield the command lines whose weights are those of an earlier one."""
-    seen: dict[str, tuple[str, ...]] = {}
-    for words in lines:
-        if seen.setdefault(trained(*words), words) is not words:
-            yield words

@@ -1,4 +1,4 @@
-"""What holds for every augmentation: draws of the window, types, and options that have effects."""
+"""What holds for every augmentation: draws of the window, types and shapes."""
 
 from __future__ import annotations
 
@@ -11,27 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.training import distinct
 from trainer.augment.base import AUGMENTS, Augment
 from trainer.data.base import Batch
 from trainer.duration import Clock
 
 NAMES = [name for name in AUGMENTS.names() if name != "none"]
 CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)
-COLOUR = ("data.image_shape=[3,8,8]", "batch_size=8")
-OPTIONS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "alternating_flip": (),
-    "color_jitter": (("brightness=0.1",), ("contrast=0",), ("saturation=0.9",), ("hue=0.3",)),
-    "cutout": (("size=3",), ("fill=zeros",)),
-    "rand_augment": (("num_ops=1",), ("magnitude=20",), ("fill=mean",)),
-    "random_erasing": (
-        *(("probability=1",), ("scale=[0.2,0.3]",), ("ratio=[1,1]",)),
-        *(("fill=mean",), ("fill=zeros",)),
-    ),
-    "random_resized_crop": (("scale=[0.5,1]",), ("ratio=[1,1]",)),
-    "shift": (("pixels=1",), ("border=reflect",)),
-    "standard": (("padding=1",), ("border=reflect",), ("flip=false",)),
-}
 
 
 def component(name: str) -> Augment:
@@ -123,18 +108,3 @@ def test_images_of_one_and_of_two_hundred_and_odd_sizes_are_taken(name) -> None:
             mean=(0.5,) * channels,
         )
         assert augment(batch, CLOCK).images.shape == images.shape
-
-
-def test_every_option_is_listed_here() -> None:
-    from dataclasses import fields
-
-    for name in NAMES:
-        listed = {option.split("=")[0] for words in OPTIONS[name] for option in words}
-        assert listed == {f.name for f in fields(AUGMENTS.load(name))}, name
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_option_changes_the_weights(name) -> None:
-    chosen = (*COLOUR, f"augment=[{name}]")
-    lines = [(*chosen, *(f"augment.{name}.{o}" for o in words)) for words in OPTIONS[name]]
-    assert list(distinct((*COLOUR, "augment=none"), chosen, *lines)) == []

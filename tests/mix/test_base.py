@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from tests.command import TINY, Call
-from tests.training import distinct
 from trainer.convert import build
 from trainer.data.base import Batch
 from trainer.duration import Clock, Duration
@@ -97,24 +96,6 @@ def test_mixing_that_mixes_nothing_leaves_the_weights_bit_for_bit(call: Call) ->
         summary = json.loads((Path("outputs/latest") / "summary.json").read_text())
         found.add(summary["weights_sha256"])
     assert len(found) == 1
-
-
-def test_every_key_changes_the_weights() -> None:
-    same = distinct(
-        ("mix=none",),
-        ("mix=mixup",),
-        ("mix=mixup", "mix.alpha=0.3"),
-        ("mix=mixup", "mix.lambda_per=sample"),
-        ("mix=mixup", "mix.partners=independent"),
-        ("mix=mixup", "mix.probability=0.5"),
-        ("mix=mixup", "mix.stop=50%"),
-        ("mix=cutmix",),
-        ("mix=mixup_or_cutmix",),
-        ("mix=mixup_or_cutmix", "mix.alpha=0.3"),
-        ("mix=mixup_or_cutmix", "mix.cutmix_alpha=0.3"),
-        ("mix=mixup_or_cutmix", "mix.cutmix_share=0.9"),
-    )
-    assert list(same) == []
 
 
 def test_a_stop_after_the_run_and_keys_of_no_mixing_are_refused(call: Call) -> None:
