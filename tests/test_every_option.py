@@ -70,6 +70,7 @@ OTHER: dict[str, object] = {
     "swa.swa_lr": "10%",
     "torch.lr_scheduler": "PolynomialLR",
     "torch.args": {"total_iters": 3},
+    "cutout.size": 3,
     "augment.scale": [0.2, 0.5],
     "augment.ratio": [0.9, 1.1],
     "average.bn_images": 8,
