@@ -86,3 +86,18 @@ def test_every_step_is_told() -> None:
         attend=lambda steps, loss: told.append((steps, loss)),
     )
     assert [steps for steps, _ in told] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(("steps", "total"), [(4, 8), (12, 12)])
+def test_other_parts_see_the_time_of_the_run(steps: int, total: int) -> None:
+    run, _ = live()
+    seen, augment = [], run.augment
+
+    def watched(batch, clock):
+        seen.append((clock.window, clock.total))
+        return augment(batch, clock)
+
+    run.augment = watched
+    climbed(run, ramp(1e-4, 1e-2, steps))
+    assert seen == [(window, total) for window in range(steps)]
+    assert run.total == 8  # the run itself is left as it was
