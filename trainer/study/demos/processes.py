@@ -61,11 +61,11 @@ def show(demo: Demo, arms: Sequence[Arm], facts: str) -> Shown:
     distances = distances_of(arms)
     ratios = ratios_of(arms)
     first, second = (arm.label for arm in demo.arms)
-    sentence = f"{same_said(distances)} {ratio_said(ratios, second, first)}"
+    sentence = f"{same_said(distances)} {ratio_said(ratios, first)}"
     figure = pictures.framed(demo.title, sentence, facts, height=2.7)
     left, right = figure.subplots(1, 2)
     draw_distances(left, distances)
-    draw_ratios(right, ratios, f"images per second: {second} / {first}")
+    draw_ratios(right, ratios, f"images per second, {second} / {first}")
     by_seed = ", ".join(f"{d:.2g}" for d in distances)
     table = f"{verdict.table(demo, arms)}{ratio_note(ratios)}\nlargest difference: {by_seed}\n"
     return Shown(sentence, figure, table)
@@ -106,13 +106,11 @@ def draw_distances(axes: Axes, distances: Sequence[float]) -> None:
     axes.plot(drawn, range(len(drawn)), "o", color=pictures.CLAIM, ms=6, mew=0)
     for place, name in ((2.0**-53, "rounding of\nfloat64"), (2.0**-24, "rounding of\nfloat32")):
         axes.axvline(place, color=pictures.GREY, linewidth=1.2, linestyle="--")
-        axes.annotate(
-            name, (place * 1.3, 0.97), xycoords=("data", "axes fraction"), fontsize=7.5, va="top"
-        )
+        axes.annotate(name, (place * 1.5, 0.04), xycoords=("data", "axes fraction"), fontsize=7.5)
     axes.set_xscale("log")
     axes.set_xlim(min([1e-18, *drawn]), 1e-5)
     axes.set_xticks([10.0**e for e in range(-18, -4, 3)])
-    axes.set_ylim(-0.7, max(1, len(drawn)) - 0.3)
+    axes.set_ylim(-0.3 * len(drawn) - 0.7, max(1, len(drawn)) - 0.3)
     axes.set_yticks([0, len(drawn) - 1], ["seed 0", f"seed {len(drawn) - 1}"])
     pictures.bare(axes, "x")
     pictures.heading(axes, "largest difference of any weight at the end")

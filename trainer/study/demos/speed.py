@@ -31,10 +31,10 @@ def show(demo: Demo, arms: Sequence[Arm], facts: str) -> Shown:
     ratios = ratios_of(arms)
     first, second = (arm.label for arm in demo.arms)
     accuracy = verdict.sentence(demo, arms)
-    sentence = f"{ratio_said(ratios, second, first)} Accuracy: {accuracy[0].lower()}{accuracy[1:]}"
+    sentence = f"{ratio_said(ratios, first)} {accuracy}"
     figure = pictures.framed(demo.title, sentence, facts, height=2.9)
     left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.15))
-    draw_ratios(left, ratios, f"images per second: {second} / {first}")
+    draw_ratios(left, ratios, f"images per second, {second} / {first}")
     pictures.draw_finals(right, demo, arms)
     return Shown(sentence, figure, verdict.table(demo, arms) + ratio_note(ratios))
 
@@ -63,16 +63,16 @@ def interval(ratios: Sequence[float]) -> tuple[float, float, float] | None:
     return math.exp(spread.mean), math.exp(spread.mean - reach), math.exp(spread.mean + reach)
 
 
-def ratio_said(ratios: Sequence[float], claim: str, baseline: str) -> str:
+def ratio_said(ratios: Sequence[float], baseline: str) -> str:
     """Return a sentence on the ratio of speeds."""
     found = interval(ratios)
     if found is None:
         return f"No verdict on speed: too few pairs of runs ({len(ratios)})."
     mean, low, high = found
-    counted = f"95 % interval {low:.2f} to {high:.2f}; {len(ratios)} interleaved pairs"
+    counted = f"95 % interval {low:.2f} to {high:.2f}; {len(ratios)} pairs of runs"
     if low <= 1.0 <= high:
-        return f"No effect on speed here: {claim} / {baseline} is {mean:.2f} ({counted})."
-    return f"{claim} trains {mean:.2f} times as many images a second as {baseline} ({counted})."
+        return f"No effect on speed: {mean:.2f} times {baseline}'s images per second ({counted})."
+    return f"Speed: {mean:.2f} times {baseline}'s images per second ({counted})."
 
 
 def ratio_note(ratios: Sequence[float]) -> str:
@@ -102,4 +102,4 @@ def draw_ratios(axes: Axes, ratios: Sequence[float], title: str) -> None:
     axes.set_xlim(min(0.9, *axes.get_xlim()), max(1.1, *axes.get_xlim()))
     pictures.bare(axes, "x")
     axes.spines["left"].set_visible(False)
-    pictures.heading(axes, f"{title} (seeds, mean, interval)")
+    pictures.heading(axes, title)

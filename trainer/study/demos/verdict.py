@@ -56,8 +56,8 @@ def judged(
     if low <= 0.0 <= high:
         return (
             f"{NO_EFFECT}: {claim} against {baseline} is {points(mean, '+')} {UNIT} "
-            f"(95 % interval {points(low, '+')} to {points(high, '+')}; {counted}, which would "
-            f"have found {points(difference.detectable or 0.0)})."
+            f"(95 % interval {points(low, '+')} to {points(high, '+')}; {counted}, which could "
+            f"have shown {points(difference.detectable or 0.0)})."
         )
     near, far = sorted((abs(low), abs(high)))
     verb = "gains" if mean > 0 else "loses"
