@@ -234,6 +234,7 @@ def conflicts(folder: Path) -> list[Fault]:
         "optim.lr": "optim.lr",
         "=3": "=3",
         "~optim": "~optim",
+        "experiment=mnist": "write +experiment=mnist",
         "+optim.lr=0.3": "optim.lr",
         "optim=3": "optim",
         "optim=": "optim",

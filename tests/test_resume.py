@@ -133,6 +133,7 @@ def test_a_signal_saves_and_prints_the_line_that_goes_on(warm: Warm, here: Path)
         told = summary(run)
         assert told["status"] == "interrupted"
         assert told["exit_code"] == code
+        assert "resume=" in told["message"]
         assert 25 <= told["steps"] < 300
         assert "weights_sha256" not in told
         assert (run / "checkpoints" / f"step-{told['steps']:08d}" / "manifest.json").is_file()

@@ -52,9 +52,10 @@ def help_text() -> str:
     program = "trainer" if Path(sys.argv[0]).name == "trainer" else "python -m trainer"
     lines = []
     for group in (*SEAMS, "experiment", "sweep"):
+        sign = "" if group in SEAMS else "+"
         text = ", ".join(default_first(sources.options(group), group))
         pieces = wrap(text, 80)
-        lines.append(f"  {group + '=':12}" + ("\n" + " " * 14).join(pieces))
+        lines.append(f"  {sign + group + '=':13}" + ("\n" + " " * 15).join(pieces))
     indented = "\n".join("  " + line for line in spellings_help().splitlines())
     return HELP.format(
         program=program, version=__version__, groups="\n".join(lines), spellings=indented

@@ -226,7 +226,7 @@ class Walk:
         self.console.stop()
         self.console.log(message)
         if self.is_main:
-            self.write_summary(status, exit_code, {"message": message.splitlines()[0]})
+            self.write_summary(status, exit_code, {"message": " ".join(message.split())})
 
     def write_summary(self, status: str, exit_code: int, more: Mapping[str, Any]) -> None:
         """Write how the run ended."""

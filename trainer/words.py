@@ -106,6 +106,8 @@ def check_words(
             check_hydra_word(word)
         elif word.key in groups or (word.key in pending.NAMES and word.key != "engine"):
             check_choice(word, sources, is_sweep=is_sweep)
+            if word.key not in SEAMS and not word.prefix:
+                raise ConfigError(f"{word}: a preset is added to the default job: write +{word}")
         else:
             check_key(word, known, sources)
 

@@ -64,7 +64,7 @@ def test_missing_files_and_no_network_make_one_message(tmp_path, no_network, cap
 def test_only_the_missing_file_is_named(tmp_path, write_idx, no_network):
     write_idx("MNIST/raw")
     (tmp_path / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(DataError, match="data=mnist: t10k-labels-idx1-ubyte not found in"):
+    with pytest.raises(DataError, match=r"put into \S+/MNIST/raw: t10k-labels-idx1-ubyte \("):
         Mnist().read(str(tmp_path))
 
 

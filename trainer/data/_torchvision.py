@@ -124,10 +124,10 @@ class Published:
                 f"data={self.name}: a file in {where} is damaged ({reason}); "
                 "remove it to download it again"
             )
-        why = f" and could not be downloaded ({reason})" if error else ""
+        why = f"; they could not be downloaded: {reason}" if error else ""
         return (
-            f"data={self.name}: {', '.join(missing)} not found in {where}{why}. "
-            f"Put there {self.packed}, or set data.root"
+            f"data={self.name}: put into {where}: {', '.join(missing)} "
+            f"({self.packed}), or set data.root to where they are{why}"
         )
 
 
