@@ -285,6 +285,18 @@ def test_a_damaged_file_in_the_cache_is_told(hub: Path) -> None:
         published_value()
 
 
+def test_a_file_that_holds_more_than_tensors_is_not_read(hub: Path, monkeypatch) -> None:
+    content = hub.parent.parent / "content"
+    torch.save({"0.weight": print}, content)
+    digest = hashlib.sha256(content.read_bytes()).hexdigest()[:8]
+    content.rename(hub.parent / f"net-{digest}.pth")
+    entry = types.SimpleNamespace(url=f"https://example.org/models/net-{digest}.pth")
+    entries = types.SimpleNamespace(__members__={"V1": entry})
+    monkeypatch.setattr(models, "get_model_weights", lambda arch: entries)
+    with pytest.raises(DataError, match=r"could not be read .*[Ww]eights.only"):
+        published_value()
+
+
 def test_what_torchvision_has_not_is_refused(hub: Path) -> None:
     with pytest.raises(ConfigError, match=r"unknown weights of net for init_from.*known: V1"):
         published_value("V2")
