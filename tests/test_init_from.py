@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import safetensors.torch
 import torch
 import yaml
 
-from tests.command import TINY, Call, snapshot
+from tests.command import ROOT, TINY, Call, snapshot
+from trainer import compose
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -119,3 +121,11 @@ def test_what_cannot_start_a_run_leaves_nothing(call: Call, here: Path, donor: P
         assert told in ended.err
         assert ended.err.count("\n") == 1
     assert snapshot(here) == before
+
+
+def test_the_guide_s_commands_are_understood(here: Path) -> None:
+    guide = (ROOT / "docs" / "trained_weights.md").read_text()
+    lines = [line for line in guide.splitlines() if line.startswith("python -m trainer")]
+    for line in lines:
+        compose(*shlex.split(line)[3:])
+    assert len(lines) == 6
