@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from trainer.errors import ConfigError
-from trainer.study.flatness_paths import Plane, direction, filter_normalised, unit
+from trainer.study._flatness_paths import Plane, direction, filter_normalised, unit
 
 
 def vector(*values: float) -> torch.Tensor:

@@ -14,7 +14,7 @@ from trainer.average._batch_norm import recompute
 from trainer.data.base import Batch
 from trainer.duration import Amount
 from trainer.errors import ConfigError
-from trainer.study.flatness_points import Amounts, Landscape
+from trainer.study._flatness_points import Amounts, Landscape
 
 
 def batch(images: torch.Tensor, labels: list[int]) -> Batch:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trainer.study.flatness_rises import Spread, rises
+from trainer.study._flatness_rises import Spread, rises
 
 
 def row(start: str, ray: int, share: float, loss: float, kind: str = "raw") -> dict[str, Any]:

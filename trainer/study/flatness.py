@@ -29,13 +29,13 @@ import torch
 from trainer import provenance
 from trainer.duration import Amount
 from trainer.errors import ConfigError, TrainerError
-from trainer.study.flatness_looks import Looks, along_rays, along_segment, on_plane, option
-from trainer.study.flatness_paths import Plane
-from trainer.study.flatness_pictures import plane_figure, rays_figure, segment_figure
-from trainer.study.flatness_points import Amounts, Landscape
-from trainer.study.flatness_report import KINDS, Seen, make_folder, table, write
-from trainer.study.flatness_rises import rises
-from trainer.study.flatness_runs import Machine, assembled, read_corners
+from trainer.study._flatness_looks import Looks, along_rays, along_segment, on_plane, option
+from trainer.study._flatness_paths import Plane
+from trainer.study._flatness_pictures import plane_figure, rays_figure, segment_figure
+from trainer.study._flatness_points import Amounts, Landscape
+from trainer.study._flatness_report import KINDS, Seen, make_folder, table, write
+from trainer.study._flatness_rises import rises
+from trainer.study._flatness_runs import Machine, assembled, read_corners
 
 LOOKS_HELP = {
     "points": "points of the plane's grid, on each axis",

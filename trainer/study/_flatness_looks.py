@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from trainer.errors import ConfigError
-from trainer.study.flatness_paths import Plane, direction, filter_normalised, unit
-from trainer.study.flatness_points import Landscape
+from trainer.study._flatness_paths import Plane, direction, filter_normalised, unit
+from trainer.study._flatness_points import Landscape
 
 Rows = list[dict[str, Any]]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigError
 from trainer.files import replace_text, reporting_disk
-from trainer.study.flatness_looks import Rows
+from trainer.study._flatness_looks import Rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
