@@ -27,6 +27,7 @@ EVERYTHING = (
     *("model=cnn", "model.width=4", "batch_size=16", "epochs=2", "accumulate=2", "mix=mixup"),
     *("average=ema", "augment=[standard]", "clip_norm=1.0", "precision=bf16", "threads=1"),
     *("checkpoint.every=3st", "checkpoint.keep=all"),
+    "optim.groups=[{match:first,freeze_after:4st}]",
 )
 
 # Three batches of clean images for two processes; a step that moves nothing.
@@ -37,20 +38,32 @@ WHITENED = (
 )
 
 RUNS = """
-import sys
+import os, pathlib, shutil, sys
+import torch
 from trainer import cli
 here, *words = sys.argv[1:]
 names = ("fp64", "everything", "whitened")
-for name, line in zip(names, " ".join(words).split(" -- "), strict=True):
-    code = cli.exit_code([*line.split(), f"hydra.run.dir={here}/{name}"])
+lines = [line.split() for line in " ".join(words).split(" -- ")]
+lines = [[*line, f"hydra.run.dir={here}/{name}"] for name, line in zip(names, lines, strict=True)]
+for line in (*lines, [f"resume={here}/cut"]):
+    code = cli.exit_code(line)
     if code:
         break
+    if os.environ["RANK"] == "0" and line is lines[-1]:  # what a killed run would have left
+        cut = pathlib.Path(shutil.copytree(f"{here}/everything", f"{here}/cut"))
+        (cut / "summary.json").unlink()
+        for later in sorted((cut / "checkpoints").iterdir())[2:]:
+            shutil.rmtree(later)
+    torch.distributed.barrier()
 cli.leave_group(code)
 """
 
 
 def torchrun(here: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run two processes of a script that answers three lines, so that starting is paid once."""
+    """Run two processes of a script that answers three lines and goes on with a run.
+
+    One script, so that starting is paid once.
+    """
     script = here / "runs.py"
     script.write_text(RUNS)
     line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -87,10 +100,13 @@ def test_two_processes_equal_one_and_leave_one_folder(here: Path, call: Call) ->
     done = torchrun(here, *TAUGHT, "--", *EVERYTHING, "--", *WHITENED)
     assert done.returncode == 0, done.stderr[-3000:]
     (here / "runs.py").unlink()
-    assert sorted(p.name for p in here.iterdir()) == ["everything", "fp64", "teacher", "whitened"]
+    assert sorted(p.name for p in here.iterdir()) == [
+        *("cut", "everything", "fp64", "teacher", "whitened")
+    ]
     check_fp64(here, call)
     check_everything(here / "everything", done.stdout)
     check_whitened(here, call)
+    check_resumed(here / "cut", here / "everything")
 
 
 def check_fp64(here: Path, call: Call) -> None:
@@ -127,6 +143,15 @@ def check_whitened(here: Path, call: Call) -> None:
         assert (alone[name] - both[name]).abs().max() < 1e-10, name
 
 
+def check_resumed(run: Path, whole: Path) -> None:
+    """Step 6 is inside an epoch, where each process has BatchNorm statistics of its own, and after
+    a group was frozen."""
+    assert "resumed at step 6 of 16" in (run / "run.log").read_text()
+    assert summary(run)["weights_sha256"] == summary(whole)["weights_sha256"]
+    for key in ("val_loss", "train_loss", "avg_val_loss"):
+        assert [row[key] for row in rows(run)] == [row[key] for row in rows(whole)], key
+
+
 def check_everything(run: Path, printed: str) -> None:
     told = summary(run)
     assert told["status"] == "completed"
@@ -139,7 +164,7 @@ def check_everything(run: Path, printed: str) -> None:
     assert [row["step"] for row in rows(run)] == [8, 16]
     log = (run / "run.log").read_text()
     assert log.count("epoch 1/2") == log.count("epoch 2/2") == 1
-    assert printed.count("epoch 2/2") == 1
+    assert printed.count("epoch 2/2") == 2  # and once by the run that goes on from a part of it
     assert len(list((run / "tensorboard").iterdir())) >= 1
     assert not (run / ".lock").exists()
     assert len(list((run / "checkpoints").iterdir())) >= 5

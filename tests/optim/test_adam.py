@@ -49,7 +49,9 @@ def test_parity_with_the_equations_over_1000_steps(decay: float, amsgrad: bool) 
     start, gradients = rng.normal(size=6), rng.normal(size=(1_000, 6)) * [1e-3, 0.1, 1, 1, 10, 1e3]
     got = walk(Adam(amsgrad=amsgrad), OptimKeys(0.01, decay), start, gradients)
     expected = equations(start, gradients, lr=0.01, decay=decay, amsgrad=amsgrad)
-    np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+    # the text's own equations hold to every weight's size; with decay one of them crosses zero
+    atol = 1e-12 if decay else 0.0
+    np.testing.assert_allclose(got, expected, rtol=1e-12, atol=atol)
 
 
 @settings(derandomize=True, max_examples=40, deadline=None)
