@@ -18,6 +18,7 @@ FP64 = (
     *("data=synthetic", "data.num_train=200", "data.num_test=21", "data.image_shape=[1,8,8]"),
     *("model=lenet5", "precision=fp64", "batch_size=16", "max_steps=50", "epochs=5"),
     *("scheduler=cosine", "optim.lr=0.05", "augment=[shift]", "threads=1"),
+    *("mix=mixup_or_cutmix", "mix.partners=independent", "mix.lambda_per=sample"),
     # half through the run the processes stop exchanging what is frozen
     "optim.groups=[{match:bias,lr:2,scheduler:plateau},{match:first,freeze_after:25st}]",
 )
