@@ -45,7 +45,7 @@ def theirs(image: torch.Tensor, number: int, magnitude: int, sign: float) -> tor
 
 
 @pytest.mark.parametrize("number", range(14))
-@pytest.mark.parametrize("magnitude", [0, 9, 17, 30])
+@pytest.mark.parametrize("magnitude", [0, 9, 13, 30])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_each_operation_is_that_of_torchvision(number: int, magnitude: int, channels: int) -> None:
     batch, signs = make_batch(2, channels), np.array([-1.0, 1.0])
