@@ -67,7 +67,7 @@ class ColorJitter:
                 needed = "three" if kind in ("saturation", "hue") else "one or three"
                 raise ConfigError(
                     f"augment.color_jitter.{kind}={getattr(self, kind)} needs images of {needed} "
-                    f"channel(s), these have {channels}: set it to 0"
+                    f"channels, these have {channels}: set it to 0"
                 )
 
     def __call__(self, batch: Batch, clock: Clock) -> Batch:

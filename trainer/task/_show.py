@@ -56,7 +56,8 @@ def lines(facts: Facts, run: Run, config: RunConfig) -> Iterator[tuple[str, str]
         f"{amount(facts.multiply_adds)} multiply-adds per image",
     )
     augment = ", ".join(choice.name for choice in config.augment)
-    yield "input", f"augment {augment}; mix {config.mix.name}; loss {config.loss.name}"
+    noise = f"; {data.noise.replaced:,} labels drawn at random" if data.noise else ""
+    yield "input", f"augment {augment}; mix {config.mix.name}; loss {config.loss.name}{noise}"
     yield "steps", steps_text(facts, config)
     yield (
         "batch",
