@@ -173,3 +173,16 @@ def test_the_digest_knows_names_types_shapes_and_bytes() -> None:
     )
     assert len({checkpoint.digest(other) for other in others} | {same}) == 5
     assert checkpoint.digest({"a": one}, {}) != checkpoint.digest({}, {"a": one})
+
+
+def test_damaged_checkpoints_take_no_place_of_good_ones(tmp_path: Path) -> None:
+    root = tmp_path / "c"
+    for step in (1, 2, 3, 8, 9):
+        saved(root, step)
+    for step in (8, 9):  # newer, and passed over when the run went on from 3
+        (root / f"step-{step:08d}" / "state.pt").write_bytes(b"torn")
+    checkpoint.prune(root, keep=2, best_step=1)
+    left = {int(p.name[5:]) for p in root.iterdir()}
+    assert {1, 2, 3} <= left
+    checkpoint.prune(root, keep=1, best_step=None)
+    assert {int(p.name[5:]) for p in root.iterdir()} == {3, 8, 9}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shlex
+import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -190,3 +191,49 @@ def test_resume_refuses_other_words_threads_and_a_missing_checkpoint(
     assert nothing.code == 4
     assert "no checkpoint" in nothing.err
     assert not (run / "summary.json").exists()
+
+
+def killed(warm: Warm, here: Path, name: str, *words: str) -> Path:
+    """Return a run that was killed after a checkpoint."""
+    run = here / name
+    ended = warm.run([*LONG, *SMALL, *words, f"hydra.run.dir={run}"], here, kill=signal.SIGKILL)
+    assert ended.code == -signal.SIGKILL, ended.err
+    return run
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_another_run_or_an_edited_configuration_is_refused(
+    warm: Warm, here: Path
+) -> None:
+    first = killed(warm, here, "first")
+    other = killed(warm, here, "other", "seed=1", "optim.lr=0.2")
+    (first / "checkpoints").rename(here / "own")
+    shutil.copytree(other / "checkpoints", first / "checkpoints")
+    swapped = warm.run([f"resume={first}"], here)
+    assert swapped.code == 2
+    assert "is of another run" in swapped.err
+    text = (other / "config.yaml").read_text()
+    (other / "config.yaml").write_text(text.replace("lr: 0.2", "lr: 0.5"))
+    edited = warm.run([f"resume={other}"], here)
+    assert edited.code == 2
+    assert "is of another run" in edited.err
+    manifest = max((other / "checkpoints").iterdir()) / "manifest.json"
+    (other / "config.yaml").write_text(text)
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, "sources": "0" * 64}))
+    changed = warm.run([f"resume={other}"], here)
+    assert changed.code == 2
+    assert "sources of this program or of a plugin have changed" in changed.err
+    manifest.write_text(json.dumps(content))
+    assert warm.run([f"resume={other}"], here).code == 0
+
+
+@pytest.mark.slow
+def test_other_parts_beside_resume_are_refused_by_one_message(warm: Warm, here: Path) -> None:
+    run = killed(warm, here, "run")
+    for word in ("optim=adam", "average=ema", "augment=[shift]", "model=cnn", "precision=fp16"):
+        refused = warm.run([f"resume={run}", word], here)
+        assert refused.code == 2, refused.err
+        assert refused.err.count("error: ") == 1
+        assert word.split("=")[0] in refused.err
+        assert "Traceback" not in refused.err

@@ -161,6 +161,18 @@ def test_a_loss_that_is_not_finite_ends_with_code_3_and_is_recorded(call: Call) 
         assert all(bool(t.isfinite().all()) for t in tensors.values())
 
 
+def test_scores_that_are_not_finite_are_divergence_and_no_numbers(call: Call) -> None:
+    wide = [w for w in TINY if not w.startswith("model.hidden")]
+    words = ("model.norm=none", "model.hidden=[8,8]", "optim.lr=1e18", "max_steps=1")
+    for name, val in (("val", "10%"), ("test", "0")):
+        done = call(*wide, *words, f"data.val={val}", f"hydra.run.dir={name}")
+        assert done.code == 3, done.out
+        row = read_run(Path(name))
+        assert row.status == "diverged"
+        assert "loss at step 0 is not finite" in done.err
+        assert "NaN" not in (Path(name) / "summary.json").read_text()
+
+
 def test_a_bug_ends_with_code_1_and_its_traceback_in_the_log(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -171,8 +171,8 @@ def newest(root: Path) -> tuple[Checkpoint | None, list[Path]]:
 
 
 def prune(root: Path, *, keep: int | None, best_step: int | None) -> None:
-    """Delete checkpoints that are neither among the newest nor the best; call it only after a new
-    one was written.
+    """Delete checkpoints that are neither among the newest that verify nor the best; call it only
+    after a new one was written.
 
     Args:
         root: the run's `checkpoints` folder.
@@ -181,8 +181,11 @@ def prune(root: Path, *, keep: int | None, best_step: int | None) -> None:
     """
     if keep is None:
         return
-    for path in folders(root)[keep:]:
-        if path.name != f"step-{best_step or 0:08d}" or best_step is None:
+    good = 0  # a damaged one counts for nothing, wherever it stands
+    for path in folders(root):
+        if good < keep:
+            good += verify(path) is not None
+        elif path.name != f"step-{best_step or 0:08d}" or best_step is None:
             shutil.rmtree(path, ignore_errors=True)
 
 

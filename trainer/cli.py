@@ -126,7 +126,7 @@ def check_agrees(config: dict[str, object], recorded: dict[str, object]) -> None
     keys = [k for k in flat(config) if k != "plugins"]
     known = set(flat(recorded))
     changed = [
-        f"{k}={leaf(config, k)} (was {leaf(recorded, k)})"
+        f"{k}={leaf(config, k)} (was {leaf(recorded, k) if k in known else 'not there'})"
         for k in keys
         if k not in known or leaf(config, k) != leaf(recorded, k)
     ]

@@ -15,7 +15,7 @@ from trainer.average._batch_norm import recompute
 from trainer.data.base import Batch
 from trainer.distributed import Strategy
 from trainer.duration import Clock
-from trainer.metrics import Metrics, Scores, Tally, check_weights
+from trainer.metrics import Metrics, Scores, Tally, check_scores, check_weights
 from trainer.scheduler.base import momentum_of, set_hyperparameters
 from trainer.state import Run
 
@@ -121,6 +121,7 @@ def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
     state, start = run.state, run.seconds_now()
     share_buffers(run.model, run.strategy)
     val = evaluate(run, run.model, run.data.val_batches())
+    check_scores(val, state.window - 1, "validation")
     for schedule in (run.schedule, run.courses):
         schedule.observe(run.clock(), val)
     eval_s = run.seconds_now() - start
@@ -133,6 +134,7 @@ def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
     if averaged is not None:
         start = run.seconds_now()
         avg_val = evaluate(run, averaged, run.data.val_batches())
+        check_scores(avg_val, state.window - 1, "averaged weights' validation")
         eval_s += run.seconds_now() - start
     record = EpochRecord(
         epoch=state.window / run.data.windows_per_epoch,

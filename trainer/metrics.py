@@ -136,6 +136,13 @@ class Scores:
     num_images: int
 
 
+def check_scores(scores: Scores | None, step: int, what: str) -> Scores | None:
+    """Return scores; raise Diverged if their loss is not finite: no number stands for that."""
+    if scores is not None and not math.isfinite(scores.loss):
+        raise Diverged(step, f"{what} loss")
+    return scores
+
+
 class Tally:
     """Counts an evaluation exactly: integers for hits, float64 for the loss."""
 

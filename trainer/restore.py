@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,14 @@ MUST_MATCH = ("threads", "world_size", "device", "precision", "data")
 VERSIONS = ("torch", "numpy", "trainer")
 
 
-def restore(run: Run, root: Path, facts: Mapping[str, Any], console: Console) -> None:
+def restore(
+    run: Run,
+    root: Path,
+    facts: Mapping[str, Any],
+    console: Console,
+    *,
+    key: Callable[[Mapping[str, str]], str],
+) -> None:
     """Put a run where its newest checkpoint found it; one line says what was damaged.
 
     The first process reads, the others are told: only it needs the folder.
@@ -26,6 +33,7 @@ def restore(run: Run, root: Path, facts: Mapping[str, Any], console: Console) ->
         root: the run's `checkpoints` folder.
         facts: what must be as it was, by name.
         console: of this process.
+        key: returns the run's key, given the SHA-256 of the weights that it once read.
 
     Raises:
         NotFound: if no checkpoint verifies.
@@ -40,6 +48,11 @@ def restore(run: Run, root: Path, facts: Mapping[str, Any], console: Console) ->
             raise NotFound(f"nothing to resume: no checkpoint in {root} verifies")
         check_fits(found.manifest, facts)
         weights_read = found.manifest.get("weights_read", {})
+        if found.manifest["key"] != key({**run.weights_read, **weights_read}):
+            raise ConfigError(
+                f"{found.path} is of another run: its key is not that of the configuration beside "
+                "it; put back the config.yaml or the checkpoints that belong here, or use repeat="
+            )
         return weights_read, (found.state(), found.weights(), found.averaged())
 
     weights_read, parts = from_first(run.strategy, find)
@@ -60,6 +73,11 @@ def check_fits(manifest: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         then, now = manifest["versions"].get(name), facts["versions"].get(name)
         if then != now:
             raise ConfigError(f"the checkpoint was made with {name} {then}, this is {name} {now}")
+    if manifest["sources"] != facts["sources"]:
+        raise ConfigError(
+            "the sources of this program or of a plugin have changed since the checkpoint was "
+            "made: it can only go on exactly as it was; go back to them, or use repeat="
+        )
     before = manifest.get("weights_read", {})
     for key, sha256 in facts.get("weights_read", {}).items():
         if before.get(key) != sha256:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,28 @@ def facts_of(run: Run, config: RunConfig, source: Source) -> dict[str, Any]:
         "world_size": run.strategy.world.size,
         **({"weights_read": run.weights_read} if run.weights_read else {}),
     }
+
+
+def key_of(
+    run: Run, config: RunConfig, source: Source, weights: Mapping[str, str], *, sources: str
+) -> str:
+    """Return what says when two runs must agree.
+
+    Args:
+        run: its live parts.
+        config: what was chosen.
+        source: the images.
+        weights: SHA-256 of those that were read, by key.
+        sources: digest of the program's own.
+    """
+    return provenance.result_key(
+        config.plain(),
+        fingerprint=source.fingerprint,
+        weights=weights,
+        device=run.device.type,
+        precision=run.precision.name,
+        sources=sources,
+    )
 
 
 def to_row(event: EpochRecord, run: Run) -> EpochRow:

@@ -15,6 +15,7 @@ from trainer.data.base import Source
 from trainer.errors import Diverged, Stopped, TrainerError
 from trainer.folder import Folder
 from trainer.loop import EpochRecord, add_seconds, averaged_model, evaluate, fit
+from trainer.metrics import check_scores
 from trainer.order import Order
 from trainer.record import RunRow, read_run
 from trainer.restore import restore
@@ -24,6 +25,7 @@ from trainer.stops import Stops
 from trainer.summary import (
     command_to_resume,
     facts_of,
+    key_of,
     plain_scores,
     results_of,
     show_result,
@@ -83,25 +85,23 @@ class Walk:
             self.console.open_log(self.folder.path / "run.log")
         for note in self.order.notes:
             self.console.say(note, style="yellow")
+        sources = {"sources": provenance.sources_digest(self.order.config.plugins)}
+
+        def key(weights: Mapping[str, str]) -> str:
+            return key_of(self.run, self.order.config, self.source, weights, **sources)
+
         if self.order.resume is not None:
-            facts = facts_of(self.run, self.order.config, self.source)
-            restore(self.run, self.folder.checkpoints, facts, self.console)
+            facts = {**facts_of(self.run, self.order.config, self.source), **sources}
+            restore(self.run, self.folder.checkpoints, facts, self.console, key=key)
             if self.is_main:
                 self.folder.cut_rows(self.run.state.window)
         self.facts = facts_of(self.run, self.order.config, self.source)
-        self.key = provenance.result_key(
-            self.config,
-            fingerprint=self.source.fingerprint,
-            weights=self.run.weights_read,
-            device=self.run.device.type,
-            precision=self.run.precision.name,
-            sources=provenance.sources_digest(self.order.config.plugins),
-        )
+        self.key = key(self.run.weights_read)
         self.saver = Saver(
             self.run,
             self.folder.checkpoints,
             self.order.config.checkpoint,
-            {"key": self.key, **self.facts},
+            {"key": self.key, **sources, **self.facts},
         )
         if self.is_main:
             purge = self.run.state.window if self.order.resume else None
@@ -200,10 +200,10 @@ class Walk:
         start = run.seconds_now()
         averaged, average_s = averaged_model(run)
         tested: dict[str, Any] = {}
-        if config.report_test:
-            tested["test"] = plain_scores(evaluate(run, run.model, run.data.test_batches()))
-            if averaged is not None:
-                tested["test_avg"] = plain_scores(evaluate(run, averaged, run.data.test_batches()))
+        for key, model in (("test", run.model), ("test_avg", averaged)):
+            if config.report_test and model is not None:
+                scores = evaluate(run, model, run.data.test_batches())
+                tested[key] = plain_scores(check_scores(scores, run.state.window - 1, "test"))
         spent = run.seconds_now() - start - (average_s or 0.0)
         add_seconds(run, average=average_s or 0.0, eval=spent)
         if self.saver.step != run.state.window:
