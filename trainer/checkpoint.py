@@ -143,7 +143,7 @@ def verify(path: Path) -> Checkpoint | None:
             if hashlib.sha256((path / name).read_bytes()).hexdigest() != facts["sha256"]:
                 return None
         return Checkpoint(path, manifest["step"], manifest)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -14,7 +14,7 @@ def check_name(name: str) -> None:
     path = Path(name)
     if (
         not name
-        or len(name.encode()) > 120
+        or len(name.encode(errors="replace")) > 120
         or path.name != name
         or name.startswith(".")
         or not name.isprintable()
@@ -23,6 +23,12 @@ def check_name(name: str) -> None:
             "name must be a folder's name (no slash, not hidden, at most 120 bytes), "
             f"got {shown(name)}"
         )
+
+
+def check_seed(seed: int) -> None:
+    """Raise ConfigError unless a seed is a number that every record and generator can hold."""
+    if not 0 <= seed < 2**63:
+        raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {shown(seed)}")
 
 
 def check_fits(key: str, duration: Duration, length: tuple[float, int | None]) -> None:

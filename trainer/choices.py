@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,7 +45,7 @@ def parse_group(group: str, value: Any) -> Choice[Any, Any]:
 def with_absolute_root(choice: Choice[Any, Any]) -> Choice[Any, Any]:
     """Return the choice of data with its folder absolute, so that a record can be resumed from
     anywhere."""
-    root = str(Path(choice.shared.root).expanduser().absolute())
+    root = str(Path(os.path.expanduser(choice.shared.root)).absolute())
     return replace(choice, shared=replace(choice.shared, root=root))
 
 

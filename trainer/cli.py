@@ -3,6 +3,7 @@ something to train."""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     """Answer the command line and end the process with the exit code that fits."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started this
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # open to the end
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may not know a letter
     code = exit_code(sys.argv[1:])
     leave_group(code)
     sys.exit(code)
@@ -214,4 +221,6 @@ def ask_hydra(line: Line, sources: Sources) -> int:
 def is_first_process() -> bool:
     """Return whether this process prints: the only one, or the first of those that torchrun
     started."""
-    return os.environ.get("RANK", "0") == "0"
+    is_one_of_several = "TORCHELASTIC_RUN_ID" in os.environ or "WORLD_SIZE" in os.environ
+    rank = os.environ.get("RANK", "0")
+    return not is_one_of_several or not rank.isdecimal() or int(rank) == 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -199,7 +200,7 @@ def load_plugins(
     """
     extra = []
     if config_dir is not None:
-        folder = Path(config_dir).expanduser().absolute()
+        folder = Path(os.path.expanduser(config_dir)).absolute()
         if not folder.is_dir():
             raise ConfigError(f"--config-dir {config_dir}: no such folder")
         extra.append(folder)

@@ -12,7 +12,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from trainer import pending
 from trainer.augment.base import Augment, AugmentKeys
 from trainer.average.base import AverageKeys, Averaging
-from trainer.checks import check_ends, check_fits, check_name
+from trainer.checks import check_ends, check_fits, check_name, check_seed
 from trainer.choices import (
     SEAMS,
     TaskKeys,
@@ -95,7 +95,7 @@ class RunConfig:
     loss: Choice[LossKeys, Loss]
 
     def __post_init__(self) -> None:
-        at_least = {"batch_size": 1, "accumulate": 1, "max_steps": 1, "threads": 1, "seed": 0}
+        at_least = {"batch_size": 1, "accumulate": 1, "max_steps": 1, "threads": 1}
         for key, least in at_least.items():
             value: int | None = getattr(self, key)
             if value is not None and value < least:
@@ -105,6 +105,7 @@ class RunConfig:
             if number is not None and number <= 0:
                 raise ConfigError(f"{key} must be positive, got {number}")
         check_name(self.name)
+        check_seed(self.seed)
         check_eps(self.precision, plain_choice(self.optim))
         length = (self.epochs, self.max_steps)
         check_fits("scheduler.warmup", self.scheduler.shared.warmup, length)

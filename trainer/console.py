@@ -74,8 +74,12 @@ class Console(logging.Handler):
         if self._log is None:
             self._early.append(text)
         else:
-            self._log.write(text + "\n")
-            self._log.flush()
+            try:
+                self._log.write(text + "\n")
+                self._log.flush()
+            except OSError:  # a full disk: said once, by whoever catches this
+                self.close_log()
+                raise
 
     def say(self, text: str, style: str = "") -> None:
         """Print a line, and log it."""
@@ -115,8 +119,13 @@ class Console(logging.Handler):
         """Stop showing and close the log."""
         self.stop()
         super().close()
+        self.close_log()
+
+    def close_log(self) -> None:
+        """Write no more to `run.log`."""
         if self._log is not None:
-            self._log.close()
+            with contextlib.suppress(OSError):  # what could not be written was reported
+                self._log.close()
             self._log = None
 
 

@@ -44,14 +44,15 @@ class World:
     @classmethod
     def from_environment(cls) -> World:
         """Return what torchrun says, or one process where it says nothing."""
-        if "TORCHELASTIC_RUN_ID" not in os.environ and "WORLD_SIZE" not in os.environ:
+        env = os.environ
+        if "TORCHELASTIC_RUN_ID" not in env and "WORLD_SIZE" not in env:
             return cls()
-        number = {
-            k: int(os.environ.get(k, d))
-            for k, d in (("RANK", 0), ("LOCAL_RANK", 0), ("WORLD_SIZE", 1))
-        }
-        local_size = int(os.environ.get("LOCAL_WORLD_SIZE", number["WORLD_SIZE"]))
-        return cls(number["RANK"], number["LOCAL_RANK"], number["WORLD_SIZE"], local_size, True)
+        size = env.get("WORLD_SIZE", "1")
+        names = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT")
+        given = [size, *(env.get(name, size if "SIZE" in name else "0") for name in names)]
+        if not all(n.isdecimal() for n in given) or (int(size) > 1 and "MASTER_ADDR" not in env):
+            raise ConfigError(f"WORLD_SIZE={size} without torchrun's other variables: {TORCHRUN}")
+        return cls(int(given[1]), int(given[2]), int(size), int(given[3]), True)
 
 
 def cores() -> int:

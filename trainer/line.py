@@ -47,6 +47,14 @@ class Line:
         return any(flag in SWEEP_FLAGS for flag in self.flags)
 
 
+def is_text(word: str) -> bool:
+    """Return whether a word of the command line is text that files and folders can be named by."""
+    try:
+        return b"\0" not in word.encode()
+    except UnicodeEncodeError:  # bytes that are no UTF-8 come as surrogates
+        return False
+
+
 def take_apart(arguments: Sequence[str]) -> Line:
     """Return the parts of a command line; `--key value` and `--key=value` are both understood for
     flags."""
@@ -55,6 +63,8 @@ def take_apart(arguments: Sequence[str]) -> Line:
     rest = list(arguments)
     while rest:
         text = rest.pop(0)
+        if not is_text(text):
+            raise ConfigError(f"cannot read {text!a}: words must be UTF-8, without zero bytes")
         flag, _, attached = text.partition("=")
         if flag in WITH_VALUE:
             if not attached and not rest:

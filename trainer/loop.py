@@ -166,6 +166,19 @@ def evaluate(run: Run, model: nn.Module, batches: Iterable[Batch]) -> Scores | N
     return tally.reduce(run.strategy.total, run.data.num_classes)
 
 
+def test_scores(run: Run, averaged: nn.Module | None) -> dict[str, Scores | None]:
+    """Return the scores on the test images, of the weights and, if there are any, of their average;
+    raises Diverged if a loss is not finite."""
+    models = {"test": run.model, "test_avg": averaged}
+    return {
+        name: check_scores(
+            evaluate(run, model, run.data.test_batches()), run.state.window - 1, "test"
+        )
+        for name, model in models.items()
+        if model is not None
+    }
+
+
 def averaged_model(run: Run) -> tuple[nn.Module | None, float | None]:
     """Return the averaged weights, BatchNorm statistics their own, and the seconds that took."""
     start = run.seconds_now()

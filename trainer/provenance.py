@@ -53,7 +53,12 @@ def git(*words: str) -> str | None:
         return None
     try:
         done = subprocess.run(
-            ["git", *words], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=20
+            ["git", *words],
+            cwd=PACKAGE.parent,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",  # what differs may be text of any encoding
+            timeout=20,
         )
     except (OSError, subprocess.SubprocessError):
         return None

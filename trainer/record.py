@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,9 @@ class EpochRow:
     def plain(self) -> dict[str, Any]:
         """Return the row without what does not apply."""
         return {k: v for k, v in asdict(self).items() if v is not None}
+
+
+NEEDED = {f.name for f in fields(EpochRow) if f.default is MISSING}
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,9 @@ def read_runs(*places: str | os.PathLike[str]) -> list[RunRow]:
 def read_run(path: Path) -> RunRow:
     """Return one run's folder as a row; half-written last lines of a killed run are left out."""
     summary: dict[str, Any] = {}
-    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-        summary = json.loads((path / "summary.json").read_text())
+    with contextlib.suppress(OSError, ValueError, RecursionError):  # absent, or damaged in any way
+        found = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+        summary = found if isinstance(found, dict) else {}
     return RunRow(
         path=path,
         config=read_yaml(path / "config.yaml"),
@@ -147,9 +151,12 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
     """Return the JSON objects of a file, one per line, up to the first that is damaged."""
     rows: list[dict[str, Any]] = []
     if file.is_file():
-        for line in file.read_text(encoding="utf-8").splitlines():
+        for line in file.read_bytes().splitlines():
             try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
                 break
+            if not isinstance(row, dict) or not row.keys() >= NEEDED:
+                break
+            rows.append(row)
     return rows

@@ -7,13 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from trainer import checkpoint
+from trainer.checkpoint import Checkpoint
 from trainer.console import Console
-from trainer.errors import ConfigError, NotFound
+from trainer.errors import ConfigError, NotFound, TrainerError
 from trainer.state import Run, load_state
 from trainer.together import from_first
 
 MUST_MATCH = ("threads", "world_size", "device", "precision", "data")
 VERSIONS = ("torch", "numpy", "trainer")
+# what reading somebody's files raises where they hold something else than a checkpoint does
+UNFIT = (
+    *(KeyError, IndexError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError),
+    OverflowError,
+)
 
 
 def restore(
@@ -47,33 +53,55 @@ def restore(
         if found is None:
             raise NotFound(f"nothing to resume: no checkpoint in {root} verifies")
         check_fits(found.manifest, facts)
+        parts = contents(found)
         weights_read = found.manifest.get("weights_read", {})
-        if found.manifest["key"] != key({**run.weights_read, **weights_read}):
+        if found.manifest.get("key") != key({**run.weights_read, **weights_read}):
             raise ConfigError(
                 f"{found.path} is of another run: its key is not that of the configuration beside "
                 "it; put back the config.yaml or the checkpoints that belong here, or use repeat="
             )
-        return weights_read, (found.state(), found.weights(), found.averaged())
+        return weights_read, parts
 
     weights_read, parts = from_first(run.strategy, find)
     run.weights_read.update(weights_read)
-    load_state(run, *parts)
+    try:
+        load_state(run, *parts)
+    except UNFIT as error:
+        raise NotFound(f"the checkpoint in {root} does not fit this run: {error}") from error
     console.say(f"resumed at step {run.state.window} of {run.total}")
+
+
+def contents(found: Checkpoint) -> tuple[Any, ...]:
+    """Return state, weights and averaged weights of a checkpoint.
+
+    Raises:
+        NotFound: if its files, though their sums are right, are not what its manifest says.
+    """
+    try:
+        state = found.state()
+        if state["window"] != found.step:
+            raise ValueError(f"its state is of step {state['window']}")
+        return state, found.weights(), found.averaged()
+    except TrainerError:
+        raise
+    except Exception as error:  # readers raise a dozen types for what is no file of theirs
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise NotFound(f"{found.path} does not hold what its manifest says: {reason}") from error
 
 
 def check_fits(manifest: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     """Raise ConfigError if a checkpoint cannot be continued bit for bit in this process."""
     for name in MUST_MATCH:
-        if manifest[name] != facts[name]:
+        if manifest.get(name) != facts[name]:
             raise ConfigError(
-                f"the checkpoint was made with {name}={manifest[name]}, this is "
+                f"the checkpoint was made with {name}={manifest.get(name)}, this is "
                 f"{name}={facts[name]}: it can only go on exactly as it was"
             )
     for name in VERSIONS:
-        then, now = manifest["versions"].get(name), facts["versions"].get(name)
+        then, now = dict(manifest["versions"]).get(name), facts["versions"].get(name)
         if then != now:
             raise ConfigError(f"the checkpoint was made with {name} {then}, this is {name} {now}")
-    if manifest["sources"] != facts["sources"]:
+    if manifest.get("sources") != facts["sources"]:
         raise ConfigError(
             "the sources of this program or of a plugin have changed since the checkpoint was "
             "made: it can only go on exactly as it was; go back to them, or use repeat="

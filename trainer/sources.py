@@ -32,6 +32,7 @@ SEAMS = (
     "strategy",
 )
 MAX_BYTES = 256_000
+MAX_DEPTH = 40
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
 
 
@@ -175,6 +176,18 @@ def leaf(tree: Mapping[str, Any], key: str) -> Any:
     return value
 
 
+def check_events(path: Path, events: Iterable[yaml.Event]) -> None:
+    """Raise ConfigError for aliases, and for nesting so deep that the loader would overflow."""
+    depth = 0
+    for event in events:
+        if isinstance(event, yaml.AliasEvent):
+            raise ConfigError(f"{path} holds YAML aliases, which configurations may not")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ConfigError(f"{path} is nested deeper than {MAX_DEPTH}: not a configuration")
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Return a YAML file of configuration as plain data; raise ConfigError if it cannot be read.
 
@@ -184,12 +197,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{path} is larger than 256 kB: not a configuration")
         text = path.read_text(encoding="utf-8")
-        events = yaml.parse(text, Loader=Loader)
-        if any(isinstance(e, yaml.AliasEvent) for e in events):
-            raise ConfigError(f"{path} holds YAML aliases, which configurations may not")
+        check_events(path, yaml.parse(text, Loader=Loader))
         content = yaml.load(text, Loader=Loader)  # safe: it makes plain data only
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"cannot read {path}: {reason}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold keys and values")
     return content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
 from collections.abc import Mapping
@@ -12,10 +13,10 @@ from trainer import checkpoint, provenance
 from trainer.board import Board
 from trainer.console import Console
 from trainer.data.base import Source
-from trainer.errors import Diverged, Stopped, TrainerError
+from trainer.errors import DiskError, Diverged, Stopped, TrainerError
+from trainer.files import reporting_disk
 from trainer.folder import Folder
-from trainer.loop import EpochRecord, add_seconds, averaged_model, evaluate, fit
-from trainer.metrics import check_scores
+from trainer.loop import EpochRecord, add_seconds, averaged_model, fit, test_scores
 from trainer.order import Order
 from trainer.record import RunRow, read_run
 from trainer.restore import restore
@@ -68,7 +69,8 @@ class Walk:
         """Take the folder over: lock, configuration, log; then go on from a checkpoint, if there is
         one to go on from."""
         try:
-            self.take_over()
+            with reporting_disk(self.folder.path):
+                self.take_over()
         except BaseException:
             self.close()
             raise
@@ -110,15 +112,16 @@ class Walk:
 
     def close(self) -> None:
         """Close every file and give the folder back."""
-        self.console.close()
-        if self.board is not None:
-            self.board.close()
-        self.folder.close()
+        with contextlib.ExitStack() as last:  # each, whatever befalls the others
+            last.callback(self.folder.close)
+            if self.board is not None:
+                last.callback(self.board.close)
+            last.callback(self.console.close)
 
     def walk(self) -> RunRow:
         """Train to the end, recording as the loop yields, and return the record."""
         try:
-            with self.stops:
+            with self.stops, reporting_disk(self.folder.path):
                 self.console.start(self.run)
                 for event in fit(self.run):
                     if isinstance(event, EpochRecord):
@@ -135,7 +138,8 @@ class Walk:
             self.end("failed", error.exit_code, str(error))
             raise
         except BaseException as error:
-            self.console.log(traceback.format_exc())
+            with contextlib.suppress(OSError):
+                self.console.log(traceback.format_exc())
             self.end("failed", 1, f"{type(error).__name__}: {error}")
             raise TrainerError(
                 f"{type(error).__name__}: {error} (see {self.folder.path / 'run.log'})"
@@ -188,22 +192,16 @@ class Walk:
     def count_time(self) -> None:
         """Bring the run's total up to date, resumed parts included."""
         now = time.perf_counter()
-        self.run.state.seconds["total"] = (
-            self.run.state.seconds.get("total", 0.0) + now - self.start_s
-        )
+        add_seconds(self.run, total=now - self.start_s)
         self.start_s = now
 
     def finish(self) -> None:
         """Evaluate on the test images, write the last checkpoint and the summary, and print the
         table."""
-        run, config = self.run, self.order.config
+        run = self.run
         start = run.seconds_now()
         averaged, average_s = averaged_model(run)
-        tested: dict[str, Any] = {}
-        for key, model in (("test", run.model), ("test_avg", averaged)):
-            if config.report_test and model is not None:
-                scores = evaluate(run, model, run.data.test_batches())
-                tested[key] = plain_scores(check_scores(scores, run.state.window - 1, "test"))
+        tested = test_scores(run, averaged) if self.order.config.report_test else {}
         spent = run.seconds_now() - start - (average_s or 0.0)
         add_seconds(run, average=average_s or 0.0, eval=spent)
         if self.saver.step != run.state.window:
@@ -215,17 +213,21 @@ class Walk:
         if not self.is_main:
             return
         self.saver.prune()
-        self.write_summary("completed", 0, {**tested, "weights_sha256": weights})
+        scores = {name: plain_scores(found) for name, found in tested.items()}
+        self.write_summary("completed", 0, {**scores, "weights_sha256": weights})
         row = read_run(self.folder.path)
         if self.board is not None:
             self.board.finish(self.run, row)
         show_result(row, self.console)
 
     def end(self, status: str, exit_code: int, message: str) -> None:
-        """Record that the run did not complete."""
+        """Record that the run did not complete; where even that cannot be written, why it did not
+        is what is told."""
         self.console.stop()
-        self.console.log(message)
-        if self.is_main:
+        with contextlib.suppress(OSError, DiskError):
+            self.console.log(message)
+            if not self.is_main:
+                return
             self.write_summary(status, exit_code, {"message": " ".join(message.split())})
 
     def write_summary(self, status: str, exit_code: int, more: Mapping[str, Any]) -> None:

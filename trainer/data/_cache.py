@@ -112,16 +112,15 @@ def cached(root: Path, name: str, key: str, plan: Callable[[], Plan]) -> Source:
             if source := _load(folder):
                 return source
     if full is not None:
-        free = shutil.disk_usage(root).free
-        raise DiskError(
-            f"no room in {root / FOLDER}: {todo.image_bytes} bytes needed, {free} free"
-        ) from full
+        what = f"{todo.image_bytes} bytes needed, {shutil.disk_usage(root).free} free"
+        raise DiskError(f"no room in {root / FOLDER}: {what}") from full
     return _in_memory(todo)
 
 
 def _user_cache() -> Path:
     """Return the folder for caches of data that lies where nothing may be written."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trainer"
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(os.devnull if home[0] == "~" else home) / "trainer"  # no home: no such folder
 
 
 def _load(folder: Path) -> Source | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.table import Table
 
 from trainer.console import percent
+from trainer.files import reporting_disk
 from trainer.record import RunRow
 
 Values = Mapping[int, Mapping[str, str]]
@@ -73,7 +74,7 @@ def job_line(number: int, words: Sequence[str], row: RunRow | str, total: int) -
 def write_csv(file: Path, values: Values, rows: Mapping[int, RunRow]) -> None:
     """Write one line per job: its number, what it varied, how it ended, and its scores."""
     keys = list(next(iter(values.values())))
-    with open(file, "w", newline="", encoding="utf-8") as out:
+    with reporting_disk(file), open(file, "w", newline="", encoding="utf-8") as out:
         table = csv.writer(out)
         table.writerow(["job", *keys, "status", *SCORES, "train_s"])
         for number, varied in values.items():
