@@ -119,7 +119,7 @@ NEEDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("data", "digits_hard"): ("max_steps=3", "epochs=1"),
     ("data", "synthetic"): BASE[:5],
     ("model", "airnet"): ("data.image_shape=[3,16,16]", "max_steps=4"),
-    ("model", "torchvision"): ("data.image_shape=[3,32,32]", "max_steps=2"),
+    ("model", "torchvision"): ("data.image_shape=[3,32,32]", "max_steps=2", "optim.lr=1e-3"),
     ("model", "vgg16"): ("data.image_shape=[3,32,32]", "max_steps=2"),
     ("model", "wide_resnet"): ("model.depth=10", "model.widen_factor=1", "max_steps=3"),
     ("scheduler", "plateau"): STUCK,

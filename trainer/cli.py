@@ -15,6 +15,7 @@ from trainer import STARTED, __version__
 from trainer.errors import ConfigError, Stopped, TrainerError
 from trainer.line import HYDRA_FLAGS, SWEEP_FLAGS, Line, take_apart
 from trainer.sources import Sources, flat, leaf
+from trainer.stops import leave_group
 from trainer.words import Word, canonical, check_words, quoted, split_word
 
 if TYPE_CHECKING:
@@ -51,22 +52,6 @@ def exit_code(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # whoever read along has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
-
-
-def leave_group(code: int) -> None:
-    """End a process that is one of several; return where there is but one.
-
-    Without the destructors of C++ that follow a normal end: now and then one finds a thread of the
-    process group still running and aborts, and torchrun calls a finished run a failed one.
-    """
-    if "torch.distributed" in sys.modules:
-        import torch.distributed as dist
-
-        if dist.is_initialized():
-            dist.destroy_process_group()
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
 
 
 def answer(line: Line) -> int:

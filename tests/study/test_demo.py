@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.command import TINY
+from tests.command import ROOT, TINY
 from trainer.analysis.compare import Arm, welch
 from trainer.api import compose
 from trainer.errors import ConfigError
@@ -16,10 +17,11 @@ from trainer.record import EpochRow, RunRow, read_runs
 from trainer.study import demo as command
 from trainer.study.demos import heat, processes, speed, tradeoff, tune, verdict
 from trainer.study.demos.kinds import KINDS
-from trainer.study.demos.pool import jobs_of
+from trainer.study.demos.pool import jobs_of, read_arms
 from trainer.study.demos.spec import demo_of, load, merged, names
 
 FAMILIES = ("ddp", "lr", "mixup", "optim", "precision", "scheduler", "slices", "swa")
+TUNING = ROOT / "docs" / "results" / "demos" / "tuning"
 TREE: dict[str, Any] = {
     "title": "Two",
     "question": "which?",
@@ -60,6 +62,19 @@ def test_every_demo_has_seeds_enough_and_words_that_compose(name: str) -> None:
         config = compose(*words)
         assert config.threads == 1
         assert config.data.name == "digits_hard"
+
+
+@pytest.mark.parametrize("name", [name for name in names() if load(name).arms[0].tune])
+def test_tuned_values_are_the_best_of_those_that_were_tried(name: str) -> None:
+    made = load(name)
+    rows = list(csv.DictReader((TUNING / f"{name}.csv").read_text().splitlines()))
+    for one in made.arms:
+        mine = [row for row in rows if row["arm"] == one.label]
+        assert {row["words"] for row in mine} == {" ".join(words) for words in one.trials()}
+        assert all(int(row["n"]) >= 2 for row in mine if row["chosen"])
+        (best,) = [row for row in mine if row["chosen"]]
+        assert set(best["words"].split()) <= set(one.words), one.label
+    assert len({len(one.trials()) for one in made.arms}) == 1, "arms are tuned alike"
 
 
 def test_the_last_word_of_a_key_wins() -> None:
@@ -119,8 +134,8 @@ def test_the_trade_off_names_the_best_value_and_its_price_on_both_sides() -> Non
     said = tradeoff.judged("optim.lr", [0.01, 0.1, 1.0], arms)
     assert said == (
         "optim.lr=0.1 is best (chosen on val): 81.0 % of the test images are right; ten times "
-        "less loses 20.0 points (95 % interval +17.7 to +22.3); ten times more diverges (3 seeds "
-        "each; 3 of all 9 runs diverged)."
+        "less loses 20.0 points (95 % interval 17.7 to 22.3); ten times more diverges; 3 seeds "
+        "each, 3 of all 9 runs diverged."
     )
 
 
@@ -184,10 +199,15 @@ def test_two_processes_give_the_weights_of_one(here: Path) -> None:
     arms = {"one": {"words": ["strategy=single"]}, "two": {"words": ["strategy=ddp"]}}
     base = [*TREE["base"], "precision=fp64", "model.norm=none", "max_steps=3"]
     made = demo_of("ddp", {**TREE, "kind": "processes", "base": merged(base), "arms": arms})
-    result = command.perform(made, seeds=2, workers=1)
-    shown, folder = result.shown, result.folder
-    assert shown.sentence.startswith("Two processes end with the weights of one")
-    assert len(read_runs(folder)) == 4
+    folder = here / "runs"
+    folder.mkdir()
+    processes.run(made, folder, [0], 1, lambda text: None)
+    read = read_arms(made, folder, [0])
+    assert [one.runs[0].status for one in read] == ["completed"] * 2
+    assert [one.runs[0].summary["world_size"] for one in read] == [1, 2]
+    (distance,) = processes.distances_of(read)
+    assert 0.0 <= distance < 1e-12
+    assert len(speed.ratios_of(read)) == 1
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from trainer.analysis.compare import Arm
 from trainer.errors import TrainerError
 from trainer.record import RunRow
+from trainer.stops import leave_group
 from trainer.study.demos import pictures, verdict
 from trainer.study.demos.pictures import Shown
 from trainer.study.demos.pool import Job, Say, jobs_of, run_chain
@@ -33,7 +35,8 @@ def run(demo: Demo, folder: Path, seeds: Sequence[int], workers: int, say: Say) 
     one, two = (jobs_of(demo, arm, folder, seeds) for arm in demo.arms)
     half, done = len(seeds) // 2, 0
     for jobs, is_many in ((two[:half], True), (one, False), (two[half:], True)):
-        launch(jobs, folder, is_many=is_many)
+        if jobs:
+            launch(jobs, folder, is_many=is_many)
         done += len(jobs)
         say(f"{done} of {2 * len(seeds)} runs")
 
@@ -42,7 +45,7 @@ def launch(jobs: Sequence[Job], folder: Path, *, is_many: bool) -> None:
     """Run jobs one after the other in processes of their own, two of torchrun's or one.
 
     Raises:
-        TrainerError: if they fail, with the last line that they printed.
+        TrainerError: if they fail, with what they said.
     """
     file = folder / "jobs.json"
     file.write_text(json.dumps([[job.words, str(job.folder)] for job in jobs]))
@@ -52,8 +55,16 @@ def launch(jobs: Sequence[Job], folder: Path, *, is_many: bool) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     file.unlink()
     if done.returncode:
-        last = (done.stderr.strip() or "nothing printed").splitlines()[-1]
-        raise TrainerError(f"{' '.join(command)} ended with {done.returncode}: {last}")
+        said = told(done.stderr)
+        raise TrainerError(f"{' '.join(command)} ended with {done.returncode}: {said}")
+
+
+def told(printed: str) -> str:
+    """Return the line that says why processes failed: the last that names an error, or else the
+    last with words; torchrun prints a frame below."""
+    lines = [line.strip() for line in printed.splitlines() if re.search(r"\w", line)]
+    errors = [line for line in lines if re.search(r"\w(Error|Exception)\b|terminate called", line)]
+    return (errors or lines or ["nothing was printed"])[-1]
 
 
 def show(demo: Demo, arms: Sequence[Arm], facts: str) -> Shown:
@@ -121,6 +132,7 @@ def main() -> None:
     """Run the jobs of a file, in as many processes as torchrun started."""
     listed = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     run_chain(tuple(Job(merged(words), Path(folder)) for words, folder in listed))
+    leave_group(0)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from trainer.sources import read_yaml
 HERE = Path(__file__).resolve().parent
 METRICS = {"test_top1": "val_top1", "test_avg_top1": "avg_val_top1"}  # reported: chosen by
 ALWAYS = ("threads=1",)  # each run has one thread, and the cores share the runs
-KEYS = ("title", "question", "kind", "seeds", "base", "arms", "grid", "claim", "where", "note")
+KEYS = ("title", "question", "kind", "seeds", "base", "arms", "grid", "claim", "where")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,6 @@ class Demo:
         arms: the first is what the others are compared with.
         claim: label of the arm that the sentence is about, decided before any was run.
         where: the command with which an effect is to be expected where there is none here.
-        note: what a reader of the picture must know besides.
         axes: keys of the grid that the arms were made from, where they were.
     """
 
@@ -69,7 +68,6 @@ class Demo:
     arms: tuple[Arm, ...]
     claim: str
     where: str
-    note: str = ""
     axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def words(self, arm: Arm) -> tuple[str, ...]:
@@ -126,7 +124,6 @@ def demo_of(name: str, tree: Mapping[str, Any]) -> Demo:
         arms=arms,
         claim=claim,
         where=tree["where"],
-        note=tree.get("note", ""),
         axes=axes,
     )
 

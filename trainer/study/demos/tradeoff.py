@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TENFOLD = 10.0
+MOST_LOSS = 3.0  # that is shown; guessing among ten classes costs 2.3
 
 
 def show(demo: Demo, arms: Sequence[Arm], facts: str) -> Shown:
@@ -46,7 +47,7 @@ def judged(key: str, values: Sequence[float], arms: Sequence[Arm]) -> str:
             parts.append(f"{name} {loss(mine, arms[place])}")
     lost = sum(len(arm.diverged) for arm in arms)
     total = sum(len(arm.runs) for arm in arms)
-    return "; ".join(parts) + f" ({len(mine)} seeds each; {lost} of all {total} runs diverged)."
+    return "; ".join(parts) + f"; {len(mine)} seeds each, {lost} of all {total} runs diverged."
 
 
 def chosen(arms: Sequence[Arm]) -> int | None:
@@ -74,10 +75,13 @@ def loss(best: Sequence[float], other: Arm) -> str:
     found = welch(theirs, best)
     if found.low is None or found.high is None:
         return f"loses {verdict.points(found.mean)} points"
-    low, high = verdict.points(found.low, "+"), verdict.points(found.high, "+")
     if found.low <= 0.0 <= found.high:
-        return f"makes no difference ({low} to {high})"
-    return f"loses {verdict.points(found.mean)} points (95 % interval {low} to {high})"
+        low, high = verdict.points(found.low, "+"), verdict.points(found.high, "+")
+        return f"makes no difference that shows (95 % interval {low} to {high})"
+    verb = "loses" if found.mean > 0.0 else "gains"
+    near, far = sorted((abs(found.low), abs(found.high)))
+    interval = f"95 % interval {verdict.points(near)} to {verdict.points(far)}"
+    return f"{verb} {verdict.points(abs(found.mean))} points ({interval})"
 
 
 def draw_losses(
@@ -94,8 +98,7 @@ def draw_losses(
             axes.plot(sorted(rows), means, color=shade, linewidth=1.6, label=f"{value:g}")
         else:
             axes.plot([], [], "x", color=pictures.LOST, label=f"{value:g} diverged")
-    axes.set_yscale("log")
-    axes.set_ylim(top=min(axes.get_ylim()[1], 10.0))  # what is on its way to diverge leaves above
+    axes.set_ylim(0.0, min(1.05 * axes.get_ylim()[1], MOST_LOSS))  # what diverges leaves above
     axes.set_xlabel("epoch", fontsize=8)
     pictures.bare(axes)
     axes.legend(frameon=False, fontsize=7, ncols=2, loc="lower left", title=key, title_fontsize=7)
@@ -120,7 +123,8 @@ def draw_accuracies(
             axes.plot(value, 0.0, "x", color=pictures.LOST, ms=7, mew=1.8, clip_on=False)
             axes.annotate(
                 f"{len(arm.diverged)}/{len(arm.runs)}",
-                (value, 3.0),
+                (value, 0.03),
+                xycoords=("data", "axes fraction"),
                 ha="center",
                 fontsize=7,
                 color=pictures.LOST,
@@ -128,7 +132,7 @@ def draw_accuracies(
     if means:
         axes.plot(*zip(*means, strict=True), color=pictures.GREY, linewidth=1.0, zorder=0)
     axes.set_xscale("log")
-    axes.set_ylim(0.0, 100.0)
+    axes.set_ylim(0.0, min(100.0, 1.15 * max((mean for _, mean in means), default=100.0)))
     axes.set_xlabel(key, fontsize=8)
     pictures.bare(axes)
     pictures.heading(axes, "test accuracy at the end (%); x: diverged runs")

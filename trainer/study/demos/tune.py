@@ -14,7 +14,7 @@ from trainer.record import read_run
 from trainer.study.demos.pool import Job, Say, run_chains, slug
 from trainer.study.demos.spec import METRICS, Arm, Demo, merged
 
-SEEDS = (1000, 1001, 1002)  # the demonstration's own count from 0
+SEEDS = range(1000, 1006)  # the demonstration's own count from 0
 
 
 @dataclass(frozen=True)
