@@ -3,6 +3,7 @@
 import csv
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from tests.command import ROOT, TINY, Call
 from trainer.analysis import lr_tradeoff
 from trainer.analysis._arms import arms_of
 from trainer.analysis._difference import Spread
-from trainer.analysis.lr_tradeoff import Point, best_of, figure_of, to_csv, tradeoff
+from trainer.analysis._tradeoff import Point, best_of, figure_of
+from trainer.analysis.lr_tradeoff import to_csv, tradeoff
 from trainer.errors import ConfigError, TrainerError
 from trainer.record import RunRow
 
@@ -80,6 +82,18 @@ def test_the_figure_shows_curves_and_every_final_number() -> None:
     assert list(line.get_xdata()) == [0.01, 0.1, 1.0]
     assert list(line.get_ydata()) == pytest.approx([31.0, 82.0, 90.0])
     assert finals.get_xscale() == "log"
+
+
+def test_a_loss_that_explodes_is_cut_off_and_said_to_be() -> None:
+    wild = made_run(0, 0.1, path="9", **lr(9.0))
+    rows = tuple(replace(row, train_loss=1e9 / row.step) for row in wild.epochs)
+    curves, _ = figure_of(
+        tradeoff(arms_of([*runs(), replace(wild, epochs=rows)]), "val_top1"), "val_top1"
+    ).axes
+    assert curves.get_ylim()[1] == pytest.approx(20.0)  # the others begin at 2
+    assert [t.get_text() for t in curves.texts] == ["cut off: up to 1e+08"]
+    calm, _ = figure_of(points(), "val_top1").axes
+    assert list(calm.texts) == []
 
 
 def test_runs_that_differ_in_more_are_refused() -> None:

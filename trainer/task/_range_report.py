@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from trainer.summary import command_line, shown_path
 from trainer.task._range import Finding, Sweep
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 RULES = {
@@ -58,6 +60,23 @@ def figure_of(sweep: Sweep, finding: Finding, rule: str, title: str) -> Figure:
     smoothed, lrs = finding.smoothed, sweep.lrs
     axes.plot(lrs, sweep.losses, color="0.6", linewidth=0.8, label="loss of each step")
     axes.plot(lrs[: len(smoothed)], smoothed, color="tab:blue", linewidth=2.0, label="smoothed")
+    mark(axes, sweep, finding, rule)
+    finite = [loss for loss in sweep.losses if math.isfinite(loss)]
+    low, high = min(finite, default=0.0), max(smoothed, default=1.0)
+    axes.set_ylim(low - 0.05 * (high - low), high + 0.2 * (high - low))
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate (optim.lr)")
+    axes.set_ylabel("training loss")
+    axes.set_title(title, loc="left", fontsize=9)
+    axes.grid(visible=True, alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    return figure
+
+
+def mark(axes: Axes, sweep: Sweep, finding: Finding, rule: str) -> None:
+    """Draw what the rules suggest, where the loss is least and where it left."""
+    smoothed, lrs = finding.smoothed, sweep.lrs
     marks = (
         ("steepest", finding.steepest, "tab:green"),
         ("minimum_tenth", finding.minimum_tenth, "tab:orange"),
@@ -82,16 +101,6 @@ def figure_of(sweep: Sweep, finding: Finding, rule: str, title: str) -> Figure:
             linestyle="--",
             label=f"the loss leaves: {lrs[-1]:.2g}",
         )
-    low, high = min(sweep.losses), max(smoothed)
-    axes.set_ylim(low - 0.05 * (high - low), high + 0.2 * (high - low))
-    axes.set_xscale("log")
-    axes.set_xlabel("learning rate (optim.lr)")
-    axes.set_ylabel("training loss")
-    axes.set_title(title, loc="left", fontsize=9)
-    axes.grid(visible=True, alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="lower left")
-    return figure
 
 
 def draw(file: Path, sweep: Sweep, finding: Finding, rule: str, title: str) -> None:

@@ -1,0 +1,153 @@
+"""What learning rates came to, and the picture of it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trainer.analysis._arms import Arm, common_epochs, is_share
+from trainer.analysis._difference import Spread
+from trainer.analysis._pictures import LOST, bare, lost_text, title_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Color = tuple[float, ...]
+HIGHEST = 10.0  # times the median loss of the first epoch: where the axis of losses ends
+
+
+@dataclass(frozen=True)
+class Point:
+    """What one learning rate came to.
+
+    Attributes:
+        lr: the learning rate.
+        arm: its runs.
+        values: final numbers of the completed ones, by seed.
+    """
+
+    lr: float
+    arm: Arm
+    values: dict[int, float]
+
+    @property
+    def spread(self) -> Spread:
+        """Mean and spread of the completed runs."""
+        return Spread.of(list(self.values.values()))
+
+
+def best_of(points: Sequence[Point], metric: str) -> Point | None:
+    """Return the point with the best mean among those of which every run completed, if any."""
+    whole = [p for p in points if p.values and len(p.values) == len(p.arm.runs)]
+    sign = -1.0 if "loss" in metric or metric.endswith("seconds") else 1.0
+    return max(whole, key=lambda point: sign * (point.spread.mean or 0.0), default=None)
+
+
+def figure_of(points: Sequence[Point], metric: str, title: str = "") -> Figure:
+    """Return loss curves beside final numbers, a colour for each learning rate."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11.0, 4.4), dpi=150, layout="constrained")
+    curves, finals = figure.subplots(1, 2)
+    draw_losses(curves, points)
+    draw_finals(finals, points, metric)
+    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+    return figure
+
+
+def draw_losses(axes: Axes, points: Sequence[Point]) -> None:
+    """Draw the training loss over epochs: means of completed runs, and each diverged run as far
+    as it came."""
+    top, drawn = len(points) - 1, []
+    for place, point in enumerate(points):
+        color = color_of(place, top)
+        runs = point.arm.completed
+        epochs = common_epochs(runs, "train_loss")
+        rows = [{row.epoch: row.train_loss for row in run.epochs} for run in runs]
+        means = [Spread.of([row[epoch] for row in rows]).mean or 0.0 for epoch in epochs]
+        drawn.append(means)
+        name = f"{point.lr:g}"
+        lost = lost_text(point.arm)
+        axes.plot(
+            epochs, means, color=color, linewidth=1.5, label=f"{name}  {lost}" if lost else name
+        )
+        for run in point.arm.diverged:
+            if run.epochs:
+                drawn.append([row.train_loss for row in run.epochs])
+                line = [(row.epoch, row.train_loss) for row in run.epochs]
+                axes.plot(*zip(*line, strict=True), color=color, linewidth=0.9, linestyle=":")
+                axes.plot(*line[-1], color=LOST, marker="x", markersize=6)
+    axes.set_yscale("log")
+    cut_off(axes, drawn)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("training loss")
+    bare(axes)
+    beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.02), "reverse": True}
+    axes.legend(title="learning rate", frameon=False, fontsize=7.5, labelspacing=0.3, **beside)
+
+
+def cut_off(axes: Axes, drawn: Sequence[Sequence[float]]) -> None:
+    """End the axis of losses above ten times their median at the first epoch, and say so: what
+    explodes and comes back would leave no room for the rest."""
+    firsts = [losses[0] for losses in drawn if losses]
+    highest = max((max(losses) for losses in drawn if losses), default=0.0)
+    if firsts and highest > HIGHEST * statistics.median(firsts):
+        axes.set_ylim(top=HIGHEST * statistics.median(firsts))
+        axes.annotate(
+            f"cut off: up to {highest:.0e}",
+            (0.99, 0.98),
+            xycoords="axes fraction",
+            ha="right",
+            va="top",
+            fontsize=7.5,
+        )
+
+
+def draw_finals(axes: Axes, points: Sequence[Point], metric: str) -> None:
+    """Draw final numbers over the learning rate: every seed, the mean with its 95 % interval, and
+    below them the runs that have none."""
+    scale = 100.0 if is_share(metric) else 1.0
+    having = [point for point in points if point.values]
+    means = [scale * (point.spread.mean or 0.0) for point in having]
+    axes.plot([point.lr for point in having], means, color="0.4", linewidth=1.2, zorder=1)
+    for place, point in enumerate(points):
+        draw_point(axes, point, scale, color_of(place, len(points) - 1))
+    best = best_of(points, metric)
+    if best is not None:
+        axes.axvline(best.lr, color="0.5", linewidth=0.8, linestyle="--", zorder=0)
+        place_text(axes, f"best mean: {best.lr:g}", (best.lr, 1.01), va="bottom", fontsize=8)
+    axes.set_xscale("log")
+    axes.set_xlim(points[0].lr / 1.8, points[-1].lr * 1.8)
+    axes.set_xlabel("learning rate (optim.lr)")
+    axes.set_ylabel(f"final {title_of(metric)}: seeds, mean, 95 % interval")
+    bare(axes)
+
+
+def draw_point(axes: Axes, point: Point, scale: float, color: Color) -> None:
+    """Draw the final numbers of one learning rate, and count the runs without."""
+    numbers = [scale * value for value in point.values.values()]
+    mean, half = point.spread.mean, point.spread.half_width
+    if mean is not None:
+        reach = None if half is None else scale * half
+        style: dict[str, Any] = {"fmt": "D", "ms": 4.5, "capsize": 3, "linewidth": 1.4, "zorder": 3}
+        axes.errorbar(point.lr, scale * mean, yerr=reach, color=color, **style)
+        axes.plot([point.lr] * len(numbers), numbers, "o", color=color, alpha=0.45, ms=4, mew=0)
+    lost = lost_text(point.arm)
+    if lost:
+        text = "x\n" + lost.replace(", ", "\n")
+        place_text(axes, text, (point.lr, 0.01), va="bottom", fontsize=7.5, color=LOST)
+
+
+def place_text(axes: Axes, text: str, place: tuple[float, float], **style: Any) -> None:
+    """Write at a learning rate and a share of the axes' height."""
+    axes.annotate(text, place, xycoords=("data", "axes fraction"), ha="center", **style)
+
+
+def color_of(place: int, last: int) -> Color:
+    """Return a learning rate's colour: dark for the lowest, light for the highest."""
+    from matplotlib import colormaps
+
+    return tuple(colormaps["viridis"](0.92 * place / max(last, 1)))
