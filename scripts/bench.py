@@ -26,7 +26,8 @@ FIRST_STEP = """
 import resource, sys, time
 start = time.perf_counter()
 from trainer import compose
-from trainer.assemble import assemble, prepare
+from trainer.assemble import assemble
+from trainer.site import prepare
 from trainer.distributed import World
 from trainer.loop import Pause, fit
 config = compose("max_steps=2")
@@ -59,9 +60,10 @@ def reference_epochs(script: Path, data: Path) -> list[float]:
 def our_epochs(data: Path, epochs: int) -> list[float]:
     """Return seconds per epoch of the same training here, records left out on both sides."""
     from trainer import compose
-    from trainer.assemble import assemble, prepare
+    from trainer.assemble import assemble
     from trainer.distributed import World
     from trainer.loop import EpochRecord, fit
+    from trainer.site import prepare
 
     words = [
         "data=mnist",
@@ -96,6 +98,43 @@ def first_step(command: list[str]) -> tuple[float, float]:
     return float(seconds), float(megabytes)
 
 
+def start_figures(reference: Path, rounds: int) -> dict[str, float]:
+    """Return what it takes until there is help, and until a first step is done.
+
+    To be measured before this process imports torch: a child's peak of memory begins at that of
+    the process that started it.
+    """
+    assert "torch" not in sys.modules
+    figures = {"help_s": statistics.median(timed_help() for _ in range(rounds))}
+    if not (reference / "bare_step.py").exists():
+        print(f"left out the first step: {reference}/bare_step.py is not there")
+        return figures
+    bare, first = [], []
+    for _ in range(rounds):
+        bare.append(first_step([sys.executable, str(reference / "bare_step.py")]))
+        first.append(first_step([sys.executable, "-c", FIRST_STEP]))
+    for i, unit in enumerate(("s", "mb")):
+        extra = [ours[i] - theirs[i] for ours, theirs in zip(first, bare, strict=True)]
+        figures[f"first_step_over_bare_{unit}"] = statistics.median(extra)
+    return figures
+
+
+def epoch_figures(script: Path, data: Path, rounds: int) -> dict[str, float]:
+    """Return seconds per MNIST epoch of a hand-written loop and of ours, and their ratio."""
+    if not (script.exists() and (data / "MNIST").exists()):
+        print(f"left out the MNIST epoch: {script} or {data}/MNIST is not there")
+        return {}
+    theirs, ours = [], []
+    for _ in range(rounds):  # interleaved: the machine drifts
+        theirs.append(statistics.median(reference_epochs(script, data)[1:]))
+        ours.append(statistics.median(our_epochs(data, 4)[1:]))
+    return {
+        "mnist_mlp_reference_s": statistics.median(theirs),
+        "mnist_mlp_epoch_s": statistics.median(ours),
+        "mnist_mlp_ratio": statistics.median(o / t for o, t in zip(ours, theirs, strict=True)),
+    }
+
+
 def main() -> None:
     """Measure and print ratios, and write them as JSON where asked."""
     parser = argparse.ArgumentParser(
@@ -106,35 +145,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args()
-    figures: dict[str, float] = {}
-    if (options.reference / "mnist_mlp.py").exists() and (options.data / "MNIST").exists():
-        theirs, ours = [], []
-        for _ in range(options.rounds):  # interleaved: the machine drifts
-            theirs.append(
-                statistics.median(
-                    reference_epochs(options.reference / "mnist_mlp.py", options.data)[1:]
-                )
-            )
-            ours.append(statistics.median(our_epochs(options.data, 4)[1:]))
-        figures["mnist_mlp_reference_s"] = statistics.median(theirs)
-        figures["mnist_mlp_epoch_s"] = statistics.median(ours)
-        figures["mnist_mlp_ratio"] = statistics.median(
-            o / t for o, t in zip(ours, theirs, strict=True)
-        )
-    else:
-        print(
-            f"left out the MNIST epoch: {options.reference}/mnist_mlp.py or "
-            f"{options.data}/MNIST is not there"
-        )
-    figures["help_s"] = statistics.median(timed_help() for _ in range(options.rounds))
-    if (options.reference / "bare_step.py").exists():
-        bare, first = [], []
-        for _ in range(options.rounds):
-            bare.append(first_step([sys.executable, str(options.reference / "bare_step.py")]))
-            first.append(first_step([sys.executable, "-c", FIRST_STEP]))
-        for i, unit in enumerate(("s", "mb")):
-            extra = [ours_[i] - theirs_[i] for ours_, theirs_ in zip(first, bare, strict=True)]
-            figures[f"first_step_over_bare_{unit}"] = statistics.median(extra)
+    figures = {
+        **start_figures(options.reference, options.rounds),
+        **epoch_figures(options.reference / "mnist_mlp.py", options.data, options.rounds),
+    }
     for name, value in figures.items():
         print(f"{name:32} {value:8.3f}")
     if options.json:

@@ -25,7 +25,7 @@ FIXED = (
     *("normalize", "files", "sources", "tta", "init"),
 )
 FROM_ELSEWHERE = ("origin", "network", "published", "together")
-TRAINED = ("weights", "fitting", "teacher")
+TRAINED = ("weights", "fitting", "teacher", "site")
 BEFORE_TORCH = ("line", "words", "pending", "stops", "checks")
 # A module imports from its own floor or from those before it; within a floor there are no cycles.
 FLOORS: tuple[tuple[str, ...], ...] = (

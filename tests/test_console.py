@@ -116,10 +116,11 @@ def test_a_reader_that_goes_away_does_not_end_the_run(here: Path) -> None:
 
 def test_the_live_line_fits_its_terminal(here: Path) -> None:
     from trainer import compose
-    from trainer.assemble import assemble, prepare
+    from trainer.assemble import assemble
     from trainer.console import Progress
     from trainer.distributed import World
     from trainer.loop import fit
+    from trainer.site import prepare
 
     config = compose(*TINY, "data.num_train=300")
     run, _ = assemble(config, *prepare(config, World()))

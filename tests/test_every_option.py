@@ -14,13 +14,14 @@ import safetensors.torch
 import torch
 
 from trainer import checkpoint, compose
-from trainer.assemble import assemble, prepare
+from trainer.assemble import assemble
 from trainer.choices import REGISTRIES
 from trainer.config import RunConfig
 from trainer.distributed import World
 from trainer.duration import Amount, Duration
 from trainer.errors import ConfigError
 from trainer.loop import EpochRecord, averaged_model, evaluate, fit
+from trainer.site import prepare
 
 BASE = (
     *("data=synthetic", "data.num_train=48", "data.num_test=20", "data.image_shape=[1,8,8]"),

@@ -11,12 +11,13 @@ from torch import nn
 
 from tests.command import TINY
 from trainer.api import compose
-from trainer.assemble import assemble, prepare
+from trainer.assemble import assemble
 from trainer.distributed import World
 from trainer.loop import fit
 from trainer.precision import Precision
 from trainer.precision_format import LossScale
 from trainer.precision_half import HalfCopy, cast_at_the_border
+from trainer.site import prepare
 from trainer.state import Run
 
 CPU = torch.device("cpu")

@@ -14,12 +14,13 @@ import torch
 
 from tests.command import TINY, Call
 from trainer.api import compose
-from trainer.assemble import assemble, prepare
+from trainer.assemble import assemble
 from trainer.distributed import World
 from trainer.errors import Diverged
 from trainer.loop import EpochRecord, Pause, fit
 from trainer.precision import Precision
 from trainer.precision_format import FORMATS
+from trainer.site import prepare
 from trainer.state import Run, load_state, save_state
 
 pytestmark = pytest.mark.slow  # whole runs

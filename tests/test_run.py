@@ -239,9 +239,10 @@ def test_paths_with_odd_characters_work_unquoted(call: Call, here: Path) -> None
 
 def test_the_loop_takes_the_steps_of_a_hand_written_one(here: Path) -> None:
     """Plain PyTorch over the same batches ends with the same bits."""
-    from trainer.assemble import assemble, prepare
+    from trainer.assemble import assemble
     from trainer.distributed import World
     from trainer.loop import fit
+    from trainer.site import prepare
 
     words = (*HARD, "epochs=3", "scheduler=cosine", "scheduler.warmup=5st", "clip_norm=0.5")
     config = compose(*words)

@@ -130,9 +130,10 @@ def test_a_column_of_pixels_can_be_mirrored() -> None:
 
 def test_the_whole_program_evaluates_by_views_and_trains_as_without(call: Call, here: Path) -> None:
     from trainer.api import compose
-    from trainer.assemble import assemble, prepare
+    from trainer.assemble import assemble
     from trainer.checkpoint import newest
     from trainer.distributed import World
+    from trainer.site import prepare
 
     words = (*TINY, "average=ema")
     for name in ("none", "flip_translate"):

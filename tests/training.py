@@ -8,12 +8,13 @@ from contextlib import contextmanager
 import torch
 
 from tests.command import TINY
-from trainer.assemble import assemble, prepare
+from trainer.assemble import assemble
 from trainer.checkpoint import digest
 from trainer.composition import compose_words
 from trainer.config import parse
 from trainer.distributed import World
 from trainer.loop import fit
+from trainer.site import prepare
 from trainer.state import Run
 
 

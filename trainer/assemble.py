@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -13,10 +13,8 @@ from trainer.average.base import Plan
 from trainer.clip import build_clip
 from trainer.config import RunConfig
 from trainer.convert import plain_choice
-from trainer.data._batches import build_data
-from trainer.data._windows import check_batch_size
 from trainer.data.base import Source
-from trainer.distributed import Strategy, World, build_strategy, choose_device
+from trainer.distributed import Strategy
 from trainer.duration import Clock
 from trainer.errors import ConfigError
 from trainer.fitting import start_from
@@ -26,29 +24,15 @@ from trainer.model._ghost import check_ghosts
 from trainer.normalize import Normalize
 from trainer.optim._courses import plan_courses
 from trainer.optim._groups import build_optimizer
-from trainer.precision import Precision, build_precision
+from trainer.precision import Precision
 from trainer.precision_half import cast_at_the_border
 from trainer.rng import derive
 from trainer.scheduler.base import Schedule
+from trainer.site import Site, settle
 from trainer.state import Run, State
 from trainer.teacher import Teachers
 from trainer.tta import choose_views
-from trainer.weights import read_all
-
-
-def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Precision]:
-    """Set threads and how float32 numbers are multiplied; return device, strategy and precision:
-    what can be refused before any data is loaded.
-
-    Raises:
-        ConfigError: if the machine or the way the program was started does not allow what was
-            chosen.
-    """
-    torch.set_num_threads(config.threads)
-    device = choose_device(config.device, world)
-    check_batch_size(config.batch_size, config.accumulate, world.size)
-    precision = build_precision(config.precision, device)
-    return device, build_strategy(config.strategy, world, device), precision
+from trainer.weights import Weights, read_all
 
 
 def assemble(
@@ -71,139 +55,131 @@ def assemble(
     """
     origins = {k: o for k, o in config.origins().items() if not (is_resumed and k == "init_from")}
     weights = read_all(origins, plain_choice(config.model), strategy)
-    start = time.perf_counter()
-    source = read_in_turn(config, strategy)
-    data = build_data(
-        source,
-        config.data.shared,
-        batch_size=config.batch_size,
-        accumulate=config.accumulate,
-        seed=config.seed,
-        rank=strategy.world.rank,
-        world_size=strategy.world.size,
-        device=device,
-        partners=config.mix.shared.partners == "independent",
-        label_noise=config.label_noise,
-    )
-    data_s = time.perf_counter() - start
-    total = planned_steps(config, data.windows_per_epoch)
-    schedule = Schedule(
-        config.scheduler,
-        peak=config.optim.shared.peak(config.batch_size),
-        total=total,
-        windows_per_epoch=data.windows_per_epoch,
-    )
-    augment = Chain(config.augment)
-    augment.check(data.image_shape)
-    mixing = Mixing(config.mix, total=total, windows_per_epoch=data.windows_per_epoch)
-    plan, eval_every = plan_average(config, total, data.windows_per_epoch)
-    model = build_model(
-        config, data.image_shape, data.num_classes, device=device, dtype=precision.dtype
-    )
-    num_images = min(config.batch_size, data.num_train) // (config.accumulate * strategy.world.size)
-    check_ghosts(model, num_images)
-    layout = torch.channels_last if is_convolutional(model) else torch.contiguous_format
-    normalize = Normalize.of(
-        source.mean, source.std, device=device, dtype=precision.wide_dtype, memory_format=layout
-    )
+    site = settle(config, device, strategy, precision)
+    planned = plan(site)  # refuses what does not fit the run before a network is built
+    model = build_model(site)
+    normalize = build_normalize(site, model)
     if "init_from" in weights:
-        start_from(model, weights["init_from"], data.num_classes)
+        start_from(model, weights["init_from"], site.data.num_classes)
     elif not is_resumed:
         config.init(
             model,
-            lambda num_images: (normalize(b).images for b in data.clean_train_batches(num_images)),
-            data.image_shape,
+            lambda count: (normalize(b).images for b in site.data.clean_train_batches(count)),
+            site.data.image_shape,
             strategy.total,
         )
-    optimizer = build_optimizer(config.optim, model, config.batch_size)
-    check_momentum(schedule, optimizer, config)
-    courses = plan_courses(
-        optimizer,
-        config.optim.shared.groups,
-        total=total,
-        windows_per_epoch=data.windows_per_epoch,
+    return build_run(site, planned, model, normalize, weights=weights), site.source
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Parts that depend on the images and the run's length alone."""
+
+    schedule: Schedule
+    augment: Chain
+    mix: Mixing
+    snapshots: Plan
+    average_every: int
+
+
+def plan(site: Site) -> Planned:
+    """Return the parts that need no network.
+
+    Raises:
+        ConfigError: if something would begin after the run's end, or does not fit the images.
+    """
+    config = site.config
+    peak = config.optim.shared.peak(config.batch_size)
+    schedule = Schedule(config.scheduler, peak=peak, **site.times)
+    augment = Chain(config.augment)
+    augment.check(site.data.image_shape)
+    mix = Mixing(config.mix, **site.times)
+    keys, clock = config.average.shared, Clock(0, **site.times)
+    snapshots = config.average.component.plan(keys, clock)
+    return Planned(schedule, augment, mix, snapshots, max(1, clock.steps(keys.eval_every)))
+
+
+def build_model(site: Site) -> nn.Module:
+    """Return the network with weights drawn from the seed's `init` stream: the same in every
+    process."""
+    torch.manual_seed(derive(site.config.seed, "init"))
+    model = site.config.model.component.build(site.data.image_shape, site.data.num_classes)
+    model = place(model, site.device, site.precision.dtype)
+    check_ghosts(model, site.smallest_batch)
+    return model
+
+
+def build_normalize(site: Site, model: nn.Module) -> Normalize:
+    """Return what brings images to a network's numbers, in the layout that helps it."""
+    return Normalize.of(
+        site.source.mean,
+        site.source.std,
+        device=site.device,
+        dtype=site.precision.wide_dtype,
+        memory_format=torch.channels_last if is_convolutional(model) else torch.contiguous_format,
     )
-    average = config.average.component.build(model, plan)
-    parallel = strategy.wrap(precision.adopt(model))
-    torch.manual_seed(
-        derive(config.seed, "model", strategy.world.rank)
-    )  # dropout: each process its own
+
+
+def build_run(
+    site: Site,
+    planned: Planned,
+    model: nn.Module,
+    normalize: Normalize,
+    *,
+    weights: Mapping[str, Weights],
+) -> Run:
+    """Return the run around a network that has its first weights.
+
+    Args:
+        site: what it stands on.
+        planned: its parts that need no network.
+        model: its network.
+        normalize: brings images to the network's numbers.
+        weights: trained ones that were read, by key.
+    """
+    config, data, precision = site.config, site.data, site.precision
+    optimizer = build_optimizer(config.optim, model, config.batch_size)
+    check_momentum(planned.schedule, optimizer, config)
+    courses = plan_courses(optimizer, config.optim.shared.groups, **site.times)
+    average = config.average.component.build(model, planned.snapshots)
+    parallel = site.strategy.wrap(precision.adopt(model))
+    # from here on numbers are drawn for dropout: each process its own
+    torch.manual_seed(derive(config.seed, "model", site.strategy.world.rank))
     teachers = Teachers(
-        weights, source, lambda net: precision.lend(place(net, device, precision.dtype))
+        weights, site.source, lambda n: precision.lend(place(n, site.device, precision.dtype))
     )
     num_evaluated = data.num_val + (data.num_test if config.report_test else 0)
-    empty = Meter(0, 0, device=device, dtype=precision.wide_dtype)
     run = Run(
         seed=config.seed,
-        device=device,
-        strategy=strategy,
+        device=site.device,
+        strategy=site.strategy,
         data=data,
         model=model,
         parallel=parallel,
         optimizer=optimizer,
-        schedule=schedule,
+        schedule=planned.schedule,
         courses=courses,
-        augment=augment,
+        augment=planned.augment,
         normalize=normalize,
-        mix=mixing,
+        mix=planned.mix,
         loss=config.loss.component.build(teachers),
         average=average,
         precision=precision,
         views=choose_views(config.tta, data.image_shape, num_evaluated),
         clip=build_clip(
-            model,
-            norm=config.clip_norm,
-            value=config.clip_value,
-            adaptive=config.clip_adaptive,
+            model, norm=config.clip_norm, value=config.clip_value, adaptive=config.clip_adaptive
         ),
-        total=total,
-        average_every=eval_every,
+        total=site.times["total"],
+        average_every=planned.average_every,
         bn_images=config.average.shared.bn_images.of(data.num_train),
-        state=State(empty, seconds={"data": data_s}),
+        state=State(
+            Meter(0, 0, device=site.device, dtype=precision.wide_dtype),
+            seconds={"data": site.data_s},
+        ),
         weights_read={key: w.sha256 for key, w in weights.items()},
     )
     run.state.meter = run.new_meter()
-    return run, source
-
-
-def read_in_turn(config: RunConfig, strategy: Strategy) -> Source:
-    """Return the images; the first process of each machine reads first, so that one downloads."""
-    read, root = config.data.component.read, config.data.shared.root
-    first = read(root) if strategy.world.local_rank == 0 else None
-    strategy.agree(0)
-    return first or read(root)
-
-
-def planned_steps(config: RunConfig, windows_per_epoch: int) -> int:
-    """Return the steps of the run, at least one."""
-    steps = max(1, math.floor(config.epochs * windows_per_epoch + 0.5))
-    return steps if config.max_steps is None else min(steps, config.max_steps)
-
-
-def plan_average(config: RunConfig, total: int, windows_per_epoch: int) -> tuple[Plan, int]:
-    """Return when snapshots are taken and how often they are evaluated, in steps.
-
-    Raises:
-        ConfigError: if averaging would begin after the last snapshot that the run allows.
-    """
-    keys, clock = config.average.shared, Clock(0, total, windows_per_epoch)
-    plan = config.average.component.plan(keys, clock)
-    return plan, max(1, clock.steps(keys.eval_every))
-
-
-def build_model(
-    config: RunConfig,
-    image_shape: tuple[int, int, int],
-    num_classes: int,
-    *,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> nn.Module:
-    """Return the network with weights drawn from the seed's `init` stream: the same in every
-    process."""
-    torch.manual_seed(derive(config.seed, "init"))
-    model = config.model.component.build(image_shape, num_classes)
-    return place(model, device, dtype)
+    return run
 
 
 def place(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 
-from trainer.assemble import assemble, prepare
+from trainer.assemble import assemble
 from trainer.console import Console
 from trainer.distributed import World
 from trainer.folder import check_folder, make_folder, removed_if_unused
 from trainer.order import Order
 from trainer.record import RunRow, read_run
+from trainer.site import prepare
 from trainer.summary import show_result, shown_path
 from trainer.together import from_first
 from trainer.walk import Walk

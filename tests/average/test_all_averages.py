@@ -13,8 +13,9 @@ import safetensors.numpy
 from tests.command import TINY as WORDS
 from tests.command import Call
 from trainer import compose
-from trainer.assemble import assemble, prepare
+from trainer.assemble import assemble
 from trainer.distributed import World
+from trainer.site import prepare
 from trainer.sources import read_yaml
 from trainer.state import Run, load_state, save_state
 

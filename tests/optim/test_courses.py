@@ -13,9 +13,10 @@ import torch
 
 from tests.command import TINY, Call
 from trainer import compose
-from trainer.assemble import assemble, prepare
+from trainer.assemble import assemble
 from trainer.distributed import World
 from trainer.loop import EpochRecord, fit
+from trainer.site import prepare
 from trainer.state import Run
 
 NO_DECAY = "optim.weight_decay=0"

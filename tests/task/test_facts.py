@@ -5,11 +5,12 @@ from torch import nn
 
 from tests.command import TINY
 from trainer.api import compose
-from trainer.assemble import assemble, prepare
+from trainer.assemble import assemble
 from trainer.config import RunConfig
 from trainer.distributed import World
 from trainer.loop import EpochRecord, fit
 from trainer.scheduler import base as schedules
+from trainer.site import prepare
 from trainer.state import Run
 from trainer.task._facts import MOST_SAMPLES, facts_of, groups_of, multiply_adds
 

@@ -9,11 +9,12 @@ import pytest
 
 from tests.command import TINY
 from trainer.api import compose
-from trainer.assemble import assemble, prepare
+from trainer.assemble import assemble
 from trainer.console import Console
 from trainer.distributed import World
 from trainer.errors import ConfigError, Stopped, TrainerError
 from trainer.order import Order
+from trainer.site import prepare
 from trainer.task._record import Record, recorded
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from trainer import checkpoint
-from trainer.assemble import assemble, prepare
+from trainer.assemble import assemble
 from trainer.composition import compose_words, load_plugins
 from trainer.config import parse
 from trainer.distributed import World
@@ -18,6 +18,7 @@ from trainer.errors import ConfigError
 from trainer.model.base import put_weights
 from trainer.origin import Origin
 from trainer.recorded import read_recorded
+from trainer.site import prepare
 from trainer.sources import flat, leaf
 from trainer.state import Run
 from trainer.summary import facts_of

@@ -14,10 +14,11 @@ from typing import TypeVar
 import torch
 
 from trainer.api import compose, train
-from trainer.assemble import assemble, prepare
+from trainer.assemble import assemble
 from trainer.distributed import World
 from trainer.errors import ConfigError, TrainerError
 from trainer.loop import Pause, fit
+from trainer.site import prepare
 from trainer.summary import peak_memory
 
 T = TypeVar("T")

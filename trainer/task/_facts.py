@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainer.assemble import plan_average
 from trainer.config import RunConfig
 from trainer.data._windows import Windows
+from trainer.duration import Clock
 from trainer.scheduler.base import momentum_of
 from trainer.state import Run
 
@@ -138,7 +138,8 @@ def snapshots(run: Run, config: RunConfig) -> list[int]:
     """Return the steps after which the weights are averaged."""
     if config.average.name == "none":
         return []
-    plan, _ = plan_average(config, run.total, run.data.windows_per_epoch)
+    start = Clock(0, run.total, run.data.windows_per_epoch)
+    plan = config.average.component.plan(config.average.shared, start)
     return [window for window in range(1, run.total + 1) if plan.is_due(window)]
 
 

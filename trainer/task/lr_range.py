@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from trainer.assemble import assemble, prepare
+from trainer.assemble import assemble
 from trainer.console import Console
 from trainer.distributed import World
 from trainer.duration import Duration
@@ -16,6 +16,7 @@ from trainer.errors import ConfigError
 from trainer.order import Order
 from trainer.record import RunRow, read_run
 from trainer.run import is_finished
+from trainer.site import prepare
 from trainer.state import Run
 from trainer.task._climb import climb
 from trainer.task._range import Sweep, find, ramp

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from trainer.assemble import assemble, prepare
+from trainer.assemble import assemble
 from trainer.console import Console
 from trainer.convert import Written, shown
 from trainer.distributed import World
 from trainer.errors import ConfigError
 from trainer.order import Order
+from trainer.site import prepare
 from trainer.task._facts import facts_of
 from trainer.task._figures import draw
 from trainer.task._show import show

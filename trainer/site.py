@@ -1,0 +1,109 @@
+"""What a run stands on: the machine, the images and its length, known before it has a network."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TypedDict
+
+import torch
+
+from trainer.config import RunConfig
+from trainer.data._batches import build_data
+from trainer.data._windows import check_batch_size
+from trainer.data.base import Data, Source
+from trainer.distributed import Strategy, World, build_strategy, choose_device
+from trainer.precision import Precision, build_precision
+
+
+class Times(TypedDict):
+    """The length of a run, as those take it that turn durations into steps."""
+
+    total: int
+    windows_per_epoch: int
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a run stands on.
+
+    Attributes:
+        source: all images.
+        data: those of this process, as batches.
+        data_s: seconds that reading them took.
+        times: steps of the run and of an epoch.
+    """
+
+    config: RunConfig
+    device: torch.device
+    strategy: Strategy
+    precision: Precision
+    source: Source
+    data: Data
+    data_s: float
+    times: Times
+
+    @property
+    def smallest_batch(self) -> int:
+        """The fewest images that a training forward pass of a full batch may see."""
+        images = min(self.config.batch_size, self.data.num_train)
+        return images // (self.config.accumulate * self.strategy.world.size)
+
+
+def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Precision]:
+    """Set threads and how float32 numbers are multiplied; return device, strategy and precision:
+    what can be refused before any data is loaded.
+
+    Raises:
+        ConfigError: if the machine or the way the program was started does not allow what was
+            chosen.
+    """
+    torch.set_num_threads(config.threads)
+    device = choose_device(config.device, world)
+    check_batch_size(config.batch_size, config.accumulate, world.size)
+    precision = build_precision(config.precision, device)
+    return device, build_strategy(config.strategy, world, device), precision
+
+
+def settle(
+    config: RunConfig, device: torch.device, strategy: Strategy, precision: Precision
+) -> Site:
+    """Read the images and return what the run stands on.
+
+    Raises:
+        ConfigError: if a setting does not fit the images.
+        DataError: if images are missing or damaged.
+    """
+    start = time.perf_counter()
+    source = read_in_turn(config, strategy)
+    data = build_data(
+        source,
+        config.data.shared,
+        batch_size=config.batch_size,
+        accumulate=config.accumulate,
+        seed=config.seed,
+        rank=strategy.world.rank,
+        world_size=strategy.world.size,
+        device=device,
+        partners=config.mix.shared.partners == "independent",
+        label_noise=config.label_noise,
+    )
+    data_s = time.perf_counter() - start
+    per_epoch = data.windows_per_epoch
+    times = Times(total=planned_steps(config, per_epoch), windows_per_epoch=per_epoch)
+    return Site(config, device, strategy, precision, source, data, data_s, times)
+
+
+def read_in_turn(config: RunConfig, strategy: Strategy) -> Source:
+    """Return the images; the first process of each machine reads first, so that one downloads."""
+    read, root = config.data.component.read, config.data.shared.root
+    first = read(root) if strategy.world.local_rank == 0 else None
+    strategy.agree(0)
+    return first or read(root)
+
+
+def planned_steps(config: RunConfig, windows_per_epoch: int) -> int:
+    """Return the steps of the run, at least one."""
+    steps = max(1, math.floor(config.epochs * windows_per_epoch + 0.5))
+    return steps if config.max_steps is None else min(steps, config.max_steps)
