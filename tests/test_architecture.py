@@ -22,7 +22,7 @@ THREE_FILES = (*COMPONENT_SEAMS, "task")  # a name there is a module, a YAML and
 
 FIXED = (
     *("precision", "precision_format", "precision_half", "clip", "distributed", "metrics"),
-    *("normalize", "files", "sources", "tta", "init"),
+    *("normalize", "files", "limits", "sources", "tta", "init"),
 )
 FROM_ELSEWHERE = ("origin", "network", "published", "together")
 TRAINED = ("weights", "fitting", "teacher", "site")

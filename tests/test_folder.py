@@ -92,3 +92,29 @@ def test_rows_after_a_step_and_half_written_ones_are_cut(tmp_path: Path) -> None
     assert [line["step"] for line in read_lines(tmp_path / "metrics.jsonl")] == [2, 4]
     folder.add_row(row(6))
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_lock_file_removed_while_it_was_opened_is_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second opens the first's file, the first removes it and goes, a third makes its own."""
+    import fcntl
+
+    first, second, third = Folder(tmp_path), Folder(tmp_path), Folder(tmp_path)
+    first.lock()
+    lock, events = fcntl.flock, iter([first.close, third.lock])
+
+    def late(file: object, flags: int) -> None:
+        event = next(events, None)
+        if event == first.close:
+            first.close()
+            third.lock()  # calls this again, and passes
+        lock(file, flags)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(ConfigError, match="is being written by"):
+        second.lock()
+    third.close()
+    second.lock()
+    second.close()
+    assert list(tmp_path.iterdir()) == []

@@ -151,7 +151,10 @@ def test_keys_are_converted_and_come_back() -> None:
         ({}, r"unknown precision 'None'"),
         ({"name": "bf16", "init_scale": 2.0}, r"unknown key 'precision.init_scale'"),
         ({"name": "fp16", "initial": 2.0}, r"unknown key 'precision.initial'"),
-        ({"name": "fp16", "init_scale": 0.5}, r"precision.init_scale must be 1 or more, got 0.5"),
+        (
+            {"name": "fp16", "init_scale": 0.5},
+            r"precision.init_scale must be from 1 to 2\*\*126, got 0.5",
+        ),
         ({"name": "fp16", "init_scale": "x"}, r"precision.init_scale must be a number"),
         ({"name": "fp16", "growth_interval": 0}, r"precision.growth_interval must be at least 1"),
     ],

@@ -228,7 +228,7 @@ def test_bad_words_are_refused_before_anything_is_made(call: Call, here: Path) -
         ("precision=tf32",): "needs an NVIDIA GPU of compute capability 8.0 or higher",
         ("precision=bf16", "precision.init_scale=2"): "belongs to precision=",
         ("precision=O3", "optim=adam"): "optim.eps=1e-08 is 0 in the float16",
-        ("precision=fp16", "precision.init_scale=0.1"): "precision.init_scale must be 1 or more",
+        ("precision=fp16", "precision.init_scale=0.1"): "precision.init_scale must be from 1 to",
     }.items():
         refused = call(*TINY, *words)
         assert refused.code == 2, refused.err

@@ -18,6 +18,7 @@ from trainer.distributed import Strategy
 from trainer.duration import Clock
 from trainer.errors import ConfigError
 from trainer.fitting import start_from
+from trainer.limits import reporting_memory
 from trainer.metrics import Meter
 from trainer.mix.base import Mixing
 from trainer.model._ghost import check_ghosts
@@ -35,6 +36,7 @@ from trainer.tta import choose_views
 from trainer.weights import Weights, read_all
 
 
+@reporting_memory()
 def assemble(
     config: RunConfig,
     device: torch.device,
@@ -50,7 +52,7 @@ def assemble(
 
     Raises:
         NotFound: if there is no such run to take weights from.
-        ConfigError: if a setting does not fit the data or the length of the run.
+        ConfigError: if a setting does not fit the data, the length of the run or the memory.
         DataError: if images are missing or damaged.
     """
     origins = {k: o for k, o in config.origins().items() if not (is_resumed and k == "init_from")}

@@ -7,12 +7,13 @@ import io
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from trainer import STARTED, __version__
 from trainer.errors import ConfigError, Stopped, TrainerError
+from trainer.limits import reporting_system, silence
 from trainer.line import HYDRA_FLAGS, SWEEP_FLAGS, Line, take_apart
 from trainer.sources import Sources, flat, leaf
 from trainer.stops import leave_group
@@ -37,21 +38,32 @@ def main() -> NoReturn:
 
 def exit_code(arguments: Sequence[str]) -> int:
     """Answer a command line, tell what went wrong, and return the exit code that fits."""
+    code = outcome(lambda: answer(take_apart(arguments)))
+    return outcome(flush) or code
+
+
+def outcome(work: Callable[[], int]) -> int:
+    """Do something, tell what went wrong, and return the exit code that fits."""
     try:
-        code = answer(take_apart(arguments))
+        with reporting_system():
+            return work()
     except TrainerError as error:
-        code = error.exit_code
         if is_first_process():
             from trainer.console import fail
 
             fail(str(error), label="" if isinstance(error, Stopped) else "error: ")
+        return error.exit_code
     except KeyboardInterrupt:
-        code = 130
+        return 130
+
+
+def flush() -> int:
+    """Print what is not printed yet."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read along has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code
+        silence()
+    return 0
 
 
 def answer(line: Line) -> int:

@@ -206,10 +206,13 @@ def load_plugins(
         extra.append(folder)
     installed = [point.value for point in importlib.metadata.entry_points(group="trainer.plugins")]
     for name in [*plugins, *installed]:
+        if name.startswith("."):
+            raise ConfigError(f"plugins: {shown(name)} must be a module's whole name, as in a.b")
         try:
             module = importlib.import_module(name)
-        except ImportError as error:
-            raise ConfigError(f"plugins: cannot import '{name}': {error}") from error
+        except Exception as error:  # whatever the module's own lines raise
+            what = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
+            raise ConfigError(f"plugins: cannot import {shown(name)}: {what}{error}") from error
         conf = Path(module.__file__ or ".").absolute().parent / "conf"
         if conf.is_dir():
             extra.append(conf)

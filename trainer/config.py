@@ -24,7 +24,7 @@ from trainer.choices import (
 from trainer.convert import build, convert, plain, plain_choice
 from trainer.data.base import DataKeys, Dataset
 from trainer.distributed import cores
-from trainer.duration import Amount
+from trainer.duration import MOST, Amount
 from trainer.errors import ConfigError, unknown
 from trainer.init import Init
 from trainer.loss.base import Loss, LossKeys
@@ -37,6 +37,7 @@ from trainer.registry import Choice
 from trainer.saving import CheckpointConfig
 from trainer.scheduler.base import Scheduler, SchedulerKeys, Watcher
 
+MOST_THREADS = 1024  # torch dies of what the system does not give; on any machine the same
 Strategy = Literal["auto", "single", "ddp"]
 
 
@@ -104,6 +105,10 @@ class RunConfig:
             number: float | None = getattr(self, key)
             if number is not None and number <= 0:
                 raise ConfigError(f"{key} must be positive, got {number}")
+        if self.epochs > MOST:
+            raise ConfigError(f"epochs must be at most {MOST:g}, got {self.epochs:g}")
+        if self.threads > MOST_THREADS:
+            raise ConfigError(f"threads must be at most {MOST_THREADS}, got {self.threads}")
         check_name(self.name)
         check_seed(self.seed)
         check_eps(self.precision, plain_choice(self.optim))

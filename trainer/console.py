@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from trainer.limits import full_output, silence
 from trainer.record import EpochRow
 
 if TYPE_CHECKING:  # torch comes with it, and errors are printed without
@@ -25,12 +25,20 @@ if TYPE_CHECKING:  # torch comes with it, and errors are printed without
 
 
 class Screen(Terminal):
-    """A terminal whose going away (`| head`) silences a run instead of ending it."""
+    """A terminal whose going away (`| head`) silences a run; a file that is full ends it."""
 
     def on_broken_pipe(self) -> None:
         """Print nothing from now on."""
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence()
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print, as rich does; raise DiskError if there is no room for it."""
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            self.on_broken_pipe()
+            raise full_output(error) from error
 
 
 class Console(logging.Handler):
@@ -230,5 +238,6 @@ def clock_text(seconds: float) -> str:
 def fail(message: str, label: str = "error: ") -> None:
     """Print why the program ends, as one message on standard error."""
     text = Text(label, style="bold red").append(message, style="default")
-    Terminal(stderr=True, highlight=False).print(text, soft_wrap=True)
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # nobody can be told
+        Terminal(stderr=True, highlight=False).print(text, soft_wrap=True)
+        sys.stderr.flush()

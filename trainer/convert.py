@@ -108,6 +108,8 @@ def plain_choice(choice: Choice[Any, Any]) -> dict[str, Any]:
 def convert(kind: Any, value: Any, key: str) -> Any:
     """Return `value` as `kind`, or raise ConfigError naming key, value and what is allowed."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if isinstance(value, str) and "\0" in value:
+        raise ConfigError(f"{key} must be text without zero bytes, got {value!a:.80}")
     if origin in (Union, types.UnionType):
         if value is None and type(None) in args:
             return None
@@ -133,11 +135,11 @@ def convert(kind: Any, value: Any, key: str) -> Any:
     elif (kind is bool and isinstance(value, bool)) or (kind is str and isinstance(value, str)):
         return value
     elif kind in (int, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if kind is int and isinstance(value, int):
-            return value
         if not is_finite(value):
             raise ConfigError(f"{key} must be finite, got {shown(value)}")
-        if kind is float or float(value).is_integer():
+        if kind is int and abs(value) >= 2**63:
+            raise ConfigError(f"{key} must be below 2**63, got {shown(value)}")
+        if kind is float or isinstance(value, int) or value.is_integer():
             return kind(value)
     raise ConfigError(f"{key} must be {allowed(kind)}, got {shown(value)}")
 

@@ -14,12 +14,15 @@ from trainer.convert import Written, shown
 from trainer.errors import ConfigError
 
 NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
+MOST = 1e12  # of epochs, steps, seconds or images: products of two stay far from overflow
 
 
 def read_unit(value: object, key: str, units: dict[str, str]) -> tuple[float, str]:
     """Return number and unit of a text such as `5ep`; raise ConfigError with every spelling."""
     match = re.fullmatch(f"({NUMBER})\\s*({'|'.join(map(re.escape, units))})", str(value).strip())
-    if isinstance(value, str) and match and math.isfinite(float(match[1])):
+    if isinstance(value, str) and match:
+        if float(match[1]) > MOST:
+            raise ConfigError(f"{key} must be at most {MOST:g}{match[2]}, got {shown(value)}")
         return float(match[1]), match[2]
     number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else 5
     spellings = " or ".join(f"{key}={number}{unit} ({meaning})" for unit, meaning in units.items())
@@ -111,7 +114,7 @@ class Amount(Written):
         match = re.fullmatch(f"({NUMBER})\\s*(%?)", str(value).strip())
         if match and not isinstance(value, bool):
             number, is_share = float(match[1]), bool(match[2])
-            if number <= 100 if is_share else number.is_integer():
+            if number <= 100 if is_share else number <= MOST and number.is_integer():
                 return cls(number, is_share)
         raise ConfigError(
             f"{key} must be a share such as 10% or a number of images such as 5000, "

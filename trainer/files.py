@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.errors import DiskError
+from trainer.errors import ConfigError, DiskError
 
 DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
 
@@ -30,6 +30,20 @@ def reporting_disk(path: Path, needed_bytes: int = 0) -> Iterator[None]:
         raise DiskError(
             f"cannot write {path}: {reason}; {needed_bytes} bytes needed, {free} bytes free"
         ) from error
+
+
+def check_writable(path: Path, key: str) -> None:
+    """Raise ConfigError, naming the key, if a file cannot be written; it is left as it was."""
+    is_new = not os.path.lexists(path)
+    try:
+        with reporting_disk(path), open(path, "ab"):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"{key}={path} cannot be written: {os.strerror(error.errno or 0).lower()}"
+        ) from error
+    if is_new:
+        path.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

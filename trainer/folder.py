@@ -36,28 +36,34 @@ class Folder:
         Raises:
             ConfigError: if another process is writing this run.
         """
-        self._lock = open(self.path / ".lock", "a+")  # noqa: SIM115  # held until the process ends or `close`
         try:
             import fcntl
-
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except ImportError:  # Windows: runs are not locked there
             return
-        except OSError as error:
-            self._lock.seek(0)
-            holder = self._lock.read().strip() or "another process"
-            self._lock.close()
-            self._lock = None
-            raise ConfigError(f"{self.path} is being written by {holder}") from error
-        self._lock.truncate(0)
-        self._lock.write(f"process {os.getpid()}")
-        self._lock.flush()
+        path = self.path / ".lock"
+        while True:
+            lock = open(path, "a+")  # noqa: SIM115  # held until the process ends or `close`
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if is_same(lock, path):
+                    break
+            except OSError as error:
+                lock.seek(0)
+                holder = lock.read().strip() or "another process"
+                lock.close()
+                raise ConfigError(f"{self.path} is being written by {holder}") from error
+            lock.close()  # its holder removed it after it was opened here: a lock on nothing
+        self._lock = lock
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}")
+        lock.flush()
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Give the lock back; its file goes while it is held, as the next one may be another's."""
         if self._lock is not None:
-            self._lock.close()
             (self.path / ".lock").unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the resolved configuration."""
@@ -88,6 +94,14 @@ class Folder:
         """Drop epochs after a step, and half-written lines: where a resumed run goes on."""
         rows = [row for row in read_lines(self.path / "metrics.jsonl") if row["step"] <= step]
         replace_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def is_same(file: IO[str], path: Path) -> bool:
+    """Return whether an open file is the one that a path leads to now."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:

@@ -56,7 +56,7 @@ class LossScale:
     after `growth_interval` steps without one.
 
     Attributes:
-        init_scale: of the first step, 1 or more.
+        init_scale: of the first step, from 1 to 2**126 (it is a float32).
         growth_interval: steps in a row without a skip before the scale is doubled.
     """
 
@@ -64,11 +64,14 @@ class LossScale:
     growth_interval: int = 2000
 
     def __post_init__(self) -> None:
-        if self.init_scale < 1.0:
-            raise ConfigError(f"precision.init_scale must be 1 or more, got {self.init_scale:g}")
-        if self.growth_interval < 1:
+        if not 1.0 <= self.init_scale <= 2.0**126:
             raise ConfigError(
-                f"precision.growth_interval must be at least 1, got {self.growth_interval}"
+                f"precision.init_scale must be from 1 to 2**126, got {self.init_scale:g}"
+            )
+        if not 1 <= self.growth_interval < 2**31:  # torch counts in 32 bits
+            raise ConfigError(
+                "precision.growth_interval must be at least 1 and below 2**31, "
+                f"got {self.growth_interval}"
             )
 
 
@@ -156,9 +159,11 @@ def check_eps(choice: PrecisionChoice, optim: Mapping[str, Any]) -> None:
     weights = FORMATS[choice.name].weights if choice.name in FORMATS else torch.float32
     eps = optim.get("eps")
     if eps and not float(torch.tensor(eps, dtype=weights)):
+        name, is_half = str(weights).removeprefix("torch."), weights == torch.float16
         raise ConfigError(
-            f"optim.eps={eps:g} is 0 in the float16 of precision={choice.name}: set it to 1e-7 or "
-            "more, or use precision=O2, whose optimizer is float32"
+            f"optim.eps={eps:g} is 0 in the {name} of precision={choice.name}: set it to "
+            + ("1e-7 or more, or use precision=O2, whose optimizer is float32" if is_half else "")
+            + ("" if is_half else f"{torch.finfo(weights).tiny:.3g} or more")
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 
 from trainer import pending
+from trainer.convert import shown
 from trainer.errors import ConfigError, NotFound
 from trainer.sources import SEAMS, read_yaml
 
@@ -42,10 +43,24 @@ def check_recorded(tree: Any, file: Path) -> None:
     elif isinstance(tree, list):
         for value in tree:
             check_recorded(value, file)
-    elif isinstance(tree, str) and "${" in tree:
+    elif isinstance(tree, str) and ("${" in tree or tree == "???"):
+        what = "interpolation" if "${" in tree else "a value that is missing,"
         raise ConfigError(
-            f"{file}: interpolation '{tree[:60]}' is not allowed in a recorded configuration"
+            f"{file}: {what} '{tree[:60]}' is not allowed in a recorded configuration"
         )
+
+
+def check_named(group: str, key: str | None, part: Any) -> None:
+    """Raise ConfigError unless a recorded part is keys and values with the name of a choice, which
+    is `key` where the group may hold several."""
+    where = group if key is None else f"{group}.{key}"
+    name = part.get("name") if isinstance(part, dict) else None
+    if not isinstance(name, str) or key not in (None, name):
+        wanted = "the name of a choice" if key is None else f"'{key}'"
+        raise ConfigError(
+            f"the recorded configuration's {where}.name must be {wanted}, got {shown(name)}"
+        )
+    pending.check_name(group, name)
 
 
 def store_replayed(tree: Mapping[str, Any]) -> None:
@@ -55,10 +70,9 @@ def store_replayed(tree: Mapping[str, Any]) -> None:
         part = tree.get(group)
         if not isinstance(part, dict):
             raise ConfigError(f"the recorded configuration has no {group}")
-        name = list(part) if group == "augment" else part.get("name")
-        for one in name if isinstance(name, list) else [name]:
-            pending.check_name(group, str(one))
-        choices.append({f"override /{group}": name})
+        for key, of in part.items() if group == "augment" else [(None, part)]:
+            check_named(group, key, of)
+        choices.append({f"override /{group}": list(part) if group == "augment" else part["name"]})
     values = {key: value for key, value in tree.items() if key != "plugins"}
     node = {"defaults": [*choices, "_self_"], **values}
     ConfigStore.instance().store(group="experiment", name=REPLAYED, node=node, package="_global_")

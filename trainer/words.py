@@ -128,11 +128,9 @@ def check_choice(word: Word, sources: Sources, *, is_sweep: bool) -> None:
     options = sources.options(word.key)
     if is_sweep and re.match(r"\s*(choice|glob|range|sort|shuffle|interval)\(", word.value):
         return  # Hydra expands these; every job's choice is checked when it is composed
-    values = (
-        word.value.strip("[] ").split(",")
-        if is_sweep or word.value.startswith("[")
-        else [word.value]
-    )
+    values = [word.value]
+    if is_sweep or word.value.startswith("["):  # in a sweep also several lists, as in [a,b],[c]
+        values = [v.strip("[] ") for v in word.value.split(",")]
     for name in (v.strip() for v in values):
         pending.check_name(word.key, name)
         if name not in options:

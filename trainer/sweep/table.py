@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from trainer.console import percent
@@ -116,6 +117,10 @@ def results_table(values: Values, rows: Mapping[int, RunRow]) -> Table:
                     percent(spread.se),
                     str(spread.n),
                 ]
-            named = (setting or ("runs",)) if i == 0 else [""] * max(len(setting), 1)
+            named = (
+                (tuple(map(escape, setting)) or ("runs",))
+                if i == 0
+                else [""] * max(len(setting), 1)
+            )
             table.add_row(*named, score, *cells, diverged if i == 0 else "")
     return table

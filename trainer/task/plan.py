@@ -11,6 +11,7 @@ from trainer.console import Console
 from trainer.convert import Written, shown
 from trainer.distributed import World
 from trainer.errors import ConfigError
+from trainer.files import check_writable
 from trainer.order import Order
 from trainer.site import prepare
 from trainer.task._facts import facts_of
@@ -41,6 +42,7 @@ class Picture(Written):
             )
         if not path.parent.is_dir():
             raise ConfigError(f"{key}={value}: there is no folder {path.parent}")
+        check_writable(path, key)
         return cls(str(value))
 
     def __str__(self) -> str:

@@ -1,0 +1,62 @@
+"""Where the machine or its system says no: memory, names of files, what may be written to."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterator
+
+from trainer.convert import shown
+from trainer.errors import ConfigError, DiskError
+from trainer.files import DISK_ERRORS
+
+# how numpy's, torch's and CUDA's errors begin to say it; numpy's of the third kind is a ValueError
+MEMORY_WORDS = (
+    *("can't allocate memory", "out of memory", "Storage size calculation overflowed"),
+    *("Maximum allowed size exceeded", "array is too big", "Unable to allocate"),
+)
+PATH_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP)
+
+
+@contextlib.contextmanager
+def reporting_memory() -> Iterator[None]:
+    """Turn what numpy and torch raise where no memory is left into a ConfigError."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, ValueError) as error:
+        text = str(error)
+        if not isinstance(error, MemoryError) and not any(words in text for words in MEMORY_WORDS):
+            raise
+        first = text.splitlines()[0] if text else "no more is to be had"
+        reason = first.rpartition("DefaultCPUAllocator: ")[2]
+        raise ConfigError(
+            f"not enough memory for what was chosen ({reason}): choose a smaller model, or fewer "
+            "or smaller images"
+        ) from error
+
+
+@contextlib.contextmanager
+def reporting_system() -> Iterator[None]:
+    """Turn a path that no file can have and a standard output that is full into errors of ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in PATH_ERRORS:
+            reason = os.strerror(error.errno or 0).lower()
+            raise ConfigError(f"cannot use the path {shown(error.filename)}: {reason}") from error
+        if error.errno in DISK_ERRORS and error.filename is None:
+            silence()
+            raise full_output(error) from error
+        raise
+
+
+def full_output(error: OSError) -> DiskError:
+    """Return the error of a standard output that takes no more."""
+    return DiskError(f"cannot write to standard output: {os.strerror(error.errno or 0).lower()}")
+
+
+def silence() -> None:
+    """Print nothing from now on."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
