@@ -21,7 +21,8 @@ STATE = {"window": 7, "optimizer": {"momentum": [torch.full((5,), 0.25)]}}
 def saved(root: Path, step: int, scale: float = 1.0) -> checkpoint.Checkpoint:
     weights = {name: scale * tensor for name, tensor in WEIGHTS.items()}
     facts = {"key": "k", "threads": 1}
-    return checkpoint.save(root, step, weights=weights, averaged=AVERAGED, state=STATE, facts=facts)
+    files = checkpoint.pack(weights=weights, averaged=AVERAGED, state=STATE)
+    return checkpoint.write(root, step, files, facts)
 
 
 def test_what_is_read_back_is_what_was_saved(tmp_path: Path) -> None:
@@ -186,3 +187,35 @@ def test_damaged_checkpoints_take_no_place_of_good_ones(tmp_path: Path) -> None:
     assert {1, 2, 3} <= left
     checkpoint.prune(root, keep=1, best_step=None)
     assert {int(p.name[5:]) for p in root.iterdir()} == {3, 8, 9}
+
+
+def test_what_does_not_read_back_is_an_error_and_nothing_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "c"
+    saved(root, 1)
+    write = checkpoint.write_bytes
+
+    def losing(path: Path, content: bytes) -> None:
+        write(path, content[:-1] + b"\0" if path.name == "model.safetensors" else content)
+
+    monkeypatch.setattr(checkpoint, "write_bytes", losing)
+    with pytest.raises(DiskError, match="step-00000002 does not read back"):
+        saved(root, 2)
+    assert checkpoint.newest(root)[0] is not None
+    assert (root / "step-00000001").is_dir()
+
+
+def test_a_deleted_checkpoint_loses_its_name_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "c"
+    for step in (1, 2):
+        saved(root, step)
+    monkeypatch.setattr(checkpoint, "clear", lambda root: None)  # killed before that
+    checkpoint.prune(root, keep=1, best_step=None)
+    (left,) = checkpoint.folders(root)
+    assert left.name == "step-00000002"
+    monkeypatch.undo()
+    checkpoint.clear(root)
+    assert list(root.iterdir()) == [left]

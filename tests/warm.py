@@ -109,14 +109,14 @@ def become(order: dict[str, object], write_end: int, out: Path, err: Path) -> No
             os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         os.chdir(str(order["cwd"]))
         sys.argv = ["trainer/__main__.py", *order["words"]]  # type: ignore[misc]
-        save = checkpoint.save
+        write = checkpoint.write
 
         def told(*args: object, **kwargs: object) -> object:
-            done = save(*args, **kwargs)  # type: ignore[arg-type]
+            done = write(*args, **kwargs)  # type: ignore[arg-type]
             os.write(write_end, b"!")
             return done
 
-        checkpoint.save = told  # type: ignore[assignment]
+        checkpoint.write = told  # type: ignore[assignment]
         cli.main()
     except SystemExit as ended:
         code = int(ended.code or 0)

@@ -2,13 +2,13 @@
 
 `step-00001234/` holds `model.safetensors`, `average.safetensors` where there is one, `state.pt` and
 `manifest.json`.
-It is built under a temporary name, flushed to disk, renamed. Nothing is unpickled before its sum
-was checked, and then
-only with `weights_only=True`.
+It is built under a temporary name, flushed to disk, renamed, and read back. Nothing is unpickled
+before its sum was checked, and then only with `weights_only=True`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,14 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from trainer.errors import TrainerError
+from trainer.errors import DiskError, TrainerError
 from trainer.files import reporting_disk, sync_folder, write_bytes
 
 FORMAT = 1
 MANIFEST_BYTES = 1_000_000  # none is as large
 ALWAYS = {"model.safetensors", "state.pt"}  # files of every checkpoint
 NAME = re.compile(r"step-(\d{8,})")
+LEFT = (".building-*", ".replaced-*", ".removed-*")  # by writers that were killed
 
 
 @dataclass(frozen=True)
@@ -72,27 +73,18 @@ class Checkpoint:
         return content
 
 
-def save(
-    root: Path,
-    step: int,
+def pack(
     *,
     weights: Mapping[str, torch.Tensor],
     averaged: Mapping[str, torch.Tensor] | None,
     state: Mapping[str, Any],
-    facts: Mapping[str, Any],
-) -> Checkpoint:
-    """Write a checkpoint and return it.
+) -> dict[str, bytes]:
+    """Return the files of a checkpoint by name, in memory of their own: what trains may go on.
 
     Args:
-        root: the run's `checkpoints` folder.
-        step: steps done.
         weights: the model's state dict.
         averaged: the averaged model's, or None.
         state: the rest, plain data and tensors.
-        facts: what else the manifest says.
-
-    Raises:
-        DiskError: if the disk is full or read-only; earlier checkpoints are untouched.
     """
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
@@ -102,6 +94,25 @@ def save(
     }
     if averaged is not None:
         contents["average.safetensors"] = safetensors.torch.save(packed(averaged))
+    return contents
+
+
+def write(
+    root: Path, step: int, packed_files: Mapping[str, bytes], facts: Mapping[str, Any]
+) -> Checkpoint:
+    """Write a checkpoint, read it back, and return it.
+
+    Args:
+        root: the run's `checkpoints` folder.
+        step: steps done.
+        packed_files: what `pack` returned.
+        facts: what else the manifest says.
+
+    Raises:
+        DiskError: if the disk is full, read-only or gives back something else than it was given;
+            earlier checkpoints are untouched.
+    """
+    contents = dict(packed_files)
     files = {
         n: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for n, c in contents.items()
     }
@@ -109,7 +120,9 @@ def save(
     contents["manifest.json"] = json.dumps(manifest, indent=1).encode()
     final = root / f"step-{step:08d}"
     with reporting_disk(final, sum(map(len, contents.values()))):
-        root.mkdir(exist_ok=True)
+        if not root.is_dir():
+            root.mkdir()
+            sync_folder(root.parent)
         building = root / f".building-{os.getpid()}-{secrets.token_hex(4)}"
         try:
             building.mkdir()
@@ -117,13 +130,16 @@ def save(
                 write_bytes(building / name, content)
             sync_folder(building)
             if final.exists():  # the same step was saved before, or what lies there is damaged
-                os.rename(final, root / f".replaced-{secrets.token_hex(4)}")
+                move_aside(final, "replaced")
             os.rename(building, final)
             sync_folder(root)
         finally:
             shutil.rmtree(building, ignore_errors=True)
     clear(root)
-    return Checkpoint(final, step, manifest)
+    written = verify(final)
+    if written is None:
+        raise DiskError(f"{final} does not read back as it was written; the disk may be failing")
+    return written
 
 
 def verify(path: Path) -> Checkpoint | None:
@@ -170,29 +186,39 @@ def newest(root: Path) -> tuple[Checkpoint | None, list[Path]]:
     return None, damaged
 
 
-def prune(root: Path, *, keep: int | None, best_step: int | None) -> None:
-    """Delete checkpoints that are neither among the newest that verify nor the best; call it only
-    after a new one was written.
+def prune(
+    root: Path, *, keep: int | None, best_step: int | None, known: Iterable[Path] = ()
+) -> None:
+    """Delete checkpoints that are neither among the newest that verify nor the best.
 
     Args:
         root: the run's `checkpoints` folder.
         keep: how many of the newest stay; None keeps all.
         best_step: step of the checkpoint that stays because it is the best.
+        known: checkpoints that were verified just now.
     """
     if keep is None:
         return
     good = 0  # a damaged one counts for nothing, wherever it stands
     for path in folders(root):
         if good < keep:
-            good += verify(path) is not None
+            good += path in known or verify(path) is not None
         elif path.name != f"step-{best_step or 0:08d}" or best_step is None:
-            shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(OSError):  # read-only by now: the next write says so
+                move_aside(path, "removed")
+    clear(root)
+
+
+def move_aside(path: Path, why: str) -> None:
+    """Take a checkpoint's name away at once: none is ever seen half deleted."""
+    os.rename(path, path.parent / f".{why}-{secrets.token_hex(4)}")
 
 
 def clear(root: Path) -> None:
-    """Remove what crashed writers left half built; only the one writer of the run calls this."""
-    for path in (*root.glob(".building-*"), *root.glob(".replaced-*")):
-        shutil.rmtree(path, ignore_errors=True)
+    """Remove what is half built or set aside; only the one writer of the run calls this."""
+    for pattern in LEFT:
+        for path in root.glob(pattern):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def packed(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -7,7 +7,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from trainer.errors import ConfigError, DiskError
@@ -61,8 +61,16 @@ def replace_text(path: Path, text: str) -> None:
         try:
             write_bytes(temporary, text.encode())
             os.replace(temporary, path)
+            sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def clear_temporaries(folder: Path, names: Iterable[str]) -> None:
+    """Remove what `replace_text` left of files of these names where it was killed."""
+    for name in names:
+        for path in folder.glob(f".{name}-????????"):
+            path.unlink(missing_ok=True)
 
 
 def sync_folder(path: Path) -> None:

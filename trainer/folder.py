@@ -13,8 +13,9 @@ from typing import IO, Any
 
 import yaml
 
+from trainer.checkpoint import clear
 from trainer.errors import ConfigError
-from trainer.files import replace_text, reporting_disk
+from trainer.files import clear_temporaries, replace_text, reporting_disk, sync_folder
 from trainer.record import EpochRow, read_lines
 
 
@@ -86,9 +87,20 @@ class Folder:
             reporting_disk(self.path, len(line)),
             open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file,
         ):
+            is_new = file.tell() == 0
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
+            if is_new:
+                sync_folder(self.path)
+
+    def reopen(self, step: int) -> None:
+        """Make the folder ready for a run that goes on from a step: rows after it, the word on how
+        the run had ended and what a killed writer left half done go."""
+        self.cut_rows(step)
+        (self.path / "summary.json").unlink(missing_ok=True)
+        clear_temporaries(self.path, ("config.yaml", "metrics.jsonl", "summary.json"))
+        clear(self.checkpoints)
 
     def cut_rows(self, step: int) -> None:
         """Drop epochs after a step, and half-written lines: where a resumed run goes on."""
@@ -141,12 +153,14 @@ def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> 
             path = Path(wanted).absolute()
             with reporting_disk(path):
                 path.mkdir(parents=True, exist_ok=True)
+                sync_folder(path.parent)
             check_folder(wanted, root)
         else:
             stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
             path = (root / name / f"{stamp}_{secrets.token_hex(3)}").absolute()
             with reporting_disk(path):
                 path.mkdir(parents=True)
+                sync_folder(path.parent)
                 point_latest(root, path)
     except (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError) as error:
         raise ConfigError(

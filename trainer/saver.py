@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +35,8 @@ class Saver:
         self.is_main = run.strategy.world.rank == 0
         self.step = run.state.window
         self._time_s = time.monotonic()
+        self._writing: threading.Thread | None = None
+        self._failure: BaseException | None = None
 
     def is_due(self) -> bool:
         """Return whether the time for a checkpoint has come, as far as this process can tell."""
@@ -44,13 +47,14 @@ class Saver:
         return crossed(self.step, self.run.state.window, max(1, round(every.value * per)))
 
     def save(self) -> None:
-        """Write a checkpoint of this step, then delete those no longer wanted.
+        """Write a checkpoint of this step, then delete those no longer wanted; in the background,
+        once the one before is done, if that was chosen.
 
         Called by all processes; the first one writes.
 
         Raises:
             Diverged: if a weight is not finite: a checkpoint must never hold one.
-            DiskError: if the disk is full or read-only.
+            DiskError: if the disk is full or read-only, for this checkpoint or the one before.
         """
         run = self.run
         if not all(bool(p.isfinite().all()) for p in run.model.parameters()):
@@ -60,21 +64,54 @@ class Saver:
         if not self.is_main:
             return
         averaged = run.average.eval_model()
-        checkpoint.save(
-            self.root,
-            run.state.window,
+        self.join()
+        files = checkpoint.pack(
             weights=run.model.state_dict(),
             averaged=None if averaged is None else averaged.state_dict(),
             state=state,
-            facts=self.facts,
         )
-        self.prune(at_least=2)
+        step, best_step = run.state.window, run.state.best_step
+        if not self.config.background:
+            self._write(step, files, best_step)
+            return
 
-    def prune(self, at_least: int = 1) -> None:
-        """Delete checkpoints beyond the number that stays; the best always does."""
+        def work() -> None:
+            try:
+                self._write(step, files, best_step)
+            except BaseException as error:
+                self._failure = error
+
+        self._writing = threading.Thread(target=work, name="checkpoint")
+        self._writing.start()
+
+    def _write(self, step: int, files: Mapping[str, bytes], best_step: int | None) -> None:
+        """Write a checkpoint; only once it verifies, delete others."""
+        written = checkpoint.write(self.root, step, files, self.facts)
         keep = self.config.keep.number
-        checkpoint.prune(
-            self.root,
-            keep=None if keep is None else max(at_least, keep),
-            best_step=self.run.state.best_step,
-        )
+        keep = None if keep is None else max(2, keep)
+        checkpoint.prune(self.root, keep=keep, best_step=best_step, known=(written.path,))
+
+    def check(self) -> None:
+        """Raise what the background met, if it is done."""
+        if self._writing is not None and not self._writing.is_alive():
+            self.join()
+
+    def wait(self) -> None:
+        """Wait for the background, whatever it met."""
+        if self._writing is not None:
+            self._writing.join()
+            self._writing = None
+
+    def join(self) -> None:
+        """Wait for the background, and raise what it met."""
+        self.wait()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def finish(self) -> None:
+        """Delete checkpoints beyond the number that stays once a run is finished; the best always
+        does."""
+        self.join()
+        best_step = self.run.state.best_step
+        checkpoint.prune(self.root, keep=self.config.keep.number, best_step=best_step)

@@ -37,7 +37,10 @@ class CheckpointConfig:
             is stopped.
         keep: newest ones that stay once the run is finished (at least two while it runs); the best
             always stays.
+        background: whether a thread writes them while training goes on, from a copy in memory;
+            one at a time, and what fails ends the run at its next step.
     """
 
     every: Interval = Interval(60, "s")
     keep: Keep = Keep(1)
+    background: bool = False

@@ -96,7 +96,7 @@ class Walk:
             facts = {**facts_of(self.run, self.order.config, self.source), **sources}
             restore(self.run, self.folder.checkpoints, facts, self.console, key=key)
             if self.is_main:
-                self.folder.cut_rows(self.run.state.window)
+                self.folder.reopen(self.run.state.window)
         self.facts = facts_of(self.run, self.order.config, self.source)
         self.key = key(self.run.weights_read)
         self.saver = Saver(
@@ -155,6 +155,7 @@ class Walk:
     def asked(self) -> int:
         """Return what all processes agree is due now: 0 nothing, 1 a checkpoint, above 1 a stop by
         that signal."""
+        self.saver.check()
         return self.run.strategy.agree(self.stops.signum or int(self.saver.is_due()))
 
     def attend(self) -> None:
@@ -165,6 +166,7 @@ class Walk:
         if run.state.window > 0 and self.saver.step != run.state.window:
             self.save()
         if asked > 1:
+            self.saver.join()
             again = command_to_resume(self.folder.path)
             where = f"stopped at step {run.state.window} of {run.total}"
             raise Stopped(f"{where}; to go on:\n  {again}", asked)
@@ -212,7 +214,7 @@ class Walk:
         self.console.stop()
         if not self.is_main:
             return
-        self.saver.prune()
+        self.saver.finish()
         scores = {name: plain_scores(found) for name, found in tested.items()}
         self.write_summary("completed", 0, {**scores, "weights_sha256": weights})
         row = read_run(self.folder.path)
@@ -224,6 +226,7 @@ class Walk:
         """Record that the run did not complete; where even that cannot be written, why it did not
         is what is told."""
         self.console.stop()
+        self.saver.wait()
         with contextlib.suppress(OSError, DiskError):
             self.console.log(message)
             if not self.is_main:

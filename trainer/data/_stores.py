@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -79,7 +80,7 @@ class Streamed:
             num_workers=self._workers,
             pin_memory=self._device.type == "cuda",
             generator=torch.Generator(),  # else a loader draws from the global generator
-            worker_init_fn=_ignore_interrupt,
+            worker_init_fn=_serve,
             multiprocessing_context=_context() if self._workers else None,
         )
         for images, labels in loader:
@@ -109,9 +110,25 @@ def _context() -> str | None:
     return "fork" if "fork" in multiprocessing.get_all_start_methods() else None
 
 
-def _ignore_interrupt(_: int) -> None:
-    """Leave Ctrl-C to the main process, which finishes its step and then ends the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _serve(_: int) -> None:
+    """Leave signals that stop a run to the main process, which finishes its step and then ends the
+    workers; die with it, however it ends."""
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
+        if hasattr(signal, name):  # Windows has no SIGUSR1
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    die_with_parent()
+
+
+def die_with_parent() -> None:
+    """Let the system kill this process when the one that started it has ended, where it can."""
+    parent = multiprocessing.parent_process()
+    if sys.platform == "linux" and parent is not None:
+        import ctypes
+
+        # prctl(PR_SET_PDEATHSIG, SIGKILL); torch's workers else notice after seconds
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        if os.getppid() != parent.pid:  # it ended before the call
+            os._exit(1)
 
 
 def store_for(splits: Sequence[Images], keys: DataKeys, device: torch.device) -> list[Store]:
