@@ -18,6 +18,9 @@ from trainer.errors import ConfigError
 from trainer.files import clear_temporaries, replace_text, reporting_disk, sync_folder
 from trainer.record import EpochRow, read_lines
 
+FILES = (".lock", "config.yaml", "run.log", "metrics.jsonl", "summary.json", "source.diff")
+FOLDERS = ("checkpoints", "tensorboard")
+
 
 class Folder:
     """The folder of one run, written by the one process that records.
@@ -35,8 +38,14 @@ class Folder:
         """Become the run's only writer; a crashed holder's lock is free at once.
 
         Raises:
-            ConfigError: if another process is writing this run.
+            ConfigError: if another process is writing this run, or something else is where its
+                files are to be.
         """
+        for name in (*FILES, *FOLDERS):
+            place = self.path / name
+            if place.is_dir() if name in FILES else os.path.lexists(place) and not place.is_dir():
+                kind = "a file" if name in FILES else "a folder"
+                raise ConfigError(f"{place} must be {kind}: move away what is there instead")
         try:
             import fcntl
         except ImportError:  # Windows: runs are not locked there

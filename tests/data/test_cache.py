@@ -78,18 +78,36 @@ def test_writing_to_mapped_images_is_allowed_and_stays_in_memory(tmp_path):
         lambda f: (f / "meta.json").write_text("{"),
         lambda f: (f / "meta.json").write_text("{}"),
         lambda f: (f / "meta.json").unlink(),
-        lambda f: (f / "meta.json").write_text(
-            json.dumps({**json.loads((f / "meta.json").read_text()), "format": 0})
-        ),
+        lambda f: change_meta(f, format=0),
+        lambda f: change_meta(f, mean=[0.3]),
+        lambda f: change_meta(f, classes=["b", "a"]),
+        lambda f: change_meta(f, sizes={"train": 2, "test": 3}),
+        lambda f: change_meta(f, fingerprint="0" * 64),
+        lambda f: flip_a_bit(f / "images.bin"),
     ],
 )
-def test_damaged_cache_is_made_anew(tmp_path, damage):
+def test_damaged_cache_is_made_anew(tmp_path, damage, caplog):
+    caplog.set_level("INFO", logger="trainer")
     before = cached(tmp_path, "set", KEY, plan).fingerprint
     damage(folder_of(tmp_path))
     calls: list[int] = []
     assert cached(tmp_path, "set", KEY, lambda: plan(calls=calls)).fingerprint == before
     assert calls == [1]
     assert len(list((tmp_path / FOLDER).iterdir())) == 1
+    assert [r.getMessage().split(KEY[:24])[1] for r in caplog.records] == [
+        " is damaged: the images are decoded anew"
+    ]
+
+
+def change_meta(folder: Path, **values) -> None:
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps({**meta, **values}))
+
+
+def flip_a_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[7] ^= 1
+    file.write_bytes(content)
 
 
 def test_failed_decoding_leaves_nothing(tmp_path):
@@ -101,13 +119,41 @@ def test_failed_decoding_leaves_nothing(tmp_path):
     assert not (tmp_path / FOLDER).exists()
 
 
-def test_what_a_killed_process_left_goes_after_a_day(tmp_path):
+def test_what_nobody_held_yet_goes_after_a_day(tmp_path):
     young, old = (tmp_path / FOLDER / f".set-{KEY[:24]}-{name}" for name in ("young", "old"))
     for left in (young, old):
         left.mkdir(parents=True)
     os.utime(old, (0, 0))
     cached(tmp_path, "set", KEY, plan)
     assert (young.exists(), old.exists()) == (True, False)
+
+
+def test_what_a_killed_process_left_goes_at_the_next_use_and_what_a_live_one_fills_stays(tmp_path):
+    cached(tmp_path, "set", KEY, plan)
+    context = multiprocessing.get_context("fork")
+    processes = []
+    for key in ("another", "third"):
+        begun = context.Event()
+        process = context.Process(target=_fill_for_ever, args=(tmp_path, key, begun))
+        process.start()
+        assert begun.wait(60)
+        processes.append(process)
+    (dead,) = (tmp_path / FOLDER).glob(".set-another-*")
+    (live,) = (tmp_path / FOLDER).glob(".set-third-*")
+    processes[0].kill()
+    processes[0].join(60)
+    cached(tmp_path, "set", KEY, plan)
+    assert (dead.exists(), live.exists()) == (False, True)
+    processes[1].kill()
+    processes[1].join(60)
+
+
+def _fill_for_ever(root: Path, key: str, begun) -> None:
+    def fill(images, labels):
+        begun.set()
+        time.sleep(60)
+
+    cached(root, "set", key, lambda: Plan(SIZES, (1, 2, 2), ("a", "b"), fill))
 
 
 def test_user_cache_is_used_where_data_may_not_be_written(tmp_path):

@@ -186,7 +186,7 @@ def test_wrong_trees_are_explained(tmp_path, write_tree, make, message):
 
 
 def test_bad_settings_are_refused_by_name(tmp_path, write_tree):
-    with pytest.raises(ConfigError, match=r"data\.cache_size must be 4 pixels or more, got 3"):
+    with pytest.raises(ConfigError, match=r"data\.cache_size must be from 4 to 4096 pixels, got 3"):
         ImageFolder(cache_size=3)
     with pytest.raises(ConfigError, match=r"data\.test must be positive"):
         ImageFolder(test=Amount(0, True))

@@ -3,19 +3,18 @@
 A cache is a folder `<name>-<key>` with `images.bin`, `labels.bin` and `meta.json`, under
 `.trainer-cache` beside the data, or under the user's cache folder where that cannot be written. The
 key says what went in, cheaply (names, sizes and times of files); the fingerprint in `meta.json`
-says what came out.
+says what came out, and sums of all three are looked at before each use.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
-import tempfile
-import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from trainer.data._building import held, in_the_making, remove_abandoned, reserve
 from trainer.data._stats import fingerprint, mean_std
 from trainer.data.base import Images, Source
 from trainer.errors import DiskError
@@ -32,8 +32,9 @@ from trainer.files import write_bytes
 
 FORMAT = 1  # of the files, and of how images are decoded: a change makes every cache anew
 FOLDER = ".trainer-cache"
-ABANDONED_S = 24 * 3600
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+log = logging.getLogger(__name__)
 
 Fill = Callable[[NDArray[np.uint8], NDArray[np.int64]], None]
 
@@ -99,8 +100,11 @@ def cached(root: Path, name: str, key: str, plan: Callable[[], Plan]) -> Source:
     """
     folders = [place / f"{name}-{key[:24]}" for place in (root / FOLDER, _user_cache())]
     for folder in folders:
+        remove_abandoned(folder.parent)
         if source := _load(folder):
             return source
+        if folder.is_dir():
+            log.info("%s is damaged: the images are decoded anew", folder)
     todo = plan()
     full: OSError | None = None
     for folder in folders:
@@ -124,22 +128,31 @@ def _user_cache() -> Path:
 
 
 def _load(folder: Path) -> Source | None:
-    """Return the images of a cache, mapped copy-on-write; None if it is not there or not whole."""
+    """Return the images of a cache, mapped copy-on-write; None if it is not there, or not as it was
+    made."""
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         labels = np.fromfile(folder / "labels.bin", "<i8").astype(np.int64)
         shape = (len(labels), *meta["shape"])
+        images = np.memmap(folder / "images.bin", np.uint8, "c", shape=shape)
         whole = (
             meta["format"] == FORMAT
+            and meta["seal"] == _seal(meta)
             and meta["labels_sha256"] == hashlib.sha256(labels.data).hexdigest()
-            and (folder / "images.bin").stat().st_size == int(np.prod(shape))
+            and (folder / "images.bin").stat().st_size == images.size
+            and meta["images_crc32"] == zlib.crc32(images.data)
         )
         if not whole:
             return None
-        images = np.memmap(folder / "images.bin", np.uint8, "c", shape=shape)
         return _source(torch.from_numpy(images), torch.from_numpy(labels), meta)
     except (OSError, ValueError, KeyError, TypeError):  # damaged in any way: made anew
         return None
+
+
+def _seal(meta: dict[str, Any]) -> str:
+    """Return the SHA-256 of what `meta.json` says, without itself."""
+    rest = {key: value for key, value in meta.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _source(images: torch.Tensor, labels: torch.Tensor, meta: dict[str, Any]) -> Source:
@@ -171,7 +184,7 @@ def _filled(images: NDArray[np.uint8], plan: Plan) -> tuple[NDArray[np.int64], d
     plan.fill(images, labels)
     splits = _cut(torch.from_numpy(images), torch.from_numpy(labels), plan.sizes)
     mean, std = mean_std(splits["train"].images)
-    return labels, {
+    meta = {
         "format": FORMAT,
         "sizes": plan.sizes,
         "shape": plan.shape,
@@ -180,7 +193,9 @@ def _filled(images: NDArray[np.uint8], plan: Plan) -> tuple[NDArray[np.int64], d
         "std": std,
         "fingerprint": fingerprint(splits.values()),
         "labels_sha256": hashlib.sha256(labels.data).hexdigest(),
+        "images_crc32": zlib.crc32(images.data),  # at every use: 0.04 s for 150 MB
     }
+    return labels, {**meta, "seal": _seal(meta)}
 
 
 def _in_memory(plan: Plan) -> Source:
@@ -192,42 +207,20 @@ def _in_memory(plan: Plan) -> Source:
 
 def _build(folder: Path, plan: Plan) -> None:
     """Make a cache under a temporary name, flush it, and rename it to `folder`."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(folder)
-    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        path = building / "images.bin"
-        _reserve(path, plan.image_bytes)
-        images = np.memmap(path, np.uint8, "r+", shape=(plan.num, *plan.shape))
-        labels, meta = _filled(images, plan)
-        images.flush()
-        for name, content in (
-            ("labels.bin", labels.astype("<i8").tobytes()),
-            ("meta.json", json.dumps(meta).encode()),
-        ):
-            write_bytes(building / name, content)
+    with in_the_making(folder) as building:
+        with held(building):
+            path = building / "images.bin"
+            reserve(path, plan.image_bytes)
+            images = np.memmap(path, np.uint8, "r+", shape=(plan.num, *plan.shape))
+            labels, meta = _filled(images, plan)
+            images.flush()
+            for name, content in (
+                ("labels.bin", labels.astype("<i8").tobytes()),
+                ("meta.json", json.dumps(meta).encode()),
+            ):
+                write_bytes(building / name, content)
         building.chmod(0o755)  # mkdtemp's are private; other users of the data may map this one
         _publish(building, folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-        with contextlib.suppress(OSError):  # nothing was made: leave no empty folder either
-            folder.parent.rmdir()
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Remove what killed processes left; what is younger than a day may be in the making."""
-    for left in folder.parent.glob(f".{folder.name}-*"):
-        if time.time() - left.stat().st_mtime > ABANDONED_S:
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _reserve(path: Path, size: int) -> None:
-    """Create a file whose blocks exist: a full disk is an error here, not a bus error later."""
-    with open(path, "wb") as file:
-        if hasattr(os, "posix_fallocate"):  # not on macOS
-            os.posix_fallocate(file.fileno(), 0, size)
-        else:
-            file.truncate(size)
 
 
 def _publish(building: Path, folder: Path) -> None:

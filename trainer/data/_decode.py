@@ -68,6 +68,13 @@ def decode(path: Path, size: int) -> NDArray[np.uint8]:
         raise DataError(
             f"{path} cannot be decoded ({error}): {', '.join(FORMATS)} are read"
         ) from error
+    width, height = rgb.size
+    pixels = size * size * max(rgb.size) // min(rgb.size)
+    if pixels > MAX_PIXELS:
+        raise DataError(
+            f"{path}, {width}x{height}, would have {pixels} pixels with a short side of {size}; at "
+            f"most {MAX_PIXELS} are decoded"
+        )
     return np.asarray(_fit(rgb, size)).transpose(2, 0, 1)
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from trainer.data.base import Source
 from trainer.errors import ConfigError, DataError
 
 IGNORED = ("Thumbs.db", "desktop.ini")  # of file managers, as are names that start with a dot
-SMALLEST = 4  # pixels
+SMALLEST, LARGEST = 4, 4096  # pixels
 
 log = logging.getLogger(__name__)
 
@@ -81,31 +82,53 @@ def files_of(base: Path, split: str, classes: tuple[str, ...]) -> Files:
             raise DataError(
                 f"{(folder / name).absolute()}: class '{name}' is not among those of train/"
             )
-        entries = sorted((e for e in _visible(folder / name) if e.is_file()), key=lambda e: e.name)
+        entries = _entries(folder / name)
         if split == "train" and not entries:
             raise DataError(f"{(folder / name).absolute()} holds no image")
-        names += [f"{name}/{entry.name}" for entry in entries]
-        stats += [((stat := entry.stat()).st_size, stat.st_mtime_ns) for entry in entries]
+        names += [f"{name}/{entry}" for entry, _ in entries]
+        stats += [(stat.st_size, stat.st_mtime_ns) for _, stat in entries]
         labels += [classes.index(name)] * len(entries)
     if not names:
         raise DataError(f"{folder.absolute()} holds no image")
     return Files(folder, names, np.array(stats, dtype=np.int64), np.array(labels, dtype=np.int64))
 
 
+def _entries(folder: Path) -> list[tuple[str, os.stat_result]]:
+    """Return name and status of every image file of a class, sorted by name.
+
+    Raises:
+        DataError: if the folder may not be read, or a link in it leads nowhere; names it.
+    """
+    try:
+        files = [e for e in _visible(folder) if e.is_symlink() or e.is_file()]
+        entries = [(e.name, stat) for e in files if not S_ISDIR((stat := e.stat()).st_mode)]
+    except OSError as error:
+        raise _unreadable(error, folder) from error
+    return sorted(entries, key=lambda entry: entry[0])
+
+
+def _unreadable(error: OSError, folder: Path) -> DataError:
+    """Return the error of a file or folder that is there and cannot be read."""
+    path = Path(error.filename or folder).absolute()
+    return DataError(f"{path} cannot be read: {os.strerror(error.errno or 0).lower()}")
+
+
 def _present(folder: Path) -> list[str]:
     """Return the class folders of a split that need not have all classes.
 
     Raises:
-        DataError: if the split's folder is missing.
+        DataError: if the split's folder is missing or cannot be read.
     """
     try:
         return sorted(entry.name for entry in _visible(folder) if entry.is_dir())
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         where = folder.absolute()
         raise DataError(
             f"{where} not found: images belong into {where}/<class>/; "
             "set data.root to where they are"
         ) from error
+    except OSError as error:
+        raise _unreadable(error, folder) from error
 
 
 def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -120,8 +143,10 @@ def check_cache_size(cache_size: int) -> None:
     Raises:
         ConfigError: naming the key.
     """
-    if cache_size < SMALLEST:
-        raise ConfigError(f"data.cache_size must be {SMALLEST} pixels or more, got {cache_size}")
+    if not SMALLEST <= cache_size <= LARGEST:
+        raise ConfigError(
+            f"data.cache_size must be from {SMALLEST} to {LARGEST} pixels, got {cache_size}"
+        )
 
 
 def read_files(

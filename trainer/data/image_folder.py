@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,11 +50,11 @@ class ImageFolder:
         base = Path(root)
         classes = class_names(base / "train")
         splits = {"train": files_of(base, "train", classes)}
-        if (base / "test").is_dir():
+        if os.path.lexists(base / "test"):  # a link that leads nowhere is no missing folder
             splits["test"] = files_of(base, "test", classes)
         else:
             splits["train"], splits["test"] = self._set_aside(splits["train"], classes)
-        if (base / "val").is_dir():
+        if os.path.lexists(base / "val"):
             splits["val"] = files_of(base, "val", classes)
         return read_files(base, "image_folder", splits, classes=classes, cache_size=self.cache_size)
 

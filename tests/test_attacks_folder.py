@@ -1,0 +1,38 @@
+"""A run's folder in which somebody put something else under a run's names."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.command import TINY, snapshot
+from tests.warm import Warm
+
+PLACES = (".lock", "run.log", "metrics.jsonl", "summary.json", "tensorboard")
+
+
+@pytest.mark.slow
+def test_what_is_no_file_of_a_run_is_named_and_nothing_is_touched(warm: Warm, here: Path) -> None:
+    run = here / "run"
+    words = [*TINY, "epochs=40", "checkpoint.every=5st", f"hydra.run.dir={run}"]
+    assert warm.run(words, here, kill=signal.SIGKILL).code == -signal.SIGKILL
+    for name in PLACES:
+        place, aside = run / name, here / "aside"
+        if place.exists():
+            place.rename(aside)
+        if name == "tensorboard":
+            place.write_text("a file")
+        else:
+            place.mkdir()
+        before = snapshot(here)
+        done = warm.run([f"resume={run}"], here)
+        assert done.code == 2, (name, done.err)
+        assert f"error: {place} must be a f" in done.err
+        assert done.err.count("\n") == 1
+        assert snapshot(here) == before
+        place.unlink() if name == "tensorboard" else place.rmdir()
+        if aside.exists():
+            aside.rename(place)
+    assert warm.run([f"resume={run}"], here).code == 0
