@@ -18,10 +18,12 @@ from trainer.distributed import Strategy
 from trainer.duration import Clock
 from trainer.errors import ConfigError
 from trainer.fitting import start_from
+from trainer.forking import Fork, check_site
 from trainer.limits import reporting_memory
 from trainer.metrics import Meter
 from trainer.mix.base import Mixing
 from trainer.model._ghost import check_ghosts
+from trainer.model.base import put_weights
 from trainer.normalize import Normalize
 from trainer.optim._courses import plan_courses
 from trainer.optim._groups import build_optimizer
@@ -44,24 +46,29 @@ def assemble(
     precision: Precision,
     *,
     is_resumed: bool = False,
+    fork: Fork | None = None,
 ) -> tuple[Run, Source]:
     """Return the run, ready at its first step, and the images it was built from.
 
-    A run that is resumed starts from its checkpoint: `init_from` is not read again, `init` looks at
-    no image.
+    A run that is resumed starts from its checkpoint, and a fork from another's: `init_from` is not
+    read again, `init` looks at no image.
 
     Raises:
         NotFound: if there is no such run to take weights from.
         ConfigError: if a setting does not fit the data, the length of the run or the memory.
         DataError: if images are missing or damaged.
     """
-    origins = {k: o for k, o in config.origins().items() if not (is_resumed and k == "init_from")}
+    has_state = is_resumed or fork is not None
+    origins = {k: o for k, o in config.origins().items() if not (has_state and k == "init_from")}
     weights = read_all(origins, plain_choice(config.model), strategy)
     site = settle(config, device, strategy, precision)
     planned = plan(site)  # refuses what does not fit the run before a network is built
     model = build_model(site)
     normalize = build_normalize(site, model)
-    if "init_from" in weights:
+    if fork is not None:
+        check_site(fork, site.source, precision)
+        put_weights(model, fork.weights)  # before an average that begins here copies them
+    elif "init_from" in weights:
         start_from(model, weights["init_from"], site.data.num_classes)
     elif not is_resumed:
         config.init(

@@ -15,7 +15,7 @@ from trainer import STARTED, __version__
 from trainer.errors import ConfigError, Stopped, TrainerError
 from trainer.limits import reporting_system, silence
 from trainer.line import HYDRA_FLAGS, SWEEP_FLAGS, Line, take_apart
-from trainer.sources import Sources, flat, leaf
+from trainer.sources import Sources
 from trainer.stops import leave_group
 from trainer.words import Word, canonical, check_words, quoted, split_word
 
@@ -96,13 +96,20 @@ def answer(line: Line) -> int:
 def single(line: Line, sources: Sources) -> int:
     """Compose one run and show or perform it."""
     from trainer.composition import compose_words
-    from trainer.recorded import read_recorded
+    from trainer.origin import Origin
+    from trainer.recorded import check_agrees, read_recorded
 
-    if line.resume is not None and line.repeat is not None:
-        raise ConfigError("resume= goes on with a run, repeat= starts it anew: name one of them")
+    if sum(place is not None for place in (line.resume, line.repeat, line.fork)) > 1:
+        raise ConfigError(
+            "resume= goes on with a run, repeat= starts it anew, fork= starts a new one from its "
+            "state: name one of them"
+        )
     recorded = line.resume if line.resume is not None else line.repeat
+    words = line.words
+    if line.fork is not None:
+        recorded, words = str(Origin.parse(line.fork, "fork").run), (*words, f"fork={line.fork}")
     replayed = None if recorded is None else read_recorded(Path(recorded))
-    composed = compose_words(line.words, sources, replayed)
+    composed = compose_words(words, sources, replayed)
     if "cfg" in line.values:
         return show_config(line, composed)
     if any(split_word(text).key == "sweep" for text in line.words):
@@ -116,29 +123,23 @@ def single(line: Line, sources: Sources) -> int:
     config = parse(composed.cfg, local_processes=local, plugins=line.plugins)
     if line.resume is not None and replayed is not None:
         check_trains(config, "resume=", "repeat= takes a run with any task")
-        check_agrees(config.plain(), replayed)
+        check_agrees(config.plain(), replayed, line.allow)
+    if line.fork is not None:
+        check_trains(config, "fork=", "repeat= takes a run with any task")
     resume = None if line.resume is None else Path(line.resume).absolute()
     startup_s = time.perf_counter() - STARTED
     perform(
-        Order(config, composed.words, composed.notes, composed.run_dir, resume, startup_s=startup_s)
+        Order(
+            config,
+            composed.words,
+            composed.notes,
+            composed.run_dir,
+            resume,
+            allow=line.allow,
+            startup_s=startup_s,
+        )
     )
     return 0
-
-
-def check_agrees(config: dict[str, object], recorded: dict[str, object]) -> None:
-    """Raise ConfigError if words beside resume= change the run."""
-    keys = [k for k in flat(config) if k != "plugins"]
-    known = set(flat(recorded))
-    changed = [
-        f"{k}={leaf(config, k)} (was {leaf(recorded, k) if k in known else 'not there'})"
-        for k in keys
-        if k not in known or leaf(config, k) != leaf(recorded, k)
-    ]
-    if changed:
-        raise ConfigError(
-            f"resume= takes a run's configuration whole; these differ: {', '.join(changed)}. "
-            "Use repeat= for a new run that differs"
-        )
 
 
 def show_config(line: Line, composed: Composed) -> int:
@@ -184,6 +185,8 @@ def sweep(line: Line, sources: Sources) -> int:
         )
     if line.repeat is not None:
         raise ConfigError("repeat= takes one run; leave out -m")
+    if line.fork is not None:
+        raise ConfigError("fork= takes one run; leave out -m")
     words = [
         quoted(w, is_sweep=True)
         for w in canonical([split_word(t) for t in line.words], is_sweep=True)

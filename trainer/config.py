@@ -58,6 +58,7 @@ class RunConfig:
         threads: of computation on the CPU.
         device: `auto`, `cpu`, `cuda`, `cuda:<n>`, `mps`.
         init_from: weights that training starts from instead of random ones, or None.
+        fork: run whose whole state training begins with, or None.
         init: what is done to the weights that the network draws.
         tta: views of each image that an evaluation looks at.
         report_test: whether the test images are looked at, once, at the end.
@@ -78,6 +79,7 @@ class RunConfig:
     device: str
     engine: Literal["eager"]
     init_from: Origin | None
+    fork: Origin | None
     init: Init
     tta: Literal["none", "flip", "flip_translate"]
     report_test: bool

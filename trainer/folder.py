@@ -17,6 +17,7 @@ from trainer.checkpoint import clear
 from trainer.errors import ConfigError
 from trainer.files import clear_temporaries, replace_text, reporting_disk, sync_folder
 from trainer.record import EpochRow, read_lines
+from trainer.sources import read_yaml
 
 FILES = (".lock", "config.yaml", "run.log", "metrics.jsonl", "summary.json", "source.diff")
 FOLDERS = ("checkpoints", "tensorboard")
@@ -103,9 +104,12 @@ class Folder:
             if is_new:
                 sync_folder(self.path)
 
-    def reopen(self, step: int) -> None:
+    def reopen(self, step: int, config: Mapping[str, Any]) -> None:
         """Make the folder ready for a run that goes on from a step: rows after it, the word on how
-        the run had ended and what a killed writer left half done go."""
+        the run had ended and what a killed writer left half done go; what it was allowed to change
+        is in the configuration from now on."""
+        if read_yaml(self.path / "config.yaml") != config:
+            self.write_config(config)
         self.cut_rows(step)
         (self.path / "summary.json").unlink(missing_ok=True)
         clear_temporaries(self.path, ("config.yaml", "metrics.jsonl", "summary.json"))

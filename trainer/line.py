@@ -4,10 +4,10 @@ configuration."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trainer.errors import ConfigError
+from trainer.errors import ConfigError, unknown
 
 SWEEP_FLAGS = ("-m", "--multirun")
 HYDRA_FLAGS = ("--hydra-help", "--info", "-i", "--shell-completion", "-sc", "--experimental-rerun")
@@ -22,6 +22,8 @@ WITH_VALUE = {
     "-p": "package",
 }
 
+ALLOWED = ("threads", "world_size", "versions", "device")  # in resume_allow
+
 
 @dataclass(frozen=True)
 class Line:
@@ -30,7 +32,8 @@ class Line:
     Attributes:
         words: `key=value` in the order written, without the three below.
         flags: of Hydra and ours, values included.
-        resume: folder of a run, or None; `repeat` likewise.
+        resume: folder of a run, or None; `repeat` likewise, `fork` with a step.
+        allow: in what the run may differ that is resumed.
         plugins: modules named.
     """
 
@@ -40,6 +43,8 @@ class Line:
     resume: str | None
     repeat: str | None
     plugins: tuple[str, ...]
+    fork: str | None = None
+    allow: tuple[str, ...] = ()
 
     @property
     def is_sweep(self) -> bool:
@@ -74,13 +79,36 @@ def take_apart(arguments: Sequence[str]) -> Line:
             flags.append(text)
             if flag in ("--info", "-i") and rest and re.fullmatch(r"[a-z-]+", rest[0]):
                 flags.append(rest.pop(0))
-        elif flag in ("resume", "repeat", "plugins"):
+        elif flag in ("resume", "repeat", "plugins", "resume_allow") or (
+            flag == "fork" and attached not in ("", "null")
+        ):
             special[flag] = attached
         else:
             words.append(text)
-    plugins = tuple(
-        p.strip() for p in special.get("plugins", "").strip("[] ").split(",") if p.strip()
-    )
     return Line(
-        tuple(words), tuple(flags), values, special.get("resume"), special.get("repeat"), plugins
+        tuple(words),
+        tuple(flags),
+        values,
+        special.get("resume"),
+        special.get("repeat"),
+        listed(special.get("plugins", "")),
+        special.get("fork"),
+        allowed(special),
     )
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Return the names in a list as people write it."""
+    return tuple(name.strip() for name in text.strip("[] ").split(",") if name.strip())
+
+
+def allowed(special: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what `resume_allow` names; raise ConfigError for what it does not know, and where
+    nothing is resumed."""
+    names = listed(special.get("resume_allow", ""))
+    for name in names:
+        if name not in ALLOWED:
+            raise unknown("name in resume_allow", name, ALLOWED)
+    if "resume_allow" in special and "resume" not in special:
+        raise ConfigError("resume_allow= says in what a resumed run may differ: name it by resume=")
+    return names

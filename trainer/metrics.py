@@ -102,11 +102,14 @@ class Meter:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with the sums of a checkpoint."""
+        """Go on with the sums of a checkpoint; this one is new, for the rest of the epoch."""
         self.first = int(state["first"])
         self.sizes = [int(n) for n in state["sizes"]]
         self.seen = int(state["seen"])
-        self.losses = state["losses"].to(self.losses)
+        done, left = len(self.sizes), len(self.losses)  # this was made for what is left
+        losses = self.losses.new_zeros(done + left)
+        losses[:done] = state["losses"].to(losses)[:done]
+        self.losses = losses
         self.hits = state["hits"].to(self.hits)
 
 

@@ -18,6 +18,7 @@ class Order:
         notes: lines for the user.
         folder: the run's folder where it was asked for, else None.
         resume: folder of the run to go on with, or None.
+        allow: in what the run may differ that is gone on with, as in `resume_allow`.
         quiet: print nothing (a job of a sweep, whose sweep prints for it).
         startup_s: seconds that the process needed before it came here.
     """
@@ -27,5 +28,6 @@ class Order:
     notes: tuple[str, ...] = ()
     folder: str | None = None
     resume: Path | None = None
+    allow: tuple[str, ...] = ()
     quiet: bool = False
     startup_s: float = 0.0

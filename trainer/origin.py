@@ -62,6 +62,14 @@ class Origin(Written):
         """Whether it is written as a weights file, not as a run."""
         return self.path is not None and self.path.suffix == FILE
 
+    @property
+    def run(self) -> Path:
+        """The folder of the run; raise ConfigError if it is written as something else."""
+        if self.path is None or self.is_file:
+            raise ConfigError(f"{self} is no run: write <run>@<step>, <run>@best or <run>")
+        is_checkpoint = self.path.parent.name == "checkpoints"
+        return self.path.parents[1] if is_checkpoint else self.path
+
     def __str__(self) -> str:
         if self.path is None:
             return f"{TORCHVISION}{self.torchvision}"

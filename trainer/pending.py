@@ -16,8 +16,6 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 
 KEYS = (
-    "resume_allow",
-    "fork",
     "strategy.timeout",
     "reuse",
     "strategy.processes",

@@ -10,7 +10,7 @@ import importlib.metadata
 import json
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,7 @@ def result_key(
     device: str,
     precision: str,
     sources: str,
+    across: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return the SHA-256 of everything that determines a result.
 
@@ -110,6 +111,7 @@ def result_key(
         device: kind of the device.
         precision: as resolved on it.
         sources: digest of the sources.
+        across: differences that the run was resumed across; none for one that is exact.
     """
     tree = {k: v for k, v in config.items() if k not in UNRELATED}
     tree["data"] = {k: v for k, v in tree["data"].items() if k not in UNRELATED_DATA}
@@ -117,7 +119,9 @@ def result_key(
         group, _, name = key.rpartition(".")
         tree = {**tree, group: {**tree[group], name: sha256}} if group else {**tree, key: sha256}
     numpy = importlib.metadata.version("numpy")
-    what = [tree, fingerprint, device, precision, sources, torch.__version__, numpy]
+    what: list[Any] = [tree, fingerprint, device, precision, sources, torch.__version__, numpy]
+    if across:
+        what.append(list(across))
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from hydra.core.config_store import ConfigStore
 from trainer import pending
 from trainer.convert import shown
 from trainer.errors import ConfigError, NotFound
-from trainer.sources import SEAMS, read_yaml
+from trainer.sources import SEAMS, flat, leaf, read_yaml
 
 REPLAYED = "recorded_run"  # name under which Hydra finds it, in the group `experiment`
 
@@ -76,3 +76,28 @@ def store_replayed(tree: Mapping[str, Any]) -> None:
     values = {key: value for key, value in tree.items() if key != "plugins"}
     node = {"defaults": [*choices, "_self_"], **values}
     ConfigStore.instance().store(group="experiment", name=REPLAYED, node=node, package="_global_")
+
+
+def check_agrees(
+    config: Mapping[str, Any], recorded: Mapping[str, Any], allow: Collection[str]
+) -> None:
+    """Raise ConfigError if words beside resume= change the run in what `resume_allow` does not
+    name."""
+    free = {"plugins", *(key for key in ("threads", "device") if key in allow)}
+    groups = ("strategy",) if "world_size" in allow else ()
+    before = {key: leaf(recorded, key) for key in flat(recorded)}
+    changed = {
+        key: f"{key}={leaf(config, key)} (was {before.get(key, 'not there')})"
+        for key in flat(config)
+        if key not in free
+        and key.split(".")[0] not in groups
+        and (key not in before or leaf(config, key) != before[key])
+    }
+    if changed:
+        fitting = sorted({"threads", "device"} & changed.keys())
+        close = f", or resume_allow=[{','.join(fitting)}] to go on all the same" if fitting else ""
+        raise ConfigError(
+            f"resume= takes a run's configuration whole; these differ: "
+            f"{', '.join(changed.values())}. Use fork= for a new run from its state, repeat= for "
+            f"one from its beginning{close}"
+        )

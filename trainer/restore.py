@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +10,43 @@ from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
 from trainer.console import Console
 from trainer.errors import ConfigError, NotFound, TrainerError
+from trainer.identity import Identity
+from trainer.provenance import UNRELATED, UNRELATED_DATA
+from trainer.sources import flat, leaf
 from trainer.state import Run, load_state
+from trainer.summary import command_line
 from trainer.together import from_first
 
-MUST_MATCH = ("threads", "world_size", "device", "precision", "data")
+MUST_MATCH = ("precision", "data")
 VERSIONS = ("torch", "numpy", "trainer")
+# what may differ, and the word of `resume_allow` that accepts it
+MAY_DIFFER = {
+    "threads": "threads",
+    "world_size": "world_size",
+    "strategy": "world_size",
+    "device": "device",
+}
+# keys of the configuration that are compared by what they came to, or move no number
+APART = (*UNRELATED, "threads", "strategy", *(f"data.{key}" for key in UNRELATED_DATA))
 # what reading somebody's files raises where they hold something else than a checkpoint does
 UNFIT = (
     *(KeyError, IndexError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError),
     OverflowError,
 )
+Differences = dict[str, tuple[Any, Any]]  # what it was and what it is now, by name
 
 
-def restore(
-    run: Run,
-    root: Path,
-    facts: Mapping[str, Any],
-    console: Console,
-    *,
-    key: Callable[[Mapping[str, str]], str],
-) -> None:
-    """Put a run where its newest checkpoint found it; one line says what was damaged.
+def restore(run: Run, root: Path, identity: Identity, console: Console) -> None:
+    """Put a run where its newest checkpoint found it; a line each says what was damaged and what
+    differs though that was allowed.
 
     The first process reads, the others are told: only it needs the folder.
 
     Args:
         run: freshly assembled from the recorded configuration.
         root: the run's `checkpoints` folder.
-        facts: what must be as it was, by name.
+        identity: of the run; learns what the checkpoint knows of its past.
         console: of this process.
-        key: returns the run's key, given the SHA-256 of the weights that it once read.
 
     Raises:
         NotFound: if no checkpoint verifies.
@@ -52,22 +59,26 @@ def restore(
             console.say(f"{path.name} is damaged and was passed over", style="yellow")
         if found is None:
             raise NotFound(f"nothing to resume: no checkpoint in {root} verifies")
-        check_fits(found.manifest, facts)
-        parts = contents(found)
-        weights_read = found.manifest.get("weights_read", {})
-        if found.manifest.get("key") != key({**run.weights_read, **weights_read}):
-            raise ConfigError(
-                f"{found.path} is of another run: its key is not that of the configuration beside "
-                "it; put back the config.yaml or the checkpoints that belong here, or use repeat="
-            )
-        return weights_read, parts
+        differing = check_fits(found, identity)
+        return found.manifest, differing, contents(found)
 
-    weights_read, parts = from_first(run.strategy, find)
-    run.weights_read.update(weights_read)
+    manifest, differing, parts = from_first(run.strategy, find)
+    run.weights_read.update(manifest.get("weights_read", {}))
     try:
         load_state(run, *parts)
+        past = {k: manifest[k] for k in ("forked_from", "resumed_across") if k in manifest}
+        if differing:
+            entry = {"step": run.state.window, **{k: list(v) for k, v in differing.items()}}
+            past["resumed_across"] = [*past.get("resumed_across", ()), entry]
     except UNFIT as error:
         raise NotFound(f"the checkpoint in {root} does not fit this run: {error}") from error
+    identity.lineage |= past
+    for name, (then, now) in differing.items():
+        console.say(
+            f"{name} was {then} and is {now}: the run goes on close to what it would have been, "
+            "not bit for bit",
+            style="yellow",
+        )
     console.say(f"resumed at step {run.state.window} of {run.total}")
 
 
@@ -81,6 +92,8 @@ def contents(found: Checkpoint) -> tuple[Any, ...]:
         state = found.state()
         if state["window"] != found.step:
             raise ValueError(f"its state is of step {state['window']}")
+        if len(state["ranks"]) != found.manifest["world_size"]:
+            raise ValueError(f"its state is of {len(state['ranks'])} processes")
         return state, found.weights(), found.averaged()
     except TrainerError:
         raise
@@ -89,27 +102,92 @@ def contents(found: Checkpoint) -> tuple[Any, ...]:
         raise NotFound(f"{found.path} does not hold what its manifest says: {reason}") from error
 
 
-def check_fits(manifest: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-    """Raise ConfigError if a checkpoint cannot be continued bit for bit in this process."""
-    for name in MUST_MATCH:
-        if manifest.get(name) != facts[name]:
-            raise ConfigError(
-                f"the checkpoint was made with {name}={manifest.get(name)}, this is "
-                f"{name}={facts[name]}: it can only go on exactly as it was"
-            )
-    for name in VERSIONS:
-        then, now = dict(manifest["versions"]).get(name), facts["versions"].get(name)
-        if then != now:
-            raise ConfigError(f"the checkpoint was made with {name} {then}, this is {name} {now}")
-    if manifest.get("sources") != facts["sources"]:
+def check_fits(found: Checkpoint, identity: Identity) -> Differences:
+    """Return in what a checkpoint differs from this process, all of it allowed.
+
+    Raises:
+        ConfigError: if it is of another run, or cannot be continued bit for bit and that was not
+            allowed.
+    """
+    then, now = found.manifest, identity.manifest()
+    changed = changed_keys(then.get("config"), now["config"])
+    if changed:
         raise ConfigError(
-            "the sources of this program or of a plugin have changed since the checkpoint was "
-            "made: it can only go on exactly as it was; go back to them, or use repeat="
+            f"{found.path} is of another run, or the configuration beside it was changed: "
+            f"{', '.join(changed)}; put back what belongs here, or start a new run with fork= or "
+            "repeat="
         )
-    before = manifest.get("weights_read", {})
-    for key, sha256 in facts.get("weights_read", {}).items():
+    for name in MUST_MATCH:
+        if then.get(name) != now[name]:
+            raise ConfigError(
+                f"the checkpoint was made with {name}={then.get(name)}, this is "
+                f"{name}={now[name]}: it can only go on exactly as it was"
+            )
+    before = then.get("weights_read", {})
+    for key, sha256 in now.get("weights_read", {}).items():
         if before.get(key) != sha256:
             raise ConfigError(
                 f"{key}: the weights there have changed since the checkpoint was made (SHA-256 "
                 f"{str(before.get(key))[:12]} then, {sha256[:12]} now)"
             )
+    differing, needed = differences(then, now)
+    if not needed <= set(identity.order.allow):
+        raise ConfigError(refusal(differing, needed, identity))
+    return differing
+
+
+def changed_keys(then: object, now: Mapping[str, Any]) -> list[str]:
+    """Return `key=value (was value)` for all that differs between two plain configurations and
+    moves a number."""
+    if not isinstance(then, dict):
+        return ["no configuration in its manifest"]
+    old, new = ({k: leaf(tree, k) for k in flat(tree)} for tree in (then, now))
+    keys = [k for k in sorted(old.keys() | new.keys()) if not is_within(k, APART)]
+    missing = "not there"
+    return [
+        f"{k}={new.get(k, missing)} (was {old.get(k, missing)})"
+        for k in keys
+        if k not in old or k not in new or old[k] != new[k]
+    ]
+
+
+def is_within(key: str, keys: Collection[str]) -> bool:
+    """Return whether a dotted key is one of some keys, or below one."""
+    return any(key == k or key.startswith(f"{k}.") for k in keys)
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Differences, set[str]]:
+    """Return in what two manifests differ that may be allowed, and the words that allow it."""
+    found: Differences = {}
+    needed = set()
+    for name, word in MAY_DIFFER.items():
+        if then.get(name) != now[name]:
+            found[name] = (then.get(name), now[name])
+            needed.add(word)
+    for name in VERSIONS:
+        old = dict(then["versions"]).get(name)
+        if old != now["versions"].get(name):
+            found[name] = (old, now["versions"].get(name))
+            needed.add("versions")
+    if then.get("sources") != now["sources"]:
+        found["sources"] = (str(then.get("sources"))[:12], now["sources"][:12])
+        needed.add("versions")
+    return found, needed
+
+
+def refusal(differing: Differences, needed: set[str], identity: Identity) -> str:
+    """Return why a run does not go on as it was, and the line that goes on all the same."""
+    told = [
+        "the sources of this program or of a plugin have changed since it was made"
+        if name == "sources"
+        else f"it was made with {name}={then}, this is {name}={now}"
+        for name, (then, now) in differing.items()
+    ]
+    order = identity.order
+    words = [w for w in order.words if not w.startswith("resume")]
+    allow = ",".join(sorted(needed | set(order.allow)))
+    line = command_line(f"resume={order.resume}", *words, f"resume_allow=[{allow}]")
+    return (
+        f"the checkpoint can only go on exactly as it was: {'; '.join(told)}. Use what it was made "
+        f"with, or go on close to it, not bit for bit, with\n  {line}"
+    )

@@ -8,6 +8,7 @@ from trainer.assemble import assemble
 from trainer.console import Console
 from trainer.distributed import World
 from trainer.folder import check_folder, make_folder, removed_if_unused
+from trainer.forking import begin_from, read_fork
 from trainer.order import Order
 from trainer.record import RunRow, read_run
 from trainer.site import prepare
@@ -36,14 +37,18 @@ def execute(order: Order) -> RunRow:
         show_result(row, console)
         return row
     with console.listening():
+        is_resumed = order.resume is not None
+        fork = None if is_resumed else from_first(strategy, lambda: read_fork(order.config))
         run, source = assemble(
-            order.config, device, strategy, precision, is_resumed=order.resume is not None
+            order.config, device, strategy, precision, is_resumed=is_resumed, fork=fork
         )
+        if fork is not None:
+            begin_from(run, fork, order.config)
         path = from_first(
             strategy, lambda: order.resume or make_folder(order.folder, order.config.name)
         )
         with removed_if_unused(path):
-            walk = Walk(order, run, source, path, console, start_s=start)
+            walk = Walk(order, run, source, path, console, start_s=start, fork=fork)
             walk.begin()
         return walk.walk()
 

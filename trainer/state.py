@@ -23,6 +23,7 @@ from trainer.model.base import put_weights
 from trainer.optim._courses import Courses
 from trainer.precision import Precision
 from trainer.scheduler.base import Schedule
+from trainer.shares import own_part
 from trainer.tta import Views
 
 if TYPE_CHECKING:
@@ -186,9 +187,8 @@ def load_state(
         weights: the model's state dict.
         averaged: the averaged model's, empty where there is none.
     """
-    mine = saved["ranks"][run.strategy.world.rank]
-    buffers = {name: tensor for name, tensor in mine["buffers"].items() if name in weights}
-    put_weights(run.model, {**weights, **buffers})
+    mine = own_part(saved["ranks"], run.strategy.world, run.seed)
+    put_own_weights(run, weights, mine)
     run.optimizer.load_state_dict(saved["optimizer"])
     run.precision.load_state_dict(saved["precision"])
     run.average.load_state_dict(
@@ -197,6 +197,19 @@ def load_state(
     )
     run.schedule.load_state_dict(saved["schedule"])
     run.courses.load_state_dict(saved["courses"])
+    load_counters(run, saved, mine)
+
+
+def put_own_weights(run: Run, weights: dict[str, torch.Tensor], mine: dict[str, Any]) -> None:
+    """Put weights into the model, with the buffers of this process."""
+    buffers = {name: tensor for name, tensor in mine["buffers"].items() if name in weights}
+    put_weights(run.model, {**weights, **buffers})
+
+
+def load_counters(
+    run: Run, saved: dict[str, Any], mine: dict[str, Any], *, same_stream: bool = True
+) -> None:
+    """Set what was counted, and the generator where it goes on with the same random stream."""
     state = run.state
     state.window = int(saved["window"])
     state.train_s = float(saved["train_s"])
@@ -205,6 +218,7 @@ def load_state(
     state.seconds = dict(saved["seconds"])
     state.meter = run.new_meter()
     state.meter.load_state_dict(mine["meter"])
-    torch.set_rng_state(mine["generator"])
-    if "cuda_generator" in mine:
+    if same_stream and "generator" in mine:
+        torch.set_rng_state(mine["generator"])
+    if same_stream and "cuda_generator" in mine and run.device.type == "cuda":
         torch.cuda.set_rng_state(mine["cuda_generator"], run.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,19 @@ def facts_of(run: Run, config: RunConfig, source: Source) -> dict[str, Any]:
         "device": provenance.device_name(run.device),
         "precision": run.precision.name,
         "threads": config.threads,
+        "strategy": config.plain()["strategy"]["name"],
         "world_size": run.strategy.world.size,
         **({"weights_read": run.weights_read} if run.weights_read else {}),
     }
 
 
 def key_of(
-    run: Run, config: RunConfig, source: Source, weights: Mapping[str, str], *, sources: str
+    run: Run,
+    config: RunConfig,
+    source: Source,
+    *,
+    sources: str,
+    across: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return what says when two runs must agree.
 
@@ -47,16 +53,17 @@ def key_of(
         run: its live parts.
         config: what was chosen.
         source: the images.
-        weights: SHA-256 of those that were read, by key.
         sources: digest of the program's own.
+        across: differences that it was resumed across.
     """
     return provenance.result_key(
         config.plain(),
         fingerprint=source.fingerprint,
-        weights=weights,
+        weights=run.weights_read,
         device=run.device.type,
         precision=run.precision.name,
         sources=sources,
+        across=across,
     )
 
 

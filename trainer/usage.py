@@ -33,6 +33,7 @@ tensorboard --logdir outputs
 
 Whole runs:
   resume=<run>      go on exactly where it stopped
+  fork=<run>@<step> a new run from the state that it had there, other words change it
   repeat=<run>      the same again in a new folder; other words on the line change it
   plugins=[a.b]     import components of your own, with the conf/ beside them
   --config-dir DIR  look up YAML in a folder of your own as well

@@ -16,6 +16,8 @@ from trainer.data.base import Source
 from trainer.errors import DiskError, Diverged, Stopped, TrainerError
 from trainer.files import reporting_disk
 from trainer.folder import Folder
+from trainer.forking import Fork
+from trainer.identity import Identity
 from trainer.loop import EpochRecord, add_seconds, averaged_model, fit, test_scores
 from trainer.order import Order
 from trainer.record import RunRow, read_run
@@ -25,8 +27,6 @@ from trainer.state import Run
 from trainer.stops import Stops
 from trainer.summary import (
     command_to_resume,
-    facts_of,
-    key_of,
     plain_scores,
     results_of,
     show_result,
@@ -44,6 +44,7 @@ class Walk:
         path: the run's folder.
         console: prints; silent in all processes but the first.
         start_s: when it all began, on the clock of `time.perf_counter`.
+        fork: the state that a new run begins with, or None.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class Walk:
         console: Console,
         *,
         start_s: float,
+        fork: Fork | None = None,
     ) -> None:
-        self.order, self.run, self.source, self.console = order, run, source, console
+        self.order, self.run, self.console, self.fork = order, run, console, fork
+        self.identity = Identity(order, run, source)
         self.is_main = run.strategy.world.rank == 0
         self.folder = Folder(path)
         self.config = order.config.plain()
@@ -87,24 +90,20 @@ class Walk:
             self.console.open_log(self.folder.path / "run.log")
         for note in self.order.notes:
             self.console.say(note, style="yellow")
-        sources = {"sources": provenance.sources_digest(self.order.config.plugins)}
-
-        def key(weights: Mapping[str, str]) -> str:
-            return key_of(self.run, self.order.config, self.source, weights, **sources)
-
         if self.order.resume is not None:
-            facts = {**facts_of(self.run, self.order.config, self.source), **sources}
-            restore(self.run, self.folder.checkpoints, facts, self.console, key=key)
+            restore(self.run, self.folder.checkpoints, self.identity, self.console)
             if self.is_main:
-                self.folder.reopen(self.run.state.window)
-        self.facts = facts_of(self.run, self.order.config, self.source)
-        self.key = key(self.run.weights_read)
-        self.saver = Saver(
-            self.run,
-            self.folder.checkpoints,
-            self.order.config.checkpoint,
-            {"key": self.key, **sources, **self.facts},
-        )
+                self.folder.reopen(self.run.state.window, self.config)
+        elif self.fork is not None:
+            self.identity.lineage["forked_from"] = dict(self.fork.told)
+            step = self.run.state.window
+            self.console.say(
+                f"forked from {self.fork.told['run']} at step {step} of {self.run.total}"
+            )
+        saving, facts = self.order.config.checkpoint, self.identity.manifest()
+        self.saver = Saver(self.run, self.folder.checkpoints, saving, facts)
+        if self.fork is not None:
+            self.save()  # from here on the run it came from is not needed
         if self.is_main:
             purge = self.run.state.window if self.order.resume else None
             self.board = Board(self.folder.path / "tensorboard", purge)
@@ -238,11 +237,10 @@ class Walk:
         self.count_time()
         facts = {
             "status": status,
-            "key": self.key,
             "overrides": list(self.order.words),
             **more,
             **results_of(self.run),
-            **self.facts,
+            **self.identity.told(),
             "git": provenance.git_state()[0],
             "exit_code": exit_code,
         }

@@ -165,7 +165,8 @@ def find_checkpoint(key: str, run: Path, which: str) -> checkpoint.Checkpoint:
     if found is None:
         kept = ", ".join(str(int(p.name.removeprefix("step-"))) for p in checkpoint.folders(root))
         raise NotFound(
-            f"{key}: {run} has no checkpoint of step {step} that verifies; it keeps: {kept or '-'}"
+            f"{key}: {run} has no checkpoint of step {step} that verifies; it keeps: {kept or '-'} "
+            "(checkpoint.keep=N or all keeps more)"
         )
     return found
 

@@ -13,7 +13,7 @@ from trainer.errors import ConfigError, nearest, unknown
 from trainer.sources import SEAMS, Sources, choice_keys, known_keys
 
 TEXT_KEYS = (
-    *("name", "data.root", "data.path", "init_from", "loss.teacher", "task.picture"),
+    *("name", "data.root", "data.path", "init_from", "fork", "loss.teacher", "task.picture"),
     *("hydra.run.dir", "hydra.sweep.dir"),
 )
 
@@ -68,7 +68,7 @@ def quoted(word: Word, *, is_sweep: bool) -> Word:
     separates values.
     """
     value = word.value
-    if word.key not in TEXT_KEYS or value[:1] in ("'", '"') or "${" in value:
+    if word.key not in TEXT_KEYS or value[:1] in ("'", '"') or "${" in value or value == "null":
         return word
     parts = value.split(",") if is_sweep else [value]
     return Word(word.prefix, word.key, ",".join(map(quote, parts)))
