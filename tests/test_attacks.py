@@ -51,6 +51,7 @@ def test_a_seed_that_no_record_holds_is_refused(call: Call, here: Path) -> None:
 YAMLS = {
     "deep": "name: " + "[" * 60 + "]" * 60,
     "deeper": "- " * 120_000,
+    "alias": "name: &a [x, x]\nother: [*a, *a]",
     "date": "name: 2001-99-99",
     "int": 'seed: !!int "abc"',
     "float": 'seed: !!float "x"',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -110,8 +111,10 @@ def test_a_manifest_cannot_point_outside_its_folder(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_bytes(b"x")
     for name in ("../../outside", str(outside)):
-        manifest["files"] = {name: {"bytes": 1, "sha256": "0"}}
-        (made.path / "manifest.json").write_text(json.dumps(manifest))
+        there = {"bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest()}
+        (made.path / "manifest.json").write_text(
+            json.dumps({**manifest, "files": {**manifest["files"], name: there}})
+        )
         assert checkpoint.verify(made.path) is None
 
 
@@ -212,8 +215,13 @@ def test_a_deleted_checkpoint_loses_its_name_first(
     root = tmp_path / "c"
     for step in (1, 2):
         saved(root, step)
-    monkeypatch.setattr(checkpoint, "clear", lambda root: None)  # killed before that
-    checkpoint.prune(root, keep=1, best_step=None)
+
+    def kill(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", kill)  # before anything is deleted
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.prune(root, keep=1, best_step=None)
     (left,) = checkpoint.folders(root)
     assert left.name == "step-00000002"
     monkeypatch.undo()

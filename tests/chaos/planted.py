@@ -1,0 +1,366 @@
+"""Safeguards taken out one by one: each must turn a test red, or the tests prove nothing.
+
+Usage: python -m tests.chaos.planted [--workers 2] [--report FILE] [NAME ...]
+
+Each bug is planted in a copy of the tree, where the tests that are to notice it are run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("conf", "trainer", "tests", "scripts", "docs", "setup.cfg", "pyproject.toml")
+COPIED_TOO = ("README.md", "CHANGELOG.md", "LICENSE", "Makefile")
+FAILED = 1  # pytest's code where tests ran and some failed
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A safeguard that is missing.
+
+    Attributes:
+        name: what is missing.
+        file: below `trainer/`.
+        old: its text, once in the file.
+        new: what stands there without it.
+        red: the test that must fail.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    red: str
+
+
+RESUMED = "tests/test_resume.py::test_killed_runs_end_with_the_same_weights"
+BUGS = (
+    # checkpoints: never a wrong load, nothing lost
+    Bug(
+        "sums of files are not checked",
+        "checkpoint.py",
+        'if hashlib.sha256((path / name).read_bytes()).hexdigest() != facts["sha256"]:',
+        "if False:",
+        "tests/test_checkpoint.py::test_five_hundred_damaged_checkpoints_are_never_loaded",
+    ),
+    Bug(
+        "files are not checked again when they are loaded",
+        "checkpoint.py",
+        'if hashlib.sha256(content).hexdigest() != self.manifest["files"][name]["sha256"]:',
+        "if False:",
+        "tests/test_checkpoint.py::test_what_changes_after_it_was_verified_is_not_loaded",
+    ),
+    Bug(
+        "a manifest may name files elsewhere",
+        "checkpoint.py",
+        "if (path / name).parent != path or not has_size",
+        "if not has_size",
+        "tests/test_checkpoint.py::test_a_manifest_cannot_point_outside_its_folder",
+    ),
+    Bug(
+        "a manifest may stand in another step's folder",
+        "checkpoint.py",
+        """ or f"step-{manifest['step']:08d}" != path.name:""",
+        ":",
+        "tests/test_checkpoint.py::test_a_file_of_another_checkpoint_is_noticed",
+    ),
+    Bug(
+        "a checkpoint is not read back",
+        "checkpoint.py",
+        "written = verify(final)",
+        "written = Checkpoint(final, step, manifest)",
+        "tests/test_checkpoint.py::test_what_does_not_read_back_is_an_error_and_nothing_is_deleted",
+    ),
+    Bug(
+        "damaged checkpoints count as kept",
+        "checkpoint.py",
+        "good += path in known or verify(path) is not None",
+        "good += 1",
+        "tests/test_checkpoint.py::test_damaged_checkpoints_take_no_place_of_good_ones",
+    ),
+    Bug(
+        "the best checkpoint is deleted with the others",
+        "checkpoint.py",
+        'elif path.name != f"step-{best_step or 0:08d}" or best_step is None:',
+        "else:",
+        "tests/test_checkpoint.py::test_pruning_keeps_the_newest_and_the_best",
+    ),
+    Bug(
+        "a deleted checkpoint keeps its name to the end",
+        "checkpoint.py",
+        'move_aside(path, "removed")',
+        "shutil.rmtree(path)",
+        "tests/test_checkpoint.py::test_a_deleted_checkpoint_loses_its_name_first",
+    ),
+    # resume: the same bits
+    Bug(
+        "the generator is not put back",
+        "state.py",
+        'torch.set_rng_state(mine["generator"])',
+        "pass",
+        f"{RESUMED}[dropout_ema]",
+    ),
+    Bug(
+        "the optimizer's state is not put back",
+        "state.py",
+        'run.optimizer.load_state_dict(saved["optimizer"])',
+        "pass",
+        f"{RESUMED}[plain]",
+    ),
+    Bug(
+        "the loss scale is not put back",
+        "precision.py",
+        "self.scaler.load_state_dict(state)",
+        "pass",
+        f"{RESUMED}[adam_ema_mixup_fp16]",
+    ),
+    Bug(
+        "the average's count is not put back",
+        "average/_shadow.py",
+        'self.count = int(state["count"])',
+        "pass",
+        f"{RESUMED}[swa_bf16]",
+    ),
+    Bug(
+        "a schedule that observes is not put back",
+        "state.py",
+        'run.courses.load_state_dict(saved["courses"])',
+        "pass",
+        f"{RESUMED}[swa_bf16]",
+    ),
+    Bug(
+        "the epoch under way is not put back",
+        "state.py",
+        'state.meter.load_state_dict(mine["meter"])',
+        "pass",
+        f"{RESUMED}[plain]",
+    ),
+    Bug(
+        "rows after the checkpoint stay",
+        "folder.py",
+        'if row["step"] <= step]',
+        "]",
+        "tests/test_folder.py::test_rows_after_a_step_and_half_written_ones_are_cut",
+    ),
+    Bug(
+        "a run goes on under another configuration",
+        "restore.py",
+        "    if changed:\n",
+        "    if False:\n",
+        "tests/test_resume.py::test_a_checkpoint_of_another_run_or_an_edited_configuration_is_refused",
+    ),
+    # one writer, whole files
+    Bug(
+        "two may write one run",
+        "folder.py",
+        "fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "pass",
+        "tests/test_folder.py::test_a_second_writer_is_refused_and_a_killed_one_leaves_the_lock_free",
+    ),
+    Bug(
+        "a lock on a removed file is a lock",
+        "folder.py",
+        "if is_same(lock, path):",
+        "if True:",
+        "tests/test_folder.py::test_a_lock_file_removed_while_it_was_opened_is_no_lock",
+    ),
+    Bug(
+        "two runs may share a folder",
+        "folder.py",
+        "if wanted is not None and path.is_dir() and any(path.iterdir()):",
+        "if False:",
+        "tests/test_folder.py::test_a_folder_with_something_in_it_is_never_shared",
+    ),
+    Bug(
+        "a full disk is an error like any other",
+        "files.py",
+        "if error.errno not in DISK_ERRORS:",
+        "if True:",
+        "tests/test_checkpoint.py::test_a_full_disk_leaves_earlier_checkpoints_alone",
+    ),
+    # numbers that are not finite
+    Bug(
+        "a loss that is not finite is averaged",
+        "metrics.py",
+        "if len(bad):",
+        "if False:",
+        "tests/test_metrics.py::test_the_first_step_whose_loss_is_not_finite_is_named",
+    ),
+    Bug(
+        "weights that are not finite are trained on",
+        "metrics.py",
+        "if not math.isfinite(largest):",
+        "if False:",
+        "tests/test_metrics.py::test_weights_that_are_not_finite_are_named",
+    ),
+    Bug(
+        "scores that are not finite are recorded",
+        "metrics.py",
+        "if scores is not None and not math.isfinite(scores.loss):",
+        "if False:",
+        "tests/test_run.py::test_scores_that_are_not_finite_are_divergence_and_no_numbers",
+    ),
+    Bug(
+        "a step whose gradients overflowed is taken",
+        "precision.py",
+        "if not self.are_finite():\n            return False",
+        "self.are_finite()",
+        "tests/test_precision.py::test_an_overflow_skips_the_step_halves_the_scale_and_moves_nothing",
+    ),
+    Bug(
+        "steps may be skipped for ever",
+        "precision.py",
+        "if self.scale < LEAST_SCALE:",
+        "if False:",
+        "tests/test_precision_runs.py::test_endless_skipping_ends_the_run_with_its_own_code",
+    ),
+    Bug(
+        "gradients are clipped before they are unscaled",
+        "precision.py",
+        "        self.scaler.unscale_(optimizer)\n",
+        '        clip(p for group in optimizer.param_groups for p in group["params"])\n'
+        "        self.scaler.unscale_(optimizer)\n",
+        "tests/test_precision.py::test_a_step_is_gradients_then_clip_then_one_optimizer_step",
+    ),
+    Bug(
+        "averages move on skipped steps",
+        "loop.py",
+        "            state.skipped_steps += 1\n",
+        "            state.skipped_steps += 1\n"
+        "            run.average.update(run.model, run.clock())\n",
+        "tests/test_precision_runs.py::test_overflows_are_skipped_counted_and_recorded_while_time_goes_on",
+    ),
+    # the same images, the same counts
+    Bug(
+        "every epoch has the order of the first",
+        "data/_batches.py",
+        "rng.stream(self._seed, *stream, epoch).permutation",
+        "rng.stream(self._seed, *stream, 0).permutation",
+        "tests/data/test_batches.py::test_order_depends_on_seed_and_epoch_alone",
+    ),
+    Bug(
+        "every process evaluates all images",
+        "data/_windows.py",
+        "return rank * num // world_size, (rank + 1) * num // world_size",
+        "return 0, num",
+        "tests/data/test_batches.py::test_evaluation_counts_each_image_once_over_all_ranks",
+    ),
+    Bug(
+        "gradients of several processes are averaged twice",
+        "distributed.py",
+        "return loss * self.world.size",
+        "return loss",
+        "tests/test_ddp.py::test_two_processes_equal_one_and_leave_one_folder",
+    ),
+    Bug(
+        "statistics of averaged weights stay those of the last ones",
+        "loop.py",
+        "if run.average.is_stale:",
+        "if False:",
+        "tests/average/test_all_averages.py::test_an_average_is_what_its_formula_says_and_resumes_bit_for_bit",
+    ),
+    # inputs that attack
+    Bug(
+        "YAML aliases are followed",
+        "sources.py",
+        "if isinstance(event, yaml.AliasEvent):",
+        "if False:",
+        "tests/test_attacks.py::test_a_configuration_that_would_break_the_loader_is_refused",
+    ),
+    Bug(
+        "nesting has no bound",
+        "sources.py",
+        "if depth > MAX_DEPTH:",
+        "if False:",
+        "tests/test_attacks.py::test_a_configuration_that_would_break_the_loader_is_refused",
+    ),
+    Bug(
+        "files are unpickled with their code",
+        "checkpoint.py",
+        'map_location="cpu", weights_only=True',
+        'map_location="cpu", weights_only=False',
+        "tests/test_architecture.py",
+    ),
+    Bug(
+        "a second signal waits for the step as the first does",
+        "stops.py",
+        "os._exit(128 + signum)",
+        "pass",
+        "tests/test_stops.py::test_a_second_signal_ends_the_process_at_once",
+    ),
+)
+
+
+def plant(bug: Bug, place: Path) -> None:
+    """Copy the tree and take a safeguard out of the copy."""
+    for name in (*COPIED, *COPIED_TOO):
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "*.png")
+            shutil.copytree(source, place / name, ignore=ignored)
+        elif source.exists():
+            shutil.copy(source, place / name)
+    file = place / "trainer" / bug.file
+    text = file.read_text(encoding="utf-8")
+    assert text.count(bug.old) == 1, f"{bug.name}: {bug.file} has its text {text.count(bug.old)}x"
+    file.write_text(text.replace(bug.old, bug.new), encoding="utf-8")
+
+
+def verdict(bug: Bug) -> tuple[bool, str, float]:
+    """Plant a bug and run its test: whether it is red, what pytest said last, and the seconds."""
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
+        plant(bug, Path(folder))
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+        done = subprocess.run(
+            [*command, "-p", "no:xdist", bug.red],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": folder, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+        )
+    last = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1]
+    return done.returncode == FAILED, last, time.perf_counter() - start
+
+
+def chosen(names: Iterable[str]) -> list[Bug]:
+    """Return the bugs whose names hold one of these words, or all."""
+    wanted = list(names)
+    return [bug for bug in BUGS if not wanted or any(word in bug.name for word in wanted)]
+
+
+def main() -> None:
+    """Plant each bug, print what became of it, and fail if one was not noticed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--report", type=Path, help="write the table here, in Markdown")
+    options = parser.parse_args()
+    bugs = chosen(options.names)
+    rows = ["| what was taken out | file | noticed by | |", "|---|---|---|---|"]
+    missed = 0
+    with ThreadPoolExecutor(options.workers) as pool:
+        for bug, (is_red, said, seconds) in zip(bugs, pool.map(verdict, bugs), strict=True):
+            missed += not is_red
+            word = "red" if is_red else "NOT NOTICED"
+            print(f"{word:12} {seconds:5.1f} s  {bug.name}  ({said})", flush=True)
+            rows.append(f"| {bug.name} | `trainer/{bug.file}` | `{bug.red}` | {word} |")
+    print(f"{len(bugs) - missed} of {len(bugs)} planted bugs were noticed")
+    if options.report:
+        options.report.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    sys.exit(missed > 0)
+
+
+if __name__ == "__main__":
+    main()
