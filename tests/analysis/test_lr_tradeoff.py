@@ -87,10 +87,13 @@ def test_the_figure_shows_curves_and_every_final_number() -> None:
 def test_a_loss_that_explodes_is_cut_off_and_said_to_be() -> None:
     wild = made_run(0, 0.1, path="9", **lr(9.0))
     rows = tuple(replace(row, train_loss=1e9 / row.step) for row in wild.epochs)
+    least = min(row.train_loss for run in runs() for row in run.epochs)
     curves, _ = figure_of(
         tradeoff(arms_of([*runs(), replace(wild, epochs=rows)]), "val_top1"), "val_top1"
     ).axes
-    assert curves.get_ylim()[1] == pytest.approx(20.0)  # the others begin at 2
+    assert curves.get_ylim() == pytest.approx((0.7 * least, 20.0))  # the others begin at 2
+    told = [line.get_label() for line in curves.lines if "above" in str(line.get_label())]
+    assert told == ["9  ends above"]
     assert [t.get_text() for t in curves.texts] == ["cut off: up to 1e+08"]
     calm, _ = figure_of(points(), "val_top1").axes
     assert list(calm.texts) == []

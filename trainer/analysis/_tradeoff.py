@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from trainer.analysis._pictures import LOST, bare, lost_text, title_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 Color = tuple[float, ...]
 HIGHEST = 10.0  # times the median loss of the first epoch: where the axis of losses ends
+LOWEST = 0.7  # times the least loss: where it begins
 
 
 @dataclass(frozen=True)
@@ -61,25 +64,26 @@ def figure_of(points: Sequence[Point], metric: str, title: str = "") -> Figure:
 def draw_losses(axes: Axes, points: Sequence[Point]) -> None:
     """Draw the training loss over epochs: means of completed runs, and each diverged run as far
     as it came."""
-    top, drawn = len(points) - 1, []
+    top = len(points) - 1
+    drawn: list[tuple[Line2D, list[float]]] = []
     for place, point in enumerate(points):
         color = color_of(place, top)
         runs = point.arm.completed
         epochs = common_epochs(runs, "train_loss")
         rows = [{row.epoch: row.train_loss for row in run.epochs} for run in runs]
         means = [Spread.of([row[epoch] for row in rows]).mean or 0.0 for epoch in epochs]
-        drawn.append(means)
         name = f"{point.lr:g}"
         lost = lost_text(point.arm)
-        axes.plot(
-            epochs, means, color=color, linewidth=1.5, label=f"{name}  {lost}" if lost else name
-        )
+        label = f"{name}  {lost}" if lost else name
+        (mean,) = axes.plot(epochs, means, color=color, linewidth=1.5, label=label)
+        drawn.append((mean, means))
         for run in point.arm.diverged:
             if run.epochs:
-                drawn.append([row.train_loss for row in run.epochs])
-                line = [(row.epoch, row.train_loss) for row in run.epochs]
-                axes.plot(*zip(*line, strict=True), color=color, linewidth=0.9, linestyle=":")
-                axes.plot(*line[-1], color=LOST, marker="x", markersize=6)
+                x = [row.epoch for row in run.epochs]
+                y = [row.train_loss for row in run.epochs]
+                (line,) = axes.plot(x, y, color=color, linewidth=0.9, linestyle=":")
+                axes.plot(x[-1], y[-1], color=LOST, marker="x", markersize=6)
+                drawn.append((line, y))
     axes.set_yscale("log")
     cut_off(axes, drawn)
     axes.set_xlabel("epoch")
@@ -89,21 +93,26 @@ def draw_losses(axes: Axes, points: Sequence[Point]) -> None:
     axes.legend(title="learning rate", frameon=False, fontsize=7.5, labelspacing=0.3, **beside)
 
 
-def cut_off(axes: Axes, drawn: Sequence[Sequence[float]]) -> None:
-    """End the axis of losses above ten times their median at the first epoch, and say so: what
-    explodes and comes back would leave no room for the rest."""
-    firsts = [losses[0] for losses in drawn if losses]
-    highest = max((max(losses) for losses in drawn if losses), default=0.0)
-    if firsts and highest > HIGHEST * statistics.median(firsts):
-        axes.set_ylim(top=HIGHEST * statistics.median(firsts))
-        axes.annotate(
-            f"cut off: up to {highest:.0e}",
-            (0.99, 0.98),
-            xycoords="axes fraction",
-            ha="right",
-            va="top",
-            fontsize=7.5,
-        )
+def cut_off(axes: Axes, drawn: Sequence[tuple[Line2D, Sequence[float]]]) -> None:
+    """End the axis of losses above ten times their median at the first epoch, and say so, also of
+    the curves that end beyond it: what explodes would leave no room for the rest."""
+    losses = [loss for _, curve in drawn for loss in curve]
+    firsts = [curve[0] for _, curve in drawn if curve]
+    top = HIGHEST * statistics.median(firsts) if firsts else math.inf
+    if max(losses, default=0.0) <= top:
+        return
+    axes.set_ylim(LOWEST * min(losses), top)
+    for line, curve in drawn:
+        if curve and curve[-1] > top:
+            line.set_label(f"{line.get_label()}  ends above")
+    axes.annotate(
+        f"cut off: up to {max(losses):.0e}",
+        (0.99, 0.98),
+        xycoords="axes fraction",
+        ha="right",
+        va="top",
+        fontsize=7.5,
+    )
 
 
 def draw_finals(axes: Axes, points: Sequence[Point], metric: str) -> None:
