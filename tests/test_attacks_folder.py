@@ -1,4 +1,4 @@
-"""A run's folder in which somebody put something else under a run's names."""
+"""Runs that were ended, and folders in which somebody put something else under a run's names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from tests.command import TINY, snapshot
 from tests.warm import Warm
+from trainer.record import read_run
 
 PLACES = (".lock", "run.log", "metrics.jsonl", "summary.json", "tensorboard")
 
@@ -36,3 +37,23 @@ def test_what_is_no_file_of_a_run_is_named_and_nothing_is_touched(warm: Warm, he
         if aside.exists():
             aside.rename(place)
     assert warm.run([f"resume={run}"], here).code == 0
+
+
+@pytest.mark.slow
+def test_the_seconds_of_an_interrupted_epoch_count(warm: Warm, here: Path) -> None:
+    run = here / "run"
+    words = [*TINY, "data.num_train=640", "epochs=60", "checkpoint.every=5st"]
+    ended = warm.run([*words, f"hydra.run.dir={run}"], here, kill=signal.SIGTERM)
+    assert ended.code == 143, ended.err
+    stopped = read_run(run)
+    in_epochs = sum(row.train_s or 0.0 for row in stopped.epochs)
+    assert stopped.summary["steps"] % 36 != 0  # within an epoch
+    assert stopped.seconds["train"] > in_epochs
+    resumed = warm.run([f"resume={run}"], here)
+    assert resumed.code == 0, resumed.err
+    finished = read_run(run)
+    in_epochs = sum(row.train_s or 0.0 for row in finished.epochs)
+    assert finished.seconds["train"] == pytest.approx(in_epochs, abs=0.001)
+    assert finished.seconds["total"] > finished.seconds["train"] > stopped.seconds["train"]
+    (opening,) = [line for line in resumed.out.splitlines() if "parameters; " in line]
+    assert opening.endswith("; cpu, 1 thread; run")

@@ -83,10 +83,14 @@ def test_elsewhere_there_is_one_plain_line_an_epoch_and_a_table(call: Call, here
     done = call(*TINY, "average=ema", "hydra.run.dir=run")
     assert done.code == 0
     lines = done.out.splitlines()
-    assert [x.split("  ")[0] for x in lines[:2]] == ["epoch 1/2", "epoch 2/2"]
+    assert lines[0] == (
+        "mlp, 626 parameters; synthetic, 58 training, 6 validation, 20 test images; cpu, 1 thread; "
+        "run"
+    )
+    assert [x.split("  ")[0] for x in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
     assert "\x1b" not in done.out
     assert "\r" not in done.out
-    rows = [x.split() for x in lines[2:] if x]
+    rows = [x.split() for x in lines[3:] if x]
     assert rows[0] == ["weights", "images", "loss", "top-1", "top-5"]
     assert [r[:2] for r in rows[1:5]] == [
         *(["final", "val"], ["averaged", "val"], ["final", "test"], ["averaged", "test"])

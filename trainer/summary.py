@@ -101,15 +101,34 @@ def plain_scores(scores: Scores | None) -> dict[str, float] | None:
     return {k: v for k, v in named.items() if v is not None}
 
 
+def opening(run: Run, config: RunConfig, path: Path) -> str:
+    """Return what is about to run, and where its results will be, in one line."""
+    data, world = run.data, run.strategy.world
+    count = sum(parameter.numel() for parameter in run.model.parameters())
+    images = [f"{data.num_train:,} training"]
+    images += [f"{data.num_val:,} validation"] if data.num_val else []
+    images += [f"{data.num_test:,} test"] if config.report_test else []
+    where = str(run.device)
+    if run.device.type == "cpu":
+        where += f", {config.threads} thread{'s' if config.threads > 1 else ''}"
+    if world.size > 1:
+        where += f" in each of {world.size} processes"
+    return (
+        f"{config.model.name}, {count:,} parameters; {config.data.name}, {', '.join(images)} "
+        f"images; {where}; {shown_path(path)}"
+    )
+
+
 def results_of(run: Run) -> dict[str, Any]:
     """Return how far a run came and what that took, as `summary.json` holds it."""
     state = run.state
     best = None if state.best_step is None else f"checkpoints/step-{state.best_step:08d}"
+    seconds = {**state.seconds, "train": state.seconds.get("train", 0.0) + state.train_s}
     return {
         "best_val_top1": state.best_val_top1,
         "best_checkpoint": best,
         "steps": state.window,
-        "seconds": {phase: round(state.seconds.get(phase, 0.0), 3) for phase in PHASES},
+        "seconds": {phase: round(seconds.get(phase, 0.0), 3) for phase in PHASES},
     }
 
 

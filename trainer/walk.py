@@ -27,6 +27,7 @@ from trainer.state import Run
 from trainer.stops import Stops
 from trainer.summary import (
     command_to_resume,
+    opening,
     plain_scores,
     results_of,
     show_result,
@@ -104,6 +105,7 @@ class Walk:
         self.saver = Saver(self.run, self.folder.checkpoints, saving, facts)
         if self.fork is not None:
             self.save()  # from here on the run it came from is not needed
+        self.console.say(opening(self.run, self.order.config, self.folder.path))
         if self.is_main:
             purge = self.run.state.window if self.order.resume else None
             self.board = Board(self.folder.path / "tensorboard", purge)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -191,6 +192,28 @@ def test_what_could_have_no_effect_is_refused(call: Call, here: Path, words, mes
     assert outcome.code == 2
     assert message in outcome.err
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "last"),
+    [
+        (("average=swa",), "average.start=50%"),
+        (("average=swa_torchcontrib",), "average.start=3st"),
+        (("average=ema", "average.start=8st", "average.every=2st"), "average.start=6st"),
+    ],
+)
+def test_the_message_ends_with_words_that_work(call: Call, words, last) -> None:
+    refused = call(*WORDS, *words)
+    assert refused.code == 2
+    tried = re.search(r"set (average\.start=\S+), or train longer", refused.err)
+    assert tried is not None, refused.err
+    assert tried[1] == last
+    assert call(*WORDS, *words, tried[1]).code == 0
+
+
+def test_an_average_that_no_start_saves_says_what_does(call: Call) -> None:
+    refused = call(*WORDS, "average=swa", "average.every=9ep")
+    assert "train longer, or set a shorter average.every" in refused.err
 
 
 def test_without_images_to_evaluate_on_no_average_is_prepared(call: Call, here: Path) -> None:

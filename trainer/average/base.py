@@ -82,9 +82,23 @@ class Plan:
         if self.first > clock.total:
             raise ConfigError(
                 f"average.start={keys.start} and average.every={keys.every} put the first snapshot "
-                f"after step {self.first}, but the run has {clock.total} steps"
+                f"after step {self.first}, but the run has {clock.total} steps: "
+                f"{self.remedy(keys, clock)}"
             )
         return self
+
+    def remedy(self, keys: AverageKeys, clock: Clock) -> str:
+        """Return what the user may do where the first snapshot is after the run."""
+        latest = clock.total - self.every  # a snapshot is at most `every` later
+        if latest < 0:
+            return "train longer, or set a shorter average.every"
+        units = {
+            "%": 100 * latest // clock.total,
+            "ep": latest // clock.windows_per_epoch,
+            "st": latest,
+        }
+        start = Duration(units[keys.start.unit], keys.start.unit)
+        return f"set average.start={start}, or train longer"
 
 
 class Average(Protocol):
