@@ -244,7 +244,6 @@ def conflicts(folder: Path) -> list[Fault]:
         "--frobnicate": "--frobnicate",
         "-x": "-x",
         "task=export": "export",
-        "fork=a": "fork",
         "init_from=": "init_from",
         "loss=distill": "loss.teacher",
         "loss=distill loss.teacher=w.safetensors": "loss.teacher_model",
