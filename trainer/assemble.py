@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from trainer.augment.base import Chain
+from trainer.average._batch_norm import check_bn_images
 from trainer.average.base import Plan
 from trainer.clip import build_clip
 from trainer.config import RunConfig
@@ -150,6 +151,7 @@ def build_run(
     optimizer = build_optimizer(config.optim, model, config.batch_size)
     check_momentum(planned.schedule, optimizer, config)
     courses = plan_courses(optimizer, config.optim.shared.groups, **site.times)
+    check_bn_images(config.average.shared, model)
     average = config.average.component.build(model, planned.snapshots)
     parallel = site.strategy.wrap(precision.adopt(model))
     # from here on numbers are drawn for dropout: each process its own

@@ -11,7 +11,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from trainer import pending
 from trainer.augment.base import Augment, AugmentKeys
-from trainer.average.base import AverageKeys, Averaging
+from trainer.average.base import AverageKeys, Averaging, check_evaluated
 from trainer.checks import check_ends, check_fits, check_name, check_seed
 from trainer.choices import (
     SEAMS,
@@ -118,6 +118,7 @@ class RunConfig:
         check_fits("scheduler.warmup", self.scheduler.shared.warmup, length)
         check_fits("average.start", self.average.shared.start, length)
         self.average.component.check(self.average.shared)
+        check_evaluated(self.average.shared, self.data.shared.val)
         check_ends("mix.stop", self.mix.shared.stop, length)
         if self.init.names and self.init_from is not None:
             raise ConfigError(

@@ -182,6 +182,8 @@ def assembled(*words: str) -> tuple[Run, object]:
         (("average=swa", "average.start=90%"), "put the first snapshot after step 11"),
         (("average=swa_paper", "average.every=2st"), "average.every=2st: snapshots are taken at"),
         (("average=ema", "average.buffers=copy", "average.bn_images=9"), "average.bn_images=9 has"),
+        (("average=ema", "model.norm=none", "average.bn_images=9"), "average.bn_images=9 has no"),
+        (("average=ema", "data.val=0", "average.eval_every=2ep"), "average.eval_every=2ep has no"),
         (("average=lookahead", "average.alpha=1"), "average.alpha must be between 0 and 1"),
         (("average=lookahead", "average.decay=0.9"), "it belongs to average=ema"),
         (("average=none", "average.start=1ep"), "unknown key 'average.start'"),

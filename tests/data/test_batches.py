@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from trainer.data._batches import build_data
+from trainer.data._stores import store_for
 from trainer.data._windows import Windows, check_batch_size
 from trainer.data.base import DataKeys
 from trainer.duration import Amount
@@ -314,3 +315,14 @@ def test_partners_belong_to_their_place_in_the_window(make_source, world, accumu
         assert torch.equal(torch.cat([b.labels for b in batches]), whole.partner.labels)
         assert [b.start for b in batches] == [b.start for part in parts for b in part]
         assert {b.window_size for b in batches} == {whole.window_size}
+
+
+def test_workers_that_have_nothing_to_do_are_mentioned(make_source, caplog):
+    caplog.set_level("INFO", logger="trainer")
+    for share in (0.5, 0.0):
+        caplog.clear()
+        keys_ = DataKeys(workers=2, resident_share=share)
+        store_for([make_source(9).train], keys_, torch.device("cpu"))
+        told = [r.getMessage() for r in caplog.records]
+        expected = ["data.workers=2 have nothing to do: all images fit into memory"]
+        assert told == (expected if share else [])

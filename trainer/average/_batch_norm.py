@@ -8,10 +8,22 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from trainer.average.base import AverageKeys
+from trainer.errors import ConfigError
+
 
 def batch_norms(model: nn.Module) -> list[_BatchNorm]:
     """Return the layers that keep running statistics."""
     return [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+
+
+def check_bn_images(keys: AverageKeys, model: nn.Module) -> None:
+    """Raise ConfigError if it is said from how many images to recompute what the model lacks."""
+    if keys.bn_images != AverageKeys.bn_images and not batch_norms(model):
+        raise ConfigError(
+            f"average.bn_images={keys.bn_images} has no effect: this model has no BatchNorm "
+            "statistics; leave it out"
+        )
 
 
 def recompute(

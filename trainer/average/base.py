@@ -101,6 +101,15 @@ class Plan:
         return f"set average.start={start}, or train longer"
 
 
+def check_evaluated(keys: AverageKeys, val: Amount) -> None:
+    """Raise ConfigError if it is said how often averaged weights are evaluated, on no images."""
+    if not val.value and keys.eval_every != AverageKeys.eval_every:
+        raise ConfigError(
+            f"average.eval_every={keys.eval_every} has no effect with data.val=0, which leaves no "
+            "image to evaluate on; leave it out, or hold images out, as with data.val=10%"
+        )
+
+
 class Average(Protocol):
     """What an average does while training runs.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -14,6 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from trainer.data._splits import Indices
 from trainer.data.base import DataKeys, Images
+
+log = logging.getLogger(__name__)
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 Bounds = Sequence[tuple[int, int]]
@@ -137,6 +140,8 @@ def store_for(splits: Sequence[Images], keys: DataKeys, device: torch.device) ->
     """
     needed = sum(split.images.nbytes for split in splits)
     if needed <= keys.resident_share * memory_bytes(device):
+        if keys.workers:  # on another machine they may have
+            log.info("data.workers=%d have nothing to do: all images fit into memory", keys.workers)
         return [Resident(split, device) for split in splits]
     return [Streamed(split, device, keys.workers) for split in splits]
 
