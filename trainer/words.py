@@ -16,6 +16,7 @@ TEXT_KEYS = (
     *("name", "data.root", "data.path", "init_from", "fork", "loss.teacher", "task.picture"),
     *("hydra.run.dir", "hydra.sweep.dir"),
 )
+OF_ONE_RUN = ("hydra.run.dir", "hydra.job.chdir", "hydra.output_subdir")
 
 # What people try, and what it means. `{}` is the value as written; a word may mean several.
 SPELLINGS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -103,7 +104,7 @@ def check_words(
     known = known_keys(sources, chosen, replayed)
     for word in words:
         if word.key.startswith("hydra"):
-            check_hydra_word(word)
+            check_hydra_word(word, is_sweep=is_sweep)
         elif word.key in groups or (word.key in pending.NAMES and word.key != "engine"):
             check_choice(word, sources, is_sweep=is_sweep)
             if word.key not in SEAMS and not word.prefix:
@@ -112,8 +113,9 @@ def check_words(
             check_key(word, known, sources)
 
 
-def check_hydra_word(word: Word) -> None:
-    """Raise ConfigError for settings of Hydra that would break what this program promises."""
+def check_hydra_word(word: Word, *, is_sweep: bool) -> None:
+    """Raise ConfigError for settings of Hydra that would break what this program promises, or do
+    nothing."""
     if word.key in ("hydra.job.chdir", "hydra.output_subdir") and word.value not in (
         "false",
         "null",
@@ -121,6 +123,10 @@ def check_hydra_word(word: Word) -> None:
         raise ConfigError(
             f"{word}: a run's folder is laid out by this program; leave {word.key} alone"
         )
+    if any(part.startswith("_") for part in re.split(r"[./]", word.key)):
+        raise ConfigError(f"{word}: what Hydra makes is chosen by name, as in hydra/launcher=basic")
+    if not is_sweep and word.key not in OF_ONE_RUN:
+        raise ConfigError(f"{word} is of sweeps (with -m): it would do nothing to a single run")
 
 
 def check_choice(word: Word, sources: Sources, *, is_sweep: bool) -> None:
