@@ -72,7 +72,8 @@ class Folder:
     def close(self) -> None:
         """Give the lock back; its file goes while it is held, as the next one may be another's."""
         if self._lock is not None:
-            (self.path / ".lock").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # read-only by now: an unlocked file harms nobody
+                (self.path / ".lock").unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
 

@@ -5,7 +5,7 @@ Writes no file, reads no configuration, knows no trick by name.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -55,7 +55,7 @@ class EpochRecord:
     skipped_steps: int | None
 
 
-def fit(run: Run) -> Iterator[EpochRecord | Pause]:
+def fit(run: Run) -> Generator[EpochRecord | Pause]:
     """Train to the end, yielding at each epoch's end and wherever a save or stop is due.
 
     Raises:

@@ -124,10 +124,11 @@ class Walk:
         try:
             with self.stops, reporting_disk(self.folder.path):
                 self.console.start(self.run)
-                for event in fit(self.run):
-                    if isinstance(event, EpochRecord):
-                        self.record(event)
-                    self.attend()
+                with contextlib.closing(fit(self.run)) as events:  # and workers that read ahead
+                    for event in events:
+                        if isinstance(event, EpochRecord):
+                            self.record(event)
+                        self.attend()
                 self.finish()
         except Diverged as error:
             self.end("diverged", error.exit_code, str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 Bounds = Sequence[tuple[int, int]]
+# Windows has no SIGUSR1
+STOPS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, n)]
 
 
 class Store(Protocol):
@@ -86,7 +89,9 @@ class Streamed:
             worker_init_fn=_serve,
             multiprocessing_context=_context() if self._workers else None,
         )
-        for images, labels in loader:
+        with _signals_held():  # workers inherit that, and no signal finds them half started
+            batches = iter(loader)
+        for images, labels in batches:
             yield (
                 images.to(self._device, non_blocking=True),
                 labels.to(self._device, non_blocking=True),
@@ -113,12 +118,24 @@ def _context() -> str | None:
     return "fork" if "fork" in multiprocessing.get_all_start_methods() else None
 
 
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let signals that stop a run wait a moment, where the system can."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(_: int) -> None:
     """Leave signals that stop a run to the main process, which finishes its step and then ends the
     workers; die with it, however it ends."""
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
-        if hasattr(signal, name):  # Windows has no SIGUSR1
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
     die_with_parent()
 
 
