@@ -6,7 +6,8 @@ PYTHON ?= $(shell if python3 -c 'import torch, torchvision, hydra, rich, safeten
 TEST_READY = $(PYTHON) -c 'import pytest, xdist, hypothesis, mypy, ruff' 2>/dev/null
 ENV := PYTHONPATH=$(CURDIR)
 
-.PHONY: run test check format bench smoke ddp lock install install-test
+# Attacks on what a run promises: a few minutes' worth, and half an hour's; CHAOS="kills --seed 3" chooses.
+.PHONY: run test check format bench smoke ddp chaos chaos-quick lock install install-test
 
 run: install
 	$(ENV) $(PYTHON) -m trainer
@@ -33,6 +34,12 @@ smoke: install
 
 ddp: install
 	$(ENV) $(PYTHON) -m torch.distributed.run --standalone --nproc-per-node 2 -m trainer strategy=ddp epochs=3 name=ddp
+
+chaos-quick: install-test
+	OMP_NUM_THREADS=1 $(ENV) $(PYTHON) -m tests.chaos --quick $(CHAOS)
+
+chaos: install-test
+	OMP_NUM_THREADS=1 $(ENV) $(PYTHON) -m tests.chaos $(CHAOS)
 
 install:
 	@$(PYTHON) -c 'import torch, torchvision, hydra, rich, safetensors' 2>/dev/null || \
