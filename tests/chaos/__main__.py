@@ -17,7 +17,7 @@ from tests import chaos
 from tests.chaos.cells import coverage
 from tests.chaos.trial import Arena, prepare
 
-QUICK_S, FULL_S = 150, 2100  # for all attacks together; what is not reached is said
+QUICK_S, FULL_S = 120, 2100  # for all attacks together; what is not reached is said
 
 
 def attacks() -> dict[str, ModuleType]:
