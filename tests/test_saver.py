@@ -1,4 +1,5 @@
-"""Saving in the background: the same bytes, one at a time, and no failure lost."""
+"""What is saved is finite; in the background it is the same bytes, one at a time, and no failure is
+lost."""
 
 from __future__ import annotations
 
@@ -9,7 +10,33 @@ from pathlib import Path
 import pytest
 
 from tests.command import TINY, Call
+from tests.training import assembled
 from trainer import checkpoint
+from trainer.errors import Diverged
+from trainer.saver import Saver
+from trainer.saving import CheckpointConfig
+
+
+@pytest.mark.parametrize("where", ["weights", "statistics", "average"])
+def test_no_checkpoint_holds_a_number_that_is_not_finite(here: Path, where: str) -> None:
+    words = [word for word in TINY if not word.startswith("model")]
+    with assembled(*words, "model=cnn", "average=ema", "average.every=1st") as run:
+        saver = Saver(run, here / "checkpoints", CheckpointConfig(), {})
+        run.state.window = 1
+        run.average.update(run.model, run.clock())
+        saver.save()
+        run.state.window = 3
+        averaged = run.average.eval_model()
+        assert averaged is not None
+        tensors = {
+            "weights": next(run.model.parameters()),
+            "statistics": next(run.model.buffers()),
+            "average": next(averaged.buffers()),
+        }
+        tensors[where].detach().view(-1)[0] = float("nan")
+        with pytest.raises(Diverged, match="step 2"):
+            saver.save()
+    assert [p.name for p in (here / "checkpoints").iterdir()] == ["step-00000001"]
 
 
 def test_the_background_writes_the_same_bytes(call: Call, here: Path) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from trainer import checkpoint
 from trainer.errors import Diverged
 from trainer.loop import crossed
@@ -53,17 +55,18 @@ class Saver:
         Called by all processes; the first one writes.
 
         Raises:
-            Diverged: if a weight is not finite: a checkpoint must never hold one.
+            Diverged: if a number that it would hold is not finite, in any process.
             DiskError: if the disk is full or read-only, for this checkpoint or the one before.
         """
         run = self.run
-        if not all(bool(p.isfinite().all()) for p in run.model.parameters()):
-            raise Diverged(run.state.window, "weights")
+        averaged = run.average.eval_model()
+        is_bad = not (are_finite(run.model) and are_finite(averaged))
+        if run.strategy.agree(int(is_bad)):  # statistics are each process's own
+            raise Diverged(run.state.window - 1, "weights or statistics")
         state = save_state(run)
         self.step, self._time_s = run.state.window, time.monotonic()
         if not self.is_main:
             return
-        averaged = run.average.eval_model()
         self.join()
         files = checkpoint.pack(
             weights=run.model.state_dict(),
@@ -115,3 +118,9 @@ class Saver:
         self.join()
         best_step = self.run.state.best_step
         checkpoint.prune(self.root, keep=self.config.keep.number, best_step=best_step)
+
+
+def are_finite(model: nn.Module | None) -> bool:
+    """Return whether all weights and statistics of a model, if there is one, are finite."""
+    tensors = [] if model is None else model.state_dict().values()
+    return all(bool(t.isfinite().all()) for t in tensors)

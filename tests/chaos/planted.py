@@ -212,6 +212,13 @@ BUGS = (
         "tests/test_run.py::test_scores_that_are_not_finite_are_divergence_and_no_numbers",
     ),
     Bug(
+        "statistics that are not finite are saved",
+        "saver.py",
+        "model.state_dict().values()",
+        "model.parameters()",
+        "tests/test_saver.py::test_no_checkpoint_holds_a_number_that_is_not_finite",
+    ),
+    Bug(
         "a step whose gradients overflowed is taken",
         "precision.py",
         "if not self.are_finite():\n            return False",
