@@ -8,11 +8,14 @@ import random
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.lines import check, conflicts, line_of, missing, typos, wrong_types
+from tests.chaos.trial import Arena
 from tests.command import environment, snapshot
+
+QUICK, FULL = 1, 10
+LINES = 100
 
 ANSWER = """
 import io, json, sys, contextlib
@@ -30,7 +33,9 @@ print(json.dumps(answers))
 """
 
 
-def answers_to(lines: Sequence[Sequence[str]], place: Path) -> list[tuple[int, str, bool]]:
+def answers_to(
+    lines: Sequence[Sequence[str]], place: Path, timeout_s: float = 600.0
+) -> list[tuple[int, str, bool]]:
     """Return exit code, message and whether torch was imported by then, for lines answered one
     after the other by one process in a folder."""
     done = subprocess.run(
@@ -41,49 +46,31 @@ def answers_to(lines: Sequence[Sequence[str]], place: Path) -> list[tuple[int, s
         capture_output=True,
         text=True,
         check=True,
+        timeout=timeout_s,
     )
     return [(code, message, has_torch) for code, message, has_torch in json.loads(done.stdout)]
 
 
-@dataclass(frozen=True)
-class Found:
-    """What came of the attack.
-
-    Attributes:
-        lines: how many were tried.
-        wrong: a description of each that was answered otherwise than it should be.
-        left: paths that were left behind.
-        typos: lines with one wrong letter.
-        told: of these, those told the right word.
-    """
-
-    lines: int
-    wrong: tuple[str, ...]
-    left: tuple[str, ...]
-    typos: int
-    told: int
-
-
-def attack(count: int, seed: int, place: Path) -> Found:
-    """Try that many bad lines, a third of them typos.
-
-    Args:
-        count: of lines, at least 300.
-        seed: they are drawn from.
-        place: an empty folder.
-    """
-    draw = random.Random(seed)
+def trial(arena: Arena, draw: random.Random, number: int) -> str:
+    """Try a hundred bad lines in an empty folder, a third of them typos."""
+    place = arena.fresh("command-lines")
     work, given = place / "work", place / "given"
     work.mkdir()
     given.mkdir()
-    fixed = [*conflicts(given), *missing(given)]
-    slips = list(typos(draw, count // 3))
-    faults = [*fixed, *slips, *wrong_types(draw, count - len(fixed) - len(slips))]
+    slips = list(typos(draw, LINES // 3))
+    fixed = draw.sample([*conflicts(given), *missing(given)], LINES // 3)
+    faults = [*fixed, *slips, *wrong_types(draw, LINES - len(fixed) - len(slips))]
     draw.shuffle(faults)
     before = snapshot(place)
     answers = answers_to([line_of(fault) for fault in faults], work)
     pairs = [(f, code, message) for f, (code, message, _) in zip(faults, answers, strict=True)]
     wrong = [found for found in (check(*pair) for pair in pairs) if found]
-    told = sum(f"did you mean '{f.right}'" in m for f, _, m in pairs if f.right)
+    assert not wrong, "\n".join(wrong)
     left = sorted(set(snapshot(place)) ^ set(before))
-    return Found(len(faults), tuple(wrong), tuple(left), len(slips), told)
+    assert not left, f"left behind: {left}"
+    told = sum(f"did you mean '{f.right}'" in m for f, _, m in pairs if f.right)
+    assert told >= 0.9 * len(slips), f"{told} of {len(slips)} typos were told the right word"
+    arena.count("bad command lines", len(faults))
+    arena.count("typos of one letter", len(slips))
+    arena.count("typos told the right word", told)
+    return f"{len(faults)} lines; {told} of {len(slips)} typos told the right word"
