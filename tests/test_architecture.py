@@ -24,6 +24,7 @@ FIXED = (
     *("precision", "precision_format", "precision_half", "clip", "distributed", "metrics"),
     *("normalize", "files", "limits", "sources", "tta", "init"),
 )
+TOGETHER = ("strategy_keys", "meeting", "group", "rollcall", "parallel", "synced_norm")
 FROM_ELSEWHERE = ("origin", "network", "published", "together")
 TRAINED = ("weights", "fitting", "teacher", "site")
 BEFORE_TORCH = ("line", "words", "pending", "stops", "checks")
@@ -32,13 +33,13 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("registry", "errors", "_version", ""),
     ("convert", "rng"),
     ("duration",),
-    (*FIXED, *BEFORE_TORCH, *FROM_ELSEWHERE, *COMPONENT_SEAMS),
+    (*FIXED, *TOGETHER, *BEFORE_TORCH, *FROM_ELSEWHERE, *COMPONENT_SEAMS),
     ("state", "shares", "checkpoint", "record", "saving"),
     ("loop", "choices", "config", "provenance", "recorded", "composition", "folder", "usage"),
     TRAINED,
     (
         *("assemble", "board", "console", "order", "saver", "restore", "summary", "walk", "run"),
-        *("forking", "identity"),
+        *("forking", "identity", "claiming"),
     ),
     ("task",),
     ("sweep",),
@@ -261,12 +262,10 @@ def test_the_primary_yaml_holds_the_run_s_fields() -> None:
 
 
 def test_groups_without_modules_offer_the_names_that_the_configuration_takes() -> None:
-    from typing import get_args
-
-    from trainer.config import HINTS
     from trainer.precision_format import NAMES
+    from trainer.strategy_keys import KEYS
 
-    for group, names in {"precision": NAMES, "strategy": get_args(HINTS["strategy"])}.items():
+    for group, names in {"precision": NAMES, "strategy": tuple(KEYS)}.items():
         assert sorted(names) == sorted(f.stem for f in (CONF / group).iterdir())
 
 

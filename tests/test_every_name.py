@@ -23,7 +23,11 @@ SMALL: dict[tuple[str, str], tuple[str, ...]] = {  # what a name needs, or what 
     ("precision", "fp16"): ("model=cnn", "model.width=4"),
 }
 # What this machine must refuse: words of the message.
-REFUSED = {("strategy", "ddp"): (2, "torchrun"), ("precision", "tf32"): (2, "tf32")}
+REFUSED = {
+    ("strategy", "ddp"): (2, "torchrun"),
+    ("strategy", "dp"): (2, "two GPUs"),
+    ("precision", "tf32"): (2, "tf32"),
+}
 NEED_FILES = ("mnist", "fashion_mnist", "cifar10", "cifar100", "cifar10_jpeg", "image_folder")
 
 

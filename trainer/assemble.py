@@ -156,6 +156,9 @@ def build_run(
     parallel = site.strategy.wrap(precision.adopt(model))
     # from here on numbers are drawn for dropout: each process its own
     torch.manual_seed(derive(config.seed, "model", site.strategy.world.rank))
+    for number, device in enumerate(site.strategy.devices[1:], 1):  # and each device its own
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(derive(config.seed, "model", number))
     teachers = Teachers(
         weights, site.source, lambda n: precision.lend(place(n, site.device, precision.dtype))
     )

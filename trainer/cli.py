@@ -9,15 +9,17 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from trainer import STARTED, __version__
 from trainer.errors import ConfigError, Stopped, TrainerError
 from trainer.limits import reporting_system, silence
 from trainer.line import HYDRA_FLAGS, SWEEP_FLAGS, Line, take_apart
 from trainer.sources import Sources
-from trainer.stops import leave_group
+from trainer.stops import die_with_parent, leave_group
 from trainer.words import Word, canonical, check_words, quoted, split_word
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from trainer.composition import Composed
@@ -31,6 +33,8 @@ def main() -> NoReturn:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # open to the end
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal may not know a letter
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        die_with_parent()
     code = exit_code(sys.argv[1:])
     leave_group(code)
     sys.exit(code)
@@ -48,7 +52,7 @@ def outcome(work: Callable[[], int]) -> int:
         with reporting_system():
             return work()
     except TrainerError as error:
-        if is_first_process():
+        if is_first_process() or error.is_own:
             from trainer.console import fail
 
             fail(str(error), label="" if isinstance(error, Stopped) else "error: ")
@@ -108,7 +112,9 @@ def single(line: Line, sources: Sources) -> int:
     words = line.words
     if line.fork is not None:
         recorded, words = str(Origin.parse(line.fork, "fork").run), (*words, f"fork={line.fork}")
-    replayed = None if recorded is None else read_recorded(Path(recorded))
+    replayed = (
+        None if recorded is None else from_first_process(lambda: read_recorded(Path(recorded)))
+    )
     composed = compose_words(words, sources, replayed)
     if "cfg" in line.values:
         return show_config(line, composed)
@@ -140,6 +146,17 @@ def single(line: Line, sources: Sources) -> int:
         )
     )
     return 0
+
+
+def from_first_process(find: Callable[[], T]) -> T:
+    """Return what the first process finds; the others may be on machines without the file."""
+    if not is_one_of_several():
+        return find()
+    from trainer.distributed import World
+    from trainer.parallel import everyone
+    from trainer.together import from_first
+
+    return from_first(everyone(World.from_environment()), find)
 
 
 def show_config(line: Line, composed: Composed) -> int:
@@ -221,6 +238,10 @@ def ask_hydra(line: Line, sources: Sources) -> int:
 def is_first_process() -> bool:
     """Return whether this process prints: the only one, or the first of those that torchrun
     started."""
-    is_one_of_several = "TORCHELASTIC_RUN_ID" in os.environ or "WORLD_SIZE" in os.environ
     rank = os.environ.get("RANK", "0")
-    return not is_one_of_several or not rank.isdecimal() or int(rank) == 0
+    return not is_one_of_several() or not rank.isdecimal() or int(rank) == 0
+
+
+def is_one_of_several() -> bool:
+    """Return whether torchrun, or somebody like it, started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ or "WORLD_SIZE" in os.environ

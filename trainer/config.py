@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -36,9 +36,9 @@ from trainer.precision_format import PrecisionChoice, check_eps, parse_precision
 from trainer.registry import Choice
 from trainer.saving import CheckpointConfig
 from trainer.scheduler.base import Scheduler, SchedulerKeys, Watcher
+from trainer.strategy_keys import StrategyChoice, parse_strategy
 
 MOST_THREADS = 1024  # torch dies of what the system does not give; on any machine the same
-Strategy = Literal["auto", "single", "ddp"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class RunConfig:
     plugins: tuple[str, ...]
     checkpoint: CheckpointConfig
     precision: PrecisionChoice
-    strategy: Strategy
+    strategy: StrategyChoice
     task: Choice[TaskKeys, Any]
     data: Choice[DataKeys, Dataset]
     augment: tuple[Choice[AugmentKeys, Augment], ...]
@@ -145,10 +145,8 @@ class RunConfig:
                 out[field.name] = plain_choice(value)
             elif field.name == "augment":
                 out[field.name] = {choice.name: plain_choice(choice) for choice in value}
-            elif isinstance(value, PrecisionChoice):
+            elif isinstance(value, PrecisionChoice | StrategyChoice):
                 out[field.name] = value.plain()
-            elif field.name == "strategy":
-                out[field.name] = {"name": value}
             elif field.name == "checkpoint":
                 out[field.name] = {f.name: plain(getattr(value, f.name)) for f in fields(value)}
             else:
@@ -212,7 +210,7 @@ def parse(
     made["data"] = with_absolute_root(made["data"])
     made["augment"] = parse_augment(tree.pop("augment", None))
     made["precision"] = parse_precision(mapping("precision", tree.pop("precision", None)))
-    made["strategy"] = parse_named("strategy", tree.pop("strategy", None))
+    made["strategy"] = parse_strategy(mapping("strategy", tree.pop("strategy", None)))
     saving = mapping("checkpoint", tree.pop("checkpoint", {}))
     made["checkpoint"] = build(CheckpointConfig, saving, "checkpoint")
     return build_config(tree, made)
@@ -229,16 +227,3 @@ def build_config(values: Mapping[str, Any], made: Mapping[str, Any]) -> RunConfi
         else:
             raise ConfigError(f"{key} is missing")
     return RunConfig(**converted)
-
-
-def parse_named(group: str, value: Any) -> str:
-    """Return the name of a choice that has no keys of its own."""
-    values = dict(mapping(group, value))
-    name = values.pop("name", None)
-    known = get_args(HINTS[group])
-    if name not in known:
-        raise unknown(group, str(name), known)
-    if values:
-        raise unknown("key", f"{group}.{next(iter(values))}", [f"{group}.name"])
-    assert isinstance(name, str)
-    return name

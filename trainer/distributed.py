@@ -1,25 +1,19 @@
-"""Where a run's processes are, and how they share work: parsed once, grouped once."""
+"""Where a run's processes are, parsed once, and what a strategy does for them."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import datetime
-import inspect
 import os
 import sys
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-import torch.distributed as dist
 from torch import nn
-from torch._C._distributed_c10d import PrefixStore, TCPStore
 
 from trainer.errors import ConfigError
+from trainer.precision import Precision
 
-STRATEGIES = ("auto", "single", "ddp")
-START_TIMEOUT_S = 300
 TORCHRUN = "torchrun --standalone --nproc-per-node 2 -m trainer strategy=ddp"
 
 
@@ -61,9 +55,22 @@ def cores() -> int:
 
 
 class Strategy(Protocol):
-    """How the processes of a run train one model together."""
+    """How the processes of a run train one model together.
+
+    Attributes:
+        world: the processes.
+        devices: those that this process computes on, the first its own.
+    """
 
     world: World
+    devices: tuple[torch.device, ...]
+
+    def take(self, device: torch.device, precision: Precision, accumulate: int) -> None:
+        """Learn where this process computes, in which format and how many micro-batches.
+
+        Raises:
+            ConfigError: if that cannot be.
+        """
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """Return the module whose forward pass is used in training."""
@@ -75,6 +82,10 @@ class Strategy(Protocol):
     def weigh(self, loss: torch.Tensor) -> torch.Tensor:
         """Return the loss such that gradients, as exchanged, are those of the sum over all
         processes."""
+
+    def begin_steps(self) -> None:
+        """Note that all processes are ready for the first step: from now on they wait less long
+        for each other."""
 
     def total(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the sum of a tensor over all processes, in a new tensor; the argument is left
@@ -95,6 +106,14 @@ class Single:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.devices: tuple[torch.device, ...] = ()
+
+    def take(self, device: torch.device, precision: Precision, accumulate: int) -> None:
+        """Learn the device."""
+        self.devices = (device,)
+
+    def begin_steps(self) -> None:
+        """Do nothing: there is nobody to wait for."""
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """Return the model itself."""
@@ -123,106 +142,6 @@ class Single:
     def gather(self, value: Any) -> list[Any]:
         """Return the value in a list."""
         return [value]
-
-
-class Ddp:
-    """`torch.nn.parallel.DistributedDataParallel`: one process per device, gradients averaged at
-    each step.
-
-    Parameters are equal on all ranks; BatchNorm's running statistics are each rank's own until they
-    are evaluated.
-    """
-
-    def __init__(self, world: World, device: torch.device) -> None:
-        self.world = world
-        self.device = device
-        self.is_wrapped = False
-        join_group(world, device)
-
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """Return the model in its wrapper, again when parts of it were frozen; buffers are each
-        process's own: they are made equal the first time alone."""
-        ids = [self.device.index] if self.device.type == "cuda" else None
-        # renamed in torch 2.14, where the old name warns
-        known = inspect.signature(nn.parallel.DistributedDataParallel).parameters
-        no_sync = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-        options: dict[str, Any] = {"device_ids": ids, no_sync: False}
-        options["init_sync"] = not self.is_wrapped
-        self.is_wrapped = True
-        self.parallel = nn.parallel.DistributedDataParallel(model, **options)
-        return self.parallel
-
-    def sync_on(self, is_last: bool) -> contextlib.AbstractContextManager[object]:
-        """Return a context that keeps gradients local on all but the window's last micro-batch."""
-        return contextlib.nullcontext() if is_last else self.parallel.no_sync()
-
-    def weigh(self, loss: torch.Tensor) -> torch.Tensor:
-        """Return the loss times the number of processes, since the exchange takes the mean."""
-        return loss * self.world.size
-
-    def total(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return the sum over all processes."""
-        copy = tensor.detach().to(self.device, copy=True)
-        dist.all_reduce(copy)
-        return copy.to(tensor.device)
-
-    def agree(self, value: int) -> int:
-        """Return the greatest value."""
-        number = torch.tensor(value, device=self.device)
-        dist.all_reduce(number, op=dist.ReduceOp.MAX)
-        return int(number)
-
-    def share(self, value: Any) -> Any:
-        """Return rank 0's value; it must be plain data."""
-        box = [value]
-        dist.broadcast_object_list(box, src=0, device=self.device)
-        return box[0]
-
-    def gather(self, value: Any) -> list[Any]:
-        """Return every rank's value; they must be plain data."""
-        values: list[Any] = [None] * self.world.size
-        dist.all_gather_object(values, value)
-        return values
-
-
-def join_group(world: World, device: torch.device) -> None:
-    """Join the process group, once per process: re-created gloo groups read their peers' old
-    addresses.
-
-    A restarted attempt gets keys of its own in torchrun's store, for the same reason.
-    """
-    if dist.is_initialized():
-        return
-    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    agent_serves = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    timeout = datetime.timedelta(seconds=START_TIMEOUT_S)
-    store = TCPStore(host, port, world.size, world.rank == 0 and not agent_serves, timeout=timeout)
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    dist.init_process_group(
-        "nccl" if device.type == "cuda" else "gloo",
-        store=PrefixStore(f"trainer/{attempt}", store),
-        rank=world.rank,
-        world_size=world.size,
-        timeout=timeout,
-    )
-    atexit.register(dist.destroy_process_group)
-
-
-def build_strategy(name: str, world: World, device: torch.device) -> Strategy:
-    """Return the strategy; `auto` is ddp under torchrun and single otherwise.
-
-    Raises:
-        ConfigError: for ddp without torchrun, or single under torchrun with several processes.
-    """
-    if name == "ddp" and not world.is_torchrun:
-        raise ConfigError(f"strategy=ddp needs torchrun: {TORCHRUN}")
-    if name == "single" and world.size > 1:
-        raise ConfigError(
-            f"strategy=single cannot run in {world.size} processes: use strategy=ddp, or start one"
-        )
-    if name == "ddp" or (name == "auto" and world.is_torchrun):
-        return Ddp(world, device)
-    return Single(world)
 
 
 def choose_device(name: str, world: World) -> torch.device:

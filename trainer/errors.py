@@ -7,9 +7,14 @@ from collections.abc import Iterable
 
 
 class TrainerError(Exception):
-    """A failure with a message written for people; `exit_code` is what the process ends with."""
+    """A failure with a message written for people; `exit_code` is what the process ends with.
+
+    Attributes:
+        is_own: whether this process, though not the first, must tell it: no other one knows.
+    """
 
     exit_code = 1
+    is_own = False
 
 
 class ConfigError(TrainerError):
@@ -35,6 +40,10 @@ class Diverged(TrainerError):
     def __init__(self, step: int, what: str = "loss", detail: str = "") -> None:
         super().__init__(f"training diverged: the {what} at step {step} is not finite{detail}")
         self.step = step
+        self.parts = (step, what, detail)
+
+    def __reduce__(self) -> tuple[type[Diverged], tuple[int, str, str]]:
+        return type(self), self.parts
 
 
 class NotFound(TrainerError):
@@ -66,6 +75,22 @@ class Stopped(TrainerError):
         super().__init__(message)
         self.signum = signum
         self.exit_code = 128 + signum
+
+    def __reduce__(self) -> tuple[type[Stopped], tuple[str, int]]:
+        return type(self), (str(self), self.signum)
+
+
+class LostProcess(TrainerError):
+    """Another process of the run failed, stands still or is gone; the message names its rank.
+
+    Args:
+        message: for people.
+        trace: the other one's traceback, where it left one.
+    """
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.trace = trace
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -10,13 +10,11 @@ from trainer.errors import ConfigError
 
 NAMES: dict[str, tuple[str, ...]] = {
     "task": ("evaluate", "explain", "predict", "export"),
-    "strategy": ("dp",),
     "sweep": ("lr_batch", "lr_momentum", "lr_weight_decay"),
     "engine": ("compile", "graph", "auto"),
 }
 
 KEYS = (
-    "strategy.timeout",
     "reuse",
     "strategy.processes",
     "early_stop",

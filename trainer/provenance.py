@@ -32,6 +32,7 @@ PACKAGES = (
 # What a configuration holds that moves no number of the result: paths, logging, worker counts.
 UNRELATED = ("name", "checkpoint", "plugins", "device")
 UNRELATED_DATA = ("root", "workers", "resident_share")
+UNRELATED_STRATEGY = ("start_timeout", "timeout")
 
 
 def versions() -> dict[str, str]:
@@ -115,6 +116,7 @@ def result_key(
     """
     tree = {k: v for k, v in config.items() if k not in UNRELATED}
     tree["data"] = {k: v for k, v in tree["data"].items() if k not in UNRELATED_DATA}
+    tree["strategy"] = {k: v for k, v in tree["strategy"].items() if k not in UNRELATED_STRATEGY}
     for key, sha256 in weights.items():  # whatever path they had
         group, _, name = key.rpartition(".")
         tree = {**tree, group: {**tree[group], name: sha256}} if group else {**tree, key: sha256}

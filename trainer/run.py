@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
+from dataclasses import replace
+from pathlib import Path
 
+from trainer import checkpoint
 from trainer.assemble import assemble
 from trainer.console import Console
 from trainer.distributed import World
 from trainer.folder import check_folder, make_folder, removed_if_unused
 from trainer.forking import begin_from, read_fork
+from trainer.group import JOINED
 from trainer.order import Order
 from trainer.record import RunRow, read_run
 from trainer.site import prepare
@@ -30,12 +35,10 @@ def execute(order: Order) -> RunRow:
     world = World.from_environment()
     device, strategy, precision = prepare(order.config, world)
     console = Console(quiet=order.quiet or world.rank != 0)
+    resume = from_first(strategy, lambda: order.resume or left(order))
+    order = replace(order, resume=resume)
     if from_first(strategy, lambda: is_finished(order)):
-        assert order.resume is not None
-        row = read_run(order.resume)
-        console.say(f"{shown_path(row.path)} is finished already")
-        show_result(row, console)
-        return row
+        return tell_again(order, console)
     with console.listening():
         is_resumed = order.resume is not None
         fork = None if is_resumed else from_first(strategy, lambda: read_fork(order.config))
@@ -44,13 +47,43 @@ def execute(order: Order) -> RunRow:
         )
         if fork is not None:
             begin_from(run, fork, order.config)
-        path = from_first(
-            strategy, lambda: order.resume or make_folder(order.folder, order.config.name)
-        )
+        path = from_first(strategy, lambda: folder_for(order))
         with removed_if_unused(path):
             walk = Walk(order, run, source, path, console, start_s=start, fork=fork)
             walk.begin()
         return walk.walk()
+
+
+def tell_again(order: Order, console: Console) -> RunRow:
+    """Print the results of a run that is complete, and return its record."""
+    assert order.resume is not None
+    if World.from_environment().rank != 0:  # the folder may be on another machine
+        return RunRow(order.resume, order.config.plain(), (), "completed")
+    row = read_run(order.resume)
+    console.say(f"{shown_path(row.path)} is finished already")
+    show_result(row, console)
+    return row
+
+
+def left(order: Order) -> Path | None:
+    """Return the folder of the run that an earlier attempt of this torchrun was at, if it can be
+    gone on with; jobs of a sweep are begun anew."""
+    group = JOINED.get()
+    text = None if group is None or order.quiet else group.recall()
+    words, path = json.loads(text) if text else ([], "")
+    is_it = (
+        path and tuple(words) == order.words and checkpoint.newest(Path(path) / "checkpoints")[0]
+    )
+    return Path(path) if is_it else None
+
+
+def folder_for(order: Order) -> Path:
+    """Return the folder of a run, made if it begins; a later attempt will find it."""
+    path = order.resume or make_folder(order.folder, order.config.name)
+    group = JOINED.get()
+    if group is not None:
+        group.remember(json.dumps([order.words, str(path)]))
+    return path
 
 
 def is_finished(order: Order) -> bool:

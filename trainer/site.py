@@ -13,8 +13,10 @@ from trainer.config import RunConfig
 from trainer.data._batches import build_data
 from trainer.data._windows import check_batch_size
 from trainer.data.base import Data, Source
-from trainer.distributed import Strategy, World, build_strategy, choose_device
+from trainer.distributed import Strategy, World, choose_device
+from trainer.parallel import build_strategy
 from trainer.precision import Precision, build_precision
+from trainer.together import from_any
 
 
 class Times(TypedDict):
@@ -60,10 +62,17 @@ def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Pr
             chosen.
     """
     torch.set_num_threads(config.threads)
-    device = choose_device(config.device, world)
     check_batch_size(config.batch_size, config.accumulate, world.size)
-    precision = build_precision(config.precision, device)
-    return device, build_strategy(config.strategy, world, device), precision
+    strategy = build_strategy(config.strategy, world)
+
+    def choose() -> tuple[torch.device, Precision]:
+        device = choose_device(config.device, world)
+        precision = build_precision(config.precision, device)
+        strategy.take(device, precision, config.accumulate)
+        return device, precision
+
+    device, precision = from_any(strategy, choose)  # one machine may lack what another has
+    return device, strategy, precision
 
 
 def settle(
@@ -98,9 +107,9 @@ def settle(
 def read_in_turn(config: RunConfig, strategy: Strategy) -> Source:
     """Return the images; the first process of each machine reads first, so that one downloads."""
     read, root = config.data.component.read, config.data.shared.root
-    first = read(root) if strategy.world.local_rank == 0 else None
-    strategy.agree(0)
-    return first or read(root)
+    is_first = strategy.world.local_rank == 0
+    first = from_any(strategy, lambda: read(root) if is_first else None)
+    return from_any(strategy, lambda: first or read(root))
 
 
 def planned_steps(config: RunConfig, windows_per_epoch: int) -> int:

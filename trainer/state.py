@@ -151,7 +151,8 @@ def save_state(run: Run) -> dict[str, Any]:
         "meter": state.meter.state_dict(),
     }
     if run.device.type == "cuda":
-        mine["cuda_generator"] = torch.cuda.get_rng_state(run.device)
+        devices = run.strategy.devices
+        mine["cuda_generators"] = [torch.cuda.get_rng_state(device) for device in devices]
     return {
         "window": state.window,
         "train_s": state.train_s,
@@ -220,5 +221,6 @@ def load_counters(
     state.meter.load_state_dict(mine["meter"])
     if same_stream and "generator" in mine:
         torch.set_rng_state(mine["generator"])
-    if same_stream and "cuda_generator" in mine and run.device.type == "cuda":
-        torch.cuda.set_rng_state(mine["cuda_generator"], run.device)
+    if same_stream and "cuda_generators" in mine and run.device.type == "cuda":
+        for device, generator in zip(run.strategy.devices, mine["cuda_generators"], strict=True):
+            torch.cuda.set_rng_state(generator, device)

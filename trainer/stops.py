@@ -3,6 +3,7 @@ step, and how one of several processes leaves the others."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from types import FrameType, TracebackType
 HANDLED = [
     s for s in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, s)
 ]  # Windows has no SIGUSR1
+PR_SET_PDEATHSIG = 1  # of the kernel's linux/prctl.h
 
 
 class Stops:
@@ -44,8 +46,17 @@ class Stops:
         self.signum = signum
 
 
+def die_with_parent() -> None:
+    """Let the kernel kill this process when the one that started it ends, where it can: what
+    torchrun leaves behind must not go on writing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def leave_group(code: int) -> None:
     """End a process that is one of several; return where there is but one.
+
+    After a failure at once: the others may be waiting in an exchange, and learn of it by the end.
 
     Without the destructors of C++ that follow a normal end: now and then one finds a thread of the
     process group still running and aborts, and torchrun calls a finished run a failed one.
@@ -54,7 +65,8 @@ def leave_group(code: int) -> None:
         import torch.distributed as dist
 
         if dist.is_initialized():
-            dist.destroy_process_group()
+            if code == 0:
+                dist.destroy_process_group()
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)

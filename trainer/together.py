@@ -3,19 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
-from trainer.distributed import Strategy
+from trainer.distributed import World
 from trainer.errors import TrainerError
 
 T = TypeVar("T")
 
 
-def from_first(strategy: Strategy, find: Callable[[], T]) -> T:
+class Together(Protocol):
+    """What processes find out together by: a strategy, or the group that it stands on."""
+
+    @property
+    def world(self) -> World:
+        """Return the processes."""
+
+    def share(self, value: Any) -> Any:
+        """Return the first process's value in every process."""
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return the values of all processes by rank, in every process."""
+
+
+def from_any(strategy: Together, act: Callable[[], T]) -> T:
+    """Return what `act` returns in this process, once it has succeeded in all.
+
+    Args:
+        strategy: of the run, or its group.
+        act: called in every process; what it exchanges with others must not depend on its errors.
+
+    Raises:
+        TrainerError: in every process, what it raised in this one or else in the first that failed.
+    """
+    result, failed = [], None
+    try:
+        result.append(act())
+    except TrainerError as error:
+        failed = error
+    others = strategy.gather(failed)
+    if failed is not None:
+        raise failed
+    for rank, other in enumerate(others):
+        if other is not None:
+            if rank:
+                other.args = (f"rank {rank}: {other}",)
+            raise other
+    return result[0]
+
+
+def from_first(strategy: Together, find: Callable[[], T]) -> T:
     """Return what the first process finds, in every process; only it needs the files.
 
     Args:
-        strategy: of the run.
+        strategy: of the run, or its group.
         find: called in the first process alone; what it returns is plain data.
 
     Raises:

@@ -11,9 +11,10 @@ from typing import Any
 
 from trainer import checkpoint, provenance
 from trainer.board import Board
+from trainer.claiming import STATUS, claim, cut, unforeseen
 from trainer.console import Console
 from trainer.data.base import Source
-from trainer.errors import DiskError, Diverged, Stopped, TrainerError
+from trainer.errors import DiskError, Stopped, TrainerError
 from trainer.files import reporting_disk
 from trainer.folder import Folder
 from trainer.forking import Fork
@@ -22,6 +23,7 @@ from trainer.loop import EpochRecord, add_seconds, averaged_model, fit, test_sco
 from trainer.order import Order
 from trainer.record import RunRow, read_run
 from trainer.restore import restore
+from trainer.rollcall import explained
 from trainer.saver import Saver
 from trainer.state import Run
 from trainer.stops import Stops
@@ -33,6 +35,7 @@ from trainer.summary import (
     show_result,
     to_row,
 )
+from trainer.together import from_any
 
 
 class Walk:
@@ -81,20 +84,13 @@ class Walk:
 
     def take_over(self) -> None:
         """Begin, without putting back what was taken if that fails."""
-        if self.is_main:
-            self.folder.lock()
-            if self.order.resume is None:
-                self.folder.write_config(self.config)
-                difference = provenance.git_state()[1]
-                if difference:
-                    (self.folder.path / "source.diff").write_text(difference)
-            self.console.open_log(self.folder.path / "run.log")
+        order, folder, console, run = self.order, self.folder, self.console, self.run
+        from_any(run.strategy, lambda: claim(order, folder, console, run))
         for note in self.order.notes:
             self.console.say(note, style="yellow")
         if self.order.resume is not None:
             restore(self.run, self.folder.checkpoints, self.identity, self.console)
-            if self.is_main:
-                self.folder.reopen(self.run.state.window, self.config)
+            from_any(run.strategy, lambda: cut(folder, run, self.config))
         elif self.fork is not None:
             self.identity.lineage["forked_from"] = dict(self.fork.told)
             step = self.run.state.window
@@ -121,38 +117,41 @@ class Walk:
 
     def walk(self) -> RunRow:
         """Train to the end, recording as the loop yields, and return the record."""
-        try:
-            with self.stops, reporting_disk(self.folder.path):
-                self.console.start(self.run)
-                with contextlib.closing(fit(self.run)) as events:  # and workers that read ahead
-                    for event in events:
-                        if isinstance(event, EpochRecord):
-                            self.record(event)
-                        self.attend()
-                self.finish()
-        except Diverged as error:
-            self.end("diverged", error.exit_code, str(error))
-            raise
-        except Stopped as error:
-            self.end("interrupted", error.exit_code, str(error))
-            raise
-        except TrainerError as error:
-            self.end("failed", error.exit_code, str(error))
-            raise
-        except BaseException as error:
-            with contextlib.suppress(OSError):
-                self.console.log(traceback.format_exc())
-            self.end("failed", 1, f"{type(error).__name__}: {error}")
-            raise TrainerError(
-                f"{type(error).__name__}: {error} (see {self.folder.path / 'run.log'})"
-            ) from error
-        finally:
-            self.close()
-        return (
-            read_run(self.folder.path)
-            if self.is_main
-            else RunRow(self.folder.path, self.config, (), "completed")
-        )
+        with self.stops:  # also while it ends: torchrun sends SIGTERM when another process failed
+            try:
+                with reporting_disk(self.folder.path):
+                    self.train()
+            except TrainerError as error:
+                self.end(STATUS.get(type(error), "failed"), error.exit_code, str(error))
+                raise
+            except BaseException as error:
+                raise self.failed(error) from error
+            finally:
+                self.close()
+        path = self.folder.path
+        return read_run(path) if self.is_main else RunRow(path, self.config, (), "completed")
+
+    def train(self) -> None:
+        """Train, with what is done between the loop's yields."""
+        self.console.start(self.run)
+        self.run.strategy.begin_steps()
+        with contextlib.closing(fit(self.run)) as events:  # and workers that read ahead
+            for event in events:
+                if isinstance(event, EpochRecord):
+                    self.record(event)
+                self.attend()
+        self.finish()
+
+    def failed(self, error: BaseException) -> TrainerError:
+        """Record an error that nobody foresaw, or that a process is lost; return it as it is
+        told."""
+        with contextlib.suppress(OSError):
+            self.console.log("".join(traceback.format_exception(error)))
+        told = unforeseen(explained(error), self.folder.path, self.run)
+        with contextlib.suppress(OSError):
+            self.console.log(getattr(told, "trace", ""))
+        self.end("failed", 1, str(told))
+        return told
 
     def asked(self) -> int:
         """Return what all processes agree is due now: 0 nothing, 1 a checkpoint, above 1 a stop by
@@ -177,8 +176,8 @@ class Walk:
         """Write an epoch's row, and a checkpoint if it is the best so far."""
         run = self.run
         row = to_row(event, run)
+        from_any(run.strategy, lambda: self.folder.add_row(row) if self.is_main else None)
         if self.is_main:
-            self.folder.add_row(row)
             self.console.epoch(row, run.total / run.data.windows_per_epoch)
         if self.board is not None:
             self.board.row(row)
@@ -191,7 +190,7 @@ class Walk:
     def save(self) -> None:
         """Write a checkpoint of this step."""
         self.count_time()
-        self.saver.save()
+        from_any(self.run.strategy, self.saver.save)
 
     def count_time(self) -> None:
         """Bring the run's total up to date, resumed parts included."""

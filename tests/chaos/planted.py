@@ -265,7 +265,7 @@ BUGS = (
     ),
     Bug(
         "gradients of several processes are averaged twice",
-        "distributed.py",
+        "parallel.py",
         "return loss * self.world.size",
         "return loss",
         "tests/test_ddp.py::test_two_processes_equal_one_and_leave_one_folder",

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.composition import told
+from trainer.distributed import World
 from trainer.errors import ConfigError
 from trainer.run import Order, execute
 from trainer.sources import CONF, Sources
@@ -32,10 +33,13 @@ PLUGINS = Path(__file__).resolve().parent
 def through_hydra(words: Sequence[str], sources: Sources, plugins: tuple[str, ...]) -> int:
     """Run a sweep by Hydra's machinery, so that sweepers and launchers of others can be named;
     return the exit code."""
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        raise ConfigError(
-            "-m under torchrun is not built yet in this version: start the jobs one by one"
-        )
+    for word in words if World.from_environment().is_torchrun else ():
+        part, _, name = word.partition("=")
+        if part in ("hydra/sweeper", "hydra/launcher") and name != "trainer":
+            raise ConfigError(
+                f"{word} under torchrun: the processes run the jobs together, one after the other; "
+                f"leave {part} out, or start without torchrun"
+            )
     current = Sweep(sources, plugins)
     token = CURRENT.set(current)
     try:

@@ -18,15 +18,19 @@ from omegaconf import DictConfig, OmegaConf
 from trainer.composition import DEFAULT_DIR, compose_words
 from trainer.config import RunConfig, parse
 from trainer.console import Console
+from trainer.distributed import World
 from trainer.errors import ConfigError, Diverged, Stopped, TrainerError
 from trainer.files import replace_text
 from trainer.folder import make_folder
+from trainer.parallel import everyone
 from trainer.record import RunRow, read_run
+from trainer.rollcall import accounted, is_broken
 from trainer.run import Order, execute
 from trainer.sources import Sources
 from trainer.summary import shown_path
 from trainer.sweep.table import job_line, results_table, write_csv
 from trainer.task.base import check_trains
+from trainer.together import from_first
 from trainer.words import quote
 
 
@@ -70,7 +74,9 @@ def run_sweep(
     """Expand, check, run and sum up; the exit code goes to the current sweep."""
     current = CURRENT.get()
     jobs = [check_job(i, job, current) for i, job in enumerate(expand(words, context))]
-    console = Console()
+    all_processes = everyone(World.from_environment())
+    is_main = all_processes.world.rank == 0
+    console = Console(quiet=not is_main)
     valid = [job for job in jobs if job.config is not None]
     if not valid:
         told = "\n".join(dict.fromkeys(job.error for job in jobs))
@@ -83,10 +89,9 @@ def run_sweep(
     first = valid[0]
     assert first.config is not None
     wanted = str(config.hydra.sweep.dir)
-    folder = make_folder(None if wanted == DEFAULT_DIR else wanted, first.config.name)
-    listing = [{"job": job.number, "overrides": list(job.words)} for job in jobs]
-    replace_text(
-        folder / "sweep.yaml", yaml.safe_dump(listing, sort_keys=False, allow_unicode=True)
+    name = first.config.name
+    folder = from_first(
+        all_processes, lambda: begin(None if wanted == DEFAULT_DIR else wanted, name, jobs)
     )
     console.say(f"{len(valid)} jobs in {shown_path(folder)}")
     launcher = str(OmegaConf.select(config, "hydra.runtime.choices.hydra/launcher") or "trainer")
@@ -94,7 +99,18 @@ def run_sweep(
         rows = run_here(valid, folder, console)
     else:
         rows = run_by(valid, folder, config, context, function)
-    finish(jobs, rows, folder, console, current)
+    if is_main:
+        finish(jobs, rows, folder, console, current)
+
+
+def begin(wanted: str | None, name: str, jobs: Sequence[Job]) -> Path:
+    """Make a sweep's folder, list its jobs there, and return it."""
+    folder = make_folder(wanted, name)
+    listing = [{"job": job.number, "overrides": list(job.words)} for job in jobs]
+    replace_text(
+        folder / "sweep.yaml", yaml.safe_dump(listing, sort_keys=False, allow_unicode=True)
+    )
+    return folder
 
 
 def expand(words: Sequence[str], context: HydraContext) -> list[list[str]]:
@@ -117,22 +133,30 @@ def check_job(number: int, words: Sequence[str], current: Sweep) -> Job:
 
 
 def run_here(jobs: Sequence[Job], folder: Path, console: Console) -> dict[int, RunRow | str]:
-    """Run jobs one after the other in this process; return the record of each, or what went
-    wrong."""
+    """Run jobs one after the other in this process, or in all of a group; return the record of
+    each, or what went wrong.
+
+    Raises:
+        TrainerError: if the group lost a process: nobody is left to run the other jobs.
+    """
     rows: dict[int, RunRow | str] = {}
     for job in jobs:
         path = folder / str(job.number)
         assert job.config is not None
         try:
-            rows[job.number] = execute(Order(job.config, job.words, folder=str(path), quiet=True))
-        except Diverged:
-            rows[job.number] = read_run(path)
+            order = Order(job.config, job.words, folder=str(path), quiet=True)
+            with accounted():
+                rows[job.number] = execute(order)
+        except Diverged as error:
+            rows[job.number] = read_run(path) if path.is_dir() else str(error)
         except Stopped as error:
             raise Stopped(
                 f"the sweep was stopped during job {job.number}; finished jobs are in {folder}",
                 error.signum,
             ) from error
         except TrainerError as error:
+            if is_broken():
+                raise
             rows[job.number] = str(error)
         except Exception as error:  # costs this job, never the others
             rows[job.number] = f"{type(error).__name__}: {error}"

@@ -70,6 +70,7 @@ def recorded(
         console.say(note, style="yellow")
     status, code, message = "failed", 1, ""
     try:
+        run.strategy.begin_steps()
         with record.stops:
             yield record
         status, code = "completed", 0

@@ -10,6 +10,7 @@ from trainer.config import RunConfig
 from trainer.errors import ConfigError
 from trainer.order import Order
 from trainer.record import RunRow
+from trainer.rollcall import accounted
 
 __all__ = ["TASKS", "Task", "TaskKeys", "check_trains", "perform", "title_of"]
 
@@ -28,7 +29,8 @@ class Task(Protocol):
 def perform(order: Order) -> RunRow | None:
     """Do what the order's configuration chose as its task."""
     task: Task = order.config.task.component
-    return task.perform(order)
+    with accounted():
+        return task.perform(order)
 
 
 def title_of(order: Order) -> str:

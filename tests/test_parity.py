@@ -1,0 +1,62 @@
+"""Several processes give one process's weights, over every schedule and optimizer; the options of
+ddp do what they say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.command import environment
+from trainer.optim.base import OPTIMIZERS
+from trainer.scheduler.base import SCHEDULERS
+
+
+def found(out: Path, processes: int) -> dict[str, Any]:
+    """Return what tests/ranks.py found."""
+    started = [*("-m", "torch.distributed.run", "--standalone"), f"--nproc-per-node={processes}"]
+    done = subprocess.run(
+        [sys.executable, *started, "-m", "tests.ranks", str(out)],
+        env={**environment(), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    result: dict[str, Any] = json.loads(out.read_text())
+    assert result["world_size"] == processes
+    return result
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [2, 4])
+def test_every_schedule_and_optimizer_gives_one_process_s_weights(
+    processes: int, tmp_path: Path
+) -> None:
+    result = found(tmp_path / "found.json", processes)
+    words = " ".join(result["apart"])
+    for name in SCHEDULERS.names():
+        assert f"scheduler={name} " in words
+    for name in OPTIMIZERS.names():
+        assert f"optim={name}" in words
+    assert {k: v for k, v in result["apart"].items() if not v < 1e-10} == {}
+    assert max(result["apart"].values()) > 0  # two sums in another order: it did run twice
+    if processes == 2:
+        check_options(result["options"])
+
+
+def check_options(told: dict[str, Any]) -> None:
+    assert told["is_view"]
+    assert not told["is_view_without"]
+    assert told["same_without"]
+    assert 1e-6 < told["bf16"] < 1e-1  # 8 bits of mantissa
+    assert 1e-8 < told["fp16"] < told["bf16"]
+    assert told["static"]
+    assert told["static_distance"] < 1e-10
+    assert told["synced_distance"] < 1e-10
+    assert told["kept_plain"] == ["BatchNorm1d"]
+    assert told["without_sync"] == [1, 1, 1]  # once a step, not once a micro-batch

@@ -1,0 +1,181 @@
+"""Processes that fail, stand still, are killed, are started again, or are orphaned: by torchrun."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.command import TINY, environment, snapshot
+
+AGENT = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+ENDLESS = (*TINY, "epochs=100000", "checkpoint.every=5st", "strategy.timeout=3s")
+MARGIN_S = 40 + 60  # what is promised; and what a machine under load takes to end processes
+PLUGIN = """
+import os, signal
+from dataclasses import dataclass
+from trainer.loss.base import LOSSES
+from trainer.loss.cross_entropy import CrossEntropy
+
+
+@LOSSES.register("faulty")
+@dataclass(frozen=True)
+class Faulty:
+    how: str = "raise"
+    step: int = 3
+
+    def build(self, teachers):
+        inner, calls = CrossEntropy().build(teachers), 0
+
+        def loss(logits, batch):
+            nonlocal calls
+            calls += 1
+            first = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+            if calls > self.step and os.environ["RANK"] == "1" and first:
+                if self.how == "kill":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                raise ValueError("a bug of one process")
+            return inner(logits, batch)
+
+        return loss
+"""
+
+
+@contextlib.contextmanager
+def torchrun(here: Path, *words: str, agent: tuple[str, ...] = ()) -> Iterator[Any]:
+    """Start processes; whatever of them is left is killed at the end."""
+    env = {**environment(), "OMP_NUM_THREADS": "1", "MARK": str(here)}
+    process = subprocess.Popen(
+        [*AGENT, *agent, "-m", "trainer", *words],
+        cwd=here,
+        env={**env, "PYTHONPATH": f"{env['PYTHONPATH']}{os.pathsep}{here.parent}"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        for number in (process.pid, *ranks(here).values()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        process.communicate()
+
+
+def ranks(here: Path) -> dict[int, int]:
+    """Return the process of each rank that lives, by the mark in its environment."""
+    found = {}
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            pairs = (p.split("=", 1) for p in (folder / "environ").read_text().split("\0") if p)
+            env = dict(pairs)
+            if env.get("MARK") == str(here) and "RANK" in env:
+                found[int(env["RANK"])] = int(folder.name)
+    return found
+
+
+def wait_for(path: Path, process: Any) -> None:
+    """Wait until there is a file or folder with something in it."""
+    while not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def told(run: Path) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads((run / "summary.json").read_text())
+    return summary
+
+
+@pytest.mark.slow
+def test_a_process_that_stands_still_ends_the_others_and_is_named(here: Path) -> None:
+    with torchrun(here, *ENDLESS, "hydra.run.dir=run") as process:
+        wait_for(here / "run/checkpoints", process)
+        stopped = ranks(here)[1]
+        start = time.monotonic()
+        os.kill(stopped, signal.SIGSTOP)
+        _, err = process.communicate(timeout=200)
+    assert time.monotonic() - start < 3 + MARGIN_S
+    assert err.count(f"error: rank 1 (process {stopped} on ") == 1
+    assert "did not answer within 3 s" in err
+    assert told(here / "run")["status"] == "failed"
+    assert told(here / "run")["exit_code"] == 1
+    assert "rank 1" in told(here / "run")["message"]
+    assert "resume=" in told(here / "run")["message"]
+    assert ranks(here) == {}
+
+
+@pytest.mark.slow
+def test_what_torchrun_leaves_behind_ends_with_it(here: Path) -> None:
+    with torchrun(here, *ENDLESS, "hydra.run.dir=run") as process:
+        wait_for(here / "run/checkpoints", process)
+        assert set(ranks(here)) == {0, 1}
+        process.kill()
+        process.wait()
+        end = time.monotonic() + 60
+        while ranks(here) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert ranks(here) == {}
+        before = snapshot(here)
+        time.sleep(0.5)
+        assert snapshot(here) == before
+
+
+@pytest.mark.slow
+def test_an_error_of_one_process_ends_all_and_is_told_with_its_trace(here: Path) -> None:
+    (here.parent / "faulty_plugin.py").write_text(PLUGIN)
+    conf = here.parent / "conf" / "loss"
+    conf.mkdir(parents=True)
+    (conf / "faulty.yaml").write_text("name: faulty\nhow: raise\nstep: 3\n")
+    words = ("plugins=[faulty_plugin]", "loss=faulty", "checkpoint.every=1st")
+    with torchrun(here, *TINY, *words, "hydra.run.dir=run") as process:
+        _, err = process.communicate(timeout=200)
+    assert process.returncode == 1
+    assert "ValueError: a bug of one process" in err
+    assert told(here / "run")["status"] == "failed"
+    assert told(here / "run")["message"].startswith("rank 1 (process ")
+    assert "ValueError: a bug of one process" in told(here / "run")["message"]
+    assert "in loss" in (here / "run/run.log").read_text()  # the other process's traceback
+    check_restarted(here, words)
+
+
+def check_restarted(here: Path, words: tuple[str, ...]) -> None:
+    """A killed process, and torchrun starting all of them again: the run goes on in its folder."""
+    kill = (*TINY, *words, "loss.how=kill", "average=ema")
+    with torchrun(here, *kill, "hydra.run.dir=again", agent=("--max-restarts=1",)) as process:
+        _, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err[-3000:]
+    log = (here / "again/run.log").read_text()
+    assert "rank 1" in log
+    assert "resumed at step" in log
+    with torchrun(here, *kill, "loss.step=1000", "hydra.run.dir=whole") as process:
+        process.communicate(timeout=200)
+    again, whole = told(here / "again"), told(here / "whole")
+    assert again["status"] == whole["status"] == "completed"
+    assert again["weights_sha256"] == whole["weights_sha256"]
+
+
+@pytest.mark.slow
+def test_a_sweep_s_jobs_run_in_one_group_whatever_becomes_of_those_before(here: Path) -> None:
+    swept = ("data.num_train=4,64", "optim.lr=1e30,0.05")  # 4 images are too few to be shared
+    words = [w for w in TINY if not w.startswith("data.num_train")]
+    with torchrun(here, "-m", *words, *swept, "hydra.sweep.dir=sweep") as process:
+        out, err = process.communicate(timeout=200)
+    assert process.returncode == 1  # two jobs without a result
+    assert sorted(p.name for p in here.iterdir()) == ["sweep"]
+    assert (told(here / "sweep/2")["status"], told(here / "sweep/3")["status"]) == (
+        "diverged",
+        "completed",
+    )
+    assert told(here / "sweep/3")["world_size"] == 2
+    assert out.count("job 3  completed") == 1
+    assert out.count("no result from 2 of 4 jobs: 0, 1") == 1
+    assert "trainer/sweep" not in err  # no traceback of ours
