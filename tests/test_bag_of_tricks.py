@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.command import Call
+from tests.command import ROOT, Call
 from trainer import compose
 from trainer.record import read_run
 from trainer.sources import Sources, flat, leaf
@@ -91,6 +92,19 @@ def test_the_linear_rule_gives_the_baseline_s_learning_rate_per_image() -> None:
     base, scaled = of_preset("baseline"), of_preset("linear_lr")
     peak = scaled["optim.lr"] * scaled["batch_size"] / 256
     assert peak / scaled["batch_size"] == pytest.approx(base["optim.lr"] / base["batch_size"])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_header_says_what_to_expect_of_how_many_seeds_or_that_nobody_has_looked(
+    preset: str,
+) -> None:
+    text = (ROOT / "conf" / "experiment" / FOLDER / f"{preset}.yaml").read_text()
+    header = "".join(line for line in text.splitlines(True) if line.startswith("#"))
+    assert f"+experiment={FOLDER}/{preset}" in header
+    if "# Expected: not measured yet" not in header:
+        assert re.search(r"# Expected: test \d+\.\d\d % \((sd \d+\.\d\d, )?n = \d+, seed", header)
+        assert re.search(r"; commit [0-9a-f]{7}, torch \d", header)
+        assert re.search(r"# Time: \d+ s on one core", header)
 
 
 @pytest.mark.slow
