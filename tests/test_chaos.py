@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +11,6 @@ import pytest
 from tests.chaos.__main__ import attacks, attempt
 from tests.chaos.cells import FACTORS, all_pairs, coverage, matrix, pairs_of, words_of
 from tests.chaos.trial import Arena, assert_same, plain_digest
-from tests.command import ROOT, environment
 from trainer import compose
 
 
@@ -70,18 +67,3 @@ def test_what_runs_must_agree_in_is_compared(monkeypatch: pytest.MonkeyPatch) ->
         assert_same(Path(), {"rows": [1], "weights": "b"})
     assert plain_digest({"a": [1, 2.0]}) == plain_digest({"a": [1, 2.0]})
     assert plain_digest({"a": [1, 2.0]}) != plain_digest({"a": [1, 2]})
-
-
-@pytest.mark.slow
-def test_one_trial_of_each_holds(tmp_path: Path) -> None:
-    names = ("kills", "crash_points", "corrupt", "signals", "disk", "not_finite")
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.chaos", *names, "--trials", "1", "--seed", "3"],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count(" 1 of    1 held") == len(names)

@@ -46,11 +46,17 @@ class Stops:
         self.signum = signum
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int | None = None) -> None:
     """Let the kernel kill this process when the one that started it ends, where it can: what
-    torchrun leaves behind must not go on writing."""
+    torchrun leaves behind must not go on writing.
+
+    Args:
+        parent: number of that process, where it is known: if it has ended already, so does this.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if parent not in (None, os.getppid()):
+            os._exit(1)
 
 
 def leave_group(code: int) -> None:

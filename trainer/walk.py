@@ -101,7 +101,6 @@ class Walk:
         self.saver = Saver(self.run, self.folder.checkpoints, saving, facts)
         if self.fork is not None:
             self.save()  # from here on the run it came from is not needed
-        self.console.say(opening(self.run, self.order.config, self.folder.path))
         if self.is_main:
             purge = self.run.state.window if self.order.resume else None
             self.board = Board(self.folder.path / "tensorboard", purge)
@@ -133,6 +132,7 @@ class Walk:
 
     def train(self) -> None:
         """Train, with what is done between the loop's yields."""
+        self.console.say(opening(self.run, self.order.config, self.folder.path))
         self.console.start(self.run)
         self.run.strategy.begin_steps()
         with contextlib.closing(fit(self.run)) as events:  # and workers that read ahead

@@ -42,17 +42,18 @@ def run_ranks(words: Sequence[str], cwd: Path, **variables: str) -> tuple[int, s
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that one has started, the oldest first."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            except OSError:  # it has ended
-                continue
-            if int(fields[1]) == pid and fields[0] != "Z":
-                found.append(int(folder.name))
-    return sorted(found)
+    """Return the living processes that one has started, the oldest first."""
+    numbers = (int(f.name) for f in Path("/proc").iterdir() if f.name.isdigit())
+    return sorted(n for n in numbers if parent_of(n) == pid)
+
+
+def parent_of(pid: int) -> int | None:
+    """Return the parent of a living process; None if it has ended, reaped or not."""
+    try:
+        state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return None
+    return None if state == "Z" else int(parent)
 
 
 def wait_for(folder: Path, count: int, process: subprocess.Popen[str]) -> bool:
@@ -71,7 +72,7 @@ def are_gone(pids: Sequence[int]) -> bool:
     """Return whether none of these processes is left, after a little patience."""
     deadline = time.monotonic() + 30.0
     while time.monotonic() < deadline:
-        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+        if not any(parent_of(pid) for pid in pids):
             return True
         time.sleep(0.05)
     return False

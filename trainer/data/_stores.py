@@ -7,7 +7,6 @@ import logging
 import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -16,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from trainer.data._splits import Indices
 from trainer.data.base import DataKeys, Images
+from trainer.stops import die_with_parent
 
 log = logging.getLogger(__name__)
 
@@ -136,19 +136,8 @@ def _serve(_: int) -> None:
     workers; die with it, however it ends."""
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
-    die_with_parent()
-
-
-def die_with_parent() -> None:
-    """Let the system kill this process when the one that started it has ended, where it can."""
-    parent = multiprocessing.parent_process()
-    if sys.platform == "linux" and parent is not None:
-        import ctypes
-
-        # prctl(PR_SET_PDEATHSIG, SIGKILL); torch's workers else notice after seconds
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-        if os.getppid() != parent.pid:  # it ended before the call
-            os._exit(1)
+    parent = multiprocessing.parent_process()  # torch's workers else notice after seconds
+    die_with_parent(None if parent is None else parent.pid)
 
 
 def store_for(splits: Sequence[Images], keys: DataKeys, device: torch.device) -> list[Store]:
