@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,7 +62,11 @@ def test_weights_count_by_their_hash_wherever_they_lie() -> None:
 
 
 def test_every_configured_value_but_a_few_is_in_it() -> None:
-    unrelated = {*provenance.UNRELATED, *(f"data.{k}" for k in provenance.UNRELATED_DATA)}
+    unrelated = {
+        *provenance.UNRELATED,
+        *(f"data.{k}" for k in provenance.UNRELATED_DATA),
+        *(f"strategy.{k}" for k in provenance.UNRELATED_STRATEGY),
+    }
     moved = 0
     for name, value in CONFIG.items():
         for inner in value if isinstance(value, dict) else [None]:
@@ -86,3 +92,33 @@ def test_a_plugin_s_sources_are_in_the_digest(tmp_path, monkeypatch) -> None:
     first = provenance.sources_digest(("lonely_plugin",))
     module.write_text("x = 2\n")
     assert len({alone, first, provenance.sources_digest(("lonely_plugin",))}) == 3
+
+
+def test_new_files_are_part_of_what_differed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b.example")
+        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    package = tmp_path / "trainer"
+    (package / "new").mkdir(parents=True)
+    (package / "old.py").write_text("x = 1\n")
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "one")
+    monkeypatch.setattr(provenance, "PACKAGE", package)
+    provenance.git_state.cache_clear()
+    (package / "old.py").write_text("x = 2\n")
+    (package / "new" / "trick.py").write_text("y = 3\n")
+    (package / "new" / "trick.yaml").write_text("name: trick\n")
+    (package / "new" / "note.txt").write_text("not of the program\n")
+    try:
+        facts, difference = provenance.git_state()
+    finally:
+        provenance.git_state.cache_clear()
+    assert facts is not None
+    assert not facts["clean"]
+    for line in ("+x = 2", "+++ b/trainer/new/trick.py", "+y = 3", "+name: trick"):
+        assert line in difference.splitlines()
+    assert "note" not in difference

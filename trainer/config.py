@@ -23,7 +23,7 @@ from trainer.choices import (
 )
 from trainer.convert import build, convert, plain, plain_choice
 from trainer.data.base import DataKeys, Dataset
-from trainer.distributed import cores
+from trainer.distributed import default_threads
 from trainer.duration import MOST, Amount
 from trainer.errors import ConfigError, unknown
 from trainer.init import Init
@@ -188,7 +188,8 @@ def parse(
         values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise ConfigError(
-            f"{error.full_key} is missing: what was chosen has no default for it"
+            f"{error.full_key} is missing, and what was chosen has no default for it: write "
+            f"{error.full_key}=..."
         ) from error
     except OmegaConfBaseException as error:
         raise ConfigError(
@@ -199,7 +200,7 @@ def parse(
     pending.check_tree(tree)
     tree["plugins"] = list(plugins)
     if tree.get("threads") is None:
-        tree["threads"] = 1 if is_sweep else max(1, cores() // local_processes)
+        tree["threads"] = 1 if is_sweep else default_threads(local_processes)
     if tree.get("report_test") is None:
         tree["report_test"] = not is_sweep
     names = [f.name for f in fields(RunConfig)]

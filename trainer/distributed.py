@@ -54,6 +54,16 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
+def default_threads(local_processes: int) -> int:
+    """Return the threads of a process that was told no number: its share of the cores, or, where it
+    is the only one, `OMP_NUM_THREADS` if that is set and less."""
+    share = max(1, cores() // local_processes)
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    # torchrun sets it to 1 for several, whatever the machine has
+    is_asked = local_processes == 1 and asked.isdecimal() and int(asked) > 0
+    return min(share, int(asked)) if is_asked else share
+
+
 class Strategy(Protocol):
     """How the processes of a run train one model together.
 

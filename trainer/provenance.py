@@ -3,6 +3,7 @@ agree."""
 
 from __future__ import annotations
 
+import difflib
 import functools
 import hashlib
 import importlib
@@ -66,6 +67,16 @@ def git(*words: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
+def as_new(name: str) -> str:
+    """Return the difference that a file makes which git does not track yet, named from its top."""
+    top = Path((git("rev-parse", "--show-toplevel") or ".").strip())
+    try:
+        lines = (top / name).read_text(encoding="utf-8", errors="replace").splitlines(True)
+    except OSError:
+        lines = []
+    return "".join(difflib.unified_diff([], lines, "/dev/null", f"b/{name}"))
+
+
 @functools.cache
 def git_state() -> tuple[dict[str, Any] | None, str]:
     """Return the commit and whether the checkout is clean (None where there is no checkout), and
@@ -73,13 +84,11 @@ def git_state() -> tuple[dict[str, Any] | None, str]:
     commit = git("rev-parse", "HEAD")
     if commit is None:
         return None, ""
-    status = git("status", "--porcelain") or ""
+    status = git("status", "--porcelain", "--untracked-files=all") or ""
     changed = [line for line in status.splitlines() if not line.startswith("??")]
     difference = (git("diff", "HEAD") or "") if changed else ""
-    untracked = [
-        line[3:] for line in status.splitlines() if line.startswith("??") and line.endswith(".py")
-    ]
-    difference += "".join(f"# not in git: {name}\n" for name in untracked)
+    new = [line[3:].strip('"') for line in status.splitlines() if line.startswith("??")]
+    difference += "".join(map(as_new, (name for name in new if name.endswith((".py", ".yaml")))))
     return {"commit": commit.strip(), "clean": not difference}, difference
 
 

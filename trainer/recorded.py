@@ -26,6 +26,8 @@ def read_recorded(run: Path) -> dict[str, Any]:
     """
     file = run / "config.yaml"
     if not file.is_file():
+        if (run / "sweep.yaml").is_file():
+            raise NotFound(f"{run} is a sweep: name one of its runs, such as {run / '0'}")
         raise NotFound(f"no run at {run}: there is no {file.name} in it")
     tree = read_yaml(file)
     check_recorded(tree, file)

@@ -135,7 +135,10 @@ def read_from_run(
     except safetensors.SafetensorError as error:  # whoever wrote it wrote the sums too
         raise DataError(f"{found.path} holds no weights ({error})") from error
     if which == "average" and not tensors:
-        raise ConfigError(f"{key}={path}@average: this run has no averaged weights")
+        raise ConfigError(
+            f"{key}={path}@average: this run has no averaged weights; those that were trained with "
+            "average=swa, average=ema and the like do"
+        )
     return tensors, {"model": model, "data": found.manifest.get("data")}
 
 

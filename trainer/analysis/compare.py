@@ -2,9 +2,10 @@
 worth.
 
 Usage: python -m trainer.analysis.compare RUN_OR_FOLDER ... [--metric val_top1] [--baseline WORDS]
-       [--paired] [--out compare]
+       [--paired] [--out FILES]
 
-Runs are grouped by everything but the seed. Writes compare.png, compare.csv and compare.md.
+Runs are grouped by everything but the seed. Writes compare.png, compare.csv and compare.md
+into the first folder that is named, or FILES with these endings.
 """
 
 from __future__ import annotations
@@ -59,11 +60,12 @@ def main() -> None:
     )
     parser.add_argument("--paired", action="store_true", help="compare seed by seed")
     parser.add_argument(
-        "--out", type=Path, default=Path("compare"), help="of the three files, without its ending"
+        "--out", type=Path, help="of the three files, without ending; default: beside the runs"
     )
     options = parser.parse_args()
     try:
-        write(options.places, options.out, options.metric, options.baseline, options.paired)
+        out = options.out or Path(options.places[0]) / "compare"
+        write(options.places, out, options.metric, options.baseline, options.paired)
     except TrainerError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)

@@ -1,6 +1,6 @@
 """Curves of runs over epochs, as a picture.
 
-Usage: python -m trainer.analysis.curves [RUN_OR_FOLDER ...] [--metric val_top1] [--out curves.png]
+Usage: python -m trainer.analysis.curves [RUN_OR_FOLDER ...] [--metric val_top1] [--out FILE]
 """
 
 from __future__ import annotations
@@ -63,17 +63,18 @@ def main() -> None:
         "places", nargs="*", default=["outputs/latest"], help="runs, or folders of runs"
     )
     parser.add_argument("--metric", default="val_top1", choices=OVER_EPOCHS)
-    parser.add_argument("--out", type=Path, default=Path("curves.png"))
+    parser.add_argument("--out", type=Path, help="default: curves.png in the first of the folders")
     options = parser.parse_args()
     try:
         runs = read_runs(*options.places)
         if not runs:
             raise TrainerError(f"no runs under {', '.join(options.places)}")
-        curves(runs, options.metric).savefig(options.out)
+        out = options.out or Path(options.places[0]) / "curves.png"
+        curves(runs, options.metric).savefig(out)
     except TrainerError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
-    print(f"{len(runs)} runs drawn to {options.out}")
+    print(f"{len(runs)} runs drawn to {out}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """The trade-off of the learning rate: loss curves and final accuracy over decades of it.
 
 Usage: python -m trainer.analysis.lr_tradeoff RUN_OR_FOLDER ... [--metric val_top1]
-       [--out lr_tradeoff]
+       [--out FILES]
 
 Takes runs that differ in nothing but optim.lr and the seed; python -m trainer -m +sweep=lr_tradeoff
-makes them. Writes lr_tradeoff.png and lr_tradeoff.csv.
+makes them. Writes lr_tradeoff.png and lr_tradeoff.csv into the first folder that is
+named, or FILES with these endings.
 """
 
 from __future__ import annotations
@@ -72,11 +73,12 @@ def main() -> None:
         help=f"one of {', '.join(METRICS)}",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("lr_tradeoff"), help="of the two files, without its ending"
+        "--out", type=Path, help="of the two files, without ending; default: beside the runs"
     )
     options = parser.parse_args()
     try:
-        write(options.places, options.out, options.metric)
+        out = options.out or Path(options.places[0]) / "lr_tradeoff"
+        write(options.places, out, options.metric)
     except TrainerError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)

@@ -123,9 +123,12 @@ def _present(folder: Path) -> list[str]:
         return sorted(entry.name for entry in _visible(folder) if entry.is_dir())
     except (FileNotFoundError, NotADirectoryError) as error:
         where = folder.absolute()
+        there = where.parent
+        found = sorted(e.name for e in there.iterdir() if e.is_dir()) if there.is_dir() else []
         raise DataError(
-            f"{where} not found: images belong into {where}/<class>/; "
-            "set data.root to where they are"
+            f"{where} not found: images belong into {where}/<class>/"
+            + (f"; {there} holds {', '.join(found[:3])}" if found else "")
+            + "; set data.root to the folder above train"
         ) from error
     except OSError as error:
         raise _unreadable(error, folder) from error

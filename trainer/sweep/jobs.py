@@ -202,6 +202,7 @@ def finish(
     write_csv(folder / "table.csv", jobs_values(jobs, swept), done)
     console.table(results_table(jobs_values(jobs, swept), done))
     console.say(f"results   {shown_path(folder)}")
+    console.say(f"compare   python -m trainer.analysis.compare {shown_path(folder)}")
     lost = [job.number for job in jobs if job.number not in done]
     if lost:
         console.say(
