@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import io
 import struct
+import textwrap
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -118,7 +119,7 @@ class Published:
     def _message(self, folder: Path, error: Exception | None) -> str:
         """Return what is missing, why it could not be had, and where it belongs."""
         missing, where = self._missing(folder), folder.absolute()
-        reason = " ".join(str(error or "").split())[:200] or type(error).__name__
+        reason = textwrap.shorten(str(error or ""), 200, placeholder=" ...") or type(error).__name__
         if not missing:
             return (
                 f"data={self.name}: a file in {where} is damaged ({reason}); "
