@@ -60,6 +60,7 @@ def test_an_eps_that_is_nothing_is_told_in_the_format_that_is_used() -> None:
         ("data.image_shape=[1,10000000,10000000]",),
     ],
 )
+@pytest.mark.slow
 def test_what_no_memory_holds_is_the_user_s_mistake(
     call: Call, here: Path, words: tuple[str, ...]
 ) -> None:

@@ -83,6 +83,7 @@ def is_aside(step: str) -> bool:
 
 
 @pytest.mark.parametrize("step", STEPS)
+@pytest.mark.slow
 def test_a_step_changes_what_it_says_and_nothing_else(step: str) -> None:
     before, changes = STEPS[step]
     assert of_preset(step) == changed(of_preset(before), changes)

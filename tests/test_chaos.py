@@ -26,6 +26,7 @@ def test_twelve_cells_hold_every_choice_and_most_pairs() -> None:
     assert len(seen) > 0.97 * len(all_pairs())
 
 
+@pytest.mark.slow
 def test_every_cell_is_a_command_line() -> None:
     for cell in matrix(0):
         config = compose(*words_of(cell))

@@ -71,6 +71,7 @@ def damage(file: Path, draw: random.Random) -> None:
         file.write_bytes(bytes(content))
 
 
+@pytest.mark.slow
 def test_five_hundred_damaged_checkpoints_are_never_loaded(tmp_path: Path) -> None:
     draw, root = random.Random(11), tmp_path / "c"
     saved(root, 5, 0.5)

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.command import TINY, Call, environment
 from trainer.console import clock_text, epoch_line, percent
 from trainer.record import EpochRow
@@ -64,6 +66,7 @@ def on_a_terminal(words: tuple[str, ...], here: Path) -> tuple[int, str]:
     return process.wait(), drawn.decode()
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_a_live_line_that_goes_away(here: Path) -> None:
     words = (*TINY, "data.num_train=2000", "epochs=12", "hydra.run.dir=run")
     code, drawn = on_a_terminal(words, here)
@@ -101,6 +104,7 @@ def test_elsewhere_there_is_one_plain_line_an_epoch_and_a_table(call: Call, here
     assert [x.rstrip() for x in log] == [x.rstrip() for x in lines]
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_does_not_end_the_run(here: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "trainer", *TINY, "epochs=6", "hydra.run.dir=run"],

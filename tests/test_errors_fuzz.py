@@ -15,6 +15,7 @@ from tests.chaos.lines import BASE, check, conflicts, line_of, missing, typos, w
 from tests.command import ROOT, Call, environment, real, snapshot
 
 
+@pytest.mark.slow
 def test_two_hundred_bad_lines_are_refused_by_one_message_and_leave_nothing(
     here: Path, tmp_path: Path, call: Call
 ) -> None:
@@ -36,6 +37,7 @@ def test_two_hundred_bad_lines_are_refused_by_one_message_and_leave_nothing(
     assert wrong == [], f"{len(wrong)} of {len(faults)}:\n" + "\n".join(wrong)
 
 
+@pytest.mark.slow
 def test_typos_are_told_before_torch_is_imported_with_the_right_suggestion(here: Path) -> None:
     faults = list(typos(random.Random(7), 300))
     answers = answers_to([f.words for f in faults], here)

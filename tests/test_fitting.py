@@ -131,6 +131,7 @@ def test_values_that_are_not_finite_in_the_model_are_refused(value: float) -> No
 
 
 @pytest.mark.parametrize("name", REGISTRIES["model"].names())
+@pytest.mark.slow
 def test_every_network_starts_from_another_of_its_kind(name: str, monkeypatch) -> None:
     """With as many classes all weights come over; with others, all but one layer's."""
     component = REGISTRIES["model"].load(name)()

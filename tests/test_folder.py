@@ -29,6 +29,7 @@ def row(step: int) -> EpochRow:
     return EpochRow(epoch=step / 2, step=step, lr=0.1, train_loss=1.0, train_top1=0.5)
 
 
+@pytest.mark.slow
 def test_a_second_writer_is_refused_and_a_killed_one_leaves_the_lock_free(tmp_path: Path) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)],

@@ -22,6 +22,7 @@ def rows(run: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("step", [3, 4, 6])  # within an epoch, at its end, within the next
+@pytest.mark.slow
 def test_unchanged_it_ends_as_the_run_did(call: Call, here: Path, step: int) -> None:
     assert call(*EVERY, *PARTS, "hydra.run.dir=run").code == 0
     before = snapshot(here / "run")
@@ -52,6 +53,7 @@ def test_unchanged_it_ends_as_the_run_did(call: Call, here: Path, step: int) -> 
     assert summary(here / "again")["weights_sha256"] == one["weights_sha256"]
 
 
+@pytest.mark.slow
 def test_what_is_free_changes_and_takes_effect(call: Call, here: Path) -> None:
     assert call(*EVERY, "hydra.run.dir=run").code == 0
     seen = {summary(here / "run")["weights_sha256"]}
@@ -83,6 +85,7 @@ def test_what_is_free_changes_and_takes_effect(call: Call, here: Path) -> None:
     assert "avg_val_loss" in averaged
 
 
+@pytest.mark.slow
 def test_the_end_and_the_best_of_a_run_can_be_gone_on_from(call: Call, here: Path) -> None:
     assert call(*TINY, "average=ema", "hydra.run.dir=run").code == 0
     done = call("fork=run", "epochs=3", "hydra.run.dir=longer")
@@ -112,6 +115,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_refused_and_leaves_nothing(call: Call, here: Path) -> None:
     assert call(*EVERY, "hydra.run.dir=run").code == 0
     before = snapshot(here)

@@ -206,6 +206,7 @@ def summary(run: Path) -> dict[str, Any]:
     return content
 
 
+@pytest.mark.slow
 def test_a_run_takes_the_key_records_it_repeats_and_resumes_exactly(call: Call, here: Path) -> None:
     hashes = {}
     for init in ("default", "dirac", "whiten", "[dirac,whiten]"):

@@ -237,6 +237,7 @@ def test_two_levels_are_other_names_bit_for_bit(level: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["O1", "O2", "O3"])
+@pytest.mark.slow
 def test_every_level_trains_with_convolutions_averages_mixing_and_clipping(name: str) -> None:
     words = ["model=cnn", "model.width=4", "mix=mixup", "average=ema", "average.start=0ep"]
     words += ["clip_norm=1.0", "accumulate=2", "optim.lr=0.02"]

@@ -50,6 +50,7 @@ def run(call: Call, here: Path) -> Path:
     return cut(here / "run", 5)
 
 
+@pytest.mark.slow
 def test_a_difference_is_refused_with_the_line_that_allows_it(call: Call, run: Path) -> None:
     whole = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
     remake(run, device="a GPU", sources="0" * 64, versions={"torch": "1.0"})
@@ -71,6 +72,7 @@ def test_a_difference_is_refused_with_the_line_that_allows_it(call: Call, run: P
     assert whole.keys() - {run / "summary.json"} <= set(run.rglob("*"))
 
 
+@pytest.mark.slow
 def test_threads_change_with_the_word_and_the_record_says_so(
     call: Call, run: Path, here: Path
 ) -> None:

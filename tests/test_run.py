@@ -71,6 +71,7 @@ def test_averaged_weights_are_others_and_are_evaluated(call: Call) -> None:
 @pytest.mark.parametrize(
     "word", ["mix=mixup", "mixup=on", "precision=bf16", "clip_norm=0.1", "loss.label_smoothing=0.1"]
 )
+@pytest.mark.slow
 def test_a_trick_moves_the_weights(call: Call, word: str) -> None:
     assert weights(call, "with", *TINY, word) != weights(call, "without", *TINY)
 
@@ -87,6 +88,7 @@ def test_averaging_leaves_the_training_alone(call: Call) -> None:
         assert row.test_avg is not None
 
 
+@pytest.mark.slow
 def test_torchvision_s_networks_train(call: Call) -> None:
     words = ("data=synthetic", "data.num_train=40", "data.num_test=10", "max_steps=2")
     row = finished(call, "model=torchvision", "model.arch=resnet18", *words, "batch_size=16")
@@ -119,6 +121,7 @@ def test_repeating_a_run_of_other_choices_gives_the_same_weights(call: Call) -> 
     assert differing == {"optim.lr"}
 
 
+@pytest.mark.slow
 def test_what_must_not_matter_does_not(call: Call) -> None:
     base = weights(call, "a", *TINY, "average=ema")
     for name, words in {

@@ -128,6 +128,7 @@ def test_a_column_of_pixels_can_be_mirrored() -> None:
     assert choose_views("flip", (1, 1, 2), 1) is VIEWS["flip"]
 
 
+@pytest.mark.slow
 def test_the_whole_program_evaluates_by_views_and_trains_as_without(call: Call, here: Path) -> None:
     from trainer.api import compose
     from trainer.assemble import assemble

@@ -262,6 +262,7 @@ def test_the_teacher_computes_in_the_run_s_precision(teacher: Path, precision: s
         assert bool(loss.isfinite())
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_as_the_whole_one_and_wants_the_same_teacher(
     call: Call, here: Path, teacher: Path
 ) -> None:

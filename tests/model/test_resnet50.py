@@ -91,6 +91,7 @@ def torchvision_s(variant: Variant) -> models.ResNet:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.slow
 def test_torchvision_s_network_with_the_same_weights_gives_the_same_logits(
     variant: Variant,
 ) -> None:

@@ -52,6 +52,7 @@ SMALL = ["googlenet", "inception_v3", "regnet_y_400mf", "shufflenet_v2_x0_5", "s
 
 
 @pytest.mark.parametrize("arch", SMALL)
+@pytest.mark.slow
 def test_a_real_pass_and_a_gradient_for_every_weight(arch: str) -> None:
     side = 96
     model = Torchvision(arch).build((3, side, side), 7)

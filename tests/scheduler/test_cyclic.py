@@ -40,6 +40,7 @@ def test_the_repaired_formula_of_the_text() -> None:
 
 @pytest.mark.parametrize("down", [None, 120])
 @pytest.mark.parametrize(("mode", "gamma"), MODES)
+@pytest.mark.slow
 def test_parity_with_torch_over_10000_steps_momentum_included(mode, gamma, down) -> None:
     shorter = None if down is None else span(f"{down}st")
     part = Cyclic(span("370st"), shorter, mode, gamma, base_momentum=0.8, max_momentum=0.95)

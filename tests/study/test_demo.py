@@ -54,6 +54,7 @@ def test_the_eight_families_are_there_and_every_kind_is_known() -> None:
 
 
 @pytest.mark.parametrize("name", names())
+@pytest.mark.slow
 def test_every_demo_has_seeds_enough_and_words_that_compose(name: str) -> None:
     made = load(name)
     assert made.seeds >= 10
@@ -160,6 +161,7 @@ def test_tuning_takes_the_best_mean_of_arms_that_completed() -> None:
     assert [t.is_chosen for t in marked] == [False, True, False]
 
 
+@pytest.mark.slow
 def test_a_tiny_demo_leaves_records_a_picture_and_a_sentence(here: Path) -> None:
     made = demo_of("two", TREE)
     result = command.perform(made, seeds=2, workers=1, command="python -m scripts.demo two")

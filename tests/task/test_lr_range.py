@@ -33,6 +33,7 @@ def summary(run: Path) -> dict[str, Any]:
     return content
 
 
+@pytest.mark.slow
 def test_a_sweep_leaves_numbers_a_picture_and_the_line_that_trains(call: Call, here: Path) -> None:
     done = call(*TINY, "data.num_train=320", *FEW, "name=mine")
     assert done.code == 0, done.err
@@ -89,6 +90,7 @@ def test_the_sweep_begins_where_training_would(here: Path) -> None:
     ],
     ids=lambda words: words[0],
 )
+@pytest.mark.slow
 def test_it_works_with_every_part(here: Path, words: tuple[str, ...]) -> None:
     row = perform(Order(compose(*TINY, *words, *FEW, ON), folder="range", quiet=True))
     assert row is not None
@@ -152,6 +154,7 @@ def test_a_used_folder_is_refused_before_data_is_loaded(call: Call, here: Path) 
     assert "full is not empty" in done.err
 
 
+@pytest.mark.slow
 def test_neither_a_sweep_nor_a_resume_takes_it(call: Call, here: Path) -> None:
     done = call("-m", *TINY, *FEW, "seed=0,1")
     assert done.code == 2
