@@ -15,12 +15,13 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NoReturn
 
 from tests.command import TINY, environment
+from tests.forked import be_run
 
 
 @dataclass(frozen=True)
@@ -99,33 +100,21 @@ def serve() -> None:
         print(json.dumps(answer), flush=True)
 
 
-def become(order: dict[str, object], write_end: int, out: Path, err: Path) -> None:
+def become(order: dict[str, Any], write_end: int, out: Path, err: Path) -> NoReturn:
     """Be the run: answer the command line and leave, telling of the first checkpoint."""
-    from trainer import checkpoint, cli
+    from trainer import checkpoint
 
-    code = 1
-    try:
-        for file, number in ((out, 1), (err, 2)):
-            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        os.chdir(str(order["cwd"]))
-        sys.argv = ["trainer/__main__.py", *order["words"]]  # type: ignore[misc]
-        write = checkpoint.write
+    write = checkpoint.write
 
-        def told(*args: object, **kwargs: object) -> object:
-            done = write(*args, **kwargs)  # type: ignore[arg-type]
-            os.write(write_end, b"!")
-            return done
+    def told(*args: object, **kwargs: object) -> object:
+        done = write(*args, **kwargs)  # type: ignore[arg-type]
+        os.write(write_end, b"!")
+        return done
 
+    def first() -> None:
         checkpoint.write = told  # type: ignore[assignment]
-        cli.main()
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+
+    be_run(order["words"], Path(order["cwd"]), out, err, first=first)
 
 
 def attend(child: int, read_end: int, order: dict[str, object]) -> tuple[int, float]:

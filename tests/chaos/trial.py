@@ -12,7 +12,6 @@ import shutil
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import torch
 
 from tests.chaos.cells import Cell, matrix, words_of
+from tests.forked import be_run
 from trainer import checkpoint
 
 PATIENCE_S = 1800  # a machine may stop a process of low priority for minutes
@@ -127,20 +127,13 @@ def start(words: Sequence[str], cwd: Path, hook: Hook | None = None) -> Child:
     read_end, write_end = os.pipe()
     sys.stdout.flush()
     pid = os.fork()
-    if pid:
-        os.close(write_end)
-        return Child(pid, read_end, out, err)
-    code = 1
-    try:
+
+    def first() -> None:
         os.close(read_end)
         os.setsid()
-        for file, target in ((out, 1), (err, 2)):
-            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), target)
-        os.chdir(cwd)
         for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        sys.argv = ["trainer/__main__.py", *words]
 
         def tell(text: str) -> None:
             os.write(write_end, f"{text}\n".encode())
@@ -148,17 +141,11 @@ def start(words: Sequence[str], cwd: Path, hook: Hook | None = None) -> Child:
         tell_steps(tell)
         if hook is not None:
             hook(tell)
-        from trainer import cli
 
-        cli.main()
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    if not pid:
+        be_run(words, cwd, out, err, first=first)
+    os.close(write_end)
+    return Child(pid, read_end, out, err)
 
 
 def tell_steps(tell: Tell) -> None:

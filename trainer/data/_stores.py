@@ -7,7 +7,9 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator, Sequence
+from types import TracebackType
 from typing import Protocol
 
 import torch
@@ -136,8 +138,16 @@ def _serve(_: int) -> None:
     workers; die with it, however it ends."""
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
+    sys.excepthook = _tell
     parent = multiprocessing.parent_process()  # torch's workers else notice after seconds
     die_with_parent(None if parent is None else parent.pid)
+
+
+def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an error that nobody caught, but not that the process that reads has gone: the thread
+    which hands tensors over meets that when a run is killed, just before the worker is too."""
+    if not issubclass(kind, (EOFError, ConnectionError)):
+        sys.__excepthook__(kind, error, trace)
 
 
 def store_for(splits: Sequence[Images], keys: DataKeys, device: torch.device) -> list[Store]:

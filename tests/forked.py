@@ -1,0 +1,42 @@
+"""What a fork does that is to be a run: answer a command line, and leave."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+
+def be_run(
+    words: Sequence[str], cwd: Path, out: Path, err: Path, *, first: Callable[[], None]
+) -> NoReturn:
+    """Answer a command line as `python -m trainer` does, and end this process with its code.
+
+    Args:
+        words: of the command line.
+        cwd: folder that it is typed in.
+        out: file of standard output.
+        err: file of standard error.
+        first: called before anything else is done.
+    """
+    code = 1
+    try:
+        first()
+        for file, number in ((out, 1), (err, 2)):
+            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        os.chdir(cwd)
+        sys.argv = ["trainer/__main__.py", *words]
+        from trainer import cli
+
+        cli.main()
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
