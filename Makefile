@@ -36,10 +36,10 @@ ddp: install
 	$(ENV) $(PYTHON) -m torch.distributed.run --standalone --nproc-per-node 2 -m trainer strategy=ddp epochs=3 name=ddp
 
 chaos-quick: install-test
-	OMP_NUM_THREADS=1 $(ENV) $(PYTHON) -m tests.chaos --quick $(CHAOS)
+	OMP_NUM_THREADS=1 $(ENV) $(PYTHON) -m tests.chaos --quick --processes 2 $(CHAOS)
 
 chaos: install-test
-	OMP_NUM_THREADS=1 $(ENV) $(PYTHON) -m tests.chaos $(CHAOS)
+	OMP_NUM_THREADS=1 $(ENV) $(PYTHON) -m tests.chaos --processes 2 $(CHAOS)
 
 install:
 	@$(PYTHON) -c 'import torch, torchvision, hydra, rich, safetensors' 2>/dev/null || \

@@ -35,7 +35,17 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("duration",),
     (*FIXED, *TOGETHER, *BEFORE_TORCH, *FROM_ELSEWHERE, *COMPONENT_SEAMS),
     ("state", "shares", "checkpoint", "record", "saving"),
-    ("loop", "choices", "config", "provenance", "recorded", "composition", "folder", "usage"),
+    (
+        "evaluation",
+        "loop",
+        "choices",
+        "config",
+        "provenance",
+        "recorded",
+        "composition",
+        "folder",
+        "usage",
+    ),
     TRAINED,
     (
         *("assemble", "board", "console", "order", "saver", "restore", "summary", "walk", "run"),

@@ -20,7 +20,8 @@ from trainer.config import RunConfig
 from trainer.distributed import World
 from trainer.duration import Amount, Duration
 from trainer.errors import ConfigError
-from trainer.loop import EpochRecord, averaged_model, evaluate, fit
+from trainer.evaluation import averaged_model, evaluate
+from trainer.loop import EpochRecord, fit
 from trainer.site import prepare
 
 BASE = (

@@ -42,7 +42,7 @@ def cut(folder: Folder, run: Run, config: Mapping[str, Any]) -> None:
     alone."""
     if run.strategy.world.rank == 0:
         with reporting_disk(folder.path):
-            folder.reopen(run.state.window, config)
+            folder.reopen(run.state.meter.first, config)  # rows end where this epoch begins
 
 
 def unforeseen(error: BaseException, path: Path, run: Run) -> TrainerError:

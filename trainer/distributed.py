@@ -104,6 +104,10 @@ class Strategy(Protocol):
     def agree(self, value: int) -> int:
         """Return the greatest value that any process brings; the same for all."""
 
+    def hears(self, asks: bool) -> bool:
+        """Return whether a process is known to ask for a stop, where `asks` says whether this one
+        does; no exchange: processes hear of it at different times, and may call it or not."""
+
     def share(self, value: Any) -> Any:
         """Return the first process's value in every process."""
 
@@ -144,6 +148,10 @@ class Single:
     def agree(self, value: int) -> int:
         """Return the value."""
         return value
+
+    def hears(self, asks: bool) -> bool:
+        """Return what this process asks."""
+        return asks
 
     def share(self, value: Any) -> Any:
         """Return the value."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import datetime
 import json
 import os
+import threading
+import time
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +20,7 @@ from torch._C._distributed_c10d import PrefixStore, TCPStore
 from trainer.distributed import World
 from trainer.meeting import Meeting, meet
 
+LOOK_S = 1.0  # between looks for others' wish to stop, in evaluations
 NCCL_MARGIN_S = 15  # gloo, which can tell, speaks first; then NCCL ends a process that waits in it
 
 
@@ -31,6 +35,9 @@ class Group:
         calls: exchanges so far; equal in all processes that do the same.
         jobs: that this group has ended.
         is_broken: whether a process is lost: nothing can be exchanged any more.
+        has_told: whether the others can know that this process asks for a stop.
+        heard: the job in which another asked for one.
+        looks_at: when this process looks again, on the clock of `time.monotonic`.
     """
 
     world: World
@@ -39,7 +46,10 @@ class Group:
     timeout_s: float
     calls: int = 0
     jobs: int = 0
-    is_broken: bool = field(default=False)
+    is_broken: bool = False
+    has_told: bool = False
+    heard: int | None = None
+    looks_at: float = 0.0
 
     def total(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the sum of a tensor over all processes, in a new tensor."""
@@ -69,6 +79,24 @@ class Group:
         values: list[Any] = [None] * self.world.size
         dist.all_gather_object(values, value)
         return values
+
+    def hears(self, asks: bool) -> bool:
+        """Return whether this process asks for a stop, or has heard in torchrun's store that
+        another does; it looks there every second, by a thread: a store whose machine is gone may
+        never answer."""
+        if asks != self.has_told or time.monotonic() >= self.looks_at:
+            self.has_told, self.looks_at = asks, time.monotonic() + LOOK_S
+            key = f"stop/{self.meeting.name}/{self.jobs}"
+
+            def look() -> None:
+                with contextlib.suppress(RuntimeError):  # the next exchange tells who is lost
+                    if asks:
+                        self.store.set(key, "")
+                    elif self.store.check([key]):
+                        self.heard = self.jobs
+
+            threading.Thread(target=look, daemon=True).start()
+        return asks or self.heard == self.jobs
 
     def remember(self, what: str) -> None:
         """Leave something for later attempts."""

@@ -8,14 +8,19 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
-from trainer.average._batch_norm import recompute
 from trainer.data.base import Batch
-from trainer.distributed import Strategy
 from trainer.duration import Clock
-from trainer.metrics import Metrics, Scores, Tally, check_scores, check_weights
+from trainer.evaluation import (
+    GaveWay,
+    add_seconds,
+    averaged_model,
+    evaluate,
+    put_back,
+    share_buffers,
+)
+from trainer.metrics import Metrics, Scores, check_scores, check_weights
 from trainer.scheduler.base import momentum_of, set_hyperparameters
 from trainer.state import Run
 
@@ -62,9 +67,14 @@ def fit(run: Run) -> Generator[EpochRecord | Pause]:
         Diverged: if a loss, gradient or weight is not finite; a loss scaler skips steps with such
             gradients, until no scale is left.
     """
-    while run.state.window < run.total:
-        metrics = yield from train_epoch(run)
-        yield close_epoch(run, metrics)
+    while run.state.window < run.total or run.is_trained():
+        metrics = means(run) if run.is_trained() else (yield from train_epoch(run))
+        try:
+            record = close_epoch(run, metrics)
+        except GaveWay:
+            yield Pause(run.clock())
+        else:
+            yield record
 
 
 def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
@@ -110,32 +120,45 @@ def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
             state.train_s += run.seconds_now() - start
             yield Pause(run.clock())
             start = run.seconds_now()
-    metrics = meter.reduce(run.strategy.total)  # synchronises, once an epoch; raises Diverged
-    check_weights(run.model.parameters(), state.window - 1)
+    metrics = means(run)
     state.train_s += run.seconds_now() - start
     return metrics
 
 
+def means(run: Run) -> Metrics:
+    """Return the means of the epoch that was trained; synchronises, once an epoch; raises
+    Diverged."""
+    metrics = run.state.meter.reduce(run.strategy.total)
+    check_weights(run.model.parameters(), run.state.window - 1)
+    return metrics
+
+
 def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
-    """Evaluate at an epoch's end and return its record; the next starts with an empty meter."""
+    """Evaluate at an epoch's end and return its record; the next starts with an empty meter.
+
+    Raises:
+        GaveWay: if a process hears of a stop meanwhile; everything is as it was.
+        Diverged: if a score is not finite.
+    """
     state, start = run.state, run.seconds_now()
-    share_buffers(run.model, run.strategy)
-    val = evaluate(run, run.model, run.data.val_batches())
-    check_scores(val, state.window - 1, "validation")
+    averaged, average_s, avg_val = None, None, None
+    with put_back(run):
+        share_buffers(run.model, run.strategy)
+        val = evaluate(run, run.model, run.data.val_batches())
+        check_scores(val, state.window - 1, "validation")
+        eval_s = run.seconds_now() - start
+        is_due = state.window == run.total or crossed(
+            state.meter.first, state.window, run.average_every
+        )
+        if is_due and val is not None:
+            averaged, average_s = averaged_model(run)
+        if averaged is not None:
+            start = run.seconds_now()
+            avg_val = evaluate(run, averaged, run.data.val_batches())
+            check_scores(avg_val, state.window - 1, "averaged weights' validation")
+            eval_s += run.seconds_now() - start
     for schedule in (run.schedule, run.courses):
         schedule.observe(run.clock(), val)
-    eval_s = run.seconds_now() - start
-    averaged, average_s, avg_val = None, None, None
-    is_due = state.window == run.total or crossed(
-        state.meter.first, state.window, run.average_every
-    )
-    if is_due and val is not None:
-        averaged, average_s = averaged_model(run)
-    if averaged is not None:
-        start = run.seconds_now()
-        avg_val = evaluate(run, averaged, run.data.val_batches())
-        check_scores(avg_val, state.window - 1, "averaged weights' validation")
-        eval_s += run.seconds_now() - start
     record = EpochRecord(
         epoch=state.window / run.data.windows_per_epoch,
         step=state.window,
@@ -155,64 +178,6 @@ def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
     return record
 
 
-def evaluate(run: Run, model: nn.Module, batches: Iterable[Batch]) -> Scores | None:
-    """Return a model's scores, each image counted once over all processes; None without any."""
-    model.eval()
-    tally = Tally(run.device)
-    with torch.inference_mode(), run.precision.autocast():
-        for batch in batches:
-            batch = run.ready(batch)
-            tally.add(run.views(model, batch.images), batch.labels)
-    return tally.reduce(run.strategy.total, run.data.num_classes)
-
-
-def test_scores(run: Run, averaged: nn.Module | None) -> dict[str, Scores | None]:
-    """Return the scores on the test images, of the weights and, if there are any, of their average;
-    raises Diverged if a loss is not finite."""
-    models = {"test": run.model, "test_avg": averaged}
-    return {
-        name: check_scores(
-            evaluate(run, model, run.data.test_batches()), run.state.window - 1, "test"
-        )
-        for name, model in models.items()
-        if model is not None
-    }
-
-
-def averaged_model(run: Run) -> tuple[nn.Module | None, float | None]:
-    """Return the averaged weights, BatchNorm statistics their own, and the seconds that took."""
-    start = run.seconds_now()
-    model = run.average.eval_model()
-    if model is None:
-        return None, None
-    share_buffers(model, run.strategy)
-
-    def forward(images: torch.Tensor) -> None:
-        with run.precision.autocast():
-            model(images)
-
-    if run.average.is_stale:
-        batches = (run.ready(batch).images for batch in run.data.clean_train_batches(run.bn_images))
-        recompute(model, batches, forward, run.strategy.total)
-    return model, run.seconds_now() - start
-
-
-def share_buffers(model: nn.Module, strategy: Strategy) -> None:
-    """Give every process the mean of their BatchNorm statistics."""
-    # parameters are equal on all processes, buffers are not
-    if strategy.world.size == 1:
-        return
-    for buffer in model.buffers():
-        if buffer.is_floating_point():
-            buffer.copy_(strategy.total(buffer) / strategy.world.size)
-
-
 def crossed(before: int, now: int, every: int) -> bool:
     """Return whether a multiple of `every` lies in (before, now]."""
     return now // every > before // every
-
-
-def add_seconds(run: Run, **seconds: float) -> None:
-    """Add to the run's seconds by phase."""
-    for phase, spent in seconds.items():
-        run.state.seconds[phase] = run.state.seconds.get(phase, 0.0) + spent

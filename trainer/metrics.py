@@ -91,14 +91,14 @@ class Meter:
         return Metrics(loss, float(total(self.hits)) / num_images, num_images, grad_norm)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the sums of this process; the gradient's norm is not among them: it is measured at
-        the last step of an epoch, after which nothing is saved before `reduce`."""
+        """Return the sums of this process."""
         return {
             "first": self.first,
             "losses": self.losses.cpu(),
             "hits": self.hits.cpu(),
             "sizes": list(self.sizes),
             "seen": self.seen,
+            "grad_norm": None if self.grad_norm is None else self.grad_norm.cpu(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -111,6 +111,8 @@ class Meter:
         losses[:done] = state["losses"].to(losses)[:done]
         self.losses = losses
         self.hits = state["hits"].to(self.hits)
+        grad_norm = state.get("grad_norm")  # of an epoch that is trained and not evaluated yet
+        self.grad_norm = None if grad_norm is None else grad_norm.to(self.losses.device)
 
 
 def check_weights(parameters: Iterable[nn.Parameter], step: int) -> None:

@@ -99,6 +99,10 @@ class Ddp:
         """Return the greatest value."""
         return self.group.agree(value)
 
+    def hears(self, asks: bool) -> bool:
+        """Return whether a process is known to ask for a stop."""
+        return self.group.hears(asks)
+
     def share(self, value: Any) -> Any:
         """Return rank 0's value; it must be plain data."""
         return self.group.share(value)

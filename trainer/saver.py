@@ -35,7 +35,8 @@ class Saver:
     ) -> None:
         self.run, self.root, self.config, self.facts = run, root, config, facts
         self.is_main = run.strategy.world.rank == 0
-        self.step = run.state.window
+        # one of an epoch that was not evaluated yet does not stand for one that was
+        self.step = run.state.window - run.is_trained()
         self._time_s = time.monotonic()
         self._writing: threading.Thread | None = None
         self._failure: BaseException | None = None

@@ -53,7 +53,7 @@ class State:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def never(clock: Clock) -> bool:
+def never(*clock: Clock) -> bool:
     """Return False: nobody asks for a pause."""
     return False
 
@@ -73,6 +73,7 @@ class Run:
         bn_images: clean training images for their BatchNorm statistics.
         wants_pause: asked after every step; where it says yes the loop yields, so that the caller
             may save or stop.
+        hears_stop: asked between batches of an evaluation: whether this process knows of a stop.
     """
 
     seed: int
@@ -98,6 +99,7 @@ class Run:
     state: State
     weights_read: dict[str, str]
     wants_pause: Callable[[Clock], bool] = never
+    hears_stop: Callable[[], bool] = never
 
     def clock(self) -> Clock:
         """Return the time: windows done, of all that will be."""
@@ -123,6 +125,12 @@ class Run:
         """Return the window at which the epoch under way ends, which may be the run's end."""
         per_epoch = self.data.windows_per_epoch
         return min((self.state.window // per_epoch + 1) * per_epoch, self.total)
+
+    def is_trained(self) -> bool:
+        """Return whether an epoch's steps are done and its evaluation is not."""
+        window = self.state.window
+        is_end = window % self.data.windows_per_epoch == 0 or window == self.total
+        return is_end and bool(self.state.meter.sizes)
 
     def new_meter(self) -> Meter:
         """Return an empty meter for the epoch that begins at the present window."""

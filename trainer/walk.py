@@ -15,11 +15,12 @@ from trainer.claiming import STATUS, claim, cut, unforeseen
 from trainer.console import Console
 from trainer.data.base import Source
 from trainer.errors import DiskError, Stopped, TrainerError
+from trainer.evaluation import add_seconds, final_scores
 from trainer.files import reporting_disk
 from trainer.folder import Folder
 from trainer.forking import Fork
 from trainer.identity import Identity
-from trainer.loop import EpochRecord, add_seconds, averaged_model, fit, test_scores
+from trainer.loop import EpochRecord, fit
 from trainer.order import Order
 from trainer.record import RunRow, read_run
 from trainer.restore import restore
@@ -105,6 +106,7 @@ class Walk:
             purge = self.run.state.window if self.order.resume else None
             self.board = Board(self.folder.path / "tensorboard", purge)
         self.run.wants_pause = lambda clock: self.asked() != 0
+        self.run.hears_stop = lambda: self.run.strategy.hears(self.stops.signum != 0)
 
     def close(self) -> None:
         """Close every file and give the folder back."""
@@ -202,12 +204,9 @@ class Walk:
         """Evaluate on the test images, write the last checkpoint and the summary, and print the
         table."""
         run = self.run
-        start = run.seconds_now()
-        averaged, average_s = averaged_model(run)
-        tested = test_scores(run, averaged) if self.order.config.report_test else {}
-        spent = run.seconds_now() - start - (average_s or 0.0)
-        add_seconds(run, average=average_s or 0.0, eval=spent)
-        if self.saver.step != run.state.window:
+        averaged, tested = final_scores(run, self.order.config.report_test, self.attend)
+        is_new = averaged is not None and run.average.is_stale  # its statistics, since just now
+        if is_new or self.saver.step != run.state.window:
             self.save()
         weights = checkpoint.digest(
             run.model.state_dict(), averaged.state_dict() if averaged is not None else {}

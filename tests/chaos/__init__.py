@@ -1,8 +1,8 @@
 """Attacks on the promise that a run loses nothing, as programs.
 
-`python -m tests.chaos` runs all of them, `--quick` a few minutes' worth, and
-`python -m tests.chaos kills --seed 7 --trial 3` does one trial again. An attack is a module of this
-package with
+`python -m tests.chaos` runs all of them, `--quick` a few minutes' worth, `--processes 2` two trials
+at a time, and `python -m tests.chaos kills --seed 7 --trial 3` does one trial again. An attack is a
+module of this package with
 
     QUICK, FULL = 20, 400                         # trials
 

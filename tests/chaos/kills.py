@@ -10,7 +10,7 @@ import time
 from tests.chaos.cells import words_of
 from tests.chaos.trial import Arena, assert_same, start
 
-QUICK, FULL = 24, 200
+QUICK, FULL = 16, 160
 
 
 def trial(arena: Arena, draw: random.Random, number: int) -> str:

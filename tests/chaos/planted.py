@@ -272,7 +272,7 @@ BUGS = (
     ),
     Bug(
         "statistics of averaged weights stay those of the last ones",
-        "loop.py",
+        "evaluation.py",
         "if run.average.is_stale:",
         "if False:",
         "tests/average/test_all_averages.py::test_an_average_is_what_its_formula_says_and_resumes_bit_for_bit",

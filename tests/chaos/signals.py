@@ -1,18 +1,43 @@
-"""SIGINT, SIGTERM, SIGUSR1, once or twice, to the process or to its whole group."""
+"""SIGINT, SIGTERM, SIGUSR1, once or twice, to the process or to its whole group, between steps
+or in an evaluation."""
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import shlex
 import signal
 import time
+from collections.abc import Iterable, Iterator
 
 from tests.chaos.cells import words_of
-from tests.chaos.trial import Arena, assert_same, start
+from tests.chaos.trial import Arena, Hook, Tell, assert_same, start
+from trainer import evaluation
+from trainer.data.base import Batch
+from trainer.state import Run
 
-QUICK, FULL = 12, 100
+QUICK, FULL = 10, 104
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+def in_evaluation(number: int, signum: int, to_group: bool) -> Hook:
+    """Return a hook that lets the run send itself a signal with a batch that is evaluated."""
+
+    def hook(tell: Tell) -> None:
+        plain, seen, process = evaluation.while_undisturbed, [0], os.getpid()
+
+        def counting(run: Run, batches: Iterable[Batch]) -> Iterator[Batch]:
+            for batch in plain(run, batches):
+                seen[0] += 1
+                if seen[0] == number:
+                    (os.killpg if to_group else os.kill)(process, signum)
+                    tell("signalled")
+                yield batch
+
+        evaluation.while_undisturbed = counting
+
+    return hook
 
 
 def trial(arena: Arena, draw: random.Random, number: int) -> str:
@@ -22,10 +47,17 @@ def trial(arena: Arena, draw: random.Random, number: int) -> str:
     run = arena.fresh("signals") / "run"
     signum, step = draw.choice(SIGNALS), draw.randint(4, expected["steps"] - 5)
     to_group, twice = draw.random() < 0.5, draw.random() < 0.3
-    child = start([*words_of(arena.cells[cell]), f"hydra.run.dir={run}"], run.parent)
-    told = f"cell {cell}, {signum.name}{' twice' * twice} at {step}{' to the group' * to_group}"
-    assert child.until(lambda line: line == f"step {step}" or line == f"step {step + 1}"), told
-    child.kill(signum, group=to_group)
+    batch = 0 if draw.random() < 0.5 else draw.randint(1, 5)
+    words = [*words_of(arena.cells[cell]), f"hydra.run.dir={run}"]
+    child = start(words, run.parent, in_evaluation(batch, signum, to_group) if batch else None)
+    where = f"batch {batch} of evaluations" if batch else f"{step}"
+    told = f"cell {cell}, {signum.name}{' twice' * twice} at {where}{' to the group' * to_group}"
+    if batch:
+        assert child.until(lambda line: line == "signalled"), f"{told}: {child.said}"
+        arena.count("signals in an evaluation")
+    else:
+        assert child.until(lambda line: line == f"step {step}" or line == f"step {step + 1}"), told
+        child.kill(signum, group=to_group)
     if twice:
         time.sleep(draw.uniform(0, 0.003))
         child.kill(signum, group=to_group)

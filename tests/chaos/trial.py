@@ -31,7 +31,9 @@ Hook = Callable[[Tell], None]  # what is done in a run's process before it begin
 
 
 def prepare() -> None:
-    """Import what runs need, once; adopt what they leave behind."""
+    """Import what runs need, once."""
+    import torch._dynamo  # the first optimizer of a process does
+
     import trainer.api
     import trainer.board
     import trainer.optim.adam
@@ -41,8 +43,12 @@ def prepare() -> None:
     torch.set_num_threads(1)
     trainer.api.compose(*words_of(matrix(0)[0]))  # finds Hydra's plugins
     trainer.provenance.git_state()  # cached from now on
+
+
+def adopt_orphans() -> None:
+    """Let this process be the parent of what its runs leave behind, so that it is seen."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans are seen
+        ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
 
 
 @dataclass
@@ -185,6 +191,8 @@ class Arena:
         seed: of the matrix.
         cells: configurations.
         counts: what was done, by name, for the table at the end.
+        wholes: what `whole` made, by cell.
+        points: operations on the disk of a cell's run.
     """
 
     root: Path
@@ -192,6 +200,7 @@ class Arena:
     cells: list[Cell] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     wholes: dict[int, tuple[Path, dict[str, Any]]] = field(default_factory=dict)
+    points: dict[int, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.cells = self.cells or matrix(self.seed)

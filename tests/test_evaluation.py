@@ -1,0 +1,128 @@
+"""An evaluation gives way to a stop, wherever it is; what goes on ends as if nothing had been."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.ranks import run_ranks
+from tests.command import TINY, Call, environment
+from tests.test_resume import assert_same, summary
+from trainer import checkpoint, evaluation
+from trainer.checkpoint import digest
+from trainer.data.base import Batch
+from trainer.state import Run
+
+# Validation, the average's statistics and its validation at each of two epochs' ends; at the run's
+# end the statistics again and two tests: several batches each.
+LINE = (
+    *(word for word in TINY if not word.startswith("model")),
+    *("model=cnn", "model.width=4", "data.val=20", "data.num_test=20", "average=swa"),
+    *("average.start=1st", "average.every=1st", "scheduler=plateau", "scheduler.patience=0ep"),
+    *("checkpoint.every=1st", "checkpoint.keep=all"),
+)
+
+
+@contextlib.contextmanager
+def counted(monkeypatch: pytest.MonkeyPatch, stop_at: int | None = None) -> Iterator[list[int]]:
+    """Count the batches that evaluations take; with one of them a signal comes."""
+    plain, seen = evaluation.while_undisturbed, [0]
+
+    def counting(run: Run, batches: Iterable[Batch]) -> Iterator[Batch]:
+        for batch in plain(run, thirds(batches)):
+            seen[0] += 1
+            if seen[0] == stop_at:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "while_undisturbed", counting)
+        yield seen
+
+
+def thirds(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield each batch three times: a few images are evaluated at once."""
+    for batch in batches:
+        yield from (batch, batch, batch)
+
+
+def assert_same_checkpoints(run: Path, whole: Path) -> None:
+    """Check that the last checkpoints hold the same weights, those of the average included."""
+    last = [checkpoint.newest(path / "checkpoints")[0] for path in (run, whole)]
+    sums = [digest(found.weights(), found.averaged()) for found in last if found is not None]
+    assert len(sums) == 2
+    assert sums[0] == sums[1]
+
+
+@pytest.mark.parametrize("val", ["20", "0"])
+def test_a_signal_is_heeded_at_every_batch_of_an_evaluation(
+    call: Call, here: Path, monkeypatch: pytest.MonkeyPatch, val: str
+) -> None:
+    line = list(LINE)
+    if val == "0":
+        line = [w for w in line if not w.startswith(("scheduler", "data.val"))] + ["data.val=0"]
+    with counted(monkeypatch) as seen:
+        assert call(*line, "hydra.run.dir=whole").code == 0
+    total = seen[0]
+    assert total == (27 if val != "0" else 9)
+    for number in range(1, total + 1, 4):
+        run = here / f"run-{number}"
+        with counted(monkeypatch, stop_at=number) as seen:
+            stopped = call(*line, f"hydra.run.dir={run}")
+            assert stopped.code == 143, stopped.err
+            assert seen[0] == number, "the evaluation went on"
+        with counted(monkeypatch):
+            resumed = call(f"resume={run}")
+            assert resumed.code == 0, resumed.err
+        if val != "0":
+            assert_same(run, here / "whole")
+        assert_same_checkpoints(run, here / "whole")
+
+
+BETWEEN = """
+import json, os, signal, time
+from pathlib import Path
+from trainer import evaluation
+
+plain, seen = evaluation.while_undisturbed, [0]
+
+
+def counting(run, batches):
+    for batch in plain(run, (batch for batch in batches for _ in range(400))):
+        seen[0] += 1
+        if os.environ["RANK"] == os.environ["STOPPED"] and seen[0] == 3:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        if "STOPPED" in os.environ and os.environ["STOPPED"] != "nobody":
+            time.sleep(0.02)
+        yield batch
+    Path(f"seen-{os.environ['RANK']}").write_text(str(seen[0]))
+
+
+evaluation.while_undisturbed = counting
+"""
+
+
+@pytest.mark.slow
+def test_the_signal_of_one_process_ends_the_evaluation_of_all(here: Path) -> None:
+    (here / "between.py").write_text(BETWEEN)
+    line = (*LINE, "strategy=ddp", "plugins=[between]")
+    path = f"{environment()['PYTHONPATH']}{os.pathsep}{here}"
+    code, said = run_ranks((*line, "hydra.run.dir=whole"), here, PYTHONPATH=path, STOPPED="nobody")
+    assert code == 0, said
+    code, said = run_ranks((*line, "hydra.run.dir=run"), here, PYTHONPATH=path, STOPPED="1")
+    assert code == 1, said  # torchrun's
+    assert summary(here / "run")["exit_code"] == 138, said
+    seen = [int((here / f"seen-{rank}").read_text()) for rank in (0, 1)]
+    assert seen[1] == 3
+    assert 3 < seen[0] < 400, "rank 0 hears of it within a second or two, before its end"
+    code, said = run_ranks(
+        ("resume=run", "plugins=[between]"), here, PYTHONPATH=path, STOPPED="nobody"
+    )
+    assert code == 0, said
+    assert_same(here / "run", here / "whole")
+    assert_same_checkpoints(here / "run", here / "whole")
