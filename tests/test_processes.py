@@ -114,6 +114,59 @@ def test_a_process_that_stands_still_ends_the_others_and_is_named(here: Path) ->
 
 
 @pytest.mark.slow
+def test_a_killed_process_is_named_by_other_tasks_too(here: Path) -> None:
+    sweep = (*TINY, "task=lr_range", "task.steps=20000", "task.smooth=100st", "task.max_lr=1e-5")
+    with torchrun(here, *sweep, "strategy.timeout=3s", "hydra.run.dir=run") as process:
+        wait_for(here / "run/run.log", process)
+        while len(ranks(here)) < 2:
+            time.sleep(0.05)
+        time.sleep(1.0)
+        killed = ranks(here)[1]
+        os.kill(killed, signal.SIGKILL)
+        _, err = process.communicate(timeout=200)
+    assert err.count(f"error: rank 1 (process {killed} on ") == 1
+    assert told(here / "run")["status"] == "failed"
+    assert told(here / "run")["message"].startswith(f"rank 1 (process {killed} on ")
+
+
+BACKGROUND = """
+import os
+from pathlib import Path
+from trainer import checkpoint
+from trainer.walk import Walk
+
+write, end = checkpoint.write_bytes, Walk.end
+
+
+def full(path, content):
+    if path.name == "manifest.json" and b'"step": 3,' in content:
+        raise OSError(28, "No space left on device")
+    write(path, content)
+
+
+def noted(self, status, code, message):
+    Path(f"code-{os.environ['RANK']}").write_text(f"{code} {message}")
+    end(self, status, code, message)
+
+
+checkpoint.write_bytes, Walk.end = full, noted
+"""
+
+
+@pytest.mark.slow
+def test_what_a_checkpoint_in_the_background_meets_is_an_error_of_all(here: Path) -> None:
+    (here.parent / "disk_plugin.py").write_text(BACKGROUND)
+    words = ("plugins=[disk_plugin]", "checkpoint.every=1st", "checkpoint.background=true")
+    with torchrun(here, *TINY, *words, "hydra.run.dir=run") as process:
+        _, err = process.communicate(timeout=200)
+    assert told(here / "run")["exit_code"] == 74, err
+    for rank in (0, 1):
+        text = (here / f"code-{rank}").read_text()
+        assert text.startswith("74 cannot write "), text
+    assert err.count("error: cannot write") == 1
+
+
+@pytest.mark.slow
 def test_what_torchrun_leaves_behind_ends_with_it(here: Path) -> None:
     with torchrun(here, *ENDLESS, "hydra.run.dir=run") as process:
         wait_for(here / "run/checkpoints", process)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.command import TINY, Call
 from tests.warm import Warm
 
 # 38 steps an epoch, the last a smaller one; three hundred in all, a checkpoint at every tenth
@@ -152,7 +153,7 @@ def test_a_signal_saves_and_prints_the_line_that_goes_on(warm: Warm, here: Path)
 def test_resuming_a_finished_run_prints_its_table_and_changes_nothing(
     warm: Warm, here: Path
 ) -> None:
-    from tests.command import TINY, snapshot
+    from tests.command import snapshot
 
     run = here / "run"
     assert warm.run([*TINY, f"hydra.run.dir={run}"], here).code == 0
@@ -237,3 +238,12 @@ def test_other_parts_beside_resume_are_refused_by_one_message(warm: Warm, here: 
         assert refused.err.count("error: ") == 1
         assert word.split("=")[0] in refused.err
         assert "Traceback" not in refused.err
+
+
+def test_what_a_writer_left_that_was_killed_at_the_very_end_goes(call: Call, here: Path) -> None:
+    assert call(*TINY, "hydra.run.dir=run").code == 0
+    (here / "run" / ".lock").write_text("process 1")
+    (here / "run" / ".summary.json-0123abcd").write_text("half")
+    again = call("resume=run")
+    assert "finished already" in again.out
+    assert not list((here / "run").glob(".*"))

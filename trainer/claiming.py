@@ -45,17 +45,19 @@ def cut(folder: Folder, run: Run, config: Mapping[str, Any]) -> None:
             folder.reopen(run.state.meter.first, config)  # rows end where this epoch begins
 
 
-def unforeseen(error: BaseException, path: Path, run: Run) -> TrainerError:
+def unforeseen(error: BaseException, path: Path, run: Run | None = None) -> TrainerError:
     """Return an error that nobody foresaw as it is told: in one line, and where to read more.
 
     Args:
         error: as `rollcall.explained` returned it.
         path: the run's folder.
-        run: its live parts.
+        run: its live parts, where it trains and can be gone on with.
     """
     log = path / "run.log"
     if isinstance(error, LostProcess):
-        where = f"{error}; the run ended at step {run.state.window} of {run.total} (see {log})"
+        where = f"{error} (see {log})"
+        if run is not None:
+            where = f"{error}; the run ended at step {run.state.window} of {run.total} (see {log})"
         if (path / "checkpoints").is_dir():
             where += f"; to go on from its last checkpoint:\n  {command_to_resume(path)}"
         told: TrainerError = LostProcess(where, error.trace)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import json
 import os
 import secrets
@@ -14,13 +15,14 @@ from typing import IO, Any
 import yaml
 
 from trainer.checkpoint import clear
-from trainer.errors import ConfigError
+from trainer.errors import ConfigError, TrainerError
 from trainer.files import clear_temporaries, replace_text, reporting_disk, sync_folder
 from trainer.record import EpochRow, read_lines
 from trainer.sources import read_yaml
 
 FILES = (".lock", "config.yaml", "run.log", "metrics.jsonl", "summary.json", "source.diff")
 FOLDERS = ("checkpoints", "tensorboard")
+WRITTEN = ("config.yaml", "metrics.jsonl", "summary.json")  # whole, by way of a file beside them
 
 
 class Folder:
@@ -77,6 +79,13 @@ class Folder:
             self._lock.close()
             self._lock = None
 
+    def tidy(self) -> None:
+        """Remove what a writer left that was killed after its last word; if nobody writes."""
+        with contextlib.suppress(OSError, TrainerError):
+            self.lock()
+            clear_temporaries(self.path, WRITTEN)
+            self.close()
+
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the resolved configuration."""
         replace_text(
@@ -113,7 +122,7 @@ class Folder:
             self.write_config(config)
         self.cut_rows(step)
         (self.path / "summary.json").unlink(missing_ok=True)
-        clear_temporaries(self.path, ("config.yaml", "metrics.jsonl", "summary.json"))
+        clear_temporaries(self.path, WRITTEN)
         clear(self.checkpoints)
 
     def cut_rows(self, step: int) -> None:
@@ -131,8 +140,8 @@ def is_same(file: IO[str], path: Path) -> bool:
 
 
 def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:
-    """Raise ConfigError if a run's folder could not be made, as far as that can be told without
-    making it.
+    """Raise ConfigError if a run's folder could not be made, DiskError if its disk is read-only, as
+    far as that can be told without making it.
 
     Args:
         wanted: the folder that the user asked for, or None.
@@ -147,7 +156,15 @@ def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:
     if not existing.is_dir():
         raise ConfigError(f"cannot write {path}: {existing} is not a folder")
     if not os.access(existing, os.W_OK | os.X_OK):
+        with reporting_disk(path):
+            check_read_only(existing)
         raise ConfigError(f"cannot write {path}: no permission to write in {existing}")
+
+
+def check_read_only(path: Path) -> None:
+    """Raise OSError as writing would, if a path lies on a disk that is read-only."""
+    if os.name == "posix" and os.statvfs(path).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
 def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> Path:

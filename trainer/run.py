@@ -11,7 +11,7 @@ from trainer import checkpoint
 from trainer.assemble import assemble
 from trainer.console import Console
 from trainer.distributed import World
-from trainer.folder import check_folder, make_folder, removed_if_unused
+from trainer.folder import Folder, check_folder, make_folder, removed_if_unused
 from trainer.forking import begin_from, read_fork
 from trainer.group import JOINED
 from trainer.order import Order
@@ -60,6 +60,7 @@ def tell_again(order: Order, console: Console) -> RunRow:
     if World.from_environment().rank != 0:  # the folder may be on another machine
         return RunRow(order.resume, order.config.plain(), (), "completed")
     row = read_run(order.resume)
+    Folder(row.path).tidy()
     console.say(f"{shown_path(row.path)} is finished already")
     show_result(row, console)
     return row

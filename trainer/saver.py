@@ -16,6 +16,8 @@ from trainer.loop import crossed
 from trainer.saving import CheckpointConfig
 from trainer.state import Run, save_state
 
+FAILED = 1000  # among what processes agree on, above all signals
+
 
 class Saver:
     """Saves one run.
@@ -95,10 +97,10 @@ class Saver:
         keep = None if keep is None else max(2, keep)
         checkpoint.prune(self.root, keep=keep, best_step=best_step, known=(written.path,))
 
-    def check(self) -> None:
-        """Raise what the background met, if it is done."""
-        if self._writing is not None and not self._writing.is_alive():
-            self.join()
+    def wish(self) -> int:
+        """Return what this process wants: 0 nothing, 1 a checkpoint, FAILED that all hear what
+        `join` raises, since the background met it."""
+        return int(self.is_due()) if self._failure is None else FAILED
 
     def wait(self) -> None:
         """Wait for the background, whatever it met."""
@@ -115,8 +117,10 @@ class Saver:
 
     def finish(self) -> None:
         """Delete checkpoints beyond the number that stays once a run is finished; the best always
-        does."""
+        does. Called by all processes; the first one deletes."""
         self.join()
+        if not self.is_main:
+            return
         best_step = self.run.state.best_step
         checkpoint.prune(self.root, keep=self.config.keep.number, best_step=best_step)
 

@@ -25,7 +25,7 @@ from trainer.order import Order
 from trainer.record import RunRow, read_run
 from trainer.restore import restore
 from trainer.rollcall import explained
-from trainer.saver import Saver
+from trainer.saver import FAILED, Saver
 from trainer.state import Run
 from trainer.stops import Stops
 from trainer.summary import (
@@ -157,9 +157,11 @@ class Walk:
 
     def asked(self) -> int:
         """Return what all processes agree is due now: 0 nothing, 1 a checkpoint, above 1 a stop by
-        that signal."""
-        self.saver.check()
-        return self.run.strategy.agree(self.stops.signum or int(self.saver.is_due()))
+        that signal; raise what a checkpoint in the background met, in all."""
+        asked = self.run.strategy.agree(max(self.stops.signum, self.saver.wish()))
+        if asked == FAILED:
+            from_any(self.run.strategy, self.saver.join)
+        return asked
 
     def attend(self) -> None:
         """Save or stop, if that is due; raises Stopped after a signal."""
@@ -169,7 +171,7 @@ class Walk:
         if run.state.window > 0 and self.saver.step != run.state.window:
             self.save()
         if asked > 1:
-            self.saver.join()
+            from_any(run.strategy, self.saver.join)
             again = command_to_resume(self.folder.path)
             where = f"stopped at step {run.state.window} of {run.total}"
             raise Stopped(f"{where}; to go on:\n  {again}", asked)
@@ -211,10 +213,10 @@ class Walk:
         weights = checkpoint.digest(
             run.model.state_dict(), averaged.state_dict() if averaged is not None else {}
         )
+        from_any(run.strategy, self.saver.finish)
         self.console.stop()
         if not self.is_main:
             return
-        self.saver.finish()
         scores = {name: plain_scores(found) for name, found in tested.items()}
         self.write_summary("completed", 0, {**scores, "weights_sha256": weights})
         row = read_run(self.folder.path)

@@ -40,7 +40,7 @@ def trial(arena: Arena, draw: random.Random, number: int) -> str:
         try:
             return filled(arena, cell, folder, size, expected)
         finally:
-            libc().umount2(os.fsencode(folder), 2)
+            unmount(folder)
     point, kind = draw.randrange(len(points_of(arena, cell))), draw.choice(KINDS)
     run = folder / "run"
     words = [*words_of(arena.cells[cell]), f"hydra.run.dir={run}"]
@@ -92,8 +92,14 @@ def libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def mount(folder: Path, size: str, *, remount: bool = False) -> bool:
-    """Put a small disk in memory there, or change its size; return whether that is allowed here."""
-    flags = 32 if remount else 0  # MS_REMOUNT
+def mount(folder: Path, size: str, *, remount: bool = False, read_only: bool = False) -> bool:
+    """Put a small disk in memory there, or change what it is; return whether that is allowed
+    here."""
+    flags = 32 * remount + read_only  # MS_REMOUNT, MS_RDONLY
     options = f"size={size}".encode()
     return libc().mount(b"tmpfs", os.fsencode(folder), b"tmpfs", flags, options) == 0
+
+
+def unmount(folder: Path) -> None:
+    """Take the disk away, whoever still looks at it."""
+    libc().umount2(os.fsencode(folder), 2)  # MNT_DETACH

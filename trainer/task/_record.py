@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from trainer import provenance
+from trainer.claiming import unforeseen
 from trainer.console import Console
 from trainer.data.base import Source
 from trainer.errors import Stopped, TrainerError
+from trainer.files import reporting_disk
 from trainer.folder import Folder, make_folder
 from trainer.order import Order
+from trainer.rollcall import explained
 from trainer.state import Run
 from trainer.stops import Stops
 from trainer.summary import facts_of
-from trainer.together import from_first
+from trainer.together import from_any, from_first
 
 
 @dataclass
@@ -64,42 +67,44 @@ def recorded(
     """
     made = from_first(run.strategy, lambda: make_folder(order.folder, order.config.name))
     record, folder = Record(made, run), Folder(made)
-    if record.is_main:
-        begin(order, folder, console)
+    from_any(run.strategy, lambda: begin(order, folder, console) if record.is_main else None)
     for note in order.notes:
         console.say(note, style="yellow")
     status, code, message = "failed", 1, ""
-    try:
-        run.strategy.begin_steps()
-        with record.stops:
+    with record.stops:  # also while it ends: torchrun sends SIGTERM when another process failed
+        try:
+            run.strategy.begin_steps()
             yield record
-        status, code = "completed", 0
-    except TrainerError as error:
-        status = "interrupted" if isinstance(error, Stopped) else "failed"
-        code, message = error.exit_code, str(error)
-        raise
-    except BaseException as error:
-        console.log(traceback.format_exc())
-        message = f"{type(error).__name__}: {error}"
-        raise TrainerError(f"{message} (see {folder.path / 'run.log'})") from error
-    finally:
-        if record.is_main:
-            ended = {"status": status, "exit_code": code, "message": message or None}
-            console.log(message or status)
-            facts = summary_of(order, record, source, total_s=time.perf_counter() - start_s)
-            folder.write_summary({k: v for k, v in {**ended, **facts}.items() if v is not None})
-        console.close()
-        folder.close()
+            status, code = "completed", 0
+        except TrainerError as error:
+            status = "interrupted" if isinstance(error, Stopped) else "failed"
+            code, message = error.exit_code, str(error)
+            raise
+        except BaseException as error:
+            console.log(traceback.format_exc())
+            told = unforeseen(explained(error), folder.path)
+            console.log(getattr(told, "trace", ""))
+            message = str(told)
+            raise told from error
+        finally:
+            if record.is_main:
+                ended = {"status": status, "exit_code": code, "message": message or None}
+                console.log(message or status)
+                facts = summary_of(order, record, source, total_s=time.perf_counter() - start_s)
+                folder.write_summary({k: v for k, v in {**ended, **facts}.items() if v is not None})
+            console.close()
+            folder.close()
 
 
 def begin(order: Order, folder: Folder, console: Console) -> None:
     """Take the folder over: lock, configuration, log."""
-    folder.lock()
-    folder.write_config(order.config.plain())
-    difference = provenance.git_state()[1]
-    if difference:
-        (folder.path / "source.diff").write_text(difference)
-    console.open_log(folder.path / "run.log")
+    with reporting_disk(folder.path):
+        folder.lock()
+        folder.write_config(order.config.plain())
+        difference = provenance.git_state()[1]
+        if difference:
+            (folder.path / "source.diff").write_text(difference)
+        console.open_log(folder.path / "run.log")
 
 
 def summary_of(order: Order, record: Record, source: Source, *, total_s: float) -> dict[str, Any]:
