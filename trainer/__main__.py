@@ -1,3 +1,4 @@
 from trainer.cli import main
 
-main()
+if __name__ == "__main__":  # workers of a sweep import this module too
+    main()

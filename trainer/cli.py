@@ -17,7 +17,7 @@ from trainer.limits import reporting_system, silence
 from trainer.line import HYDRA_FLAGS, SWEEP_FLAGS, Line, take_apart
 from trainer.sources import Sources
 from trainer.stops import die_with_parent, leave_group
-from trainer.words import Word, canonical, check_words, quoted, split_word
+from trainer.words import canonical, quoted, split_word
 
 T = TypeVar("T")
 
@@ -92,9 +92,19 @@ def answer(line: Line) -> int:
     )
     if any(flag in HYDRA_FLAGS for flag in line.flags):
         return ask_hydra(line, sources)
-    if line.is_sweep:
-        return sweep(line, sources)
+    is_resumed = line.resume is not None and from_first_process(lambda: is_sweep_folder(line))
+    if line.is_sweep or is_resumed:
+        from trainer.sweep.command import resume_jobs, sweep
+
+        return (sweep if line.is_sweep else resume_jobs)(line, sources)
+    if line.reuse is not None:
+        raise ConfigError("reuse= is of sweeps (with -m): a single run is always run")
     return single(line, sources)
+
+
+def is_sweep_folder(line: Line) -> bool:
+    """Return whether what is to be resumed is a sweep, and not a run."""
+    return line.resume is not None and (Path(line.resume) / "sweep.yaml").is_file()
 
 
 def single(line: Line, sources: Sources) -> int:
@@ -191,34 +201,6 @@ def load_sources(line: Line) -> Sources:
     return load_plugins(
         line.plugins, line.values.get("config_dir"), line.values.get("config_name", "config")
     )
-
-
-def sweep(line: Line, sources: Sources) -> int:
-    """Check the words of a sweep and hand it to Hydra, whose sweeper is ours unless the line names
-    another."""
-    if line.resume is not None:
-        raise ConfigError(
-            "resume= goes on with one run; resuming a sweep is not built yet in this version"
-        )
-    if line.repeat is not None:
-        raise ConfigError("repeat= takes one run; leave out -m")
-    if line.fork is not None:
-        raise ConfigError("fork= takes one run; leave out -m")
-    words = [
-        quoted(w, is_sweep=True)
-        for w in canonical([split_word(t) for t in line.words], is_sweep=True)
-    ]
-    check_words(words, sources, is_sweep=True)
-    named = {w.key for w in words}
-    extra = [
-        Word("", f"hydra/{part}", "trainer")
-        for part in ("sweeper", "launcher")
-        if f"hydra/{part}" not in named
-    ]
-    quiet = [Word("", f"hydra/{part}_logging", "none") for part in ("hydra", "job")]
-    from trainer.sweep.bridge import through_hydra
-
-    return through_hydra([str(w) for w in (*words, *extra, *quiet)], sources, line.plugins)
 
 
 def ask_hydra(line: Line, sources: Sources) -> int:

@@ -27,7 +27,7 @@ def reporting_memory() -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError, ValueError) as error:
         text = str(error)
-        if not isinstance(error, MemoryError) and not any(words in text for words in MEMORY_WORDS):
+        if not is_of_memory(error):
             raise
         first = text.splitlines()[0] if text else "no more is to be had"
         reason = first.rpartition("DefaultCPUAllocator: ")[2]
@@ -35,6 +35,15 @@ def reporting_memory() -> Iterator[None]:
             f"not enough memory for what was chosen ({reason}): choose a smaller model, or fewer "
             "or smaller images"
         ) from error
+
+
+def is_of_memory(error: BaseException | None) -> bool:
+    """Return whether an error, or one that it came from, says that no memory is left."""
+    while error is not None:
+        if isinstance(error, MemoryError) or any(words in str(error) for words in MEMORY_WORDS):
+            return True
+        error = error.__cause__
+    return False
 
 
 @contextlib.contextmanager

@@ -35,6 +35,8 @@ class Line:
         resume: folder of a run, or None; `repeat` likewise, `fork` with a step.
         allow: in what the run may differ that is resumed.
         plugins: modules named.
+        reuse: `on` or `off`, None where it was not said: whether finished runs are results of a
+            sweep's jobs.
     """
 
     words: tuple[str, ...]
@@ -45,6 +47,7 @@ class Line:
     plugins: tuple[str, ...]
     fork: str | None = None
     allow: tuple[str, ...] = ()
+    reuse: str | None = None
 
     @property
     def is_sweep(self) -> bool:
@@ -79,7 +82,7 @@ def take_apart(arguments: Sequence[str]) -> Line:
             flags.append(text)
             if flag in ("--info", "-i") and rest and re.fullmatch(r"[a-z-]+", rest[0]):
                 flags.append(rest.pop(0))
-        elif flag in ("resume", "repeat", "plugins", "resume_allow") or (
+        elif flag in ("resume", "repeat", "plugins", "resume_allow", "reuse") or (
             flag == "fork" and attached not in ("", "null")
         ):
             special[flag] = attached
@@ -94,6 +97,7 @@ def take_apart(arguments: Sequence[str]) -> Line:
         listed(special.get("plugins", "")),
         special.get("fork"),
         allowed(special),
+        reused(special),
     )
 
 
@@ -112,3 +116,11 @@ def allowed(special: Mapping[str, str]) -> tuple[str, ...]:
     if "resume_allow" in special and "resume" not in special:
         raise ConfigError("resume_allow= says in what a resumed run may differ: name it by resume=")
     return names
+
+
+def reused(special: Mapping[str, str]) -> str | None:
+    """Return what `reuse` says, None where it is not there; raise ConfigError for another word."""
+    word = special.get("reuse")
+    if word is not None and word not in ("on", "off"):
+        raise ConfigError(f"reuse must be on or off, got '{word}'")
+    return word

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.config import RunConfig
+from trainer.state import Run
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Order:
         allow: in what the run may differ that is gone on with, as in `resume_allow`.
         quiet: print nothing (a job of a sweep, whose sweep prints for it).
         startup_s: seconds that the process needed before it came here.
+        watch: given the live parts before the first step, to look on from another thread.
     """
 
     config: RunConfig
@@ -31,3 +34,4 @@ class Order:
     allow: tuple[str, ...] = ()
     quiet: bool = False
     startup_s: float = 0.0
+    watch: Callable[[Run], None] | None = None

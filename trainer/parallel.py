@@ -170,8 +170,7 @@ def build_strategy(choice: StrategyChoice, world: World) -> Strategy:
         LostProcess: naming those of the others that did not come.
     """
     name = choice.name
-    if name == "ddp" and not world.is_torchrun:
-        raise ConfigError(f"strategy=ddp needs torchrun: {TORCHRUN}")
+    check_start(choice, world)
     if name in ("single", "dp") and world.size > 1:
         raise ConfigError(
             f"strategy={name} cannot run in {world.size} processes: use strategy=ddp, or start one"
@@ -181,6 +180,33 @@ def build_strategy(choice: StrategyChoice, world: World) -> Strategy:
     for key in choice.changed():
         raise ConfigError(f"{key} has no effect in one process: leave it out, or use {TORCHRUN}")
     return Dp(world) if name == "dp" else Single(world)
+
+
+def check_start(choice: StrategyChoice, world: World, *, is_sweep: bool = False) -> None:
+    """Raise ConfigError for what cannot be with the way in which the program was started.
+
+    Args:
+        choice: of the configuration.
+        world: the processes.
+        is_sweep: whether the program starts jobs, each of which may have processes of its own.
+    """
+    processes = choice.launch.processes
+    if processes is not None and is_sweep and world.is_torchrun:
+        raise ConfigError(
+            f"strategy.processes={processes} starts each job by torchrun, but torchrun started the "
+            "sweep already: leave out one of them"
+        )
+    if processes is not None and not is_sweep and processes != world.size:
+        raise ConfigError(
+            f"strategy.processes={processes} is of sweeps (with -m), whose jobs it starts; a "
+            f"single run is started by torchrun --standalone --nproc-per-node {processes} -m "
+            "trainer"
+        )
+    if choice.name == "ddp" and not world.is_torchrun and not (is_sweep and processes):
+        raise ConfigError(
+            f"strategy=ddp needs torchrun: {TORCHRUN}"
+            + ("; or strategy.processes=2, for the jobs of a sweep" if is_sweep else "")
+        )
 
 
 def everyone(world: World) -> Together:

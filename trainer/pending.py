@@ -15,8 +15,6 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 
 KEYS = (
-    "reuse",
-    "strategy.processes",
     "early_stop",
     "profile",
     "lint",

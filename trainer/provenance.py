@@ -11,7 +11,7 @@ import importlib.metadata
 import json
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ PACKAGES = (
 # What a configuration holds that moves no number of the result: paths, logging, worker counts.
 UNRELATED = ("name", "checkpoint", "plugins", "device")
 UNRELATED_DATA = ("root", "workers", "resident_share")
-UNRELATED_STRATEGY = ("start_timeout", "timeout")
+UNRELATED_STRATEGY = ("start_timeout", "timeout", "processes")
 
 
 def versions() -> dict[str, str]:
@@ -92,8 +92,10 @@ def git_state() -> tuple[dict[str, Any] | None, str]:
     return {"commit": commit.strip(), "clean": not difference}, difference
 
 
-def sources_digest(plugins: Iterable[str]) -> str:
-    """Return the SHA-256 of the sources of this program and of plugins."""
+@functools.cache
+def sources_digest(plugins: tuple[str, ...]) -> str:
+    """Return the SHA-256 of the sources of this program and of plugins, as they were when this
+    process first asked: those that it runs."""
     total = hashlib.sha256()
     folders = [PACKAGE, *(Path(importlib.import_module(p).__file__ or ".").parent for p in plugins)]
     for folder in folders:
@@ -110,6 +112,7 @@ def result_key(
     device: str,
     precision: str,
     sources: str,
+    world_size: int = 1,
     across: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return the SHA-256 of everything that determines a result.
@@ -121,6 +124,7 @@ def result_key(
         device: kind of the device.
         precision: as resolved on it.
         sources: digest of the sources.
+        world_size: processes; of one number of them the bits are those of no other.
         across: differences that the run was resumed across; none for one that is exact.
     """
     tree = {k: v for k, v in config.items() if k not in UNRELATED}
@@ -131,6 +135,8 @@ def result_key(
         tree = {**tree, group: {**tree[group], name: sha256}} if group else {**tree, key: sha256}
     numpy = importlib.metadata.version("numpy")
     what: list[Any] = [tree, fingerprint, device, precision, sources, torch.__version__, numpy]
+    if world_size > 1:
+        what.append({"world_size": world_size})
     if across:
         what.append(list(across))
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

@@ -114,19 +114,32 @@ def read_runs(*places: str | os.PathLike[str]) -> list[RunRow]:
         root = Path(place)
         if not root.is_dir():
             raise NotFound(f"no folder {root} to read runs from")
-        found = {
-            f.parent.resolve() for f in root.rglob("config.yaml") if (f.parent / "run.log").exists()
-        }
-        runs += [read_run(path) for path in sorted(found)]
+        runs += [read_run(path) for path in sorted(run_folders(root))]
     return runs
+
+
+def run_folders(root: Path) -> set[Path]:
+    """Return the folders of runs below one, each once, however many links lead to it: a sweep has
+    links to the runs that it reused."""
+    found: set[Path] = set()
+    seen: set[str] = set()
+    for place, inner, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(place)
+        inner[:] = [] if real in seen else [name for name in inner if not is_skipped(name)]
+        seen.add(real)
+        if "config.yaml" in files and "run.log" in files:
+            found.add(Path(real))
+    return found
+
+
+def is_skipped(name: str) -> bool:
+    """Return whether no run is looked for in a folder of this name."""
+    return name in ("checkpoints", "tensorboard") or name.startswith(".")
 
 
 def read_run(path: Path) -> RunRow:
     """Return one run's folder as a row; half-written last lines of a killed run are left out."""
-    summary: dict[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError, RecursionError):  # absent, or damaged in any way
-        found = json.loads((path / "summary.json").read_text(encoding="utf-8"))
-        summary = found if isinstance(found, dict) else {}
+    summary = read_summary(path)
     return RunRow(
         path=path,
         config=read_yaml(path / "config.yaml"),
@@ -139,6 +152,16 @@ def read_run(path: Path) -> RunRow:
         seconds=summary.get("seconds", {}),
         summary=summary,
     )
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """Return what a run's folder says of its end; nothing where that is absent, or damaged in any
+    way."""
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        found = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return found
+    return {}
 
 
 def epoch_row(line: Mapping[str, Any]) -> EpochRow:

@@ -47,6 +47,8 @@ def execute(order: Order) -> RunRow:
         )
         if fork is not None:
             begin_from(run, fork, order.config)
+        if order.watch is not None:
+            order.watch(run)
         path = from_first(strategy, lambda: folder_for(order))
         with removed_if_unused(path):
             walk = Walk(order, run, source, path, console, start_s=start, fork=fork)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import torch
 
@@ -104,12 +104,32 @@ def settle(
     return Site(config, device, strategy, precision, source, data, data_s, times)
 
 
+_kept: dict[tuple[Any, str], Source] | None = None  # of the data set read last, in a warm process
+
+
+def keep_images() -> None:
+    """Keep the images that are read from now on for the next run in this process, as long as it
+    asks for the same."""
+    global _kept
+    _kept = {}
+
+
+def read_images(config: RunConfig) -> Source:
+    """Return the images that a configuration names."""
+    component, root = config.data.component, config.data.shared.root
+    if _kept is None:
+        return component.read(root)
+    if (component, root) not in _kept:
+        _kept.clear()  # one data set at a time
+        _kept[component, root] = component.read(root)
+    return _kept[component, root]
+
+
 def read_in_turn(config: RunConfig, strategy: Strategy) -> Source:
     """Return the images; the first process of each machine reads first, so that one downloads."""
-    read, root = config.data.component.read, config.data.shared.root
     is_first = strategy.world.local_rank == 0
-    first = from_any(strategy, lambda: read(root) if is_first else None)
-    return from_any(strategy, lambda: first or read(root))
+    first = from_any(strategy, lambda: read_images(config) if is_first else None)
+    return from_any(strategy, lambda: first or read_images(config))
 
 
 def planned_steps(config: RunConfig, windows_per_epoch: int) -> int:

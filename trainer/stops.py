@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from types import FrameType, TracebackType
+from typing import ClassVar
 
 HANDLED = [
     s for s in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, s)
@@ -18,11 +19,22 @@ PR_SET_PDEATHSIG = 1  # of the kernel's linux/prctl.h
 class Stops:
     """While active, the first signal sets `signum`; a second one ends the process at once."""
 
+    asked: ClassVar[int] = 0  # by `ask`, whether or not a run was there to hear it
+    active: ClassVar[Stops | None] = None
+
     def __init__(self) -> None:
         self.signum = 0
         self._before: dict[int, object] = {}
 
+    @classmethod
+    def ask(cls, signum: int) -> None:
+        """Ask this process's run, or the next one, to stop as a signal would; from any thread."""
+        cls.asked = signum
+        if cls.active is not None:
+            cls.active.signum = signum
+
     def __enter__(self) -> Stops:
+        Stops.active, self.signum = self, Stops.asked
         for name in HANDLED:
             number = signal.Signals[name].value
             if (
@@ -37,6 +49,7 @@ class Stops:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        Stops.active = None
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal itself returned
 

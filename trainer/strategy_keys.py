@@ -69,12 +69,28 @@ class Exchange:
     sync_batch_norm: bool = False
 
 
+@dataclass(frozen=True)
+class Launch:
+    """How a sweep starts its jobs.
+
+    Attributes:
+        processes: each job is started by torchrun with so many; None for jobs of one process, and
+            for a single run.
+    """
+
+    processes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.processes is not None and self.processes < 1:
+            raise ConfigError(f"strategy.processes must be at least 1, got {self.processes}")
+
+
 # The parts that a name's keys stand in.
 KEYS: Mapping[str, tuple[type[Any], ...]] = {
-    "auto": (Timeouts,),
+    "auto": (Timeouts, Launch),
     "single": (),
     "dp": (),
-    "ddp": (Timeouts, Exchange),
+    "ddp": (Timeouts, Exchange, Launch),
 }
 
 
@@ -85,16 +101,21 @@ class StrategyChoice:
     Attributes:
         name: one of `KEYS`.
         timeouts: at their defaults where the name has no such keys.
-        exchange: likewise.
+        exchange: likewise; `launch` too.
     """
 
     name: str = "auto"
     timeouts: Timeouts = Timeouts()
     exchange: Exchange = Exchange()
+    launch: Launch = Launch()
+
+    def parts(self) -> tuple[Any, ...]:
+        """Return the parts that keys stand in."""
+        return self.timeouts, self.exchange, self.launch
 
     def plain(self) -> dict[str, Any]:
         """Return the choice as its YAML holds it."""
-        parts = [part for part in (self.timeouts, self.exchange) if type(part) in KEYS[self.name]]
+        parts = [part for part in self.parts() if type(part) in KEYS[self.name]]
         keys = {f.name: plain(getattr(part, f.name)) for part in parts for f in fields(part)}
         return {"name": self.name, **keys}
 
@@ -123,4 +144,9 @@ def parse_strategy(values: Mapping[str, Any]) -> StrategyChoice:
         cls: build(cls, {k: keys[k] for k in found if k in keys}, "strategy")
         for cls, found in names.items()
     }
-    return StrategyChoice(name, made.get(Timeouts, Timeouts()), made.get(Exchange, Exchange()))
+    return StrategyChoice(
+        name,
+        made.get(Timeouts, Timeouts()),
+        made.get(Exchange, Exchange()),
+        made.get(Launch, Launch()),
+    )

@@ -63,6 +63,7 @@ def key_of(
         device=run.device.type,
         precision=run.precision.name,
         sources=sources,
+        world_size=run.strategy.world.size,
         across=across,
     )
 

@@ -24,13 +24,14 @@ from trainer.distributed import World
 from trainer.errors import ConfigError
 from trainer.run import Order, execute
 from trainer.sources import CONF, Sources
+from trainer.sweep.draw import Words
 from trainer.sweep.jobs import CURRENT, Sweep, check_job
 from trainer.words import quote
 
 PLUGINS = Path(__file__).resolve().parent
 
 
-def through_hydra(words: Sequence[str], sources: Sources, plugins: tuple[str, ...]) -> int:
+def through_hydra(words: Sequence[str], current: Sweep) -> int:
     """Run a sweep by Hydra's machinery, so that sweepers and launchers of others can be named;
     return the exit code."""
     for word in words if World.from_environment().is_torchrun else ():
@@ -40,10 +41,9 @@ def through_hydra(words: Sequence[str], sources: Sources, plugins: tuple[str, ..
                 f"{word} under torchrun: the processes run the jobs together, one after the other; "
                 f"leave {part} out, or start without torchrun"
             )
-    current = Sweep(sources, plugins)
     token = CURRENT.set(current)
     try:
-        run_hydra(["-m", *words], sources)
+        run_hydra(["-m", *words], current.sources)
     finally:
         CURRENT.reset(token)
     return current.exit_code
@@ -101,7 +101,8 @@ def task(cfg: DictConfig) -> float | None:
     words = list(OmegaConf.to_container(node.overrides.task) or [])
     composed: Any = HydraConfig.instance().cfg
     number = int(OmegaConf.select(composed, "hydra.job.num", default=0))
-    job = check_job(number, [str(w) for w in words], CURRENT.get(Sweep(Sources())))
+    current = CURRENT.get(Sweep(Sources()))
+    job = check_job(number, Words(tuple(str(w) for w in words)), current)
     if job.config is None:
         raise ConfigError(job.error)
     row = execute(Order(job.config, job.words, folder=node.runtime.output_dir, quiet=True))

@@ -1,37 +1,31 @@
-"""A sweep: words become jobs, all are checked before the first starts, each leaves a folder, a
-table ends it."""
+"""The jobs of a sweep: composed and checked before the first starts, listed in the sweep's
+folder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.plugins import Plugins
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
 
-from trainer.composition import DEFAULT_DIR, compose_words
+from trainer.composition import Composed
 from trainer.config import RunConfig, parse
-from trainer.console import Console
+from trainer.data._windows import check_batch_size
 from trainer.distributed import World
-from trainer.errors import ConfigError, Diverged, Stopped, TrainerError
+from trainer.errors import ConfigError, NotFound
 from trainer.files import replace_text
 from trainer.folder import make_folder
-from trainer.parallel import everyone
-from trainer.record import RunRow, read_run
-from trainer.rollcall import accounted, is_broken
-from trainer.run import Order, execute
-from trainer.sources import Sources
-from trainer.summary import shown_path
-from trainer.sweep.table import job_line, results_table, write_csv
+from trainer.parallel import check_start
+from trainer.sources import Loader, Sources, check_events
+from trainer.sweep.composer import Composer
+from trainer.sweep.draw import Words
 from trainer.task.base import check_trains
-from trainer.together import from_first
-from trainer.words import quote
+
+LISTING = "sweep.yaml"
+MOST_BYTES = 64_000_000  # of a listing: a hundred thousand jobs
 
 
 @dataclass
@@ -41,12 +35,18 @@ class Sweep:
     Attributes:
         sources: where configurations are looked up.
         plugins: modules named on the command line.
+        reuse: whether runs that are finished elsewhere are results of its jobs.
         exit_code: what the process ends with.
     """
 
     sources: Sources
     plugins: tuple[str, ...] = ()
+    reuse: bool = True
     exit_code: int = 0
+    composer: Composer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.composer = Composer(self.sources)
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,13 @@ class Job:
     Attributes:
         number: its place, and the name of its folder.
         words: what distinguishes it, canonical.
+        arm: that it belongs to, empty where the sweep has none.
         config: None where the words are invalid; then `error` says why.
     """
 
     number: int
     words: tuple[str, ...]
+    arm: str = ""
     config: RunConfig | None = None
     error: str = ""
 
@@ -68,164 +70,83 @@ class Job:
 CURRENT: ContextVar[Sweep] = ContextVar("sweep")
 
 
-def run_sweep(
-    words: Sequence[str], config: DictConfig, context: HydraContext, function: TaskFunction
-) -> None:
-    """Expand, check, run and sum up; the exit code goes to the current sweep."""
-    current = CURRENT.get()
-    jobs = [check_job(i, job, current) for i, job in enumerate(expand(words, context))]
-    all_processes = everyone(World.from_environment())
-    is_main = all_processes.world.rank == 0
-    console = Console(quiet=not is_main)
-    valid = [job for job in jobs if job.config is not None]
-    if not valid:
+def check_jobs(found: Sequence[Words], current: Sweep) -> list[Job]:
+    """Return the jobs that the words mean, each with its configuration or what is wrong with it.
+
+    Raises:
+        ConfigError: if none of them is valid.
+    """
+    jobs = [check_job(number, words, current) for number, words in enumerate(found)]
+    if all(job.config is None for job in jobs):
         told = "\n".join(dict.fromkeys(job.error for job in jobs))
-        raise ConfigError(
-            told if len(jobs) == 1 else f"none of the {len(jobs)} jobs is valid: {told}"
-        )
-    for job in jobs:
-        if job.config is None:
-            console.say(f"job {job.number} ({' '.join(job.words)}): {job.error}", style="red")
-    first = valid[0]
-    assert first.config is not None
-    wanted = str(config.hydra.sweep.dir)
-    name = first.config.name
-    folder = from_first(
-        all_processes, lambda: begin(None if wanted == DEFAULT_DIR else wanted, name, jobs)
-    )
-    console.say(f"{len(valid)} jobs in {shown_path(folder)}")
-    launcher = str(OmegaConf.select(config, "hydra.runtime.choices.hydra/launcher") or "trainer")
-    if launcher == "trainer":
-        rows = run_here(valid, folder, console)
-    else:
-        rows = run_by(valid, folder, config, context, function)
-    if is_main:
-        finish(jobs, rows, folder, console, current)
+        if len(jobs) == 1:
+            raise ConfigError(told)
+        raise ConfigError(f"none of the {len(jobs)} jobs is valid: {told}")
+    return jobs
+
+
+def check_job(number: int, words: Words, current: Sweep) -> Job:
+    """Return a job with its configuration, or with what is wrong with it."""
+    try:
+        composed: Composed = current.composer.compose(words.words)
+        config = parse(composed.cfg, is_sweep=True, plugins=current.plugins)
+        check_trains(config, "a sweep", "leave out -m")
+        check_start(config.strategy, World.from_environment(), is_sweep=True)
+        processes = config.strategy.launch.processes
+        if processes is not None:
+            check_batch_size(config.batch_size, config.accumulate, processes)
+        return Job(number, composed.words, words.arm, config)
+    except ConfigError as error:
+        return Job(number, words.words, words.arm, error=str(error))
 
 
 def begin(wanted: str | None, name: str, jobs: Sequence[Job]) -> Path:
     """Make a sweep's folder, list its jobs there, and return it."""
     folder = make_folder(wanted, name)
-    listing = [{"job": job.number, "overrides": list(job.words)} for job in jobs]
-    replace_text(
-        folder / "sweep.yaml", yaml.safe_dump(listing, sort_keys=False, allow_unicode=True)
-    )
+    listing = [
+        {
+            "job": job.number,
+            "overrides": list(job.words),
+            **({"arm": job.arm} if job.arm else {}),
+        }
+        for job in jobs
+    ]
+    text = yaml.safe_dump(listing, sort_keys=False, allow_unicode=True)
+    replace_text(folder / LISTING, text)
     return folder
 
 
-def expand(words: Sequence[str], context: HydraContext) -> list[list[str]]:
-    """Return the words of every job, by Hydra's own rules for `a,b`, `range()`, `choice()`,
-    `glob()`."""
-    parser = OverridesParser.create(config_loader=context.config_loader)
-    (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(list(words)), None)
-    return [[w for w in job if not w.startswith("hydra")] for job in jobs]
-
-
-def check_job(number: int, words: Sequence[str], current: Sweep) -> Job:
-    """Return a job with its configuration, or with what is wrong with it."""
-    try:
-        composed = compose_words(words, current.sources)
-        config = parse(composed.cfg, is_sweep=True, plugins=current.plugins)
-        check_trains(config, "a sweep", "leave out -m")
-        return Job(number, composed.words, config)
-    except ConfigError as error:
-        return Job(number, tuple(words), error=str(error))
-
-
-def run_here(jobs: Sequence[Job], folder: Path, console: Console) -> dict[int, RunRow | str]:
-    """Run jobs one after the other in this process, or in all of a group; return the record of
-    each, or what went wrong.
+def read_listing(folder: Path) -> list[Words]:
+    """Return the words of every job that a sweep's folder lists, read as data.
 
     Raises:
-        TrainerError: if the group lost a process: nobody is left to run the other jobs.
+        NotFound: if there is no such sweep.
+        ConfigError: if the list is not one.
     """
-    rows: dict[int, RunRow | str] = {}
-    for job in jobs:
-        path = folder / str(job.number)
-        assert job.config is not None
-        try:
-            order = Order(job.config, job.words, folder=str(path), quiet=True)
-            with accounted():
-                rows[job.number] = execute(order)
-        except Diverged as error:
-            rows[job.number] = read_run(path) if path.is_dir() else str(error)
-        except Stopped as error:
-            raise Stopped(
-                f"the sweep was stopped during job {job.number}; finished jobs are in {folder}",
-                error.signum,
-            ) from error
-        except TrainerError as error:
-            if is_broken():
-                raise
-            rows[job.number] = str(error)
-        except Exception as error:  # costs this job, never the others
-            rows[job.number] = f"{type(error).__name__}: {error}"
-        console.say(job_line(job.number, job.words, rows[job.number], len(jobs)))
-    return rows
+    path = folder / LISTING
+    if not path.is_file():
+        raise NotFound(f"no sweep at {folder}: there is no {LISTING} in it")
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ConfigError(f"{path} is larger than {MOST_BYTES:,} bytes: not a list of jobs")
+        text = path.read_text(encoding="utf-8")
+        check_events(path, yaml.parse(text, Loader=Loader))
+        content = yaml.load(text, Loader=Loader)  # safe: it makes plain data only
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, list) or not content:
+        raise ConfigError(f"{path} must list jobs")
+    return [listed(number, entry, path) for number, entry in enumerate(content)]
 
 
-def run_by(
-    jobs: Sequence[Job],
-    folder: Path,
-    config: DictConfig,
-    context: HydraContext,
-    function: TaskFunction,
-) -> dict[int, RunRow | str]:
-    """Run jobs by another launcher of Hydra's, and read what they left."""
-    config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quote(str(folder))}")
-    config.hydra.sweep.dir = str(folder)
-    launcher = Plugins.instance().instantiate_launcher(
-        hydra_context=context, task_function=function, config=config
-    )
-    returns = launcher.launch([list(job.words) for job in jobs], initial_job_idx=0)
-    rows: dict[int, RunRow | str] = {}
-    for job, returned in zip(jobs, returns, strict=True):
-        path = folder / str(returned.hydra_cfg.hydra.job.num if returned.hydra_cfg else job.number)
-        rows[job.number] = read_run(path) if (path / "summary.json").exists() else "left no result"
-    return rows
-
-
-def finish(
-    jobs: Sequence[Job],
-    rows: dict[int, RunRow | str],
-    folder: Path,
-    console: Console,
-    current: Sweep,
-) -> None:
-    """Write the table of results, print it, and say which jobs have none."""
-    done = {
-        n: row
-        for n, row in rows.items()
-        if isinstance(row, RunRow) and row.status in ("completed", "diverged")
-    }
-    swept = swept_keys(jobs)
-    write_csv(folder / "table.csv", jobs_values(jobs, swept), done)
-    console.table(results_table(jobs_values(jobs, swept), done))
-    console.say(f"results   {shown_path(folder)}")
-    console.say(f"compare   python -m trainer.analysis.compare {shown_path(folder)}")
-    lost = [job.number for job in jobs if job.number not in done]
-    if lost:
-        console.say(
-            f"no result from {len(lost)} of {len(jobs)} jobs: {', '.join(map(str, lost))}",
-            style="red",
-        )
-        current.exit_code = 1
-
-
-def swept_keys(jobs: Sequence[Job]) -> list[str]:
-    """Return the keys of words that are not the same in all jobs, `seed` last."""
-    keys = list(dict.fromkeys(w.split("=", 1)[0].lstrip("+") for job in jobs for w in job.words))
-    varied = [k for k in keys if len({value_of(job, k) for job in jobs}) > 1]
-    return sorted(varied, key=lambda k: k == "seed")
-
-
-def value_of(job: Job, key: str) -> str:
-    """Return what a job's words say of a key."""
-    return next(
-        (w.split("=", 1)[1] for w in job.words if w.split("=", 1)[0].lstrip("+") == key), ""
-    )
-
-
-def jobs_values(jobs: Sequence[Job], keys: Sequence[str]) -> dict[int, dict[str, str]]:
-    """Return the swept values of every job."""
-    return {job.number: {k: value_of(job, k) for k in keys} for job in jobs}
+def listed(number: int, entry: Any, path: Path) -> Words:
+    """Return the words of one entry of a list of jobs; raise ConfigError if it is none."""
+    words = entry.get("overrides") if isinstance(entry, dict) else None
+    if (
+        not isinstance(words, list)
+        or not all(isinstance(w, str) for w in words)
+        or entry.get("job") != number
+        or not isinstance(entry.get("arm", ""), str)
+    ):
+        raise ConfigError(f"{path}: entry {number} must hold job: {number} and overrides: [...]")
+    return Words(tuple(words), entry.get("arm", ""))

@@ -22,17 +22,32 @@ class TrainerSweeperConf:
 
     Attributes:
         params: swept values from a preset, by key, as Hydra's basic sweeper takes them.
+        arms: products of their own, by label: values by key.
+        trials: draws from each `interval()`, for every combination of the other values.
+        seed: of the draws.
     """
 
     _target_: str = "hydra_plugins.trainer_sweeper.TrainerSweeper"
     params: Optional[dict[str, str]] = None  # noqa: UP045  # OmegaConf 2.3 knows no `|`
+    arms: Optional[dict[str, dict[str, str]]] = None  # noqa: UP045
+    trials: Optional[int] = None  # noqa: UP045
+    seed: int = 0
 
 
 @dataclass
 class TrainerLauncherConf:
-    """How Hydra makes the launcher."""
+    """How Hydra makes the launcher.
+
+    Attributes:
+        workers: processes that do jobs at the same time; one per GPU, or as many as the cores have
+            room for, unless it is set.
+        timeout: a job that shows no progress for so long is taken to hang: it is ended and done
+            once more.
+    """
 
     _target_: str = "hydra_plugins.trainer_sweeper.TrainerLauncher"
+    workers: Optional[int] = None  # noqa: UP045
+    timeout: str = "600s"
 
 
 ConfigStore.instance().store(
@@ -44,7 +59,10 @@ ConfigStore.instance().store(
 
 
 class TrainerLauncher(Launcher):
-    """Marks that jobs are run by the sweeper itself, one after the other in this process."""
+    """Marks that jobs are run by the sweeper itself, in warm workers that it watches."""
+
+    def __init__(self, workers: int | None = None, timeout: str = "600s") -> None:
+        self.workers, self.timeout = workers, timeout
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -63,8 +81,15 @@ class TrainerLauncher(Launcher):
 class TrainerSweeper(Sweeper):
     """Expands the words into jobs, checks all of them, then runs them."""
 
-    def __init__(self, params: dict[str, str] | None = None) -> None:
-        self.params = dict(params or {})
+    def __init__(
+        self,
+        params: dict[str, str] | None = None,
+        arms: dict[str, dict[str, str]] | None = None,
+        trials: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.params, self.arms = dict(params or {}), dict(arms or {})
+        self.trials, self.seed = trials, seed
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -74,11 +99,10 @@ class TrainerSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the sweep and return nothing; its exit code is kept by `trainer.sweep.jobs`."""
-        from trainer.sweep.jobs import run_sweep
+        from trainer.sweep.draw import Search
+        from trainer.sweep.runner import run_sweep
 
-        named = {word.split("=", 1)[0].lstrip("+") for word in arguments}
-        kept = {key: value for key, value in self.params.items() if key not in named}
-        words = [f"{key}={value}" for key, value in kept.items()] + arguments
         assert self.config is not None  # Hydra calls setup first
         assert self.hydra_context is not None
-        run_sweep(words, self.config, self.hydra_context, self.task_function)
+        search = Search(self.params, self.arms, self.trials, self.seed)
+        run_sweep(arguments, search, self.config, self.hydra_context, self.task_function)

@@ -1,0 +1,90 @@
+"""Who is at which job: locks that end with their holder, so that two sweeps in one place never do
+the same job.
+
+A folder `.sweeps` beside the results holds a file per key that a worker is at, locked while it is
+and naming the run afterwards: the other sweep then knows where the result is, which it verifies.
+The last sweep to leave clears it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from trainer.sweep.finished import key_of_finished
+
+FOLDER = ".sweeps"
+CAN_LOCK = importlib.util.find_spec("fcntl") is not None  # not on Windows: no claims there
+if CAN_LOCK:
+    import fcntl
+
+
+@dataclass
+class Claim:
+    """A job that this process is at.
+
+    Attributes:
+        file: locked.
+        key: of its result.
+        found: a finished run with that key, if another sweep was first.
+    """
+
+    file: IO[str]
+    key: str
+    found: Path | None
+
+    def finished(self, path: Path) -> None:
+        """Tell whoever comes next where the result is."""
+        self.file.seek(0)
+        self.file.truncate()
+        self.file.write(str(path))
+        self.file.flush()
+
+
+@contextlib.contextmanager
+def present(root: Path) -> Iterator[None]:
+    """Be one of the sweeps under `root`; whoever is the only one clears what others left behind."""
+    if not CAN_LOCK:
+        yield
+        return
+    place = root / FOLDER
+    place.mkdir(parents=True, exist_ok=True)
+    with open(place / "present", "a") as file:
+        clear_if_alone(file, place)
+        fcntl.flock(file, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            clear_if_alone(file, place)
+
+
+def clear_if_alone(file: IO[str], place: Path) -> None:
+    """Remove the claims that no sweep looks at any more."""
+    with contextlib.suppress(OSError):  # another sweep is there, or the disk is read-only by now
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for claim in place.glob("job-*"):
+            with contextlib.suppress(OSError), open(claim) as held:  # a killed sweep's last worker
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                claim.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def claimed(root: Path, key: str) -> Iterator[Claim | None]:
+    """Claim a job and yield the claim, None while another process is at it."""
+    path = root / FOLDER / f"job-{key[:40]}"
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            if CAN_LOCK:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield None
+            return
+        file.seek(0)
+        told = file.read().strip()
+        is_there = bool(told) and os.path.isdir(told) and key_of_finished(Path(told)) == key
+        yield Claim(file, key, Path(told) if is_there else None)

@@ -1,0 +1,58 @@
+"""The end of a sweep: its table, on disk and on the screen, and which jobs have no result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from trainer.console import Console
+from trainer.record import RunRow
+from trainer.summary import shown_path
+from trainer.sweep.finished import has_result
+from trainer.sweep.jobs import Job
+from trainer.sweep.table import results_table, write_csv
+
+
+def finish(
+    jobs: Sequence[Job], rows: Mapping[int, RunRow | str], folder: Path, console: Console
+) -> int:
+    """Write the table of results, print it, say which jobs have none, and return the exit code."""
+    done = {n: row for n, row in rows.items() if isinstance(row, RunRow) and has_result(row)}
+    values = jobs_values(jobs, swept_keys(jobs))
+    write_csv(folder / "table.csv", values, done)
+    console.table(results_table(values, done))
+    console.say(f"results   {shown_path(folder)}")
+    console.say(f"compare   python -m trainer.analysis.compare {shown_path(folder)}")
+    lost = [job for job in jobs if job.number not in done]
+    if not lost:
+        return 0
+    numbers = ", ".join(str(job.number) for job in lost)
+    console.say(f"no result from {len(lost)} of {len(jobs)} jobs: {numbers}", style="red")
+    if any(job.config is not None for job in lost):
+        console.say(f"again     python -m trainer resume={shown_path(folder)}")
+    return 1
+
+
+def swept_keys(jobs: Sequence[Job]) -> list[str]:
+    """Return the keys of words that are not the same in all jobs, `seed` last."""
+    keys = list(dict.fromkeys(w.split("=", 1)[0].lstrip("+") for job in jobs for w in job.words))
+    varied = [k for k in keys if len({value_of(job, k) for job in jobs}) > 1]
+    return sorted(varied, key=lambda k: k == "seed")
+
+
+def words_apart(job: Job, varied: Sequence[str]) -> list[str]:
+    """Return the words in which a job differs from the others, all of them if none does."""
+    differing = [w for w in job.words if w.split("=", 1)[0].lstrip("+") in varied]
+    return differing or list(job.words)
+
+
+def value_of(job: Job, key: str) -> str:
+    """Return what a job's words say of a key."""
+    return next(
+        (w.split("=", 1)[1] for w in job.words if w.split("=", 1)[0].lstrip("+") == key), ""
+    )
+
+
+def jobs_values(jobs: Sequence[Job], keys: Sequence[str]) -> dict[int, dict[str, str]]:
+    """Return the swept values of every job."""
+    return {job.number: {k: value_of(job, k) for k in keys} for job in jobs}

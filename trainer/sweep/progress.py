@@ -1,0 +1,139 @@
+"""What a person sees of a sweep under way: a line per job that ended, and, on a terminal, a live
+table of those at work, what is left and the best so far."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from trainer.console import Console, clock_text, percent
+from trainer.record import RunRow
+from trainer.sweep.finished import has_result
+from trainer.sweep.jobs import Job
+from trainer.sweep.outcome import words_apart
+from trainer.sweep.table import job_line, scores_of
+from trainer.sweep.watched import Worker
+
+Result = RunRow | str  # a job's record, or what went wrong with it
+
+
+@dataclass
+class Progress:
+    """What is known of a sweep under way.
+
+    Attributes:
+        console: prints.
+        jobs: all of them, by number; those that are invalid too.
+        varied: keys whose values differ between jobs.
+        results: of the jobs that have ended.
+        num_workers: that share the rest.
+        seconds: that the jobs run here took.
+        start: when it began, in seconds of `time.monotonic`.
+    """
+
+    console: Console
+    jobs: Mapping[int, Job]
+    varied: Sequence[str]
+    results: dict[int, Result]
+    num_workers: int
+    seconds: list[float] = field(default_factory=list)
+    start: float = field(default_factory=time.monotonic)
+    _live: Live | None = None
+
+    def begin(self) -> None:
+        """Show the live table from now on, where there is a terminal to show it on."""
+        terminal = self.console.terminal
+        if terminal.is_terminal and not terminal.quiet:
+            self._live = Live(console=terminal, refresh_per_second=4, transient=True)
+            self._live.start()
+
+    def look(self, workers: Sequence[Worker]) -> None:
+        """Bring the live table up to date."""
+        if self._live is not None:
+            self._live.update(Group(self.summary(), self.at_work(workers)))
+
+    def finished(self, number: int, result: Result, seconds: float | None) -> None:
+        """Print a line on a job that ended.
+
+        Args:
+            number: of the job.
+            result: its record, or what went wrong.
+            seconds: that it took, None if it was not run here.
+        """
+        self.results[number] = result
+        if seconds is not None:
+            self.seconds.append(seconds)
+        style = "" if has_result(result) else "red"
+        self.console.say(job_line(number, self.told(number), result, len(self.jobs)), style=style)
+
+    def end(self) -> None:
+        """Take the live table away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def told(self, number: int) -> list[str]:
+        """Return the words in which a job differs from the others, all of them if none does."""
+        return words_apart(self.jobs[number], self.varied)
+
+    def left_s(self) -> float | None:
+        """Return the seconds that are left, as the jobs so far tell; None before the first."""
+        if not self.seconds:
+            return None
+        waves = (len(self.jobs) - len(self.results)) / self.num_workers
+        return waves * statistics.fmean(self.seconds)
+
+    def best(self) -> tuple[int, float] | None:
+        """Return the job with the highest validation accuracy at its end, and that accuracy."""
+        found = [
+            (scores_of(row).get("val_top1"), -number)
+            for number, row in self.results.items()
+            if isinstance(row, RunRow)
+        ]
+        scored = [(score, number) for score, number in found if score is not None]
+        if not scored:
+            return None
+        score, number = max(scored)
+        return -number, score
+
+    def summary(self) -> Text:
+        """Return the line on the whole."""
+        done, total = len(self.results), len(self.jobs)
+        length = 24
+        filled = round(length * done / total)
+        line = Text("━" * filled, style="cyan").append("━" * (length - filled), "bright_black")
+        parts = [f"{done} of {total} jobs", clock_text(time.monotonic() - self.start)]
+        left = self.left_s()
+        parts += [] if left is None else [f"about {clock_text(left)} left"]
+        lost = sum(not has_result(result) for result in self.results.values())
+        parts += [f"{lost} without result"] if lost else []
+        best = self.best()
+        if best is not None:
+            parts.append(f"best val {percent(best[1])} (job {best[0]}: {self.words(best[0])})")
+        return line.append("  " + "  ".join(parts), style="default")
+
+    def words(self, number: int) -> str:
+        """Return what distinguishes a job, its seed left out."""
+        return " ".join(w for w in self.told(number) if not w.startswith("seed="))
+
+    def at_work(self, workers: Sequence[Worker]) -> Table:
+        """Return the table of jobs under way."""
+        table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+        for worker in workers:
+            if worker.task is None:
+                continue
+            number, beat = worker.task.number, worker.beat
+            spent = clock_text(time.monotonic() - worker.since)
+            far = best = ""
+            if beat is not None and beat.total:
+                far = f"{beat.step / beat.total:4.0%}  epoch {beat.epoch:g}"
+                best = "" if beat.best is None else f"val {percent(beat.best)}"
+            table.add_row(f"job {number}", " ".join(self.told(number)), far, best, spent)
+        return table

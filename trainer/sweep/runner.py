@@ -1,0 +1,172 @@
+"""Sweeps from the command line, from a folder and from Python: words become jobs, all are checked
+before the first starts, each leaves a folder, a table ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from trainer.composition import DEFAULT_DIR
+from trainer.console import Console
+from trainer.distributed import World
+from trainer.errors import ConfigError
+from trainer.parallel import everyone
+from trainer.record import RunRow, read_run
+from trainer.sources import Sources
+from trainer.strategy_keys import Seconds
+from trainer.summary import shown_path
+from trainer.sweep.draw import Search, Words, expand
+from trainer.sweep.jobs import CURRENT, Job, Sweep, begin, check_jobs, read_listing
+from trainer.sweep.outcome import finish
+from trainer.sweep.supervise import Settings, supervise
+from trainer.sweep.together import run_together
+from trainer.sweep.watched import warm_up
+from trainer.together import from_first
+from trainer.words import quote
+
+
+def run_sweep(
+    words: Sequence[str],
+    search: Search,
+    config: DictConfig,
+    context: HydraContext,
+    function: TaskFunction,
+) -> None:
+    """Expand, check, run and sum up what Hydra's sweeper was given; the exit code goes to the
+    current sweep."""
+    current = CURRENT.get()
+    launcher = str(OmegaConf.select(config, "hydra.runtime.choices.hydra/launcher") or "trainer")
+    settings = settings_of(OmegaConf.to_container(config.hydra.launcher), launcher)
+    world = World.from_environment()
+    if launcher == "trainer" and not world.is_torchrun:
+        warm_up()
+    jobs = check_jobs(expand(words, search, context.config_loader), current)
+    all_processes = everyone(world)
+    console = Console(quiet=world.rank != 0)
+    wanted = str(config.hydra.sweep.dir)
+    folder = from_first(
+        all_processes, lambda: begin(None if wanted == DEFAULT_DIR else wanted, name_of(jobs), jobs)
+    )
+    valid = [job for job in jobs if job.config is not None]
+    console.say(f"{counted(len(valid), 'job')} in {shown_path(folder)}")
+    if launcher == "trainer":
+        current.exit_code = carry_out(jobs, folder, console, settings, current)
+        return
+    rows = run_by(valid, folder, config, context, function)
+    current.exit_code = finish(jobs, rows, folder, console)
+
+
+def resume_sweep(folder: Path, current: Sweep) -> int:
+    """Do what is missing of a sweep that was stopped, and return the exit code.
+
+    Raises:
+        NotFound: if there is no such sweep.
+        ConfigError: if its list of jobs cannot be read, or none of them is valid any more.
+    """
+    world = World.from_environment()
+    if not world.is_torchrun:
+        warm_up()
+    listed = from_first(everyone(world), lambda: read_listing(folder))
+    jobs = check_jobs(listed, current)
+    console = Console(quiet=world.rank != 0)
+    console.say(f"{counted(len(jobs), 'job')} in {shown_path(folder)}")
+    return carry_out(jobs, folder.absolute(), console, Settings(), current)
+
+
+def run_jobs(
+    lines: Sequence[Sequence[str]],
+    *,
+    folder: str | Path | None = None,
+    sources: Sources | None = None,
+    reuse: bool = True,
+    quiet: bool = False,
+    workers: int | None = None,
+) -> list[RunRow | str]:
+    """Run many jobs as a sweep does, and return the record of each, or why it has none.
+
+    Runs that are finished already are not done again, so that a program which was stopped goes on
+    by calling this again.
+
+    Args:
+        lines: the words of each job.
+        folder: of the sweep; a new one under `outputs/` by default.
+        sources: where configurations are looked up.
+        reuse: whether runs that are finished elsewhere count.
+        quiet: print nothing.
+        workers: processes at once; as the cores have room for by default.
+
+    Raises:
+        ConfigError: if none of them is valid.
+        Stopped: after a signal.
+    """
+    warm_up()
+    jobs = check_jobs([Words(tuple(line)) for line in lines], Sweep(sources or Sources()))
+    console = Console(quiet=quiet)
+    place = begin(None if folder is None else str(folder), name_of(jobs), jobs)
+    rows = supervise(jobs, place, console, Settings(workers), reuse=reuse)
+    return [rows[job.number] for job in jobs]
+
+
+def carry_out(
+    jobs: Sequence[Job], folder: Path, console: Console, settings: Settings, current: Sweep
+) -> int:
+    """Do what is missing of a sweep, print its table and return the exit code."""
+    world = World.from_environment()
+    if world.is_torchrun:
+        rows: Mapping[int, RunRow | str] = run_together(
+            [job for job in jobs if job.config is not None], folder, console
+        )
+    else:
+        rows = supervise(jobs, folder, console, settings, reuse=current.reuse)
+    return finish(jobs, rows, folder, console) if world.rank == 0 else 0
+
+
+def name_of(jobs: Sequence[Job]) -> str:
+    """Return the name of a sweep's experiment: that of its first job."""
+    return next(job.config.name for job in jobs if job.config is not None)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def settings_of(launcher: Any, name: str) -> Settings:
+    """Return how our launcher is to share jobs out.
+
+    Raises:
+        ConfigError: for a value out of its range.
+    """
+    if name != "trainer":
+        return Settings()
+    workers = launcher.get("workers")
+    if workers is not None and workers < 1:
+        raise ConfigError(f"hydra.launcher.workers must be at least 1, got {workers}")
+    timeout = Seconds.parse(launcher.get("timeout"), "hydra.launcher.timeout")
+    return Settings(workers, timeout.value)
+
+
+def run_by(
+    jobs: Sequence[Job],
+    folder: Path,
+    config: DictConfig,
+    context: HydraContext,
+    function: TaskFunction,
+) -> dict[int, RunRow | str]:
+    """Run jobs by another launcher of Hydra's, and read what they left."""
+    config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quote(str(folder))}")
+    config.hydra.sweep.dir = str(folder)
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=function, config=config
+    )
+    returns = launcher.launch([list(job.words) for job in jobs], initial_job_idx=0)
+    rows: dict[int, RunRow | str] = {}
+    for job, returned in zip(jobs, returns, strict=True):
+        path = folder / str(returned.hydra_cfg.hydra.job.num if returned.hydra_cfg else job.number)
+        rows[job.number] = read_run(path) if (path / "summary.json").exists() else "left no result"
+    return rows

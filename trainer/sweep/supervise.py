@@ -1,0 +1,208 @@
+"""A sweep on this machine: what is done already, who does the rest, and what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from trainer.config import RunConfig
+from trainer.console import Console
+from trainer.distributed import cores
+from trainer.errors import Stopped
+from trainer.record import RunRow, read_run
+from trainer.stops import Stops
+from trainer.summary import command_to_resume, shown_path
+from trainer.sweep.claims import present
+from trainer.sweep.finished import finished_runs, has_result
+from trainer.sweep.jobs import Job
+from trainer.sweep.outcome import swept_keys, words_apart
+from trainer.sweep.pool import Pool
+from trainer.sweep.progress import Progress
+from trainer.sweep.protocol import DONE, REUSED, STOPPED, Ended, Foretell, Task
+
+Result = RunRow | str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the jobs of a sweep are shared out.
+
+    Attributes:
+        workers: processes at once, None for one per GPU, or as many as the cores have room for.
+        timeout_s: a job without any progress for so long is taken to hang.
+    """
+
+    workers: int | None = None
+    timeout_s: float = 600.0
+
+
+def supervise(
+    jobs: Sequence[Job],
+    folder: Path,
+    console: Console,
+    settings: Settings,
+    *,
+    reuse: bool,
+) -> dict[int, Result]:
+    """Do what is missing of a sweep, and return the record of every job, or what went wrong.
+
+    Args:
+        jobs: all of them; those that are invalid are told.
+        folder: of the sweep; results that are there stand.
+        console: prints.
+        settings: how jobs are shared out.
+        reuse: whether runs that are finished elsewhere count.
+
+    Raises:
+        Stopped: after a signal; the jobs under way have written a checkpoint.
+    """
+    varied = swept_keys(jobs)
+    for job in jobs:
+        if job.config is None:
+            words = " ".join(words_apart(job, varied))
+            console.say(f"job {job.number} ({words}): {job.error}", style="red")
+    results: dict[int, Result] = {
+        job.number: job.error if job.config is None else read_run(folder / str(job.number))
+        for job in jobs
+        if job.config is None or is_done(job, folder)
+    }
+    todo = [job for job in jobs if job.number not in results]
+    if todo:
+        pool = pool_for([job.config for job in todo if job.config is not None], settings)
+        by_number = {job.number: job for job in jobs}
+        progress = Progress(console, by_number, varied, results, pool.count)
+        signum = do_rest(todo, folder, pool, progress, reuse=reuse)
+        if signum:
+            left = sum(job.number not in results for job in jobs)
+            raise Stopped(
+                f"the sweep was stopped with {left} of {len(jobs)} jobs to do; to go on:\n"
+                f"  {command_to_resume(folder)}",
+                signum,
+            )
+    return results
+
+
+def do_rest(
+    jobs: Sequence[Job], folder: Path, pool: Pool, progress: Progress, *, reuse: bool
+) -> int:
+    """Have the jobs done that are left, and return the signal that ended that, or 0."""
+    root = root_of(folder)
+    with present(root), Stops() as stops:
+        try:
+            pool.start()
+            tasks = tasks_of(jobs, folder, root, pool, reuse=reuse)
+            if reuse:
+                tasks = without_finished(tasks, root, progress)
+            progress.begin()
+            pool.run(
+                tasks,
+                lambda told: take(told, folder, pool, progress),
+                lambda: stops.signum,
+                lambda: progress.look(pool.workers),
+            )
+        finally:
+            progress.end()
+            pool.close()
+        return stops.signum
+
+
+def is_done(job: Job, folder: Path) -> bool:
+    """Return whether a sweep's folder holds the result of a job."""
+    path = folder / str(job.number)
+    return job.config is not None and path.is_dir() and has_result(read_run(path))
+
+
+def root_of(folder: Path) -> Path:
+    """Return the folder of all results that a sweep's folder lies in, where jobs are claimed and
+    finished ones are looked for."""
+    outputs = Path("outputs").absolute()
+    return outputs if folder.is_relative_to(outputs) else folder.parent
+
+
+def pool_for(configs: Sequence[RunConfig], settings: Settings) -> Pool:
+    """Return workers for jobs: one per GPU or group of GPUs, else as many as the cores have room
+    for, as each job has so many threads in so many processes."""
+    processes = max(config.strategy.launch.processes or 1 for config in configs)
+    width = processes * max(config.threads for config in configs)
+    devices = gpus(configs, processes)
+    count = settings.workers or (len(devices) if devices else max(1, cores() // width))
+    if any(config.device not in ("auto", "cpu", "cuda") for config in configs):
+        count, devices = settings.workers or 1, None  # a device that all of them name
+    if devices:
+        devices = [devices[i % len(devices)] for i in range(count)]
+    return Pool(min(count, len(configs)), settings.timeout_s, devices)
+
+
+def gpus(configs: Sequence[RunConfig], processes: int) -> list[str] | None:
+    """Return groups of GPUs, as `CUDA_VISIBLE_DEVICES` names them; None where the jobs use none."""
+    if all(config.device == "cpu" for config in configs) or not torch.cuda.is_available():
+        return None
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
+    groups = [names[i : i + processes] for i in range(0, len(names), processes)]
+    return [",".join(group) for group in groups if len(group) == processes] or None
+
+
+def tasks_of(
+    jobs: Sequence[Job], folder: Path, root: Path, pool: Pool, *, reuse: bool
+) -> list[Task]:
+    """Return jobs as they are given to workers, with the keys that their results will have."""
+    configs = tuple(job.config for job in jobs if job.config is not None)
+    keys = pool.foretell(Foretell(configs))
+    return [
+        Task(job.number, config, job.words, folder / str(job.number), key, root, reuse)
+        for job, config, key in zip(jobs, configs, keys, strict=True)
+    ]
+
+
+def without_finished(tasks: Sequence[Task], root: Path, progress: Progress) -> list[Task]:
+    """Return the jobs that nobody has done yet; link the others to their results, and say so."""
+    finished = finished_runs(root)
+    reused: Counter[Path] = Counter()
+    left = []
+    for task in tasks:
+        found = finished.get(task.key or "")
+        if found is None:
+            left.append(task)
+        else:
+            link(task.folder, found)
+            progress.results[task.number] = read_run(found)
+            reused[found.parent] += 1
+    if reused:
+        places = ", ".join(shown_path(place) for place in reused)
+        count, total = sum(reused.values()), len(progress.jobs)
+        progress.console.say(f"reused {count} of {total} from {places}", style="yellow")
+    return left
+
+
+def link(place: Path, run: Path) -> None:
+    """Let a job's folder lead to the run that is its result, where the system has links; what an
+    interrupted attempt left there goes."""
+    if place.is_symlink():
+        place.unlink()
+    elif place.is_dir():
+        shutil.rmtree(place)
+    with contextlib.suppress(OSError, NotImplementedError):  # found again by its key
+        place.symlink_to(os.path.relpath(run, place.parent), target_is_directory=True)
+
+
+def take(told: Ended, folder: Path, pool: Pool, progress: Progress) -> None:
+    """Keep how a job ended, and show it."""
+    path = folder / str(told.number)
+    since = next((w.since for w in pool.workers if w.last == told.number), None)
+    seconds = None if since is None else time.monotonic() - since
+    if told.how == REUSED and told.path is not None:
+        link(path, told.path)
+        progress.finished(told.number, read_run(told.path), None)
+    elif told.how == DONE:
+        progress.finished(told.number, read_run(path), seconds)
+    elif told.how != STOPPED:
+        progress.finished(told.number, told.told, seconds)

@@ -1,0 +1,80 @@
+"""Jobs done by all processes of a torchrun together, one after the other in the same group."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainer import checkpoint
+from trainer.console import Console
+from trainer.distributed import World
+from trainer.errors import Diverged, Stopped, TrainerError
+from trainer.order import Order
+from trainer.parallel import everyone
+from trainer.record import RunRow, read_run
+from trainer.rollcall import accounted, is_broken
+from trainer.run import execute
+from trainer.summary import command_to_resume
+from trainer.sweep.finished import has_result
+from trainer.sweep.jobs import Job
+from trainer.sweep.table import job_line
+from trainer.together import from_first
+
+
+def run_together(jobs: Sequence[Job], folder: Path, console: Console) -> dict[int, RunRow | str]:
+    """Run jobs one after the other in all processes of a group; return the record of each, or what
+    went wrong. One that has a result is left alone, one that was interrupted goes on.
+
+    Raises:
+        TrainerError: if the group lost a process: nobody is left to run the other jobs.
+    """
+    rows: dict[int, RunRow | str] = {}
+    for job in jobs:
+        path = folder / str(job.number)
+        assert job.config is not None
+        try:
+            with accounted():
+                rows[job.number] = go_on(job, path)
+        except Diverged as error:
+            rows[job.number] = read_run(path) if path.is_dir() else str(error)
+        except Stopped as error:
+            raise Stopped(
+                f"the sweep was stopped during job {job.number}; to go on:\n"
+                f"  {command_to_resume(folder)}",
+                error.signum,
+            ) from error
+        except TrainerError as error:
+            if is_broken():
+                raise
+            rows[job.number] = str(error)
+        except Exception as error:  # costs this job, never the others
+            rows[job.number] = f"{type(error).__name__}: {error}"
+        console.say(job_line(job.number, job.words, rows[job.number], len(jobs)))
+    return rows
+
+
+def go_on(job: Job, path: Path) -> RunRow:
+    """Return the record of a job, run in all processes from where an earlier attempt left it."""
+    group = everyone(World.from_environment())
+    how = from_first(group, lambda: left(path))
+    if how == "finished":
+        is_first = group.world.rank == 0
+        return read_run(path) if is_first else RunRow(path, {}, (), "completed")
+    assert job.config is not None
+    resume = path if how == "resume" else None
+    order = Order(job.config, job.words, folder=str(path), resume=resume, quiet=True)
+    return execute(order)
+
+
+def left(path: Path) -> str:
+    """Return what an earlier attempt left of a job: `finished`, `resume` or, cleared,
+    `nothing`."""
+    if not path.is_dir():
+        return "nothing"
+    if has_result(read_run(path)):
+        return "finished"
+    if checkpoint.newest(path / "checkpoints")[0] is not None:
+        return "resume"
+    shutil.rmtree(path)
+    return "nothing"

@@ -1,0 +1,218 @@
+"""A process that does jobs, one after the other, and keeps warm what they have in common: imports,
+images, compiled code.
+
+Every job is a whole run of its own and gives the bits that it would give in a process of its own;
+what a run could leave behind for the next is put back between them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import queue
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer import checkpoint
+from trainer.errors import Diverged, Stopped, TrainerError
+from trainer.limits import is_of_memory
+from trainer.order import Order
+from trainer.record import read_run
+from trainer.run import execute
+from trainer.site import keep_images
+from trainer.state import Run
+from trainer.stops import Stops
+from trainer.sweep.claims import claimed
+from trainer.sweep.finished import has_result
+from trainer.sweep.keys import key_before
+from trainer.sweep.protocol import (
+    BUSY,
+    DONE,
+    FAILED,
+    REUSED,
+    STOPPED,
+    Beat,
+    Ended,
+    Foretell,
+    Keys,
+    Stop,
+    Task,
+)
+from trainer.sweep.torchrun import Launched, launch
+
+BEAT_S = 0.5
+
+
+@dataclass
+class Line:
+    """The pipe to the sweep, listened to by a thread: whoever holds the other end and goes takes
+    this process along.
+
+    Attributes:
+        pipe: to the sweep.
+        asked: what it wants done, in order.
+        run: the live parts of the job under way, once it has some.
+        launched: its processes, where it has processes of its own.
+        is_at_work: whether a job is under way.
+    """
+
+    pipe: Connection
+    asked: queue.SimpleQueue[Task | Foretell | None] = field(default_factory=queue.SimpleQueue)
+    run: Run | None = None
+    launched: Launched | None = None
+    is_at_work: bool = False
+    sending: threading.Lock = field(default_factory=threading.Lock)
+
+    def listen(self) -> None:
+        """Take what comes, and show a sign of life meanwhile; end the process with the sweep."""
+        try:
+            while True:
+                if not self.pipe.poll(BEAT_S):
+                    if self.is_at_work:
+                        self.send(self.beat())
+                    continue
+                message = self.pipe.recv()
+                if isinstance(message, Stop):
+                    Stops.ask(message.signum)
+                    if self.launched is not None:
+                        self.launched.stop(message.signum)
+                else:
+                    self.asked.put(message)
+        except (EOFError, OSError):
+            if self.launched is not None:
+                self.launched.kill()
+            os._exit(1)
+
+    def beat(self) -> Beat:
+        """Return how far the job is."""
+        run = self.run
+        cpu_s = time.process_time()
+        if run is None:
+            is_apart = self.launched is not None  # its processes watch each other
+            return Beat(0, 0, 0.0, None, time.monotonic() if is_apart else cpu_s)
+        state = run.state
+        return Beat(state.window, run.total, run.epoch_number(), state.best_val_top1, cpu_s)
+
+    def send(self, message: object) -> None:
+        """Tell the sweep something."""
+        with self.sending:
+            self.pipe.send(message)
+
+
+def serve(pipe: Connection, environment: Mapping[str, str], cwd: str) -> None:
+    """Do jobs until there are none: the whole life of a worker's process.
+
+    Args:
+        pipe: to the sweep.
+        environment: of the sweep, with the devices that this worker may use.
+        cwd: the sweep's working folder.
+    """
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):  # the sweep hears them, and says what is to be
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(cwd)
+    keep_images()
+    gc.freeze()  # what was imported stays: no need to look at it after every job
+    line = Line(pipe)
+    threading.Thread(target=line.listen, name="sweep", daemon=True).start()
+    while (message := line.asked.get()) is not None:
+        if isinstance(message, Foretell):
+            line.send(Keys(tuple(map(foretold, message.configs))))
+            continue
+        line.is_at_work = True
+        ended = attempt(message, line)
+        line.is_at_work, line.run, line.launched = False, None, None
+        tidy()
+        line.send(ended)
+    sys.stdout.flush()
+    os._exit(0)  # as a process of its own would, but without waiting for what libraries started
+
+
+def foretold(config: Any) -> str | None:
+    """Return the key of a result that is to come, None where there will be none."""
+    try:
+        return key_before(config)
+    except TrainerError:
+        return None
+
+
+def attempt(task: Task, line: Line) -> Ended:
+    """Do a job, unless somebody else is at it or has done it."""
+    with claimed(task.root, task.key or str(task.folder)) as claim:
+        if claim is None:
+            return Ended(task.number, BUSY)
+        if claim.found is not None and task.reuse:
+            return Ended(task.number, REUSED, path=claim.found)
+        ended = do(task, line)
+        if ended.how == DONE:
+            claim.finished(task.folder)
+        return ended
+
+
+def do(task: Task, line: Line) -> Ended:
+    """Do a job, and tell how it ended."""
+
+    def watch(run: Run) -> None:
+        line.run = run
+
+    def started(launched: Launched) -> None:
+        line.launched = launched
+
+    try:
+        if has_result(read_run(task.folder)) if task.folder.is_dir() else False:
+            return Ended(task.number, DONE)  # whoever did it was lost after it was done
+        resume = left(task)
+        if task.config.strategy.launch.processes:
+            return launch(task, resume, started)
+        words, folder = task.words, str(task.folder)
+        execute(Order(task.config, words, folder=folder, resume=resume, quiet=True, watch=watch))
+    except Diverged as error:
+        is_recorded = (task.folder / "summary.json").is_file()
+        return Ended(task.number, DONE if is_recorded else FAILED, str(error))
+    except Stopped as error:
+        return Ended(task.number, STOPPED, str(error))
+    except TrainerError as error:
+        return Ended(task.number, FAILED, str(error), is_memory=is_of_memory(error))
+    except Exception as error:  # costs this job, never the others
+        told = f"{type(error).__name__}: {error}"
+        return Ended(task.number, FAILED, told, is_memory=is_of_memory(error))
+    return Ended(task.number, DONE)
+
+
+def left(task: Task) -> Path | None:
+    """Return the folder of a job that an earlier attempt left with a checkpoint to go on from
+    exactly; clear it where there is none."""
+    path = task.folder
+    if path.is_symlink():
+        path.unlink()
+        return None
+    if not path.is_dir():
+        return None
+    found, _ = checkpoint.newest(path / "checkpoints")
+    if found is not None and task.key is not None and found.manifest.get("key") == task.key:
+        return path
+    shutil.rmtree(path)
+    return None
+
+
+def tidy() -> None:
+    """Put back what one job could leave behind for the next: memory, and the peaks of it."""
+    gc.collect()
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # Linux: the peak of this process's memory begins anew
