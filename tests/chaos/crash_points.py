@@ -15,7 +15,7 @@ from tests.chaos.hooks import watching
 from tests.chaos.trial import Arena, Hook, assert_same, run_to_end, start
 from trainer import checkpoint
 
-QUICK, FULL = 12, 300
+QUICK, FULL = 12, 220
 
 
 def dying(run: Path, number: int, after: bool) -> Hook:

@@ -16,7 +16,7 @@ from tests.chaos.hooks import watching
 from tests.chaos.trial import Arena, Child, Hook, assert_same, run_to_end, start
 from trainer import checkpoint
 
-QUICK, FULL = 8, 90
+QUICK, FULL = 8, 78
 KINDS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 
 

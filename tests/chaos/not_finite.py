@@ -14,7 +14,7 @@ from tests.chaos.ranks import run_ranks
 from tests.chaos.trial import Arena, Tell, start
 from trainer import checkpoint
 
-QUICK, FULL = 7, 70
+QUICK, FULL = 7, 42
 TOGETHER = 7  # of so many trials, the last is on one of two ranks
 PER_EPOCH, STEPS = 8, 24
 LINE = (
