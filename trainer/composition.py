@@ -18,6 +18,7 @@ from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -31,6 +32,9 @@ from trainer.sources import CONF, SEAMS, Sources, flat
 from trainer.words import Word, canonical, check_words, quote, quoted, split_word
 
 DEFAULT_DIR = "outputs/<name>/<date>_<time>_<id>"
+# What a preset of a sweep may hold besides the values of one run; a job composes with it, too.
+SWEEPER = {"params": None, "arms": None, "trials": None, "seed": 0}
+ConfigStore.instance().store("trainer", SWEEPER, group="hydra/sweeper", provider="trainer")
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def compose_words(
 
 def compose_one(sources: Sources, words: Sequence[Word]) -> DictConfig:
     """Return what Hydra composes from words, its own node included; its errors are told as ours."""
-    overrides = [str(w) for w in words]
+    overrides = [*(str(w) for w in words), "hydra/sweeper=trainer"]
     if sources.extra:
         folders = ",".join(quote(f"file://{folder.absolute()}") for folder in sources.extra)
         overrides.append(f"hydra.searchpath=[{folders}]")

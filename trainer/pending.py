@@ -10,7 +10,6 @@ from trainer.errors import ConfigError
 
 NAMES: dict[str, tuple[str, ...]] = {
     "task": ("evaluate", "explain", "predict", "export"),
-    "sweep": ("lr_batch", "lr_momentum", "lr_weight_decay"),
     "engine": ("compile", "graph", "auto"),
 }
 

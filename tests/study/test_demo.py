@@ -15,7 +15,7 @@ from trainer.api import compose
 from trainer.errors import ConfigError
 from trainer.record import EpochRow, RunRow, read_runs
 from trainer.study import demo as command
-from trainer.study.demos import heat, processes, speed, tradeoff, tune, verdict
+from trainer.study.demos import heat, processes, speed, tradeoff, verdict
 from trainer.study.demos.kinds import KINDS
 from trainer.study.demos.pool import jobs_of, read_arms
 from trainer.study.demos.spec import demo_of, load, merged, names
@@ -151,14 +151,6 @@ def test_speed_is_the_median_ratio_without_the_first_epoch() -> None:
 def test_weights_that_differ_by_more_than_rounding_are_not_called_the_same() -> None:
     assert processes.same_said([1e-16, 3e-15]).startswith("Two processes end with the weights of")
     assert processes.same_said([1e-16, 1e-3]).startswith("Two processes do not end with")
-
-
-def test_tuning_takes_the_best_mean_of_arms_that_completed() -> None:
-    def trial(word: str, mean: float | None, n: int) -> tune.Trial:
-        return tune.Trial("a", (word,), tune.Spread(mean, 0.0, n))
-
-    marked = tune.chosen([trial("x=1", 0.7, 3), trial("x=2", 0.8, 3), trial("x=3", 0.9, 1)])
-    assert [t.is_chosen for t in marked] == [False, True, False]
 
 
 @pytest.mark.slow

@@ -16,7 +16,13 @@ OVER_EPOCHS = tuple(f.name for f in fields(EpochRow) if f.name not in ("epoch", 
 TESTED = tuple(
     f"{which}_{name}" for which in ("test", "test_avg") for name in ("loss", "top1", "top5")
 )
-METRICS = (*OVER_EPOCHS, *TESTED, "best_val_top1", "train_seconds", "total_seconds")
+# Of the averaged weights where a run made some, of the final ones elsewhere.
+DELIVERED = {
+    "delivered_val_top1": ("avg_val_top1", "val_top1"),
+    "delivered_test_top1": ("test_avg_top1", "test_top1"),
+}
+SECONDS = ("train_seconds", "average_seconds", "total_seconds")
+METRICS = (*OVER_EPOCHS, *TESTED, "best_val_top1", *DELIVERED, *SECONDS)
 
 
 @dataclass(frozen=True)
@@ -110,8 +116,12 @@ def final(run: RunRow, metric: str) -> float | None:
 
     Args:
         run: a completed one.
-        metric: one of `METRICS`: a field of the last epoch, a test score, or seconds of a phase.
+        metric: one of `METRICS`: a field of the last epoch, a test score, what a run delivers, or
+            seconds of a phase.
     """
+    if metric in DELIVERED:
+        found = (final(run, one) for one in DELIVERED[metric])
+        return next((value for value in found if value is not None), None)
     if metric == "best_val_top1":
         return run.best_val_top1
     if metric.endswith("_seconds"):

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from trainer.analysis._arms import Arm
-from trainer.analysis._difference import Difference, Spread, holm, paired, welch
+from trainer.analysis._difference import (
+    Correlation,
+    Difference,
+    Spread,
+    correlation,
+    holm,
+    paired,
+    welch,
+)
 from trainer.errors import ConfigError, TrainerError
 
 
@@ -19,11 +27,13 @@ class Row:
         spread: of the completed runs' final numbers.
         difference: from the baseline; None for the baseline itself, and where one of the two has
             no number.
+        correlation: with the baseline over seeds; None for the baseline itself.
     """
 
     arm: Arm
     spread: Spread
     difference: Difference | None = None
+    correlation: Correlation | None = None
 
 
 @dataclass(frozen=True)
@@ -33,18 +43,26 @@ class Comparison:
     Attributes:
         metric: what is compared.
         baseline: the arm that the others are compared with.
-        is_paired: whether that was done seed by seed.
+        is_paired: whether that was done seed by seed; None: for each arm by what was measured.
         rows: one for each arm, in their order.
+        against: labels of the arms that are compared with another than the baseline, each with the
+            other's.
     """
 
     metric: str
     baseline: Arm
-    is_paired: bool
+    is_paired: bool | None
     rows: tuple[Row, ...]
+    against: Mapping[str, str] = field(default_factory=dict)
 
 
 def compare(
-    arms: Sequence[Arm], metric: str, baseline: str | None = None, *, is_paired: bool = False
+    arms: Sequence[Arm],
+    metric: str,
+    baseline: str | None = None,
+    *,
+    is_paired: bool | None = False,
+    against: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Compare each arm with the first, or with the one that is named.
 
@@ -52,7 +70,9 @@ def compare(
         arms: from `arms_of`.
         metric: one of `METRICS`.
         baseline: words of the arm to compare with.
-        is_paired: compare seed by seed.
+        is_paired: compare seed by seed; None: where seeds agree and the measured correlation of the
+            two arms justifies it.
+        against: other arms to compare with, by label of the arm that is compared.
 
     Raises:
         ConfigError: if no arm, or more than one, is meant by `baseline`, or seeds do not match.
@@ -61,18 +81,27 @@ def compare(
     if not any(arm.values(metric) for arm in arms):
         raise TrainerError(f"none of the runs completed with {metric}")
     first = arms[0] if baseline is None else named(arms, baseline)
-    against = first.values(metric)
+    numbers = {arm.label: arm.values(metric) for arm in arms}
     rows = []
     for arm in arms:
-        values, difference = arm.values(metric), None
-        if arm is not first and values and against:
-            difference = (
-                paired(against, values)
-                if is_paired
-                else welch(list(against.values()), list(values.values()))
-            )
-        rows.append(Row(arm, Spread.of(list(values.values())), difference))
-    return Comparison(metric, first, is_paired, adjusted(rows))
+        values, others = numbers[arm.label], numbers[(against or {}).get(arm.label, first.label)]
+        row = Row(arm, Spread.of(list(values.values())))
+        if arm is not first and values and others:
+            found = difference_of(others, values, is_paired)
+            row = replace(row, difference=found, correlation=correlation(others, values))
+        rows.append(row)
+    return Comparison(metric, first, is_paired, adjusted(rows), against or {})
+
+
+def difference_of(
+    first: Mapping[int, float], second: Mapping[int, float], is_paired: bool | None = None
+) -> Difference:
+    """Return the difference of two kinds of numbers by seed; see `compare` for `is_paired`."""
+    if is_paired is None:
+        is_paired = set(first) == set(second) and correlation(first, second).justifies_pairs
+    if is_paired:
+        return paired(first, second)
+    return welch(list(first.values()), list(second.values()))
 
 
 def named(arms: Sequence[Arm], words: str) -> Arm:

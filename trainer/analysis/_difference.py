@@ -68,6 +68,46 @@ class Difference:
     is_paired: bool = False
 
 
+@dataclass(frozen=True)
+class Correlation:
+    """How two kinds of numbers go together over seeds.
+
+    Attributes:
+        value: Pearson's coefficient; None where one of the two does not vary.
+        low: lower end of its 95 % interval, None for fewer than four seeds.
+        n: seeds that both have.
+    """
+
+    value: float | None
+    low: float | None
+    n: int
+
+    @property
+    def justifies_pairs(self) -> bool:
+        """Whether differences seed by seed vary less than those of independent numbers would: the
+        interval of the correlation lies above 0."""
+        return self.low is not None and self.low > 0.0
+
+
+def correlation(first: Mapping[int, float], second: Mapping[int, float]) -> Correlation:
+    """Return the correlation of two kinds of numbers over the seeds that both have.
+
+    Its interval is by Fisher's transformation, atanh(r) +- 1.96 / sqrt(n - 3): "On the 'probable
+    error' of a coefficient of correlation deduced from a small sample", R. A. Fisher, Metron 1,
+    1921.
+    """
+    seeds = sorted(set(first) & set(second))
+    one, two = ([numbers[seed] for seed in seeds] for numbers in (first, second))
+    if len(seeds) < 2 or len(set(one)) == 1 or len(set(two)) == 1:
+        return Correlation(None, None, len(seeds))
+    value = max(-1.0, min(1.0, statistics.correlation(one, two)))
+    if len(seeds) < 4:
+        return Correlation(value, None, len(seeds))
+    reach = statistics.NormalDist().inv_cdf(0.5 + 0.5 * CONFIDENCE) / math.sqrt(len(seeds) - 3)
+    low = value if abs(value) == 1.0 else math.tanh(math.atanh(value) - reach)
+    return Correlation(value, low, len(seeds))
+
+
 def welch(first: Sequence[float], second: Sequence[float]) -> Difference:
     """Return the difference of two means whose variances may differ.
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from trainer.analysis._arms import is_share
 from trainer.analysis._comparison import Comparison, Row
 from trainer.analysis._difference import POWER
 from trainer.analysis._labels import varied_keys
 
+Columns = Mapping[str, Sequence[Any]]
 HEADINGS = (
     "arm",
     "n",
@@ -45,25 +47,39 @@ def numbers_of(row: Row) -> dict[str, float | int | None]:
     }
 
 
-def to_csv(comparison: Comparison) -> str:
+def to_csv(comparison: Comparison, more: Columns | None = None) -> str:
     """Return a line for each arm: the settings in which arms differ, then the numbers; accuracies
-    are shares."""
-    rows = comparison.rows
+    are shares.
+
+    Args:
+        comparison: from `compare`.
+        more: further columns, by heading: a value for each arm.
+    """
+    rows, further = comparison.rows, more or {}
     keys = varied_keys([row.arm.settings for row in rows])
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(["arm", *keys, *numbers_of(rows[0])])
-    for row in rows:
+    table.writerow(["arm", *keys, *numbers_of(rows[0]), *further])
+    for place, row in enumerate(rows):
         values = [row.arm.settings.get(key, "") for key in keys]
-        numbers = ["" if v is None else v for v in numbers_of(row).values()]
-        table.writerow([row.arm.label, *values, *numbers])
+        numbers = [*numbers_of(row).values(), *(column[place] for column in further.values())]
+        table.writerow([row.arm.label, *values, *("" if v is None else v for v in numbers)])
     return out.getvalue()
 
 
-def to_markdown(comparison: Comparison) -> str:
-    """Return a table, and below it what its numbers are; accuracies in percent."""
-    lines = [line_of(HEADINGS), line_of(["---", *["---:"] * (len(HEADINGS) - 1)])]
-    lines += [line_of(cells(row, comparison.metric)) for row in comparison.rows]
+def to_markdown(comparison: Comparison, more: Columns | None = None) -> str:
+    """Return a table, and below it what its numbers are; accuracies in percent.
+
+    Args:
+        comparison: from `compare`.
+        more: further columns, by heading: a text for each arm.
+    """
+    further = more or {}
+    headings = [*HEADINGS, *further]
+    lines = [line_of(headings), line_of(["---", *["---:"] * (len(headings) - 1)])]
+    for place, row in enumerate(comparison.rows):
+        texts = [str(column[place]) for column in further.values()]
+        lines.append(line_of([*cells(row, comparison.metric), *texts]))
     return "\n".join([*lines, "", *(f"- {note}" for note in notes(comparison)), ""])
 
 
@@ -106,6 +122,16 @@ def chance(p: float | None) -> str:
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
+def how_said(comparison: Comparison) -> str:
+    """Return by which test differences were judged."""
+    if comparison.is_paired is not None:
+        return "paired by seed, Student's t" if comparison.is_paired else "Welch's t"
+    pairs = [r.arm.label for r in comparison.rows if r.difference and r.difference.is_paired]
+    if not pairs:
+        return "Welch's t: no arm's correlation with it over seeds is surely above 0"
+    return f"Welch's t; paired by seed, as the correlation is surely above 0: {', '.join(pairs)}"
+
+
 def notes(comparison: Comparison) -> Iterator[str]:
     """Yield what a reader must know of the numbers, and of the runs that have none."""
     metric, rows = comparison.metric, comparison.rows
@@ -113,10 +139,11 @@ def notes(comparison: Comparison) -> Iterator[str]:
     yield f"{metric} at the end of completed runs{unit}; n counts seeds, sd is over them"
     judged = [row for row in rows if row.difference and row.difference.p is not None]
     if judged:
-        how = "paired by seed, Student's t" if comparison.is_paired else "Welch's t"
+        how = how_said(comparison)
+        others = "".join(f", of `{a}` from `{b}`" for a, b in comparison.against.items())
         yield (
-            f"differences are from `{comparison.baseline.label}` ({how}); each interval is of one "
-            f"comparison alone, p (Holm) is adjusted for all {len(judged)}"
+            f"differences are from `{comparison.baseline.label}`{others} ({how}); each interval is "
+            f"of one comparison alone, p (Holm) is adjusted for all {len(judged)}"
         )
         yield (
             f"detectable: the true difference that these n would find with a power of "

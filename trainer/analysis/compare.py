@@ -15,10 +15,10 @@ import sys
 from pathlib import Path
 
 from trainer.analysis._arms import METRICS, Arm, arms_of, trained
-from trainer.analysis._comparison import Comparison, Row, compare
+from trainer.analysis._comparison import Comparison, Row, compare, difference_of
 from trainer.analysis._difference import Difference, Spread, paired, welch
-from trainer.analysis._pictures import arms_figure
-from trainer.analysis._tables import to_csv, to_markdown
+from trainer.analysis._pictures import arms_figure, bare, colors, draw_finals, title_of
+from trainer.analysis._tables import line_of, shown, to_csv, to_markdown
 from trainer.errors import TrainerError
 from trainer.record import read_runs
 
@@ -30,8 +30,15 @@ __all__ = [
     "Spread",
     "arms_figure",
     "arms_of",
+    "bare",
+    "colors",
     "compare",
+    "difference_of",
+    "draw_finals",
+    "line_of",
     "paired",
+    "shown",
+    "title_of",
     "to_csv",
     "to_markdown",
     "trained",

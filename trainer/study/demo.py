@@ -153,7 +153,7 @@ def tune(demo: Demo, out: Path | None) -> None:
     """Choose each arm's values again, and write what was tried."""
     from trainer.distributed import cores
     from trainer.folder import make_folder
-    from trainer.study.demos.tune import to_csv
+    from trainer.study._trials import to_csv
     from trainer.study.demos.tune import tune as tuned
 
     if not any(arm.tune for arm in demo.arms):

@@ -1,0 +1,45 @@
+"""What was tried for each arm of a comparison, and the choice among it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from trainer.analysis.compare import Spread
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One combination of values, tried.
+
+    Attributes:
+        arm: label of the arm.
+        words: the values.
+        spread: of the validation accuracy at the end of the runs that completed.
+        is_chosen: whether it is the best of its arm.
+    """
+
+    arm: str
+    words: tuple[str, ...]
+    spread: Spread
+    is_chosen: bool = False
+
+
+def chosen(trials: Sequence[Trial]) -> list[Trial]:
+    """Return trials of which the best is marked: most completed runs, then the highest mean."""
+    best = max(trials, key=lambda t: (t.spread.n, t.spread.mean or 0.0), default=None)
+    return [replace(t, is_chosen=t is best) for t in trials]
+
+
+def to_csv(trials: Sequence[Trial]) -> str:
+    """Return a line for each trial; accuracies are shares."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(["arm", "words", "n", "val_top1", "sd", "chosen"])
+    for t in trials:
+        numbers = ["" if v is None else f"{v:.4f}" for v in (t.spread.mean, t.spread.sd)]
+        mark = "yes" if t.is_chosen else ""
+        table.writerow([t.arm, " ".join(t.words), t.spread.n, *numbers, mark])
+    return out.getvalue()

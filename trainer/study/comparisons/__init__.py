@@ -1,0 +1,1 @@
+"""Comparisons of the text: many arms, each tuned on `val`, then run again on fresh seeds."""
