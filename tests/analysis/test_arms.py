@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.analysis.runs import lr, made_run
@@ -83,3 +85,13 @@ def test_curves_share_the_epochs_that_all_runs_have() -> None:
     assert common_epochs(runs, "val_top1") == [1.0, 2.0]
     assert common_epochs(runs, "grad_norm") == []
     assert common_epochs([], "val_top1") == []
+
+
+def test_a_run_delivers_its_averaged_weights_where_it_has_some() -> None:
+    plain = made_run(0, 0.9)
+    assert final(plain, "delivered_test_top1") == pytest.approx(0.89)
+    assert final(plain, "delivered_val_top1") == pytest.approx(0.9)
+    last = replace(plain.epochs[-1], avg_val_top1=0.95)
+    averaged = replace(plain, epochs=(*plain.epochs[:-1], last), test_avg={"top1": 0.94})
+    assert final(averaged, "delivered_test_top1") == 0.94
+    assert final(averaged, "delivered_val_top1") == 0.95

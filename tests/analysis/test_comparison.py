@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.analysis.runs import lr, made_run
 from trainer.analysis._arms import Arm, arms_of
 from trainer.analysis._comparison import compare
-from trainer.analysis._difference import welch
+from trainer.analysis._difference import paired, welch
+from trainer.analysis._tables import to_markdown
 from trainer.errors import ConfigError, TrainerError
 
 SCORES = {0.1: [0.50, 0.52, 0.54], 0.2: [0.60, 0.61, 0.65], 0.3: [0.51, 0.55, 0.53]}
@@ -74,3 +77,35 @@ def test_an_arm_without_numbers_stays_in_the_table() -> None:
 def test_a_metric_that_no_run_has_is_refused() -> None:
     with pytest.raises(TrainerError, match="none of the runs completed with avg_val_top1"):
         compare(three_arms(), "avg_val_top1")
+
+
+def test_pairs_are_made_where_seeds_go_together_and_nowhere_else() -> None:
+    base = [0.50, 0.60, 0.52, 0.58, 0.55]
+    together = [x + 0.02 + 0.001 * (-1) ** i for i, x in enumerate(base)]
+    apart = [0.55, 0.56, 0.57, 0.55, 0.56]
+    arms = [
+        Arm(label, {}, tuple(made_run(seed, x) for seed, x in enumerate(numbers)))
+        for label, numbers in {"base": base, "together": together, "apart": apart}.items()
+    ]
+    _, second, third = compare(arms, "val_top1", is_paired=None).rows
+    assert second.difference is not None
+    assert second.difference == replace(
+        paired(dict(enumerate(base)), dict(enumerate(together))), p_holm=second.difference.p_holm
+    )
+    assert third.difference is not None
+    assert not third.difference.is_paired
+    text = to_markdown(compare(arms, "val_top1", is_paired=None))
+    assert "(Welch's t; paired by seed, as the correlation is surely above 0: together)" in text
+    lost = Arm("together", {}, arms[1].runs[1:])  # a seed is missing: nothing to pair it with
+    assert not compare([arms[0], lost], "val_top1", is_paired=None).rows[1].difference.is_paired  # type: ignore[union-attr]
+
+
+def test_an_arm_can_be_compared_with_another_than_the_baseline() -> None:
+    arms = three_arms()
+    found = compare(arms, "val_top1", against={"optim.lr=0.3": "optim.lr=0.2"})
+    third = found.rows[2].difference
+    assert third is not None
+    assert third.mean == pytest.approx(0.53 - 0.62)
+    assert "from `optim.lr=0.1`, of `optim.lr=0.3` from `optim.lr=0.2` (Welch's t)" in to_markdown(
+        found
+    )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.analysis._difference import Spread, holm, paired, welch
+from trainer.analysis._difference import Spread, correlation, holm, paired, welch
 from trainer.analysis._student import quantile
 from trainer.errors import ConfigError
 
@@ -113,3 +113,23 @@ def test_holm_lies_between_nothing_and_bonferroni_and_keeps_the_order(chances: l
     assert min(adjusted) == min(1.0, len(chances) * min(chances))
     order = sorted(range(len(chances)), key=lambda i: chances[i])
     assert [adjusted[i] for i in order] == sorted(adjusted)
+
+
+def test_correlation_on_student_s_data() -> None:
+    # R prints for cor.test(FIRST, SECOND): cor 0.7951702; atanh of it is 1.08534, less
+    # 1.95996 / sqrt(7) = 0.74080 leaves 0.34454, whose tanh is 0.33153
+    found = correlation(dict(enumerate(FIRST)), dict(enumerate(SECOND)))
+    assert found.value == pytest.approx(0.7951702, abs=5e-8)
+    assert found.low == pytest.approx(0.33153, abs=1e-5)
+    assert found.n == 10
+    assert found.justifies_pairs
+
+
+def test_few_or_unmoved_numbers_never_justify_pairs() -> None:
+    rising = {seed: 0.1 * seed for seed in range(9)}
+    three = correlation({s: rising[s] for s in range(3)}, rising)
+    assert (three.value, three.low, three.n) == (pytest.approx(1.0), None, 3)
+    assert not three.justifies_pairs
+    assert correlation(dict.fromkeys(range(9), 0.5), rising).value is None
+    assert not correlation({s: -v for s, v in rising.items()}, rising).justifies_pairs
+    assert correlation(rising, rising).justifies_pairs
