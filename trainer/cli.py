@@ -213,7 +213,8 @@ def ask_hydra(line: Line, sources: Sources) -> int:
         else list(line.words)
     )
     values = [t for k in ("cfg", "package") if k in line.values for t in (f"--{k}", line.values[k])]
-    run_hydra([*line.flags, *values, *(str(w) for w in words)], sources)
+    preset = ["hydra/sweeper=trainer"] if any("sweep=" in str(w) for w in words) else []
+    run_hydra([*line.flags, *values, *(str(w) for w in words), *preset], sources)
     return 0
 
 

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from tests.analysis.runs import made_run
-from tests.command import ROOT
+from tests.command import ROOT, Call
 from trainer.analysis.compare import Arm, Spread, compare
 from trainer.api import compose
 from trainer.errors import ConfigError, TrainerError
 from trainer.record import read_runs
+from trainer.sources import read_yaml
 from trainer.study import comparison as command
 from trainer.study._trials import Trial, chosen
 from trainer.study.comparisons import stages, told
@@ -87,6 +88,9 @@ def test_a_comparison_tries_all_arms_alike_and_reports_on_fresh_seeds(name: str)
 @pytest.mark.parametrize("name", names())
 def test_hypothesis_and_n_stand_in_the_preset(name: str) -> None:
     plan = load(name)
+    tree = read_yaml(ROOT / "conf" / "sweep" / f"{name}.yaml")["hydra"]["sweeper"]
+    values = [value for arm in tree["arms"].values() for value in arm.values()]
+    assert {type(value) for value in values} == {str}, "Hydra takes nothing else there"
     header = (ROOT / "conf" / "sweep" / f"{name}.yaml").read_text().split("defaults:")[0]
     assert f"python -m scripts.comparison {name}\n" in header
     assert re.search(r"# Hypothesis: \w.{20,}", header)
@@ -213,11 +217,11 @@ def test_mixup_is_compared_at_each_weight_decay() -> None:
 
 @pytest.mark.slow
 def test_a_tiny_comparison_leaves_its_four_files_and_goes_on_where_it_was(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], call: Call
 ) -> None:
     words = ("swa_mnist", *SMALL, "--n", "2", "--trials", "2", "--out", "there")
     assert answer(monkeypatch, *words) == 0
-    printed = capsys.readouterr().out
+    printed = capfd.readouterr().out
     made = sorted(p.name for p in (here / "there").iterdir())
     assert made == [f"swa_mnist{end}" for end in (".csv", ".md", ".png", "_trials.csv")]
     page = (here / "there" / "swa_mnist.md").read_text()
@@ -238,11 +242,10 @@ def test_a_tiny_comparison_leaves_its_four_files_and_goes_on_where_it_was(
     assert all(run.test_avg for run in tested if run.config["average"]["name"] != "none")
     assert answer(monkeypatch, *words) == 0
     assert (here / "there" / "swa_mnist.md").read_text() == page
-    assert set(read_runs_paths(here)) == set(runs)
-
-
-def read_runs_paths(here: Path) -> list[Path]:
-    return [run.path for run in read_runs(here / "outputs")]
+    done = call("-m", "+sweep=swa_mnist", *SMALL, "hydra.sweeper.trials=2")  # the first stage alone
+    assert done.code == 0, done.err
+    assert "12 of 12" in done.out
+    assert {run.path for run in read_runs(here / "outputs")} == set(runs)
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from trainer.distributed import cores
-from trainer.record import RunRow, read_run
-from trainer.study.demos.pool import Job, run_chains
+from trainer.errors import TrainerError
+from trainer.record import RunRow
+from trainer.sweep.runner import run_jobs
 
 
-def run_all(jobs: Sequence[tuple[str, ...]], *, name: str, quiet: bool = False) -> list[RunRow]:
-    """Run jobs below `outputs/<name>`, and return what they recorded, in their order.
+def run_all(jobs: Sequence[Sequence[str]], *, quiet: bool = False) -> list[RunRow]:
+    """Run jobs as a sweep does, and return what they recorded, in their order.
 
     Args:
         jobs: words of each.
-        name: of the sweep.
         quiet: print nothing.
 
     Raises:
         TrainerError: if a job has no result; the same call again runs what is missing.
     """
-    folder = Path("outputs") / name
-    chains = []
-    places = []
-    for words in jobs:
-        place = folder / str(abs(hash_of(words)))
-        places.append(place)
-        if not (place / "summary.json").exists():
-            chains.append((Job((*words, "threads=1", "checkpoint.every=1000ep"), place),))
-    run_chains(chains, cores(), lambda text: None if quiet else print(text, flush=True))
-    return [read_run(place) for place in places]
-
-
-def hash_of(words: Sequence[str]) -> int:
-    import zlib
-
-    return zlib.crc32("\0".join(words).encode())
+    rows = run_jobs(jobs, quiet=quiet)
+    lost = [(words, row) for words, row in zip(jobs, rows, strict=True) if isinstance(row, str)]
+    if lost:
+        words, reason = lost[0]
+        raise TrainerError(
+            f"{len(lost)} of {len(jobs)} runs have no result; the first is {' '.join(words)}: "
+            f"{reason}. The same command goes on with what is missing"
+        )
+    return [row for row in rows if isinstance(row, RunRow)]

@@ -52,11 +52,11 @@ def perform(plan: Plan, *, quiet: bool = False) -> Result:
             f"seeds {', '.join(map(str, twice))} would be used for choosing and for reporting; "
             f"{plan.name} reports seeds 0 to {plan.n - 1}"
         )
-    rows = run_all([job.words for job in jobs], name=plan.name, quiet=quiet)
+    rows = run_all([job.words for job in jobs], quiet=quiet)
     trials = trials_of(plan, jobs, rows)
     values = {trial.arm: trial.words for trial in trials if trial.is_chosen}
     final = final_jobs(plan, values)
-    rows = run_all([job.words for job in final], name=plan.name, quiet=quiet)
+    rows = run_all([job.words for job in final], quiet=quiet)
     tuned, untuned = (arms_from(plan, final, rows, values, is_tuned=t) for t in (True, False))
     comparison = compare(tuned, REPORTED, tuned[0].label, is_paired=None, against=plan.against)
     return Result(plan, tuple(trials), values, tuned, untuned, comparison)
