@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.command import ROOT, TINY
 from trainer.analysis.compare import Arm, welch
@@ -15,7 +17,7 @@ from trainer.api import compose
 from trainer.errors import ConfigError
 from trainer.record import EpochRow, RunRow, read_runs
 from trainer.study import demo as command
-from trainer.study.demos import heat, processes, speed, tradeoff, verdict
+from trainer.study.demos import processes, speed, tradeoff, verdict
 from trainer.study.demos.kinds import KINDS
 from trainer.study.demos.pool import jobs_of, read_arms
 from trainer.study.demos.spec import demo_of, load, merged, names
@@ -112,20 +114,6 @@ def test_arms_that_diverged_give_no_verdict() -> None:
     assert "| 2 |" in verdict.table(made, [arm("plain", 0.5, 0.6), arm("trick", None, None)])
 
 
-def test_the_best_column_is_the_top_of_a_parabola() -> None:
-    columns = [0.01, 0.1, 1.0]
-    assert heat.best([0.5, 0.9, 0.5], columns) == pytest.approx(0.1)
-    # through (-1, 0), (0, 3), (1, 2): the top is at 1/4 of a decade above the middle
-    assert heat.best([0.0, 3.0, 2.0], columns) == pytest.approx(0.1 * 10**0.25)
-    assert heat.best([0.9, 0.5, 0.1], columns) == 0.01
-
-
-def test_a_ridge_along_the_diagonal_has_slope_one() -> None:
-    assert heat.slope([16, 32, 64], [0.1, 0.2, 0.4]) == pytest.approx(1.0)
-    assert "multiplied by 2.00" in heat.judged("batch_size", "optim.lr", [0.9, 1.0, 1.1], 9)
-    assert verdict.NO_EFFECT in heat.judged("batch_size", "optim.lr", [-0.4, 0.1, 0.5], 9)
-
-
 def test_the_trade_off_names_the_best_value_and_its_price_on_both_sides() -> None:
     arms = [
         arm("0.01", 0.6, 0.61, 0.62),
@@ -176,8 +164,16 @@ def test_a_tiny_demo_leaves_records_a_picture_and_a_sentence(here: Path) -> None
 def cells(name: str) -> list[Arm]:
     """Runs of a demo that trained nothing: each arm a little better than the one before."""
     made = load(name)
-    numbers = [[0.5 + 0.01 * i + 0.001 * s for s in range(3)] for i in range(len(made.arms))]
-    return [arm(a.label, *n) for a, n in zip(made.arms, numbers, strict=True)]
+    arms = []
+    for i, one in enumerate(made.arms):
+        values = {word.split("=")[0]: yaml.safe_load(word.split("=")[1]) for word in one.words}
+        optim = {"name": "sgd", "lr": values.get("optim.lr", 0.1)}
+        config = {"optim": optim, "batch_size": values.get("batch_size", 64)}
+        runs = arm(one.label, *(0.5 + 0.01 * i + 0.001 * s for s in range(3))).runs
+        arms.append(
+            Arm(one.label, {}, tuple(replace(r, config={**r.config, **config}) for r in runs))
+        )
+    return arms
 
 
 @pytest.mark.parametrize("name", ["lr", "slices", "precision"])

@@ -137,6 +137,11 @@ def is_share(metric: str) -> bool:
     return metric.endswith(("top1", "top5"))
 
 
+def higher_is_better(metric: str) -> bool:
+    """Return whether more of a metric is better; of losses and seconds less is."""
+    return not ("loss" in metric or metric.endswith(("seconds", "_s")) or "bytes" in metric)
+
+
 def common_epochs(runs: Sequence[RunRow], metric: str) -> list[float]:
     """Return the epochs at which all of the runs have the metric."""
     each = [{row.epoch for row in run.epochs if getattr(row, metric) is not None} for run in runs]

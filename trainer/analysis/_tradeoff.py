@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trainer.analysis._arms import Arm, common_epochs, is_share
+from trainer.analysis._arms import Arm, common_epochs, higher_is_better, is_share
 from trainer.analysis._difference import Spread
 from trainer.analysis._pictures import LOST, bare, lost_text, title_of
 
@@ -45,7 +45,7 @@ class Point:
 def best_of(points: Sequence[Point], metric: str) -> Point | None:
     """Return the point with the best mean among those of which every run completed, if any."""
     whole = [p for p in points if p.values and len(p.values) == len(p.arm.runs)]
-    sign = -1.0 if "loss" in metric or metric.endswith("seconds") else 1.0
+    sign = 1.0 if higher_is_better(metric) else -1.0
     return max(whole, key=lambda point: sign * (point.spread.mean or 0.0), default=None)
 
 
