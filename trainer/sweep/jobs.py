@@ -149,4 +149,6 @@ def listed(number: int, entry: Any, path: Path) -> Words:
         or not isinstance(entry.get("arm", ""), str)
     ):
         raise ConfigError(f"{path}: entry {number} must hold job: {number} and overrides: [...]")
+    if any(word.lstrip("+").startswith("plugins") for word in words):
+        raise ConfigError(f"{path}: plugins are named on the command line, never in a file")
     return Words(tuple(words), entry.get("arm", ""))

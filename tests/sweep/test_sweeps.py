@@ -1,0 +1,350 @@
+"""Whole sweeps: nothing is lost, nothing is done twice, and job k is what a process of its own
+would make of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.command import ROOT, TINY, Call, environment, start
+from trainer.record import RunRow, read_runs
+from trainer.sweep.runner import run_jobs
+
+pytestmark = pytest.mark.slow  # whole runs
+
+SHORT = (*TINY, "max_steps=3")
+
+
+def sweeps(here: Path) -> list[Path]:
+    """Return the folders of sweeps, the oldest first."""
+    return sorted(
+        (p for p in (here / "outputs" / "default").iterdir()), key=lambda p: p.stat().st_mtime
+    )
+
+
+def summary(run: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((run / "summary.json").read_text())
+    return content
+
+
+def own_runs(here: Path) -> list[Path]:
+    """Return the folders of runs that are no links to others."""
+    return [p for s in sweeps(here) for p in s.iterdir() if p.is_dir() and not p.is_symlink()]
+
+
+def wait_for(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def fragile(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Words for a network that can be broken, in a plugin with a folder of configurations."""
+    place = here / "plugin"
+    (place / "conf" / "model").mkdir(parents=True)
+    shutil.copy(ROOT / "tests" / "sweep" / "fragile.py", place / "fragile.py")
+    marks = here / "marks"
+    marks.mkdir()
+    (place / "conf" / "model" / "fragile.yaml").write_text(
+        "name: fragile\nmarks: ???\nhow: dies\ntimes: 1\n"
+    )
+    monkeypatch.syspath_prepend(str(place))
+    kept = [w for w in SHORT if not w.startswith("model")]
+    yield ["plugins=[fragile]", "model=fragile", f"model.marks={marks}", *kept]
+
+
+def test_a_job_s_place_in_the_order_moves_no_bit(here: Path) -> None:
+    images = [w for w in SHORT if not w.startswith("model")]
+    jobs = [
+        (*SHORT, "optim=adam", "precision=bf16", "mix=mixup", "average=ema"),
+        (*SHORT, "optim=sgd", "label_noise=20%", "augment=cutout", "augment.cutout.size=2"),
+        (*SHORT, "precision=fp64", "average=swa", "average.start=1st", "average.every=1st"),
+        (*images, "model=cnn", "optim=muon", "threads=2", "scheduler=cosine"),
+    ]
+    known: dict[tuple[str, ...], str] = {}
+    for order in itertools.islice(itertools.permutations(jobs), 0, 24, 7):
+        for job, row in zip(
+            order, run_jobs(order, reuse=False, quiet=True, workers=1), strict=True
+        ):
+            assert isinstance(row, RunRow), row
+            assert (
+                known.setdefault(job, row.summary["weights_sha256"])
+                == row.summary["weights_sha256"]
+            )
+    assert len(set(known.values())) == len(jobs)
+
+
+def test_more_seeds_run_only_what_is_new(call: Call, here: Path) -> None:
+    assert call("-m", *SHORT, "seed=0,1,2").code == 0
+    (first,) = sweeps(here)
+    before = {p: (p / "summary.json").stat().st_mtime_ns for p in own_runs(here)}
+    done = call("-m", *SHORT, "seed=0,1,2,3,4")
+    assert done.code == 0, done.err
+    assert f"reused 3 of 5 from outputs/default/{first.name}" in done.out
+    second = sweeps(here)[1]
+    assert sorted(p.name for p in second.iterdir() if p.is_symlink()) == ["0", "1", "2"]
+    assert {p: (p / "summary.json").stat().st_mtime_ns for p in before} == before
+    assert len(own_runs(here)) == 5
+    seeds = sorted(row.config["seed"] for row in read_runs(second))
+    assert seeds == [0, 1, 2, 3, 4]
+    assert len((second / "table.csv").read_text().splitlines()) == 6
+    assert [row.config["seed"] for row in read_runs(here / "outputs")] == [0, 1, 2, 3, 4]
+
+
+def test_reuse_can_be_switched_off_and_a_changed_setting_is_new(call: Call, here: Path) -> None:
+    assert call("-m", *SHORT, "seed=0").code == 0
+    done = call("-m", *SHORT, "seed=0", "reuse=off")
+    assert done.code == 0, done.err
+    assert "reused" not in done.out
+    assert "reused" not in call("-m", *SHORT, "seed=0", "optim.lr=0.07").out
+    assert len(own_runs(here)) == 3
+    a, b = own_runs(here)[:2]
+    assert summary(a)["weights_sha256"] == summary(b)["weights_sha256"]
+
+
+def test_a_changed_source_reuses_nothing(fragile: list[str], here: Path) -> None:
+    words = [w for w in fragile if not w.startswith("plugins")]
+    line = ["-m", "plugins=[fragile]", *words, "model.times=0", "seed=0,1"]
+    env = {**environment(), "PYTHONPATH": f"{ROOT}:{here / 'plugin'}"}
+
+    def run() -> str:
+        command = [*start_command(), *line]
+        done = subprocess.run(command, cwd=here, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "reused" not in run()
+    assert "reused 2 of 2" in run()
+    with open(here / "plugin" / "fragile.py", "a") as file:
+        file.write("# changed\n")
+    assert "reused" not in run()
+
+
+def start_command() -> list[str]:
+    return [sys.executable, "-m", "trainer"]
+
+
+def test_the_same_job_twice_in_a_sweep_is_done_once(call: Call, here: Path) -> None:
+    done = call("-m", *SHORT, "optim.lr=0.1,0.10,1e-1")
+    assert done.code == 0, done.err
+    assert len(own_runs(here)) == 1
+    assert len((sweeps(here)[0] / "table.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("how", ["dies", "hangs", "memory", "stops"])
+def test_a_job_whose_worker_is_lost_is_done_by_another(
+    how: str, fragile: list[str], call: Call, here: Path
+) -> None:
+    done = call(
+        *("-m", *fragile, f"model.how={how}", "model.times=1", "seed=0,1", "reuse=off"),
+        *("hydra.launcher.timeout=2s", "hydra.launcher.workers=1"),
+    )
+    assert done.code == 0, done.out + done.err
+    assert len(list((here / "marks").iterdir())) == 1
+    assert [summary(p)["status"] for p in own_runs(here)] == ["completed"] * 2
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("dies", "its worker died by SIGKILL, twice"),
+        ("stops", "its worker made no progress for"),
+        ("memory", "not enough memory"),
+    ],
+)
+def test_a_job_that_loses_two_workers_is_told_and_costs_no_other(
+    how: str, told: str, fragile: list[str], call: Call, here: Path
+) -> None:
+    done = call(
+        *("-m", *fragile, f"model.how={how}", "model.times=2", "seed=0,1", "reuse=off"),
+        *("hydra.launcher.timeout=2s", "hydra.launcher.workers=1"),
+    )
+    assert done.code == 1
+    assert told in done.out
+    assert "no result from 1 of 2 jobs: 0" in done.out
+    assert "again     python -m trainer resume=" in done.out
+    again = call(f"resume={sweeps(here)[0]}", "plugins=[fragile]")
+    assert again.code == 0, again.out + again.err
+    assert [summary(sweeps(here)[0] / n)["status"] for n in "01"] == ["completed"] * 2
+
+
+LONG = (*TINY, "epochs=40", "data.num_train=640", "checkpoint.every=20st", "mix=mixup")
+
+
+def finished(sweep: Path) -> list[Path]:
+    return [
+        p.parent for p in sweep.glob("*/summary.json") if summary(p.parent)["status"] == "completed"
+    ]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
+    """The weights that the four jobs of LONG end with, by seed."""
+    rows = run_jobs(
+        [(*LONG, f"seed={s}") for s in range(4)],
+        folder=tmp_path_factory.mktemp("whole") / "sweep",
+        quiet=True,
+    )
+    return {
+        s: row.summary["weights_sha256"] for s, row in enumerate(rows) if isinstance(row, RunRow)
+    }
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_sweep_that_was_stopped_goes_on_with_what_is_missing(
+    signum: signal.Signals, here: Path, call: Call, uninterrupted: dict[int, str]
+) -> None:
+    process = start(["-m", *LONG, "seed=0,1,2,3", "hydra.launcher.workers=1"], here)
+    wait_for(lambda: (here / "outputs" / "default").is_dir())
+    wait_for(lambda: bool(sweeps(here)))
+    sweep = sweeps(here)[0]
+    wait_for(lambda: len(finished(sweep)) == 1 and bool(list(sweep.glob("1/checkpoints/step-*"))))
+    process.send_signal(signum)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == (-9 if signum == signal.SIGKILL else 128 + signum)
+    if signum != signal.SIGKILL:
+        assert f"resume={sweep}" in err
+        assert summary(sweep / "1")["status"] == "interrupted"
+    before = {p: (p / "summary.json").stat().st_mtime_ns for p in finished(sweep)}
+    assert len(before) < 4
+    done = call(f"resume={sweep}")
+    assert done.code == 0, done.out + done.err
+    assert {p: (p / "summary.json").stat().st_mtime_ns for p in before} == before
+    found = {s: summary(sweep / str(s))["weights_sha256"] for s in range(4)}
+    assert found == uninterrupted
+    assert len((sweep / "table.csv").read_text().splitlines()) == 5
+
+
+def test_two_sweeps_at_once_never_do_a_job_twice(here: Path) -> None:
+    words = ["-m", *TINY, "epochs=4", "hydra.launcher.workers=1"]
+    both = [start([*words, "seed=0,1,2,3,4,5"], here), start([*words, "seed=5,4,3,2,1,0"], here)]
+    for process in both:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, out + err
+    assert len(sweeps(here)) == 2
+    assert sorted(summary(p)["overrides"][-1] for p in own_runs(here)) == [
+        f"seed={s}" for s in range(6)
+    ]
+    for sweep in sweeps(here):
+        assert len((sweep / "table.csv").read_text().splitlines()) == 7
+        assert len(read_runs(sweep)) == 6
+
+
+def test_nothing_is_left_running_when_a_sweep_is_killed(here: Path) -> None:
+    before = alive_in(here)  # this process too
+    process = start(["-m", *LONG, "epochs=4000", "seed=0,1", "hydra.launcher.workers=2"], here)
+    wait_for(lambda: len(list((here / "outputs").glob("default/*/*/checkpoints/step-*"))) >= 2)
+    process.kill()
+    process.communicate()
+    wait_for(lambda: alive_in(here) <= before)
+
+
+def alive_in(folder: Path) -> set[str]:
+    """Return the processes whose working folder is this one."""
+    found = set()
+    for cwd in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if cwd.resolve() == folder.resolve():
+                found.add(cwd.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+def test_each_job_may_have_processes_of_its_own(call: Call, here: Path) -> None:
+    done = call("-m", *SHORT, "strategy.processes=2", "seed=0,1", "average=ema")
+    assert done.code == 0, done.out + done.err
+    (sweep,) = sweeps(here)
+    assert [summary(sweep / n)["world_size"] for n in "01"] == [2, 2]
+    alone = here / "alone"
+    subprocess.run(
+        [
+            *(*start_command()[:1], "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", "2", "-m", "trainer", *SHORT, "seed=1", "average=ema"),
+            *("report_test=false", f"hydra.run.dir={alone}"),
+        ],
+        cwd=here,
+        env=environment(),
+        check=True,
+        capture_output=True,
+    )
+    assert summary(alone)["weights_sha256"] == summary(sweep / "1")["weights_sha256"]
+    assert summary(alone)["key"] == summary(sweep / "1")["key"]
+    again = call(
+        "-m", *SHORT, "strategy.processes=2", "seed=1,2", "average=ema", "batch_size=16,17"
+    )
+    assert again.code == 1
+    assert "reused 1 of 4" in again.out
+    assert "batch_size=17" in again.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("strategy=ddp",), "strategy.processes=2, for the jobs of a sweep"),
+        (("strategy.processes=0",), "strategy.processes must be at least 1"),
+        (("reuse=maybe",), "reuse must be on or off"),
+        (("hydra.launcher.workers=0",), "hydra.launcher.workers must be at least 1"),
+        (("hydra.launcher.timeout=3",), "hydra.launcher.timeout"),
+        (("optim.lr=interval(0.1,1)",), "hydra.sweeper.trials=12"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_made(
+    words: tuple[str, ...], told: str, call: Call, here: Path
+) -> None:
+    done = call("-m", *SHORT, *words)
+    assert done.code == 2, done.out + done.err
+    assert told in done.err
+    assert not (here / "outputs").exists()
+
+
+def test_words_of_sweeps_mean_nothing_to_a_single_run(call: Call, here: Path) -> None:
+    assert "reuse= is of sweeps" in call(*SHORT, "reuse=off").err
+    assert "is of sweeps (with -m)" in call(*SHORT, "strategy.processes=2").err
+    assert call("-m", *SHORT, "seed=0").code == 0
+    (sweep,) = sweeps(here)
+    assert "leave out optim.lr=3" in call(f"resume={sweep}", "optim.lr=3").err
+    assert "leave out -m" in call("-m", f"resume={sweep}").err
+
+
+def test_draws_from_intervals_are_jobs(call: Call, here: Path) -> None:
+    done = call(
+        *("-m", *SHORT, "optim.lr=tag(log, interval(1e-3,1))", "seed=0,1", "hydra.sweeper.trials=3")
+    )
+    assert done.code == 0, done.err
+    lrs = {row.config["optim"]["lr"] for row in read_runs(here / "outputs")}
+    assert len(lrs) == 3
+    assert all(1e-3 <= lr <= 1 for lr in lrs)
+
+
+def test_a_list_of_jobs_is_data(call: Call, here: Path) -> None:
+    assert call("-m", *SHORT, "seed=0").code == 0
+    (sweep,) = sweeps(here)
+    for text in (
+        "[]",
+        "{}",
+        "- 3",
+        "- {job: 0, overrides: [1]}",
+        "- {job: 7, overrides: []}",
+        "&a [*a]",
+    ):
+        (sweep / "sweep.yaml").write_text(text)
+        done = call(f"resume={sweep}")
+        assert done.code == 2, text
+        assert "sweep.yaml" in done.err
+    (sweep / "sweep.yaml").write_text("- {job: 0, overrides: ['plugins=[os]']}")
+    done = call(f"resume={sweep}")
+    assert done.code == 2
+    assert "plugins" in done.err
