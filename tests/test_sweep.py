@@ -111,11 +111,22 @@ def test_spellings_and_ranges_are_swept(call: Call, here: Path) -> None:
     ]
 
 
-def test_hydra_s_own_launcher_runs_the_jobs(call: Call, here: Path) -> None:
-    done = call("-m", *SHORT, "optim.lr=0.05,0.2", "hydra/launcher=basic")
-    assert done.code == 0, done.err
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("hydra/launcher=basic",),
+        ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
+        ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5"),
+    ],
+    ids=lambda words: words[0].split("=")[1],
+)
+def test_hydra_s_own_launchers_run_the_jobs(words: tuple[str, ...], call: Call, here: Path) -> None:
+    done = call("-m", *SHORT, "optim.lr=0.05,-1,0.2", *words)
+    assert done.code == 1, done.err
     sweep = only(here)
-    assert [row["status"] for row in table(sweep)] == ["completed", "completed"]
+    assert [row["status"] for row in table(sweep)] == ["completed", "failed", "completed"]
+    assert [summary(sweep / n)["overrides"][-1] for n in "02"] == ["optim.lr=0.05", "optim.lr=0.2"]
+    assert "optim.lr must be positive, got -1" in done.out
     assert not list(sweep.rglob(".hydra"))
     assert not list(sweep.rglob("multirun.yaml"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,9 +45,8 @@ def test_the_quick_way_is_the_long_way(choices: tuple[str, ...], values: dict[st
     try:
         long = compose_words(words, Sources())
     except ConfigError as error:
-        with pytest.raises(ConfigError) as told:
+        with pytest.raises(ConfigError, match=re.escape(str(error))):
             COMPOSER.compose(words)
-        assert str(told.value) == str(error)
         return
     quick = COMPOSER.compose(words)
     assert quick.cfg == long.cfg

@@ -62,7 +62,7 @@ def fragile(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     )
     monkeypatch.syspath_prepend(str(place))
     kept = [w for w in SHORT if not w.startswith("model")]
-    yield ["plugins=[fragile]", "model=fragile", f"model.marks={marks}", *kept]
+    return ["plugins=[fragile]", "model=fragile", f"model.marks={marks}", *kept]
 
 
 def test_a_job_s_place_in_the_order_moves_no_bit(here: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_sweep_that_was_stopped_goes_on_with_what_is_missing(
     sweep = sweeps(here)[0]
     wait_for(lambda: len(finished(sweep)) == 1 and bool(list(sweep.glob("1/checkpoints/step-*"))))
     process.send_signal(signum)
-    out, err = process.communicate(timeout=60)
+    _out, err = process.communicate(timeout=60)
     assert process.returncode == (-9 if signum == signal.SIGKILL else 128 + signum)
     if signum != signal.SIGKILL:
         assert f"resume={sweep}" in err

@@ -73,10 +73,14 @@ def run_hydra(arguments: Sequence[str], sources: Sources) -> None:
 def hydra_environment(arguments: Sequence[str]) -> Iterator[None]:
     """Let Hydra see a command line, find our plugins, and raise its errors instead of printing
     them."""
-    argv, path, full = sys.argv, list(sys.path), os.environ.get("HYDRA_FULL_ERROR")
+    argv, path = sys.argv, list(sys.path)
+    variables = {name: os.environ.get(name) for name in ("HYDRA_FULL_ERROR", "PYTHONPATH")}
     handlers, level = logging.root.handlers[:], logging.root.level  # Hydra configures logging anew
-    sys.argv, os.environ["HYDRA_FULL_ERROR"] = [argv[0], *arguments], "1"
+    sys.argv = [argv[0], *arguments]
     sys.path.insert(0, str(PLUGINS))  # holds the `hydra_plugins` namespace
+    paths = [str(PLUGINS), *filter(None, [variables["PYTHONPATH"]])]
+    # a launcher's processes look for it too
+    os.environ.update(HYDRA_FULL_ERROR="1", PYTHONPATH=os.pathsep.join(paths))
     plugin = importlib.import_module("hydra_plugins.trainer_sweeper")
     for member in (plugin.TrainerSweeper, plugin.TrainerLauncher):
         Plugins.instance().register(
@@ -88,10 +92,11 @@ def hydra_environment(arguments: Sequence[str]) -> Iterator[None]:
         sys.argv, sys.path[:] = argv, path
         logging.root.handlers[:] = handlers
         logging.root.setLevel(level)
-        if full is None:
-            del os.environ["HYDRA_FULL_ERROR"]
-        else:
-            os.environ["HYDRA_FULL_ERROR"] = full
+        for name, value in variables.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def task(cfg: DictConfig) -> float | None:

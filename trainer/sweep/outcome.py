@@ -33,6 +33,15 @@ def finish(
     return 1
 
 
+def tell_invalid(jobs: Sequence[Job], console: Console) -> None:
+    """Say what is wrong with the jobs that will not be run."""
+    varied = swept_keys(jobs)
+    for job in jobs:
+        if job.config is None:
+            words = " ".join(words_apart(job, varied))
+            console.say(f"job {job.number} ({words}): {job.error}", style="red")
+
+
 def swept_keys(jobs: Sequence[Job]) -> list[str]:
     """Return the keys of words that are not the same in all jobs, `seed` last."""
     keys = list(dict.fromkeys(w.split("=", 1)[0].lstrip("+") for job in jobs for w in job.words))

@@ -71,7 +71,7 @@ class Progress:
         if seconds is not None:
             self.seconds.append(seconds)
         style = "" if has_result(result) else "red"
-        self.console.say(job_line(number, self.told(number), result, len(self.jobs)), style=style)
+        self.console.say(job_line(number, self.told(number), result), style=style)
 
     def end(self) -> None:
         """Take the live table away."""

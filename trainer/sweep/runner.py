@@ -4,6 +4,7 @@ before the first starts, each leaves a folder, a table ends it."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,42 +23,52 @@ from trainer.strategy_keys import Seconds
 from trainer.summary import shown_path
 from trainer.sweep.draw import Search, Words, expand
 from trainer.sweep.jobs import CURRENT, Job, Sweep, begin, check_jobs, read_listing
-from trainer.sweep.outcome import finish
+from trainer.sweep.outcome import finish, swept_keys, tell_invalid, words_apart
 from trainer.sweep.supervise import Settings, supervise
+from trainer.sweep.table import job_line
 from trainer.sweep.together import run_together
 from trainer.sweep.watched import warm_up
 from trainer.together import from_first
 from trainer.words import quote
 
 
-def run_sweep(
-    words: Sequence[str],
-    search: Search,
-    config: DictConfig,
-    context: HydraContext,
-    function: TaskFunction,
-) -> None:
+@dataclass(frozen=True)
+class Hydra:
+    """What Hydra gives a sweeper.
+
+    Attributes:
+        config: of the sweep, Hydra's own node included.
+        context: looks configurations up.
+        function: what another launcher runs each job by.
+    """
+
+    config: DictConfig
+    context: HydraContext
+    function: TaskFunction
+
+
+def run_sweep(words: Sequence[str], search: Search, hydra: Hydra) -> None:
     """Expand, check, run and sum up what Hydra's sweeper was given; the exit code goes to the
     current sweep."""
-    current = CURRENT.get()
+    current, config = CURRENT.get(), hydra.config
     launcher = str(OmegaConf.select(config, "hydra.runtime.choices.hydra/launcher") or "trainer")
     settings = settings_of(OmegaConf.to_container(config.hydra.launcher), launcher)
     world = World.from_environment()
     if launcher == "trainer" and not world.is_torchrun:
         warm_up()
-    jobs = check_jobs(expand(words, search, context.config_loader), current)
+    jobs = check_jobs(expand(words, search, hydra.context.config_loader), current)
     all_processes = everyone(world)
     console = Console(quiet=world.rank != 0)
     wanted = str(config.hydra.sweep.dir)
     folder = from_first(
         all_processes, lambda: begin(None if wanted == DEFAULT_DIR else wanted, name_of(jobs), jobs)
     )
-    valid = [job for job in jobs if job.config is not None]
-    console.say(f"{counted(len(valid), 'job')} in {shown_path(folder)}")
+    console.say(f"{counted(len(jobs), 'job')} in {shown_path(folder)}")
+    tell_invalid(jobs, console)
     if launcher == "trainer":
         current.exit_code = carry_out(jobs, folder, console, settings, current)
         return
-    rows = run_by(valid, folder, config, context, function)
+    rows = run_by(jobs, folder, console, hydra)
     current.exit_code = finish(jobs, rows, folder, console)
 
 
@@ -75,6 +86,7 @@ def resume_sweep(folder: Path, current: Sweep) -> int:
     jobs = check_jobs(listed, current)
     console = Console(quiet=world.rank != 0)
     console.say(f"{counted(len(jobs), 'job')} in {shown_path(folder)}")
+    tell_invalid(jobs, console)
     return carry_out(jobs, folder.absolute(), console, Settings(), current)
 
 
@@ -118,9 +130,7 @@ def carry_out(
     """Do what is missing of a sweep, print its table and return the exit code."""
     world = World.from_environment()
     if world.is_torchrun:
-        rows: Mapping[int, RunRow | str] = run_together(
-            [job for job in jobs if job.config is not None], folder, console
-        )
+        rows: Mapping[int, RunRow | str] = run_together(jobs, folder, console)
     else:
         rows = supervise(jobs, folder, console, settings, reuse=current.reuse)
     return finish(jobs, rows, folder, console) if world.rank == 0 else 0
@@ -152,21 +162,28 @@ def settings_of(launcher: Any, name: str) -> Settings:
 
 
 def run_by(
-    jobs: Sequence[Job],
-    folder: Path,
-    config: DictConfig,
-    context: HydraContext,
-    function: TaskFunction,
+    jobs: Sequence[Job], folder: Path, console: Console, hydra: Hydra
 ) -> dict[int, RunRow | str]:
     """Run jobs by another launcher of Hydra's, and read what they left."""
+    config = hydra.config
     config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quote(str(folder))}")
     config.hydra.sweep.dir = str(folder)
     launcher = Plugins.instance().instantiate_launcher(
-        hydra_context=context, task_function=function, config=config
+        hydra_context=hydra.context, task_function=hydra.function, config=config
     )
-    returns = launcher.launch([list(job.words) for job in jobs], initial_job_idx=0)
+    # the launcher numbers the jobs that it is given; a folder is named by its number in the sweep
+    valid = [job for job in jobs if job.config is not None]
+    lines = [[*job.words, f"hydra.sweep.subdir={job.number}"] for job in valid]
+    failure = "left no result"
+    try:
+        launcher.launch(lines, initial_job_idx=0)
+    except Exception as error:  # of one job, told for all; what the others left is there
+        failure += f" ({type(error).__name__}: {(str(error).splitlines() or [''])[0]})"
     rows: dict[int, RunRow | str] = {}
-    for job, returned in zip(jobs, returns, strict=True):
-        path = folder / str(returned.hydra_cfg.hydra.job.num if returned.hydra_cfg else job.number)
-        rows[job.number] = read_run(path) if (path / "summary.json").exists() else "left no result"
+    varied = swept_keys(jobs)
+    for job in valid:
+        path = folder / str(job.number)
+        rows[job.number] = read_run(path) if (path / "summary.json").exists() else failure
+        words = words_apart(job, varied)
+        console.say(job_line(job.number, words, rows[job.number]))
     return rows

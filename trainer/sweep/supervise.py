@@ -23,7 +23,7 @@ from trainer.summary import command_to_resume, shown_path
 from trainer.sweep.claims import present
 from trainer.sweep.finished import finished_runs, has_result
 from trainer.sweep.jobs import Job
-from trainer.sweep.outcome import swept_keys, words_apart
+from trainer.sweep.outcome import swept_keys
 from trainer.sweep.pool import Pool
 from trainer.sweep.progress import Progress
 from trainer.sweep.protocol import DONE, REUSED, STOPPED, Ended, Foretell, Task
@@ -55,7 +55,7 @@ def supervise(
     """Do what is missing of a sweep, and return the record of every job, or what went wrong.
 
     Args:
-        jobs: all of them; those that are invalid are told.
+        jobs: all of them; those that are invalid have no result.
         folder: of the sweep; results that are there stand.
         console: prints.
         settings: how jobs are shared out.
@@ -65,10 +65,6 @@ def supervise(
         Stopped: after a signal; the jobs under way have written a checkpoint.
     """
     varied = swept_keys(jobs)
-    for job in jobs:
-        if job.config is None:
-            words = " ".join(words_apart(job, varied))
-            console.say(f"job {job.number} ({words}): {job.error}", style="red")
     results: dict[int, Result] = {
         job.number: job.error if job.config is None else read_run(folder / str(job.number))
         for job in jobs

@@ -62,7 +62,7 @@ def scores_of(row: RunRow) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def job_line(number: int, words: Sequence[str], row: RunRow | str, total: int) -> str:
+def job_line(number: int, words: Sequence[str], row: RunRow | str) -> str:
     """Return one line about a job that ended."""
     told = " ".join(words)
     if isinstance(row, str):

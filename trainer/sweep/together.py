@@ -18,6 +18,7 @@ from trainer.run import execute
 from trainer.summary import command_to_resume
 from trainer.sweep.finished import has_result
 from trainer.sweep.jobs import Job
+from trainer.sweep.outcome import swept_keys, words_apart
 from trainer.sweep.table import job_line
 from trainer.together import from_first
 
@@ -30,9 +31,11 @@ def run_together(jobs: Sequence[Job], folder: Path, console: Console) -> dict[in
         TrainerError: if the group lost a process: nobody is left to run the other jobs.
     """
     rows: dict[int, RunRow | str] = {}
+    varied = swept_keys(jobs)
     for job in jobs:
         path = folder / str(job.number)
-        assert job.config is not None
+        if job.config is None:
+            continue
         try:
             with accounted():
                 rows[job.number] = go_on(job, path)
@@ -50,7 +53,7 @@ def run_together(jobs: Sequence[Job], folder: Path, console: Console) -> dict[in
             rows[job.number] = str(error)
         except Exception as error:  # costs this job, never the others
             rows[job.number] = f"{type(error).__name__}: {error}"
-        console.say(job_line(job.number, job.words, rows[job.number], len(jobs)))
+        console.say(job_line(job.number, words_apart(job, varied), rows[job.number]))
     return rows
 
 

@@ -100,9 +100,9 @@ class TrainerSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Run the sweep and return nothing; its exit code is kept by `trainer.sweep.jobs`."""
         from trainer.sweep.draw import Search
-        from trainer.sweep.runner import run_sweep
+        from trainer.sweep.runner import Hydra, run_sweep
 
         assert self.config is not None  # Hydra calls setup first
         assert self.hydra_context is not None
         search = Search(self.params, self.arms, self.trials, self.seed)
-        run_sweep(arguments, search, self.config, self.hydra_context, self.task_function)
+        run_sweep(arguments, search, Hydra(self.config, self.hydra_context, self.task_function))
