@@ -7,7 +7,7 @@ TEST_READY = $(PYTHON) -c 'import pytest, xdist, hypothesis, mypy, ruff' 2>/dev/
 ENV := PYTHONPATH=$(CURDIR)
 
 # Attacks on what a run promises: a few minutes' worth, and half an hour's; CHAOS="kills --seed 3" chooses.
-.PHONY: run test check format bench smoke ddp chaos chaos-quick lock install install-test
+.PHONY: run test check format bench bench-sweep smoke ddp chaos chaos-quick lock install install-test
 
 run: install
 	$(ENV) $(PYTHON) -m trainer
@@ -27,6 +27,9 @@ format: install-test
 
 bench: install
 	$(ENV) $(PYTHON) -m scripts.bench $(BENCH)
+
+bench-sweep: install
+	$(ENV) $(PYTHON) -m scripts.bench_sweep $(BENCH)
 
 smoke: install
 	$(ENV) $(PYTHON) -m trainer data=synthetic max_steps=5 name=smoke
