@@ -42,13 +42,17 @@ def ways(reference: Path, data: Path, jobs: int) -> dict[str, Callable[[Path], N
     swept = f"optim.lr={','.join(lrs)}"
 
     def one_process_each(here: Path) -> None:
-        lines = [(*program, *words, "threads=1", "report_test=false", f"optim.lr={lr}") for lr in lrs]
+        lines = [
+            (*program, *words, "threads=1", "report_test=false", f"optim.lr={lr}") for lr in lrs
+        ]
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             list(pool.map(lambda line: call(line, here), lines))
 
     found: dict[str, Callable[[Path], None]] = {
         "ours": lambda here: call((*program, "-m", *words, swept), here),
-        "hydra_basic": lambda here: call((*program, "-m", *words, swept, "hydra/launcher=basic"), here),
+        "hydra_basic": lambda here: call(
+            (*program, "-m", *words, swept, "hydra/launcher=basic"), here
+        ),
         "process_per_job": one_process_each,
     }
     script = reference / "sweep.py"

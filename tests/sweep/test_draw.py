@@ -38,6 +38,13 @@ def test_arms_are_products_of_their_own() -> None:
     assert all("seed=5" in w.words for w in expand(["seed=5"], search))
 
 
+def test_values_of_yaml_are_words() -> None:
+    arm = {"a": 1e30, "b": True, "c": None, "d": [1, "x"], "seed": "range(2)"}
+    (first, second) = expand([], Search(arms={"one": arm}))
+    assert first.words == ("a=1e+30", "b=True", "c=null", "d=[1,x]", "seed=0")
+    assert second.words[-1] == "seed=1"
+
+
 @given(
     trials=st.integers(1, 40),
     seed=st.integers(0, 9),

@@ -36,8 +36,8 @@ class Search:
         seed: of the draws.
     """
 
-    params: Mapping[str, str] = field(default_factory=dict)
-    arms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     trials: int | None = None
     seed: int = 0
 
@@ -69,13 +69,28 @@ def expand(line: Sequence[str], search: Search, config_loader: Any = None) -> li
     named = {word.split("=", 1)[0].lstrip("+") for word in line}
     jobs: list[Words] = []
     for arm, own in (search.arms or {"": {}}).items():
+        if not isinstance(own, Mapping):
+            raise ConfigError(f"hydra.sweeper.arms.{arm} must hold keys and values, got {own!r}")
         merged = {**search.params, **own}
-        kept = [f"{key}={value}" for key, value in merged.items() if key.lstrip("+") not in named]
+        kept = [
+            f"{key}={as_word(value)}"
+            for key, value in merged.items()
+            if key.lstrip("+") not in named
+        ]
         found = expand_one([*kept, *line], search, arm, config_loader)
         jobs += [Words(tuple(words), arm) for words in found]
     if len(jobs) > MOST_JOBS:
         raise ConfigError(f"{len(jobs):,} jobs: a sweep may have {MOST_JOBS:,}")
     return jobs
+
+
+def as_word(value: Any) -> str:
+    """Return a value of YAML as the command line has it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(as_word, value))}]"
+    return str(value)
 
 
 def draws(arm: Mapping[str, str], trials: int, seed: int = 0) -> list[tuple[str, ...]]:

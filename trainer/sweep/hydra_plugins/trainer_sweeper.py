@@ -13,7 +13,7 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 @dataclass
@@ -28,8 +28,8 @@ class TrainerSweeperConf:
     """
 
     _target_: str = "hydra_plugins.trainer_sweeper.TrainerSweeper"
-    params: Optional[dict[str, str]] = None  # noqa: UP045  # OmegaConf 2.3 knows no `|`
-    arms: Optional[dict[str, dict[str, str]]] = None  # noqa: UP045
+    params: Optional[dict[str, Any]] = None  # noqa: UP045  # OmegaConf 2.3 knows no `|`
+    arms: Optional[dict[str, Any]] = None  # noqa: UP045
     trials: Optional[int] = None  # noqa: UP045
     seed: int = 0
 
@@ -83,12 +83,14 @@ class TrainerSweeper(Sweeper):
 
     def __init__(
         self,
-        params: dict[str, str] | None = None,
-        arms: dict[str, dict[str, str]] | None = None,
+        params: dict[str, Any] | None = None,
+        arms: dict[str, Any] | None = None,
         trials: int | None = None,
         seed: int = 0,
     ) -> None:
-        self.params, self.arms = dict(params or {}), dict(arms or {})
+        found = OmegaConf.to_container(OmegaConf.create({"params": params, "arms": arms}))
+        assert isinstance(found, dict)
+        self.params, self.arms = found["params"] or {}, found["arms"] or {}
         self.trials, self.seed = trials, seed
 
     def setup(
