@@ -1,6 +1,6 @@
 """What a sweep costs over its trainings: forty one-epoch MNIST runs, started in four ways.
 
-Usage: python -m scripts.bench_sweep [--reference DIR] [--data DIR] [--jobs 40] [--rounds 1] [--json FILE]
+Usage: python -m scripts.bench_sweep [--reference DIR] [--data DIR] [--jobs 40] [--rounds 1]
 
 The four: `sweep.py` of the reference folder (a hand-written loop, all jobs in one process), this
 program's own launcher, Hydra's basic launcher, and one process per job, as many at once as our
