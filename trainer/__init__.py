@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from trainer._version import __version__
 
 STARTED = time.perf_counter()
-__all__ = ["__version__", "compose", "read_runs", "train"]
+__all__ = ["__version__", "compose", "read_runs", "run_jobs", "train"]
 
 if TYPE_CHECKING:
     from trainer.api import compose, train
     from trainer.record import read_runs
+    from trainer.sweep.runner import run_jobs
 
 
 def __getattr__(name: str) -> Any:
@@ -25,4 +26,8 @@ def __getattr__(name: str) -> Any:
         from trainer.record import read_runs
 
         return read_runs
+    if name == "run_jobs":
+        from trainer.sweep.runner import run_jobs
+
+        return run_jobs
     raise AttributeError(f"module 'trainer' has no attribute '{name}'")

@@ -20,7 +20,7 @@ HELP = """\
   {program} -m optim.lr=0.01,0.1 seed=0,1,2   a sweep: every combination
   {program} task=plan                         what would happen; trains nothing
   {program} task=lr_range                     which learning rate to train with
-  {program} resume=outputs/default/<run>      go on where a run stopped
+  {program} resume=outputs/default/<run>      go on where a run or a sweep stopped
 
 Parts: group=name, the default first. Each has keys of its own, as in optim.lr=0.1; see
 conf/<group>/<name>.yaml or --cfg job.
@@ -32,10 +32,11 @@ checkpoints/, tensorboard/. outputs/latest is the newest. To look at curves:
 tensorboard --logdir outputs
 
 Whole runs:
-  resume=<run>      go on exactly where it stopped
+  resume=<run>      go on exactly where it stopped; of a sweep, do what is missing
   fork=<run>@<step> a new run from the state that it had there, other words change it
   repeat=<run>      the same again in a new folder; other words on the line change it
   plugins=[a.b]     import components of your own, with the conf/ beside them
+  reuse=off         in a sweep: do finished jobs again
   --config-dir DIR  look up YAML in a folder of your own as well
 
 Durations carry their unit: 5ep epochs, 300st steps, 10% of the run.

@@ -174,7 +174,7 @@ def test_a_job_that_loses_two_workers_is_told_and_costs_no_other(
     assert done.code == 1
     assert told in done.out
     assert "no result from 1 of 2 jobs: 0" in done.out
-    assert "again     python -m trainer resume=" in done.out
+    assert "again     python -m trainer 'plugins=[fragile]' resume=outputs/" in done.out
     again = call(f"resume={sweeps(here)[0]}", "plugins=[fragile]")
     assert again.code == 0, again.out + again.err
     assert [summary(sweeps(here)[0] / n)["status"] for n in "01"] == ["completed"] * 2
@@ -215,7 +215,7 @@ def test_a_sweep_that_was_stopped_goes_on_with_what_is_missing(
     _out, err = process.communicate(timeout=60)
     assert process.returncode == (-9 if signum == signal.SIGKILL else 128 + signum)
     if signum != signal.SIGKILL:
-        assert f"resume={sweep}" in err
+        assert f"resume={sweep.relative_to(here)}" in err
         assert summary(sweep / "1")["status"] == "interrupted"
     before = {p: (p / "summary.json").stat().st_mtime_ns for p in finished(sweep)}
     assert len(before) < 4

@@ -44,7 +44,11 @@ def sweep_of(line: Line, sources: Sources) -> Sweep:
     """Return what a sweep has to know of its command line."""
     from trainer.sweep.jobs import Sweep
 
-    return Sweep(sources, line.plugins, line.reuse != "off")
+    values = {"--config-dir": "config_dir", "--config-name": "config_name"}
+    given = [(flag, line.values[name]) for flag, name in values.items() if name in line.values]
+    beside = [word for pair in given for word in pair]
+    beside += [f"plugins=[{','.join(line.plugins)}]"] if line.plugins else []
+    return Sweep(sources, line.plugins, line.reuse != "off", tuple(beside))
 
 
 def resume_jobs(line: Line, sources: Sources) -> int:

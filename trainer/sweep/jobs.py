@@ -20,6 +20,7 @@ from trainer.files import replace_text
 from trainer.folder import make_folder
 from trainer.parallel import check_start
 from trainer.sources import Loader, Sources, check_events
+from trainer.summary import command_line, shown_path
 from trainer.sweep.composer import Composer
 from trainer.sweep.draw import Words
 from trainer.task.base import check_trains
@@ -36,17 +37,23 @@ class Sweep:
         sources: where configurations are looked up.
         plugins: modules named on the command line.
         reuse: whether runs that are finished elsewhere are results of its jobs.
+        beside: what the line that goes on with it must say besides, such as where YAML is found.
         exit_code: what the process ends with.
     """
 
     sources: Sources
     plugins: tuple[str, ...] = ()
     reuse: bool = True
+    beside: tuple[str, ...] = ()
     exit_code: int = 0
     composer: Composer = field(init=False)
 
     def __post_init__(self) -> None:
         self.composer = Composer(self.sources)
+
+    def again(self, folder: Path) -> str:
+        """Return the line that does what is missing of the sweep in a folder."""
+        return command_line(*self.beside, f"resume={shown_path(folder)}")
 
 
 @dataclass(frozen=True)

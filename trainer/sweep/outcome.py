@@ -9,12 +9,16 @@ from trainer.console import Console
 from trainer.record import RunRow
 from trainer.summary import shown_path
 from trainer.sweep.finished import has_result
-from trainer.sweep.jobs import Job
+from trainer.sweep.jobs import Job, Sweep
 from trainer.sweep.table import results_table, write_csv
 
 
 def finish(
-    jobs: Sequence[Job], rows: Mapping[int, RunRow | str], folder: Path, console: Console
+    jobs: Sequence[Job],
+    rows: Mapping[int, RunRow | str],
+    folder: Path,
+    console: Console,
+    current: Sweep,
 ) -> int:
     """Write the table of results, print it, say which jobs have none, and return the exit code."""
     done = {n: row for n, row in rows.items() if isinstance(row, RunRow) and has_result(row)}
@@ -29,7 +33,7 @@ def finish(
     numbers = ", ".join(str(job.number) for job in lost)
     console.say(f"no result from {len(lost)} of {len(jobs)} jobs: {numbers}", style="red")
     if any(job.config is not None for job in lost):
-        console.say(f"again     python -m trainer resume={shown_path(folder)}")
+        console.say(f"again     {current.again(folder)}")
     return 1
 
 

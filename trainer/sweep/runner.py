@@ -69,7 +69,7 @@ def run_sweep(words: Sequence[str], search: Search, hydra: Hydra) -> None:
         current.exit_code = carry_out(jobs, folder, console, settings, current)
         return
     rows = run_by(jobs, folder, console, hydra)
-    current.exit_code = finish(jobs, rows, folder, console)
+    current.exit_code = finish(jobs, rows, folder, console, current)
 
 
 def resume_sweep(folder: Path, current: Sweep) -> int:
@@ -117,10 +117,11 @@ def run_jobs(
         Stopped: after a signal.
     """
     warm_up()
-    jobs = check_jobs([Words(tuple(line)) for line in lines], Sweep(sources or Sources()))
+    current = Sweep(sources or Sources(), reuse=reuse)
+    jobs = check_jobs([Words(tuple(line)) for line in lines], current)
     console = Console(quiet=quiet)
     place = begin(None if folder is None else str(folder), name_of(jobs), jobs)
-    rows = supervise(jobs, place, console, Settings(workers), reuse=reuse)
+    rows = supervise(jobs, place, console, Settings(workers), current)
     return [rows[job.number] for job in jobs]
 
 
@@ -130,10 +131,10 @@ def carry_out(
     """Do what is missing of a sweep, print its table and return the exit code."""
     world = World.from_environment()
     if world.is_torchrun:
-        rows: Mapping[int, RunRow | str] = run_together(jobs, folder, console)
+        rows: Mapping[int, RunRow | str] = run_together(jobs, folder, console, current)
     else:
-        rows = supervise(jobs, folder, console, settings, reuse=current.reuse)
-    return finish(jobs, rows, folder, console) if world.rank == 0 else 0
+        rows = supervise(jobs, folder, console, settings, current)
+    return finish(jobs, rows, folder, console, current) if world.rank == 0 else 0
 
 
 def name_of(jobs: Sequence[Job]) -> str:

@@ -19,10 +19,10 @@ from trainer.distributed import cores
 from trainer.errors import Stopped
 from trainer.record import RunRow, read_run
 from trainer.stops import Stops
-from trainer.summary import command_to_resume, shown_path
+from trainer.summary import shown_path
 from trainer.sweep.claims import present
 from trainer.sweep.finished import finished_runs, has_result
-from trainer.sweep.jobs import Job
+from trainer.sweep.jobs import Job, Sweep
 from trainer.sweep.outcome import swept_keys
 from trainer.sweep.pool import Pool
 from trainer.sweep.progress import Progress
@@ -49,8 +49,7 @@ def supervise(
     folder: Path,
     console: Console,
     settings: Settings,
-    *,
-    reuse: bool,
+    current: Sweep,
 ) -> dict[int, Result]:
     """Do what is missing of a sweep, and return the record of every job, or what went wrong.
 
@@ -59,7 +58,7 @@ def supervise(
         folder: of the sweep; results that are there stand.
         console: prints.
         settings: how jobs are shared out.
-        reuse: whether runs that are finished elsewhere count.
+        current: the sweep.
 
     Raises:
         Stopped: after a signal; the jobs under way have written a checkpoint.
@@ -75,12 +74,12 @@ def supervise(
         pool = pool_for([job.config for job in todo if job.config is not None], settings)
         by_number = {job.number: job for job in jobs}
         progress = Progress(console, by_number, varied, results, pool.count)
-        signum = do_rest(todo, folder, pool, progress, reuse=reuse)
+        signum = do_rest(todo, folder, pool, progress, reuse=current.reuse)
         if signum:
             left = sum(job.number not in results for job in jobs)
             raise Stopped(
                 f"the sweep was stopped with {left} of {len(jobs)} jobs to do; to go on:\n"
-                f"  {command_to_resume(folder)}",
+                f"  {current.again(folder)}",
                 signum,
             )
     return results

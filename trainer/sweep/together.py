@@ -15,15 +15,16 @@ from trainer.parallel import everyone
 from trainer.record import RunRow, read_run
 from trainer.rollcall import accounted, is_broken
 from trainer.run import execute
-from trainer.summary import command_to_resume
 from trainer.sweep.finished import has_result
-from trainer.sweep.jobs import Job
+from trainer.sweep.jobs import Job, Sweep
 from trainer.sweep.outcome import swept_keys, words_apart
 from trainer.sweep.table import job_line
 from trainer.together import from_first
 
 
-def run_together(jobs: Sequence[Job], folder: Path, console: Console) -> dict[int, RunRow | str]:
+def run_together(
+    jobs: Sequence[Job], folder: Path, console: Console, current: Sweep
+) -> dict[int, RunRow | str]:
     """Run jobs one after the other in all processes of a group; return the record of each, or what
     went wrong. One that has a result is left alone, one that was interrupted goes on.
 
@@ -44,7 +45,7 @@ def run_together(jobs: Sequence[Job], folder: Path, console: Console) -> dict[in
         except Stopped as error:
             raise Stopped(
                 f"the sweep was stopped during job {job.number}; to go on:\n"
-                f"  {command_to_resume(folder)}",
+                f"  {current.again(folder)}",
                 error.signum,
             ) from error
         except TrainerError as error:
