@@ -7,7 +7,7 @@ TEST_READY = $(PYTHON) -c 'import pytest, xdist, hypothesis, mypy, ruff' 2>/dev/
 ENV := PYTHONPATH=$(CURDIR)
 
 # Attacks on what a run promises: a few minutes' worth, and half an hour's; CHAOS="kills --seed 3" chooses.
-.PHONY: run test check format bench bench-sweep smoke ddp chaos chaos-quick lock install install-test
+.PHONY: run test check format bench bench-sweep smoke reproduce ddp chaos chaos-quick lock install install-test
 
 run: install
 	$(ENV) $(PYTHON) -m trainer
@@ -34,6 +34,11 @@ bench-sweep: install
 smoke: install
 	$(ENV) $(PYTHON) -m trainer data=synthetic max_steps=5 name=smoke
 	$(ENV) $(PYTHON) -m trainer -m data=synthetic max_steps=5 name=smoke seed=0,1
+
+# Every figure and table of the text at a toy size; SCALE=cpu WORDS="data.root=DIR" for the size of two cores.
+SCALE ?= smoke
+reproduce: install
+	$(ENV) $(PYTHON) -m scripts.reproduce all --scale $(SCALE) $(WORDS)
 
 ddp: install
 	$(ENV) $(PYTHON) -m torch.distributed.run --standalone --nproc-per-node 2 -m trainer strategy=ddp epochs=3 name=ddp

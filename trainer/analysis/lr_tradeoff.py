@@ -24,6 +24,8 @@ from trainer.analysis._tradeoff import Point, best_of, figure_of
 from trainer.errors import ConfigError, TrainerError
 from trainer.record import read_runs
 
+__all__ = ["Point", "best_of", "figure_of", "to_csv", "tradeoff"]
+
 KEY = "optim.lr"
 
 

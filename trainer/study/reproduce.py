@@ -1,0 +1,171 @@
+"""Every figure and table of the text, made again, our numbers beside those that were published.
+
+Usage: python -m trainer.study.reproduce [NAME|figures|tables|all] --scale smoke|cpu|gpu
+       [WORD ...] [--out DIR]
+
+Without a name, lists them. Words such as data.root=DIR are added to every run. What is finished
+already is not made again. Writes report.md, and a folder for each, into outputs/reproduce/<scale>.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer.errors import ConfigError, Diverged, TrainerError
+from trainer.study.reproduction.registry import SCALES, Item, chosen, items
+
+if TYPE_CHECKING:
+    from trainer.study.reproduction.outcome import Outcome
+
+Method = Callable[[Mapping[str, Any], Path], "Outcome"]
+
+
+def main(program: str = "python -m trainer.study.reproduce") -> None:
+    """Answer a command line; exits with 1 where something could not be made."""
+    options = parser(program).parse_intermixed_args()
+    try:
+        if options.name is None:
+            print(listing(program))
+            return
+        found = chosen(options.name)
+        check_scale(options.scale)
+        command = " ".join([program, options.name, "--scale", options.scale, *options.words])
+        place = options.out or Path("outputs") / "reproduce" / options.scale
+        made = make_all(found, options.scale, options.words, place)
+    except TrainerError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    file = write(made, options.scale, options.words, place, command)
+    failed = [name for name, one in made.items() if isinstance(one, str)]
+    print(f"\nreport  {file}")
+    if failed:
+        sys.stderr.write(f"not made: {', '.join(failed)}\n")
+        sys.exit(1)
+
+
+def parser(program: str) -> argparse.ArgumentParser:
+    """Return the reader of the command line."""
+    made = argparse.ArgumentParser(
+        prog=program, description="The text's figures and tables, made again, and a report."
+    )
+    made.add_argument("name", nargs="?", help="a figure or table, figures, tables or all")
+    made.add_argument("words", nargs="*", help="added to every run, such as data.root=DIR")
+    made.add_argument(
+        "--scale", choices=SCALES, default="smoke", help="toy size, two cores' or the text's"
+    )
+    made.add_argument("--out", type=Path, help="folder of report, pictures and tables")
+    return made
+
+
+def listing(program: str) -> str:
+    """Return every figure and table with its title."""
+    width = max(len(item.name) for item in items())
+    lines = [f"  {item.name:{width}}  {item.kind}: {item.title}" for item in items()]
+    return "\n".join([f"usage: {program} NAME --scale smoke|cpu|gpu", "", *lines])
+
+
+def check_scale(scale: str) -> None:
+    """Raise ConfigError if this machine cannot do a scale at all."""
+    if scale != "gpu":
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ConfigError("--scale gpu needs a CUDA GPU, and there is none; --scale cpu does not")
+
+
+def methods() -> dict[str, Method]:
+    """Return what makes figures and tables, by the name that the registry calls it."""
+    from trainer.study.reproduction import studies, sweeps
+
+    return {
+        "tradeoff": sweeps.tradeoff,
+        "slice": sweeps.slice_,
+        "stairs": sweeps.stairs,
+        "schedules": studies.schedules,
+        "comparison": studies.comparison,
+        "flatness": studies.flat,
+        "precision": studies.precision,
+        "demo": studies.demonstration,
+    }
+
+
+def make_all(
+    found: Sequence[Item], scale: str, words: Sequence[str], place: Path
+) -> dict[str, Outcome | str]:
+    """Make figures and tables one after the other; what fails costs itself alone.
+
+    Raises:
+        ConfigError: if nothing could be made, for a reason of the user's.
+    """
+    made: dict[str, Outcome | str] = {}
+    for item in found:
+        print(f"\n{item.name}: {item.title}", flush=True)
+        try:
+            made[item.name] = make(item, scale, words, place / item.name)
+        except Diverged as error:
+            made[item.name] = str(error)
+        except TrainerError as error:
+            if len(found) == 1 or error.exit_code > 5:
+                raise
+            made[item.name] = str(error)
+            sys.stderr.write(f"{item.name}: {error}\n")
+    return made
+
+
+def make(item: Item, scale: str, words: Sequence[str], folder: Path) -> Outcome:
+    """Make one figure or table, unless the same was made already by the same sources."""
+    from trainer.study.reproduction.outcome import save, saved
+
+    told, key = order_of(item, scale, words)
+    known = saved(folder, key)
+    if known is not None:
+        print("made already, by the same sources")
+        return known
+    folder.mkdir(parents=True, exist_ok=True)
+    outcome = methods()[item.how](told, folder)
+    save(outcome, folder, key)
+    return outcome
+
+
+def order_of(item: Item, scale: str, words: Sequence[str]) -> tuple[dict[str, Any], str]:
+    """Return what a method is told, and what says that it would make the same again."""
+    from trainer.provenance import sources_digest
+
+    told = item.at(scale)
+    told["words"] = (*told["words"], *words)
+    plain = json.dumps([item.how, told], sort_keys=True, default=str)
+    return told, hashlib.sha256((plain + sources_digest(())).encode()).hexdigest()
+
+
+def write(
+    made: Mapping[str, Outcome | str], scale: str, words: Sequence[str], place: Path, command: str
+) -> Path:
+    """Write the report of what was made now, and of what had been made with the same words before;
+    return its path."""
+    from trainer.study.reproduction.outcome import saved
+    from trainer.study.reproduction.report import report
+
+    whole: dict[str, Outcome | str] = {}
+    for item in items():
+        before = saved(place / item.name, order_of(item, scale, words)[1])
+        found = made.get(item.name, before)
+        if found is not None:
+            whole[item.name] = found
+    shown = [item for item in items() if item.name in whole]
+    place.mkdir(parents=True, exist_ok=True)
+    file = place / "report.md"
+    file.write_text(report(scale, shown, whole, command), encoding="utf-8")
+    return file
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Figures and tables that other studies make: shapes of schedules, comparisons, flatness, number
+formats, processes."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trainer.api import compose
+from trainer.distributed import World, choose_device
+from trainer.duration import Amount
+from trainer.record import RunRow, read_run
+from trainer.run import Order, execute
+from trainer.study import _schedules, demo, flatness, precision_table
+from trainer.study._flatness_looks import Looks
+from trainer.study._flatness_points import Amounts
+from trainer.study._flatness_runs import Machine
+from trainer.study._precision_measure import Table
+from trainer.study._precision_report import write as write_table
+from trainer.study._precision_rows import numbers_of
+from trainer.study.comparisons.page import difference_said, spread_said, write
+from trainer.study.comparisons.spec import changed
+from trainer.study.comparisons.spec import load as load_comparison
+from trainer.study.comparisons.stages import Result, perform
+from trainer.study.comparisons.told import conclusions, power_said
+from trainer.study.demos.spec import load as load_demo
+from trainer.study.reproduction.outcome import Outcome
+from trainer.study.reproduction.sweeps import outcome_of
+
+Settings = Mapping[str, Any]
+
+
+def schedules(settings: Settings, folder: Path) -> Outcome:
+    """Draw the shapes of the text's schedules, and hold them against its formulas."""
+    panels = settings["panels"]
+    _schedules.figure(panels, columns=len(panels)).savefig(folder / "schedules.png")
+    worst = {words: farthest(words) for words in panels}
+    said = [
+        f"`{words}` differs from the text's formula by at most {gap:.0e} of the peak over "
+        f"{_schedules.TOTAL} steps."
+        for words, gap in worst.items()
+    ]
+    command = "python -m trainer task=plan scheduler=cosine task.picture=plan.png"
+    ours = {"largest": f"{max(worst.values()):.0e}"}
+    power = "Nothing is drawn at random here."
+    return Outcome(command, tuple(said), power, ours, ("schedules.png",))
+
+
+def farthest(words: str) -> float:
+    """Return the largest difference of a schedule from its formula in the text, as a share of the
+    peak."""
+    formula = FORMULAS[words.split()[0].removeprefix("scheduler=")]
+    trace = _schedules.trace(words)
+    return max(abs(point.lr_scale - formula(step)) for step, point in enumerate(trace))
+
+
+def step_decay(step: int) -> float:
+    """Return a tenth for every 30 % of the run that is over."""
+    return 0.1 ** math.floor(step / (0.3 * _schedules.TOTAL) + 1e-9)
+
+
+def exponential(step: int) -> float:
+    """Return a decay to a tenth over half of the run."""
+    return float(0.1 ** (step / (0.5 * _schedules.TOTAL)))
+
+
+def cyclic(step: int) -> float:
+    """Return the text's triangle with x and cycle as they are meant: x = |iterations / step-size -
+    2 cycle + 1|, cycle = floor(1 + iterations / (2 step-size))."""
+    size = 0.25 * _schedules.TOTAL
+    cycle = math.floor(1 + step / (2 * size))
+    return max(0.0, 1.0 - abs(step / size - 2 * cycle + 1))
+
+
+def cosine(step: int) -> float:
+    """Return the text's half cosine over the run."""
+    return 0.5 * (1.0 + math.cos(math.pi * step / _schedules.TOTAL))
+
+
+FORMULAS: dict[str, Callable[[int], float]] = {
+    "step": step_decay,
+    "exponential": exponential,
+    "cyclic": cyclic,
+    "cosine": cosine,
+}
+
+
+def comparison(settings: Settings, folder: Path) -> Outcome:
+    """Make a comparison of tuned arms."""
+    given = {name: settings.get(name) for name in ("n", "trials")}
+    plan = changed(load_comparison(settings["name"]), line=settings["words"], **given)
+    options = [f"--{name} {value}" for name, value in given.items() if value is not None]
+    command = " ".join(["python -m scripts.comparison", plan.name, *plan.line, *options])
+    result = perform(plan)
+    write(result, folder, command)
+    power = power_said(result)
+    if settings.get("is_toy"):
+        power = f"Of a toy size. {power}"
+    said = [sentence for sentence in conclusions(result) if sentence != power_said(result)]
+    rows = [run for arm in (*result.tuned, *result.untuned) for run in arm.runs]
+    files = [f"{plan.name}{ending}" for ending in (".png", ".md", ".csv", "_trials.csv")]
+    return outcome_of(command, said, power, rows, dict(numbers(result)), files)
+
+
+def numbers(result: Result) -> Iterator[tuple[str, str]]:
+    """Yield each arm's mean and difference as text."""
+    for arm, row in zip(result.tuned, result.comparison.rows, strict=True):
+        yield f"mean {arm.label}", spread_said(arm)
+        yield f"difference {arm.label}", difference_said(row.difference)
+
+
+def flat(settings: Settings, folder: Path) -> Outcome:
+    """Train SGD and SWA from one start, and look at the landscape about them."""
+    words, every = settings["words"], settings["start"]
+    runs = folder / "runs"
+    shutil.rmtree(runs, ignore_errors=True)  # of other sources, or half done
+    kept = (f"checkpoint.every={every}", "checkpoint.keep=all")
+    swa = train((*settings["experiment"], *words, *kept), runs / "swa")
+    start = min((swa.path / "checkpoints").glob("step-*")).name.removeprefix("step-")
+    begin = f"{swa.path}@{int(start)}"
+    line = ("scheduler=cosine", "average=none", f"init_from={begin}", f"epochs={settings['rest']}")
+    sgd = train((*settings["experiment"], *words, *line), runs / "sgd")
+    facts = flatness.study(
+        (str(sgd.path), f"{swa.path}@average", begin),
+        folder,
+        looks=Looks(**settings["looks"]),
+        amounts=Amounts(**{k: Amount.parse(v, k) for k, v in settings["images"].items()}),
+        machine=Machine(threads=1),
+        labels=("SGD", "SWA", "start"),
+    )
+    files = ("plane.png", "segment.png", "rays.png", "flatness.json")
+    power = "One pair of runs, as in the paper's pictures; the spread is over rays."
+    if settings.get("is_toy"):
+        power = "One pair of runs of a toy size."
+    command = "python -m scripts.flatness SGD SWA@average SWA@START --labels SGD,SWA,start"
+    ours = {w["label"]: scores_said(w) for w in facts["weights"]}
+    return outcome_of(command, flat_said(facts), power, [swa, sgd], ours, files)
+
+
+def train(words: Sequence[str], folder: Path) -> RunRow:
+    """Train one run with one thread and return its record."""
+    line = (*words, "threads=1", "seed=0", "report_test=true")
+    execute(Order(compose(*line), line, folder=str(folder), quiet=True))
+    return read_run(folder)
+
+
+def scores_said(weights: Mapping[str, Any]) -> str:
+    """Return training loss and test error of weights."""
+    return f"train loss {weights['train_loss']:.4f}, test error {100 * weights['test_error']:.1f} %"
+
+
+def flat_said(facts: Mapping[str, Any]) -> list[str]:
+    """Return where the two solutions lie and how the loss rises about them."""
+    told = [f"{w['label']}: {scores_said(w)}." for w in facts["weights"]]
+    for kind, name in (("raw", "raw"), ("filter", "filter-normalised")):
+        end = facts["rises"][kind]["train_loss"][-1]
+        sgd, swa = (rise["mean"] for rise in end["rises"][:2])
+        which = "less" if swa < sgd else "no less"
+        told.append(
+            f"Along {name} rays, {end['share']:g} norms away, the training loss rises by {swa:.3f} "
+            f"from SWA and by {sgd:.3f} from SGD: {which} from SWA."
+        )
+    return told
+
+
+def precision(settings: Settings, folder: Path) -> Outcome:
+    """Measure networks in several number formats."""
+    line = shlex.split(settings["options"])
+    root = [word.split("=", 1)[1] for word in settings["words"] if word.startswith("data.root=")]
+    line += ["--root", root[-1]] if root else []
+    options = precision_table.parse_options([*line, "--out", str(folder)])
+    table = Table(options, choose_device(options.device, World()))
+    table.check()
+    table.at_equal_batch()
+    table.at_best_batch()
+    if options.train_data:
+        table.trained()
+    write_table(folder, table.speeds, table.scores, table.facts())
+    said, ours = [], {}
+    for row in table.speeds:
+        one = numbers_of(row, table.speeds, options.epoch_images)
+        if row.precision != "fp32" and row.at == "equal" and one["times_fp32"]:
+            ours[f"{row.model} {row.precision}"] = f"{one['times_fp32']:.2f} times fp32's speed"
+    said = [f"{name}: {text} at equal batch." for name, text in ours.items()]
+    said = said or ["No network was measured in two formats."]
+    power = "Of a toy size." if settings.get("is_toy") else f"{options.rounds} rounds, interleaved."
+    command = f"python -m scripts.precision_table {settings['options']}"
+    files = tuple(n for n in ("table.md", "table.json", "speed.csv") if (folder / n).is_file())
+    return Outcome(command, tuple(said), power, ours, files)
+
+
+def demonstration(settings: Settings, folder: Path) -> Outcome:
+    """Run a demonstration."""
+    made = load_demo(settings["name"]).with_words(settings["words"])
+    seeds = settings["seeds"]
+    command = f"python -m scripts.demo {made.name} --seeds {seeds}"
+    result = demo.perform(made, seeds=seeds, command=command)
+    result.shown.figure.savefig(folder / f"{made.name}.png")
+    (folder / f"{made.name}.md").write_text(result.page, encoding="utf-8")
+    power = f"n={seeds}, as stated beforehand."
+    if seeds < made.seeds or settings.get("is_toy"):
+        power = f"Below its stated power: n={seeds} of a toy size where {made.seeds} were stated."
+    files = (f"{made.name}.png", f"{made.name}.md")
+    ours = {"sentence": result.shown.sentence}
+    return Outcome(command, (result.told.splitlines()[0],), power, ours, files)
