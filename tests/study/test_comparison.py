@@ -294,3 +294,10 @@ def test_a_claim_must_be_one_of_the_arms() -> None:
         plan_of("two", {**ASKED, "claim": "c"}, SWEEPER)
     with pytest.raises(ConfigError, match=r"unknown key 'two\.titel'"):
         plan_of("two", {**ASKED, "titel": "x"}, SWEEPER)
+
+
+def test_a_page_names_no_place_of_this_machine() -> None:
+    line = ["data.root=/a/place", "epochs=3"]
+    plan = changed(load("swa_mnist"), line=line, n=None, trials=None)
+    told = command.command_of("python -m scripts.comparison", plan, None, None)
+    assert told == "python -m scripts.comparison swa_mnist data.root=DIR epochs=3"

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from trainer.errors import TrainerError
+from trainer.study._facts import shown_words
 from trainer.study.comparisons.spec import Plan, changed, load, names
 
 
@@ -64,7 +65,7 @@ def command_of(program: str, plan: Plan, n: int | None, trials: int | None) -> s
     """Return the line that makes the same again."""
     given = {"--n": n, "--trials": trials}
     options = [f"{name} {value}" for name, value in given.items() if value is not None]
-    return " ".join([program, plan.name, *plan.line, *options])
+    return " ".join([program, plan.name, *shown_words(plan.line), *options])
 
 
 def show(plan: Plan, out: Path | None, command: str) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigError, Diverged, TrainerError
+from trainer.study._facts import shown_words
 from trainer.study.reproduction.registry import SCALES, Item, chosen, items
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ def main(program: str = "python -m trainer.study.reproduce") -> None:
             return
         found = chosen(options.name)
         check_scale(options.scale)
-        command = " ".join([program, options.name, "--scale", options.scale, *options.words])
+        command = " ".join(
+            [program, options.name, "--scale", options.scale, *shown_words(options.words)]
+        )
         place = options.out or Path("outputs") / "reproduce" / options.scale
         made = make_all(found, options.scale, options.words, place)
     except TrainerError as error:

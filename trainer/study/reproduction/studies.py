@@ -16,6 +16,7 @@ from trainer.duration import Amount
 from trainer.record import RunRow, read_run
 from trainer.run import Order, execute
 from trainer.study import _schedules, demo, flatness, precision_table
+from trainer.study._facts import shown_words
 from trainer.study._flatness_looks import Looks
 from trainer.study._flatness_points import Amounts
 from trainer.study._flatness_runs import Machine
@@ -94,7 +95,9 @@ def comparison(settings: Settings, folder: Path) -> Outcome:
     given = {name: settings.get(name) for name in ("n", "trials")}
     plan = changed(load_comparison(settings["name"]), line=settings["words"], **given)
     options = [f"--{name} {value}" for name, value in given.items() if value is not None]
-    command = " ".join(["python -m scripts.comparison", plan.name, *plan.line, *options])
+    command = " ".join(
+        ["python -m scripts.comparison", plan.name, *shown_words(plan.line), *options]
+    )
     result = perform(plan)
     write(result, folder, command)
     power = power_said(result)

@@ -14,6 +14,7 @@ from trainer.analysis.compare import to_csv as compared_csv
 from trainer.analysis.compare import to_markdown as compared_markdown
 from trainer.record import RunRow
 from trainer.sources import Sources, read_yaml
+from trainer.study._facts import shown_words
 from trainer.study._jobs import run_all
 from trainer.study.comparisons.spec import texts
 from trainer.study.demos.verdict import judged, points
@@ -38,7 +39,7 @@ def run_preset(settings: Settings) -> tuple[str, list[RunRow], str]:
     """Run a preset; return its command, its runs, and whether they are as many as it states."""
     preset, words = settings["preset"], settings["words"]
     jobs, stated = preset_jobs(preset, words), len(preset_jobs(preset, ()))
-    command = " ".join(["python -m trainer -m", f"+sweep={preset}", *words])
+    command = " ".join(["python -m trainer -m", f"+sweep={preset}", *shown_words(words)])
     power = f"{len(jobs)} runs, as stated beforehand."
     if len(jobs) < stated or settings.get("is_toy"):
         power = f"Below its stated power: {len(jobs)} runs where {stated} were stated beforehand"
