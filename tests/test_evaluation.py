@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -82,6 +83,27 @@ def test_a_signal_is_heeded_at_every_batch_of_an_evaluation(
         if val != "0":
             assert_same(run, here / "whole")
         assert_same_checkpoints(run, here / "whole")
+
+
+def test_an_epoch_evaluated_after_a_stop_has_one_row_whatever_comes_then(
+    call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its checkpoint stands before the row: one that goes on from there twice writes it once."""
+    line = [word for word in LINE if not word.startswith("checkpoint")]
+    with counted(monkeypatch):
+        assert call(*line, "hydra.run.dir=whole").code == 0
+    with counted(monkeypatch, stop_at=2):
+        assert call(*line, "hydra.run.dir=run").code == 143
+    run = here / "run"
+    assert not (run / "metrics.jsonl").exists()
+    shutil.copytree(run / "checkpoints", here / "aside")
+    for _ in range(2):  # the second time as if the first had been killed before it saved
+        with counted(monkeypatch):
+            assert call("resume=run").code == 0
+        assert_same(run, here / "whole")
+        shutil.rmtree(run / "checkpoints")
+        shutil.copytree(here / "aside", run / "checkpoints")
+        (run / "summary.json").unlink()
 
 
 BETWEEN = """

@@ -160,6 +160,34 @@ BUGS = (
         "    if False:\n",
         "tests/test_resume.py::test_a_checkpoint_of_another_run_or_an_edited_configuration_is_refused",
     ),
+    Bug(
+        "an evaluation makes a signal wait for its end",
+        "evaluation.py",
+        "if run.hears_stop():",
+        "if False:",
+        "tests/test_evaluation.py::test_a_signal_is_heeded_at_every_batch_of_an_evaluation",
+    ),
+    Bug(
+        "an evaluation that was left moves statistics",
+        "evaluation.py",
+        "model.get_buffer(name).copy_(value)",
+        "pass",
+        "tests/test_evaluation.py::test_a_signal_is_heeded_at_every_batch_of_an_evaluation",
+    ),
+    Bug(
+        "an epoch that is evaluated again has two rows",
+        "claiming.py",
+        "folder.reopen(run.state.meter.first, config)",
+        "folder.reopen(run.state.window, config)",
+        "tests/test_evaluation.py::test_an_epoch_evaluated_after_a_stop_has_one_row_whatever_comes_then",
+    ),
+    Bug(
+        "an epoch that was not evaluated counts as saved",
+        "saver.py",
+        "self.step = run.state.window - run.is_trained()",
+        "self.step = run.state.window",
+        "tests/test_evaluation.py::test_a_signal_is_heeded_at_every_batch_of_an_evaluation",
+    ),
     # one writer, whole files
     Bug(
         "two may write one run",
@@ -188,6 +216,20 @@ BUGS = (
         "if error.errno not in DISK_ERRORS:",
         "if True:",
         "tests/test_checkpoint.py::test_a_full_disk_leaves_earlier_checkpoints_alone",
+    ),
+    Bug(
+        "a read-only disk is one without permission",
+        "folder.py",
+        "            check_read_only(existing)",
+        "            pass",
+        "tests/test_read_only.py::test_a_new_run_there_ends_before_it_begins",
+    ),
+    Bug(
+        "what a checkpoint in the background meets is rank 0's alone",
+        "walk.py",
+        "            from_any(self.run.strategy, self.saver.join)\n        return asked",
+        "            self.saver.join()\n        return asked",
+        "tests/test_processes.py::test_what_a_checkpoint_in_the_background_meets_is_an_error_of_all",
     ),
     # numbers that are not finite
     Bug(
