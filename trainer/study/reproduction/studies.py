@@ -33,6 +33,7 @@ from trainer.study.reproduction.outcome import Outcome
 from trainer.study.reproduction.sweeps import outcome_of
 
 Settings = Mapping[str, Any]
+FLAT_RUNS = Path("outputs") / "reproduce_flatness"  # of its two runs, whose checkpoints are needed
 
 
 def schedules(settings: Settings, folder: Path) -> Outcome:
@@ -118,8 +119,7 @@ def numbers(result: Result) -> Iterator[tuple[str, str]]:
 
 def flat(settings: Settings, folder: Path) -> Outcome:
     """Train SGD and SWA from one start, and look at the landscape about them."""
-    words, every = settings["words"], settings["start"]
-    runs = folder / "runs"
+    words, every, runs = settings["words"], settings["start"], FLAT_RUNS
     shutil.rmtree(runs, ignore_errors=True)  # of other sources, or half done
     kept = (f"checkpoint.every={every}", "checkpoint.keep=all")
     swa = train((*settings["experiment"], *words, *kept), runs / "swa")
