@@ -33,6 +33,18 @@ def test_a_diverged_run_is_marked_where_it_ended_and_counted() -> None:
     assert [t.get_text() for t in finals.texts] == ["1 diverged"]
 
 
+def test_axes_of_accuracies_end_at_a_hundred_percent() -> None:
+    high = [made_run(s, top1, path="a", **lr(0.1)) for s, top1 in enumerate((0.7, 0.98, 1.0))]
+    low = [made_run(s, top1, path="b", **lr(0.2)) for s, top1 in enumerate((0.0, 0.3))]
+    curves, finals = arms_figure(arms_of([*high, *low]), "val_top1").axes
+    half = Spread.of([70.0, 98.0, 100.0]).half_width
+    assert half is not None
+    assert half > 8.0  # the interval reaches beyond
+    assert (curves.get_ylim(), finals.get_xlim()) == ((0.0, 100.0), (0.0, 100.0))
+    losses, _ = arms_figure(arms_of(high), "val_loss").axes
+    assert losses.get_ylim()[0] < 0.0
+
+
 def test_every_seed_is_a_dot() -> None:
     _, finals = arms_figure(arms(), "val_top1").axes
     assert list(finals.lines[0].get_xdata()) == pytest.approx([50.0, 60.0, 70.0])

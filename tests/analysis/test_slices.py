@@ -88,6 +88,18 @@ def test_a_slope_needs_two_rows() -> None:
     assert not any(holds)
 
 
+def test_a_best_that_may_be_at_the_edge_is_said_to_be() -> None:
+    made = made_slice(
+        plane(0.0, seeds=4, noise=0.002, rates=RATES[4:], middle=-2.46, ys=(64, 2048))
+    )
+    ridge = fit_of(made, draws=300)
+    assert not any(top.edge for top in ridge.tops)
+    text = to_markdown(made, ridge)
+    assert "batch_size=2048: the interval of its best optim.lr reaches the end of its range" in text
+    calm = made_slice(plane(0.0, seeds=4, noise=0.001, ys=(64, 2048)))
+    assert "reaches" not in to_markdown(calm, fit_of(calm, draws=300))
+
+
 def test_invariants() -> None:
     made = made_slice(plane(1.0, key=MOMENTUM, ys=MOMENTA, rates=RATES[:3]))
     assert invariant(made, 1) == "optim.lr / (1 - optim.momentum)"

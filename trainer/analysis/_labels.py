@@ -45,17 +45,27 @@ def labels(trees: Sequence[Settings]) -> list[str]:
     Where another part was chosen its name says it, not the keys it brings; they are told of those
     alone that the names leave alike.
     """
+    return [words(tree, keys) for tree, keys in zip(trees, told_keys(trees), strict=True)]
+
+
+def telling_keys(trees: Sequence[Settings]) -> list[str]:
+    """Return every key that a label of these settings tells."""
+    return list(dict.fromkeys(key for keys in told_keys(trees) for key in keys))
+
+
+def told_keys(trees: Sequence[Settings]) -> list[list[str]]:
+    """Return for each of several settings the keys that its label tells."""
     varied = varied_keys(trees)
     groups = {k.split(".")[0] for k in varied if k.endswith(".name")}
     first = [k for k in varied if k.endswith(".name") or k.split(".")[0] not in groups]
-    told = [words(tree, first) for tree in trees]
+    told = [first] * len(trees)
     alike: dict[str, list[int]] = defaultdict(list)
-    for i, text in enumerate(told):
-        alike[text].append(i)
+    for i, tree in enumerate(trees):
+        alike[words(tree, first)].append(i)
     for members in alike.values():
         rest = varied_keys([trees[i] for i in members])
         for i in members:
-            told[i] = words(trees[i], [*first, *(k for k in rest if k not in first)])
+            told[i] = [*first, *(k for k in rest if k not in first)]
     return told
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from trainer.analysis._arms import OVER_EPOCHS, Arm, common_epochs, is_share
 from trainer.analysis._difference import Spread
+from trainer.analysis._names import names_of
 from trainer.errors import TrainerError
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def arms_figure(arms: Sequence[Arm], metric: str) -> Figure:
     if not any(arm.values(metric) for arm in arms):
         raise TrainerError(f"none of the runs completed with {metric}")
     has_curves = metric in OVER_EPOCHS
-    height = max(3.4, 1.2 + 0.45 * len(arms))
+    lines = sum(max(2, name.count("\n") + 1) for name in names_of(arms))
+    height = max(3.4, 1.2 + 0.22 * lines)
     figure = Figure(figsize=(10.0 if has_curves else 6.0, height), dpi=150, layout="constrained")
     panels = figure.subplots(1, 2 if has_curves else 1, squeeze=False)[0]
     if has_curves:
@@ -71,6 +72,8 @@ def draw_curves(axes: Axes, arms: Sequence[Arm], metric: str) -> None:
     axes.set_xlabel("epoch")
     axes.set_ylabel(title_of(metric))
     bare(axes)
+    if is_share(metric):
+        within_shares(axes, "y")
 
 
 def draw_finals(axes: Axes, arms: Sequence[Arm], metric: str) -> None:
@@ -96,20 +99,35 @@ def draw_finals(axes: Axes, arms: Sequence[Arm], metric: str) -> None:
         if lost:
             axes.annotate(
                 lost,
-                (1.0, place),
+                (1.01, place),
                 xycoords=("axes fraction", "data"),
-                ha="right",
                 va="center",
                 fontsize=8,
                 color=LOST,
+                annotation_clip=False,
             )
-    names = ["\n".join(textwrap.wrap(arm.label, 34)) for arm in arms]
-    axes.set_yticks(range(len(arms)), names, fontsize=8)
+    axes.set_yticks(range(len(arms)), names_of(arms), fontsize=8)
     for label, color in zip(axes.get_yticklabels(), colors(len(arms)), strict=True):
         label.set_color(color)
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.set_xlabel(f"final {title_of(metric)}: seeds, mean and its 95 % interval")
     bare(axes)
+    if is_share(metric):
+        within_shares(axes, "x")
+
+
+def within_shares(axes: Axes, which: Literal["x", "y"]) -> None:
+    """End an axis of accuracies at 0 and 100 %, though an interval may reach beyond; what lies on
+    the end is drawn whole."""
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    ends = (max(low, 0.0), min(high, 100.0))
+    for line in axes.lines:
+        if line.get_marker() in ("o", "D", "x") and line.get_linestyle() == "None":
+            line.set_clip_on(False)
+    if which == "x":
+        axes.set_xlim(*ends)
+    else:
+        axes.set_ylim(*ends)
 
 
 def lost_text(arm: Arm) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from trainer.analysis._ridge import Ridge
-from trainer.analysis._slice import LR, MOMENTUM, Slice
+from trainer.analysis._ridge import Ridge, Top
+from trainer.analysis._slice import LR, MOMENTUM, Line, Slice
 from trainer.analysis._tables import line_of, shown
 
 SOURCE = "How to train your ResNet, part 5, myrtle.ai"  # of the slopes that are expected
@@ -120,7 +121,7 @@ def notes(slice_: Slice, ridge: Ridge) -> Iterator[str]:
         yield f"slope over draws of seeds: {ends(ridge.by_seed)}"
     if ridge.by_line is not None:
         yield f"slope over draws of rows: {ends(ridge.by_line)}; the interval covers both"
-    for top in ridge.tops:
+    for line, top in zip(slice_.lines, ridge.tops, strict=True):
         where = f"{slice_.title}={top.y:g}"
         if top.lr is None:
             yield f"{where} left out of the fit: no {LR} at which no run diverged"
@@ -132,11 +133,19 @@ def notes(slice_: Slice, ridge: Ridge) -> Iterator[str]:
             )
         elif top.y <= 0.0:
             yield f"{where} left out of the fit: it has no logarithm"
+        elif reaches_edge(line, top):
+            yield f"{where}: the interval of its best {LR} reaches the end of its range"
     if ridge.along is not None:
         yield f"{slice_.metric} changes by {amount(slice_, ridge.along)} along the ridge over 4x"
     if ridge.across is not None:
         yield f"{slice_.metric} loses {amount(slice_, ridge.across)} at 4x beside it"
     yield from lost(slice_)
+
+
+def reaches_edge(line: Line, top: Top) -> bool:
+    """Return whether an edge of a line's range is within the interval of its best."""
+    low, high = top.interval or (math.inf, -math.inf)
+    return low <= line.known[0].lr * 1.001 or high >= line.known[-1].lr / 1.001
 
 
 def amount(slice_: Slice, change: float) -> str:

@@ -13,6 +13,11 @@ from trainer.errors import ConfigError, TrainerError
 
 LR = "optim.lr"
 MOMENTUM = "optim.momentum"
+COUNTERPARTS = {
+    "avg_val_": "test_avg_",
+    "val_": "test_",
+    "delivered_val_": "delivered_test_",
+}
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,7 @@ def shown_value(key: str, value: float) -> float:
 
 def on_test(metric: str) -> str | None:
     """Return the counterpart of a metric of the validation images on the test images."""
-    for prefix, other in (("avg_val_", "test_avg_"), ("val_", "test_")):
+    for prefix, other in COUNTERPARTS.items():
         if metric.startswith(prefix):
             return other + metric.removeprefix(prefix)
     return None

@@ -78,7 +78,9 @@ def draw_map(axes: Axes, slice_: Slice, ridge: Ridge, *, is_test: bool = False) 
     axes.tick_params(labelsize=8, length=0)
     axes.spines[:].set_visible(False)
     heading = f"{title_of(metric)}, {counted(slice_, is_test=is_test)}"
-    axes.set_title(f"{heading}\n{legend_of(slice_, ridge)}", fontsize=7.5, loc="left")
+    axes.set_title(
+        f"{heading}\n{legend_of(slice_, ridge, is_test=is_test)}", fontsize=7.5, loc="left"
+    )
     bar = axes.figure.colorbar(mesh, ax=axes, pad=0.01, aspect=30)
     bar.ax.tick_params(labelsize=7, length=2)
     bar.outline.set_visible(False)
@@ -185,11 +187,12 @@ def counted(slice_: Slice, *, is_test: bool) -> str:
     return f"mean of n = {counts.pop()}" if len(counts) == 1 else "means"
 
 
-def legend_of(slice_: Slice, ridge: Ridge) -> str:
+def legend_of(slice_: Slice, ridge: Ridge, *, is_test: bool) -> str:
     """Return what the marks of a map mean, of those that it has."""
     contours = ", ".join(f"{100 * step:g}" for step in STEPS)
+    where = f" on {slice_.metric}" if is_test else ""
     marks = {
-        "framed: best of the row": True,
+        f"framed: best of the row{where}": True,
         "dotted: at its edge": any(top.edge for top in ridge.tops),
         "hatched, x: diverged runs": any(cell.arm.diverged for cell in slice_.cells),
         "red: fitted ridge": ridge.slope is not None,

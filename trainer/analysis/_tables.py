@@ -132,6 +132,15 @@ def how_said(comparison: Comparison) -> str:
     return f"Welch's t; paired by seed, as the correlation is surely above 0: {', '.join(pairs)}"
 
 
+def origin_said(comparison: Comparison) -> str:
+    """Return what the differences are from."""
+    labels = [row.arm.label for row in comparison.rows]
+    if len(labels) > 2 and comparison.against == dict(zip(labels[1:], labels, strict=False)):
+        return "the row above"
+    others = "".join(f", of `{a}` from `{b}`" for a, b in comparison.against.items())
+    return f"`{comparison.baseline.label}`{others}"
+
+
 def notes(comparison: Comparison) -> Iterator[str]:
     """Yield what a reader must know of the numbers, and of the runs that have none."""
     metric, rows = comparison.metric, comparison.rows
@@ -140,9 +149,8 @@ def notes(comparison: Comparison) -> Iterator[str]:
     judged = [row for row in rows if row.difference and row.difference.p is not None]
     if judged:
         how = how_said(comparison)
-        others = "".join(f", of `{a}` from `{b}`" for a, b in comparison.against.items())
         yield (
-            f"differences are from `{comparison.baseline.label}`{others} ({how}); each interval is "
+            f"differences are from {origin_said(comparison)} ({how}); each interval is "
             f"of one comparison alone, p (Holm) is adjusted for all {len(judged)}"
         )
         yield (

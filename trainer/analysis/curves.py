@@ -6,52 +6,80 @@ Usage: python -m trainer.analysis.curves [RUN_OR_FOLDER ...] [--metric val_top1]
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.analysis._arms import OVER_EPOCHS, is_share
-from trainer.analysis._labels import labels, settings_of
-from trainer.analysis._pictures import bare, title_of
+from trainer.analysis._arms import OVER_EPOCHS, Arm, arm_settings, identity, is_share
+from trainer.analysis._command import telling_errors
+from trainer.analysis._labels import labels
+from trainer.analysis._names import names_of
+from trainer.analysis._pictures import bare, colors, title_of
 from trainer.errors import TrainerError
 from trainer.record import RunRow, read_runs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+FEW = 8  # lines of a legend that have room among the curves
+
 
 def curves(runs: Sequence[RunRow], metric: str) -> Figure:
-    """Return a figure of one metric over epochs, a line per run.
+    """Return a figure of one metric over epochs: a line per run, a colour for those that differ in
+    nothing but the seed.
 
     Raises:
         TrainerError: if no run has that metric.
     """
     from matplotlib.figure import Figure
 
+    scale = 100.0 if is_share(metric) else 1.0
+    arms = arms_with(runs, metric)
     figure = Figure(figsize=(7.0, 4.2), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    drawn = 0
-    names = labels([settings_of(run) for run in runs])
-    for run, name in zip(runs, names, strict=True):
-        points = [(row.epoch, getattr(row, metric)) for row in run.epochs]
-        points = [(x, 100 * y if is_share(metric) else y) for x, y in points if y is not None]
-        if points:
+    for arm, name, color in zip(arms, names_of(arms), colors(len(arms)), strict=True):
+        count = f"{len(arm.runs)} runs" if len(arm.runs) > 1 else ""
+        label = name or count or arm.runs[0].path.name
+        for i, run in enumerate(arm.runs):
+            points = [(row.epoch, getattr(row, metric)) for row in run.epochs]
             axes.plot(
-                *zip(*points, strict=True),
+                *zip(*((x, scale * y) for x, y in points if y is not None), strict=True),
+                color=color,
                 marker="o",
                 markersize=2.5,
-                linewidth=1.4,
-                label=name or run.path.name,
+                linewidth=1.0 if count else 1.4,
+                label=(f"{label} ({count})" if name and count else label) if i == 0 else None,
             )
-            drawn += 1
-    if not drawn:
-        raise TrainerError(f"none of the {len(runs)} runs has {metric}")
     axes.set_xlabel("epoch")
     axes.set_ylabel(title_of(metric))
     bare(axes)
-    axes.legend(frameon=False, fontsize=8)
+    lines = sum(name.count("\n") + 1 for name in names_of(arms))
+    if lines <= FEW:
+        axes.legend(frameon=False, fontsize=8)
+    else:
+        figure.set_size_inches(9.5, max(4.2, 0.4 + 0.15 * lines))
+        axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
+
+
+def arms_with(runs: Sequence[RunRow], metric: str) -> list[Arm]:
+    """Return the runs that have a metric, by everything but the seed; every one of them, also of
+    seeds that are there twice.
+
+    Raises:
+        TrainerError: if there are none.
+    """
+    grouped: dict[tuple[tuple[str, str], ...], list[RunRow]] = {}
+    for run in runs:
+        if any(getattr(row, metric) is not None for row in run.epochs):
+            grouped.setdefault(identity(run), []).append(run)
+    if not grouped:
+        raise TrainerError(f"none of the {len(runs)} runs has {metric}")
+    trees = [arm_settings(members[0]) for members in grouped.values()]
+    return [
+        Arm(label, tree, tuple(members))
+        for label, tree, members in zip(labels(trees), trees, grouped.values(), strict=True)
+    ]
 
 
 def main() -> None:
@@ -65,15 +93,12 @@ def main() -> None:
     parser.add_argument("--metric", default="val_top1", choices=OVER_EPOCHS)
     parser.add_argument("--out", type=Path, help="default: curves.png in the first of the folders")
     options = parser.parse_args()
-    try:
+    with telling_errors():
         runs = read_runs(*options.places)
         if not runs:
             raise TrainerError(f"no runs under {', '.join(options.places)}")
         out = options.out or Path(options.places[0]) / "curves.png"
         curves(runs, options.metric).savefig(out)
-    except TrainerError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
     print(f"{len(runs)} runs drawn to {out}")
 
 

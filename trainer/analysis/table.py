@@ -1,0 +1,161 @@
+"""Any runs as a table: a row for each setting, means over its seeds.
+
+Usage: python -m trainer.analysis.table RUN_OR_FOLDER ... [--metric METRIC ...] [--sort METRIC]
+       [--out FILES]
+
+Runs are grouped by everything but the seed; the settings in which they differ are columns. Writes
+table.csv and table.md into the first folder that is named, or FILES with these endings.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trainer.analysis._arms import METRICS, Arm, higher_is_better, is_share
+from trainer.analysis._command import out_of, read_arms, reader, telling_errors, write_texts
+from trainer.analysis._difference import Spread
+from trainer.analysis._labels import telling_keys
+from trainer.analysis._tables import line_of, shown
+from trainer.errors import TrainerError, unknown
+
+__all__ = ["SHOWN", "Setting", "Table", "table_of", "to_csv", "to_markdown"]
+
+SHOWN = ("val_top1", "avg_val_top1", "test_top1", "test_avg_top1", "total_seconds")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A row.
+
+    Attributes:
+        arm: its runs.
+        spreads: of the completed ones, one for each metric.
+    """
+
+    arm: Arm
+    spreads: tuple[Spread, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Settings and what they came to.
+
+    Attributes:
+        metrics: the columns of numbers.
+        keys: the columns of settings, as few as tell the rows apart.
+        rows: in the order in which they are shown.
+    """
+
+    metrics: tuple[str, ...]
+    keys: tuple[str, ...]
+    rows: tuple[Setting, ...]
+
+
+def table_of(
+    arms: Sequence[Arm], metrics: Sequence[str] | None = None, sort: str | None = None
+) -> Table:
+    """Return the table of arms.
+
+    Args:
+        arms: from `arms_of`.
+        metrics: of `METRICS`; left out, those of `SHOWN` that some run has.
+        sort: the metric by which the best stands first, and what has none last; left out, arms stay
+            in their order.
+
+    Raises:
+        ConfigError: if a metric is unknown.
+        TrainerError: if one that is asked for is in no completed run.
+    """
+    asked = [*(metrics or ()), *([sort] if sort else ())]
+    for metric in asked:
+        if metric not in METRICS:
+            raise unknown("metric", metric, METRICS)
+        if not any(arm.values(metric) for arm in arms):
+            raise TrainerError(f"none of the runs completed with {metric}")
+    found = [m for m in metrics or SHOWN if any(arm.values(m) for arm in arms)]
+    if sort and sort not in found:
+        found.append(sort)
+    rows = [
+        Setting(arm, tuple(Spread.of(list(arm.values(m).values())) for m in found)) for arm in arms
+    ]
+    if sort:
+        rows.sort(key=lambda row: standing(row.spreads[found.index(sort)], sort))
+    return Table(tuple(found), tuple(telling_keys([arm.settings for arm in arms])), tuple(rows))
+
+
+def standing(spread: Spread, metric: str) -> tuple[bool, float]:
+    """Return what rows are sorted by so that the best mean stands first."""
+    mean = spread.mean or 0.0
+    return spread.mean is None, -mean if higher_is_better(metric) else mean
+
+
+def to_csv(table: Table) -> str:
+    """Return a line for each row: settings, counts, and mean, sd and n of each metric; accuracies
+    are shares."""
+    out = io.StringIO()
+    lines = csv.writer(out, lineterminator="\n")
+    numbers = [f"{metric}{part}" for metric in table.metrics for part in ("", "_sd", "_n")]
+    lines.writerow([*table.keys, "runs", "diverged", "failed", *numbers])
+    for row in table.rows:
+        arm = row.arm
+        values = [arm.settings.get(key, "") for key in table.keys]
+        spreads = [v for s in row.spreads for v in (s.mean, s.sd, s.n)]
+        counts = [len(arm.runs), len(arm.diverged), len(arm.failed)]
+        lines.writerow([*values, *counts, *("" if v is None else v for v in spreads)])
+    return out.getvalue()
+
+
+def to_markdown(table: Table) -> str:
+    """Return the table, mean and sd of each metric in one column; accuracies in percent."""
+    names = [f"{m} (%)" if is_share(m) else m for m in table.metrics]
+    heads = [*(key.removesuffix(".name") for key in table.keys), "n", *names, "diverged", "failed"]
+    marks = [*["---"] * len(table.keys), *["---:"] * (len(heads) - len(table.keys))]
+    lines = [line_of(heads), line_of(marks)]
+    for row in table.rows:
+        arm = row.arm
+        values = [str(arm.settings.get(key, "")) for key in table.keys]
+        numbers = [
+            cell(spread, metric, len(arm.completed))
+            for spread, metric in zip(row.spreads, table.metrics, strict=True)
+        ]
+        counts = [str(len(arm.diverged) or ""), str(len(arm.failed) or "")]
+        lines.append(line_of([*values, str(len(arm.completed)), *numbers, *counts]))
+    note = "Mean and sd over the n seeds that completed; (n) where fewer of them have the number."
+    return "\n".join([*lines, "", note, ""])
+
+
+def cell(spread: Spread, metric: str, completed: int) -> str:
+    """Return a mean with its sd, and n where it is not that of the row."""
+    if spread.mean is None:
+        return ""
+    sd = f" sd {shown(spread.sd, metric)}" if spread.sd is not None else ""
+    count = f" ({spread.n})" if spread.n != completed else ""
+    return f"{shown(spread.mean, metric)}{sd}{count}"
+
+
+def main() -> None:
+    """Write the table of what the command line names."""
+    parser = reader("table", "Any runs as a table: a row for each setting, means over its seeds.")
+    known = ", ".join(METRICS)
+    parser.add_argument(
+        "--metric",
+        action="append",
+        metavar="METRIC",
+        help=f"a column, may be repeated; of {known}; left out: those of {', '.join(SHOWN)} that "
+        "there are",
+    )
+    parser.add_argument("--sort", metavar="METRIC", help="the best of it stands first")
+    options = parser.parse_args()
+    with telling_errors():
+        table = table_of(read_arms(options.places), options.metric, options.sort)
+        out = out_of(options, "table")
+        text = to_markdown(table)
+        write_texts(out, {"csv": to_csv(table), "md": text})
+        print(f"{text}\n{len(table.rows)} settings: {out}.csv, {out}.md")
+
+
+if __name__ == "__main__":
+    main()
