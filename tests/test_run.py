@@ -165,6 +165,18 @@ def test_a_loss_that_is_not_finite_ends_with_code_3_and_is_recorded(call: Call) 
         assert all(bool(t.isfinite().all()) for t in tensors.values())
 
 
+def test_divergence_is_told_with_what_may_help(call: Call) -> None:
+    done = call(*HARD, "model.norm=none", "optim.lr=1e30", "epochs=1")
+    assert done.code == 3
+    assert "task=lr_range" in done.err
+
+
+def test_a_batch_larger_than_the_data_is_said(call: Call) -> None:
+    done = call(*HARD, "batch_size=500", "epochs=1")
+    assert done.code == 0, done.err
+    assert "batch_size=500 is more than the 288 training images" in done.out
+
+
 def test_scores_that_are_not_finite_are_divergence_and_no_numbers(call: Call) -> None:
     wide = [w for w in TINY if not w.startswith("model.hidden")]
     words = ("model.norm=none", "model.hidden=[8,8]", "optim.lr=1e18", "max_steps=1")

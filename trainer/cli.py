@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from trainer import STARTED, __version__
-from trainer.errors import ConfigError, Stopped, TrainerError
+from trainer.errors import ConfigError, Diverged, Stopped, TrainerError
 from trainer.limits import reporting_system, silence
 from trainer.line import HYDRA_FLAGS, SWEEP_FLAGS, Line, take_apart
 from trainer.sources import Sources
@@ -20,6 +20,7 @@ from trainer.stops import die_with_parent, leave_group
 from trainer.words import canonical, quoted, split_word
 
 T = TypeVar("T")
+LOWER = "\nA lower optim.lr, scheduler.warmup or clip_norm may help; task=lr_range finds a rate."
 
 if TYPE_CHECKING:
     from trainer.composition import Composed
@@ -55,7 +56,8 @@ def outcome(work: Callable[[], int]) -> int:
         if is_first_process() or error.is_own:
             from trainer.console import fail
 
-            fail(str(error), label="" if isinstance(error, Stopped) else "error: ")
+            hint = LOWER if isinstance(error, Diverged) else ""
+            fail(f"{error}{hint}", label="" if isinstance(error, Stopped) else "error: ")
         return error.exit_code
     except KeyboardInterrupt:
         return 130

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from trainer.distributed import Strategy, World, choose_device
 from trainer.parallel import build_strategy
 from trainer.precision import Precision, build_precision
 from trainer.together import from_any
+
+
+log = logging.getLogger("trainer")
 
 
 class Times(TypedDict):
@@ -99,6 +103,12 @@ def settle(
         label_noise=config.label_noise,
     )
     data_s = time.perf_counter() - start
+    if config.batch_size > data.num_train and strategy.world.rank == 0:
+        log.warning(
+            "batch_size=%d is more than the %d training images: each epoch is one step",
+            config.batch_size,
+            data.num_train,
+        )
     per_epoch = data.windows_per_epoch
     times = Times(total=planned_steps(config, per_epoch), windows_per_epoch=per_epoch)
     return Site(config, device, strategy, precision, source, data, data_s, times)
