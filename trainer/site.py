@@ -19,7 +19,6 @@ from trainer.parallel import build_strategy
 from trainer.precision import Precision, build_precision
 from trainer.together import from_any
 
-
 log = logging.getLogger("trainer")
 
 

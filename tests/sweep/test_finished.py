@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from trainer.record import RunRow, read_runs
-from trainer.sweep.finished import finished_runs, has_result
+from trainer.sweep.finished import finished_runs, has_result, is_result
 
 
 def write(folder: Path, key: str, status: str = "completed") -> Path:
@@ -43,3 +43,14 @@ def test_what_went_wrong_is_no_result(tmp_path: Path) -> None:
     assert has_result(RunRow(tmp_path, {}, (), "diverged"))
     assert not has_result(RunRow(tmp_path, {}, (), "failed"))
     assert not has_result("its worker died")
+
+
+def test_a_folder_that_is_half_made_or_half_cleared_is_no_result(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole", "k")
+    assert is_result(whole)
+    for name in ("config.yaml", "summary.json"):
+        part = write(tmp_path / name, "k")
+        (part / name).unlink()
+        assert not is_result(part)
+    assert not is_result(tmp_path / "nothing")
+    assert finished_runs(tmp_path) == {"k": whole}

@@ -17,6 +17,12 @@ def has_result(row: object) -> bool:
     return isinstance(row, RunRow) and row.status in RESULTS
 
 
+def is_result(path: Path) -> bool:
+    """Return whether a folder is that of a run that came to a result; one that a killed writer left
+    half made, or half cleared, is not."""
+    return (path / "config.yaml").is_file() and read_summary(path).get("status") in RESULTS
+
+
 def finished_runs(root: Path) -> dict[str, Path]:
     """Return the runs below a folder that have a result, by key; of several the first by name.
 
@@ -42,4 +48,4 @@ def key_of_finished(path: Path) -> str | None:
     """Return the key of a run that has a result, None of any other."""
     summary = read_summary(path)
     key = summary.get("key")
-    return key if summary.get("status") in RESULTS and isinstance(key, str) else None
+    return key if is_result(path) and isinstance(key, str) else None

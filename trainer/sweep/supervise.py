@@ -21,7 +21,7 @@ from trainer.record import RunRow, read_run
 from trainer.stops import Stops
 from trainer.summary import shown_path
 from trainer.sweep.claims import present
-from trainer.sweep.finished import finished_runs, has_result
+from trainer.sweep.finished import finished_runs, is_result
 from trainer.sweep.jobs import Job, Sweep
 from trainer.sweep.outcome import swept_keys
 from trainer.sweep.pool import Pool
@@ -111,8 +111,7 @@ def do_rest(
 
 def is_done(job: Job, folder: Path) -> bool:
     """Return whether a sweep's folder holds the result of a job."""
-    path = folder / str(job.number)
-    return job.config is not None and path.is_dir() and has_result(read_run(path))
+    return job.config is not None and is_result(folder / str(job.number))
 
 
 def root_of(folder: Path) -> Path:

@@ -15,7 +15,7 @@ from trainer.parallel import everyone
 from trainer.record import RunRow, read_run
 from trainer.rollcall import accounted, is_broken
 from trainer.run import execute
-from trainer.sweep.finished import has_result
+from trainer.sweep.finished import is_result
 from trainer.sweep.jobs import Job, Sweep
 from trainer.sweep.outcome import swept_keys, words_apart
 from trainer.sweep.table import job_line
@@ -76,7 +76,7 @@ def left(path: Path) -> str:
     `nothing`."""
     if not path.is_dir():
         return "nothing"
-    if has_result(read_run(path)):
+    if is_result(path):
         return "finished"
     if checkpoint.newest(path / "checkpoints")[0] is not None:
         return "resume"

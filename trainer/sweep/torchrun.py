@@ -21,11 +21,11 @@ from trainer.console import fail
 from trainer.distributed import World
 from trainer.errors import TrainerError
 from trainer.order import Order
-from trainer.record import read_run
+from trainer.record import read_summary
 from trainer.rollcall import accounted
 from trainer.run import execute
 from trainer.stops import die_with_parent, leave_group
-from trainer.sweep.finished import has_result
+from trainer.sweep.finished import is_result
 from trainer.sweep.protocol import DONE, FAILED, STOPPED, Ended, Task
 
 LAST_LINES = 3  # of what torchrun said, where the run itself left no word
@@ -85,12 +85,11 @@ def launch(task: Task, resume: Path | None, started: Callable[[Launched], None])
 
 def told(task: Task, launched: Launched, said: str) -> Ended:
     """Return how a job ended, as its folder says it, or else what its processes said."""
-    row = read_run(task.folder) if (task.folder / "config.yaml").is_file() else None
-    if has_result(row):
+    if is_result(task.folder):
         return Ended(task.number, DONE)
     if launched.asked:
         return Ended(task.number, STOPPED)
-    message = str(row.summary.get("message", "")) if row is not None else ""
+    message = str(read_summary(task.folder).get("message", ""))
     lines = [line for line in said.splitlines() if line.startswith("error: ")] or [
         line for line in said.splitlines() if line.strip()
     ][-LAST_LINES:]

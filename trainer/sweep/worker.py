@@ -28,13 +28,12 @@ from trainer import checkpoint
 from trainer.errors import Diverged, Stopped, TrainerError
 from trainer.limits import is_of_memory
 from trainer.order import Order
-from trainer.record import read_run
 from trainer.run import execute
 from trainer.site import keep_images
 from trainer.state import Run
 from trainer.stops import Stops
 from trainer.sweep.claims import claimed
-from trainer.sweep.finished import has_result
+from trainer.sweep.finished import is_result
 from trainer.sweep.keys import key_before
 from trainer.sweep.protocol import (
     BUSY,
@@ -172,7 +171,7 @@ def do(task: Task, line: Line) -> Ended:
         line.launched = launched
 
     try:
-        if has_result(read_run(task.folder)) if task.folder.is_dir() else False:
+        if is_result(task.folder):
             return Ended(task.number, DONE)  # whoever did it was lost after it was done
         resume = left(task)
         if task.config.strategy.launch.processes:
