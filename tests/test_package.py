@@ -14,6 +14,7 @@ import pytest
 from setuptools import find_packages
 
 from tests.command import ROOT, TINY, environment
+from trainer.analysis.report._page import SCRIPTS
 
 SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / "setup.cfg")
@@ -27,11 +28,8 @@ def test_the_list_of_packages_is_complete() -> None:
 
 
 def test_every_distribution_that_is_imported_is_required() -> None:
-    required = {
-        re.split(r"[<>=]", line)[0].lower()
-        for line in SETUP["options"]["install_requires"].split("\n")
-        if line
-    }
+    lines = SETUP["options"]["install_requires"] + SETUP["options.extras_require"]["report"]
+    required = {re.split(r"[<>=]", line)[0].lower() for line in lines.split("\n") if line}
     names = {"hydra": "hydra-core", "yaml": "pyyaml", "PIL": "torchvision"}  # brings Pillow
     found = set()
     for file in (ROOT / "trainer").rglob("*.py"):
@@ -67,7 +65,8 @@ def test_the_wheel_holds_every_module_and_configuration(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     modules = {str(f.relative_to(ROOT)) for f in (ROOT / "trainer").rglob("*.py")}
     conf = {f"trainer/{f.relative_to(ROOT)}" for f in (ROOT / "conf").rglob("*.yaml")}
-    assert modules | conf | {"trainer/data/digits.npz", "trainer/py.typed"} <= held
+    page = {f"trainer/analysis/report/{name}" for name in ("page.html", "page.css", *SCRIPTS)}
+    assert modules | conf | page | {"trainer/data/digits.npz", "trainer/py.typed"} <= held
     assert not [name for name in held if name.startswith(("tests/", "conf/"))]
 
 
@@ -101,6 +100,14 @@ def test_the_console_script_is_the_same_program() -> None:
     assert SETUP["options.entry_points"]["console_scripts"].strip() == "trainer = trainer.cli:main"
 
 
+def test_tests_have_what_the_report_needs() -> None:
+    extras = SETUP["options.extras_require"]
+    assert set(extras["report"].split()) <= set(extras["test"].split())
+    locked = (ROOT / "requirements-test.lock").read_text().lower()
+    assert "\nbokeh==" in locked
+    assert "pandas==" not in locked
+
+
 def test_lock_files_pin_every_line_and_name_no_place() -> None:
     for name in ("requirements.lock", "requirements-test.lock"):
         lines = [x for x in (ROOT / name).read_text().splitlines() if not x.startswith("#")]
@@ -114,4 +121,5 @@ def test_the_makefile_has_the_commands_that_the_readme_names() -> None:
     assert {"run", "test", "check", "format", "bench", "smoke", "ddp"} <= targets
     ci = (ROOT / ".ci" / "run").read_text()
     assert "make test" in ci
+    assert "chromium" in ci.split("make test")[0]  # without it the report's tests are skipped
     assert os.access(ROOT / ".ci" / "run", os.X_OK)

@@ -1,0 +1,83 @@
+"""One page of HTML for any set of runs: tables, curves, heat maps, what differs. It needs nothing
+but itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from trainer.analysis._arms import arms_of, final
+from trainer.analysis.report._cells import heading, readable
+from trainer.analysis.report._curves import curve_data, panel
+from trainer.analysis.report._facts import (
+    best_ones,
+    common,
+    differing,
+    notes,
+    seeds_text,
+    statuses,
+    value_text,
+)
+from trainer.analysis.report._heat import heat_maps
+from trainer.analysis.report._page import fill, library
+from trainer.analysis.report._table import arms_table, runs_table
+from trainer.errors import TrainerError
+from trainer.record import RunRow, read_runs
+
+__all__ = ["read_runs", "report"]
+
+
+def report(
+    runs: Sequence[RunRow], out: Path, *, metric: str = "val_top1", title: str = "Report"
+) -> str:
+    """Return a page about runs.
+
+    Args:
+        runs: from `read_runs`, as `trained` leaves them.
+        out: the file that the page will be; links to the runs' folders start there.
+        metric: what settings are ranked by.
+        title: the page's heading.
+
+    Raises:
+        ConfigError: if the plotting library is not installed.
+        TrainerError: if there are no runs.
+    """
+    library()  # refused before anything is worked out
+    arms = arms_of({run.path: run for run in runs}.values())
+    kept = [run for arm in arms for run in arm.runs]
+    if not kept:
+        raise TrainerError("no runs to report")
+    page, root = out.absolute().parent, root_of(kept)
+    is_tested = any(final(run, "test_top1") is not None for run in kept)
+    tested = "test_top1" if is_tested and metric != "test_top1" else None
+    of_runs = runs_table(arms, metric, root, page)
+    curves = curve_data(arms, metric, [row.cells[0].text for row in of_runs.rows])
+    last = max((run.epochs[-1].epoch for run in kept if run.epochs), default=1.0)
+    return fill(
+        {
+            "title": readable(title),
+            "metric": metric,
+            "shown": partial(value_text, metric=metric),
+            "metric_title": heading("", metric),
+            "num_runs": len(kept),
+            "arms": curves["arms"],
+            "seeds": seeds_text(arms),
+            "statuses": statuses(kept),
+            "best": best_ones(arms, metric),
+            "arms_table": arms_table(arms, metric, tested),
+            "runs_table": of_runs,
+            "maps": heat_maps(arms, metric),
+            "curves": curves,
+            "panels": [panel(last) for _ in curves["first"]],
+            "differing": differing(kept),
+            "common": common(kept),
+            "notes": notes(arms, metric, curves["points"]),
+        }
+    )
+
+
+def root_of(runs: Sequence[RunRow]) -> Path:
+    """Return the folder that all runs are under; of a single run the one it lies in."""
+    return Path(os.path.commonpath([run.path.absolute().parent for run in runs]))

@@ -1,0 +1,112 @@
+"""Tables, and how their cells are written."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from trainer.analysis._arms import Arm, is_share
+from trainer.record import RunRow
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in one place of a table.
+
+    Attributes:
+        text: what is read.
+        value: what is sorted by, where that is a number.
+        link: where it leads, if anywhere.
+    """
+
+    text: str
+    value: float | None = None
+    link: str | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's heading.
+
+    Attributes:
+        title: what is read.
+        kind: `setting` for keys that differ, `number`, `text`, `status`.
+        hint: more, for those who ask.
+    """
+
+    title: str
+    kind: str = "number"
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row.
+
+    Attributes:
+        cells: one for each column.
+        arm: number of the setting it belongs to.
+        words: what the filter looks at.
+        run: number of the run, in the table of runs.
+    """
+
+    cells: tuple[Cell, ...]
+    arm: int
+    words: str = ""
+    run: int | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+
+def setting_cell(arm: Arm, key: str) -> Cell:
+    """Return the value of a key; nothing where the setting has none."""
+    if key not in arm.settings:
+        return Cell("")
+    value = arm.settings[key]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return Cell(readable(str(value)), float(value) if is_number else None)
+
+
+def number_cell(value: float | None, metric: str) -> Cell:
+    """Return a number as people read it: accuracies in percent."""
+    if value is None:
+        return Cell("")
+    if is_share(metric):
+        return Cell(f"{100.0 * value:.2f}", value)
+    return Cell(f"{value:.1f}" if metric.endswith("seconds") else f"{value:.4g}", value)
+
+
+def count_cell(count: int) -> Cell:
+    """Return a count; nothing where there is none."""
+    return Cell(str(count) if count else "", count)
+
+
+def epochs_cell(run: RunRow) -> Cell:
+    """Return how far a run came."""
+    done = run.epochs[-1].epoch if run.epochs else 0.0
+    return Cell(f"{done:g}", done)
+
+
+def heading(what: str, metric: str) -> str:
+    """Return a column's title: the metric with its unit."""
+    unit = " %" if is_share(metric) else " (s)" if metric.endswith("seconds") else ""
+    return f"{what} {metric.removesuffix('_seconds')}{unit}".strip()
+
+
+def link_to(path: Path, page: Path) -> str:
+    """Return a path as a link from a page's folder: relative, so that both can move together."""
+    relative = os.path.relpath(path, page)
+    return "./" + quote(os.fsencode(Path(relative).as_posix()), safe="/")
+
+
+def readable(text: str) -> str:
+    """Return text that UTF-8 can hold: file names may have bytes that are none."""
+    return os.fsencode(text).decode("utf-8", "replace")

@@ -1,0 +1,175 @@
+"""What the report says of all runs together: counts, the best, what differs, what to know."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trainer.analysis._arms import Arm, higher_is_better, is_share
+from trainer.analysis._difference import Spread
+from trainer.analysis._labels import varied_keys
+from trainer.analysis.report._cells import readable
+from trainer.analysis.report._table import data_of, places
+from trainer.record import RunRow
+
+ENDED = ("completed", "diverged", "interrupted", "failed", "unfinished")
+MOST_VALUES = 16  # of a key, in the list of what differs
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best setting on a data set.
+
+    Attributes:
+        data: the data set's name.
+        arm: number of the setting.
+        label: the setting in words.
+        value: mean and sd as text.
+        n: seeds.
+        several: settings on that data set with more than one seed.
+        noise: sd over seeds, pooled over these; None where there are none.
+    """
+
+    data: str
+    arm: int
+    label: str
+    value: str
+    n: int
+    several: int
+    noise: str | None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A key of the configuration with its values and how many runs have each; `more` are left
+    out."""
+
+    key: str
+    values: tuple[tuple[str, int], ...]
+    more: int = 0
+
+
+def statuses(runs: Sequence[RunRow]) -> list[tuple[str, int]]:
+    """Return how runs ended, with counts, the usual first."""
+    counts = Counter(readable(run.status) for run in runs)
+    order = {status: i for i, status in enumerate(ENDED)}
+    return sorted(counts.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
+
+
+def seeds_text(arms: Sequence[Arm]) -> str:
+    """Return how many seeds settings have."""
+    counts = [len(arm.runs) for arm in arms]
+    low, high = min(counts), max(counts)
+    if low == high:
+        return f"{low} seed{'s' if low > 1 else ''} each"
+    return f"{low} to {high} seeds each"
+
+
+def best_ones(arms: Sequence[Arm], metric: str) -> list[Best]:
+    """Return the best setting of each data set: scores of different images cannot be compared."""
+    place = places(arms, metric)
+    by_data: dict[str, list[int]] = defaultdict(list)
+    for i in sorted(range(len(arms)), key=lambda i: place[i]):
+        if arms[i].values(metric):
+            by_data[data_of(arms[i])].append(i)
+    found = []
+    for data, numbers in sorted(by_data.items()):
+        spreads = [Spread.of(list(arms[i].values(metric).values())) for i in numbers]
+        noise = pooled(spreads)
+        found.append(
+            Best(
+                readable(data),
+                numbers[0],
+                readable(arms[numbers[0]].label),
+                spread_text(spreads[0], metric),
+                spreads[0].n,
+                sum(s.sd is not None for s in spreads),
+                None if noise is None else value_text(noise, metric) + points_of(metric),
+            )
+        )
+    return found
+
+
+def pooled(spreads: Sequence[Spread]) -> float | None:
+    """Return the standard deviation over seeds that settings have in common, None where no setting
+    has two seeds."""
+    parts = [(s.n - 1, s.sd) for s in spreads if s.sd is not None]
+    freedom = sum(n for n, _ in parts)
+    return math.sqrt(sum(n * sd**2 for n, sd in parts) / freedom) if freedom else None
+
+
+def spread_text(spread: Spread, metric: str) -> str:
+    """Return a mean with its standard deviation; accuracies in percent."""
+    assert spread.mean is not None  # arms without a number are not asked
+    unit = " %" if is_share(metric) else ""
+    if spread.sd is None:
+        return value_text(spread.mean, metric) + unit
+    return f"{value_text(spread.mean, metric)} \u00b1 {value_text(spread.sd, metric)}{unit}"
+
+
+def points_of(metric: str) -> str:
+    """Return the unit of differences: of accuracies they are points, not percent."""
+    return " points" if is_share(metric) else ""
+
+
+def value_text(value: float, metric: str) -> str:
+    """Return a number; accuracies in percent, without the sign."""
+    return f"{100.0 * value:.2f}" if is_share(metric) else f"{value:.4g}"
+
+
+def differing(runs: Sequence[RunRow]) -> list[Setting]:
+    """Return the keys that are not the same in all runs, with their values."""
+    found = []
+    for key in varied_keys([run.settings for run in runs]):
+        counts = Counter(
+            readable(str(run.settings[key])) if key in run.settings else "(absent)" for run in runs
+        )
+        kept = dict(counts.most_common(MOST_VALUES))
+        values = tuple((value, n) for value, n in counts.items() if value in kept)  # as they came
+        found.append(Setting(key, values, len(counts) - len(values)))
+    return found
+
+
+def common(runs: Sequence[RunRow]) -> list[tuple[str, str]]:
+    """Return the keys that all runs have with the same value."""
+    varied = set(varied_keys([run.settings for run in runs]))
+    return [(k, readable(str(v))) for k, v in runs[0].settings.items() if k not in varied]
+
+
+def notes(arms: Sequence[Arm], metric: str, points: int) -> list[str]:
+    """Return what a reader must know of the numbers.
+
+    Args:
+        arms: from `arms_of`.
+        metric: what they are ranked by.
+        points: most points of a curve.
+    """
+    runs = [run for arm in arms for run in arm.runs]
+    way = "greatest" if higher_is_better(metric) else "least"
+    said = [
+        f"Settings are grouped by everything but the seed and ranked, on each data set, by "
+        f"{metric} at the end of completed runs, the {way} mean first; n counts seeds, sd is over "
+        "them.",
+        "The best of many settings, chosen and measured on the same runs, looks better than it is: "
+        "run it again with fresh seeds before you quote it.",
+    ]
+    repeated = sum(arm.repeated for arm in arms)
+    if repeated:
+        said.append(
+            f"{repeated} runs are left out: a finished or later one has their setting and seed."
+        )
+    without = sum(len(arm.completed) - len(arm.values(metric)) for arm in arms)
+    if without:
+        said.append(f"{without} completed runs have no {metric}.")
+    if any(len(run.epochs) > points for run in runs):
+        said.append(f"Long curves are thinned to {points} points.")
+    for what, values in (
+        ("commits", {str((run.summary.get("git") or {}).get("commit", ""))[:10] for run in runs}),
+        ("machines", {str(run.summary.get("host", "")) for run in runs}),
+    ):
+        known = sorted(values - {""})
+        if len(known) > 1:
+            said.append(readable(f"The runs are of {len(known)} {what}: {', '.join(known)}."))
+    return said

@@ -1,0 +1,153 @@
+"""Heat maps of a metric over the learning rate and a second number, where runs form a grid."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trainer.analysis._arms import Arm, higher_is_better
+from trainer.analysis._difference import Spread
+from trainer.analysis._labels import labels, varied_keys
+from trainer.analysis._ridge import Top, fit_of
+from trainer.analysis._ridge_words import sentence
+from trainer.analysis._slice import LR, Cell, Slice, slice_of
+
+FILLED = 0.7  # share of a grid's cells that must hold a run for a picture to be worth it
+
+
+@dataclass(frozen=True)
+class Square:
+    """One cell of a heat map.
+
+    Attributes:
+        label: the setting in words.
+        spread: of the metric over the seeds.
+        tested: of the same metric on the test images.
+        lost: runs that diverged or failed.
+        shade: 0 for the worst mean of the map, 1 for the best; None without a number.
+        is_best: whether it is the best of its row.
+    """
+
+    label: str
+    spread: Spread
+    tested: Spread
+    lost: int
+    shade: float | None
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """The squares of one second value, None where nothing ran, and its best lr in words."""
+
+    y: float
+    squares: tuple[Square | None, ...]
+    best: str
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A grid of settings.
+
+    Attributes:
+        title: what its settings have in common, where there are other maps.
+        x: what the columns are; `y` the rows.
+        rates: the learning rates, ascending.
+        lines: with their values descending, as they are drawn.
+        ridge: what the best learning rates say.
+    """
+
+    title: str
+    x: str
+    y: str
+    rates: tuple[float, ...]
+    lines: tuple[Line, ...]
+    ridge: str
+
+
+def heat_maps(arms: Sequence[Arm], metric: str) -> list[HeatMap]:
+    """Return a map for each set of arms that differ in the lr and a second number alone.
+
+    The second is, of the numbers that differ, the one with most values.
+    """
+    trees = [arm.settings for arm in arms]
+    keys = [k for k in varied_keys(trees) if all(is_number(t.get(k)) for t in trees if k in t)]
+    others = [k for k in keys if k != LR]
+    if LR not in keys or not others:
+        return []
+    y = max(others, key=lambda k: len({t.get(k) for t in trees}))
+    facets: dict[str, list[Arm]] = defaultdict(list)
+    for arm in arms:
+        if y in arm.settings and arm.settings.get(LR, 0.0) > 0.0:
+            facets[str(sorted((k, str(v)) for k, v in rest_of(arm, y).items()))].append(arm)
+    groups = [group for group in facets.values() if is_grid(group, y)]
+    groups = [group for group in groups if any(arm.values(metric) for arm in group)]
+    titles = labels([rest_of(group[0], y) for group in groups])
+    return [
+        heat_map(slice_of(group, metric, y), title)
+        for group, title in zip(groups, titles, strict=True)
+    ]
+
+
+def is_number(value: object) -> bool:
+    """Return whether a setting is a number, and no truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def rest_of(arm: Arm, y: str) -> dict[str, object]:
+    """Return an arm's settings but for those that span the map."""
+    return {k: v for k, v in arm.settings.items() if k not in (LR, y)}
+
+
+def is_grid(arms: Sequence[Arm], y: str) -> bool:
+    """Return whether arms fill most of at least two rows and two columns."""
+    xs = {arm.settings[LR] for arm in arms}
+    ys = {arm.settings[y] for arm in arms}
+    return min(len(xs), len(ys)) >= 2 and len(arms) >= FILLED * len(xs) * len(ys)
+
+
+def heat_map(slice_: Slice, title: str) -> HeatMap:
+    """Return a slice as it is drawn."""
+    ridge = fit_of(slice_)
+    sign = 1.0 if higher_is_better(slice_.metric) else -1.0
+    scores = [sign * c.spread.mean for c in slice_.cells if c.spread.mean is not None]
+    low, high = min(scores), max(scores)
+
+    def square(cell: Cell | None, top: Top) -> Square | None:
+        if cell is None:
+            return None
+        mean = cell.spread.mean
+        return Square(
+            cell.arm.label,
+            cell.spread,
+            Spread.of(cell.tested),
+            len(cell.arm.diverged) + len(cell.arm.failed),
+            None if mean is None else (sign * mean - low) / ((high - low) or 1.0),
+            cell.lr == top.column,
+        )
+
+    lines = []
+    for line, top in zip(slice_.lines, ridge.tops, strict=True):
+        cells = {cell.lr: cell for cell in line.cells}
+        squares = tuple(square(cells.get(rate), top) for rate in slice_.rates)
+        lines.append(Line(line.y, squares, best_text(top)))
+    return HeatMap(
+        title,
+        LR,
+        slice_.title,
+        tuple(slice_.rates),
+        tuple(reversed(lines)),
+        sentence(slice_, ridge),
+    )
+
+
+def best_text(top: Top) -> str:
+    """Return a row's best learning rate in words."""
+    if top.lr is None:
+        return ""
+    if top.edge:
+        return f"at {'most' if top.edge == 'lowest' else 'least'} {top.lr:.3g}"
+    if top.interval is None:
+        return f"{top.lr:.3g}"
+    return f"{top.lr:.3g} ({top.interval[0]:.3g} to {top.interval[1]:.3g})"

@@ -1,0 +1,67 @@
+"""The page: a template filled with tables, maps and curves, its scripts and styles inside."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from trainer.errors import ConfigError
+
+SCRIPTS = ("theme.js", "table.js", "curves.js")
+# In its order: the library refers to what came before. NaN is no JSON.
+JSON = {"sort_keys": False, "allow_nan": False, "separators": (",", ":")}
+NEEDED = "the report needs Bokeh: pip install 'tricks-trainer[report]'"
+
+
+def fill(content: Mapping[str, Any]) -> str:
+    """Return the page that shows `content`.
+
+    Every text is escaped on its way in. The page's policy lets only the scripts run that were put
+    in here, known by their hashes, and lets nothing be fetched: a name that looks like a script
+    stays a name.
+
+    Raises:
+        ConfigError: if the library is not installed.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    scripts = [*library(), *(text_of(name) for name in SCRIPTS)]
+    page = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    page.policies["json.dumps_kwargs"] = JSON
+    return page.from_string(text_of("page.html")).render(
+        **content, style=text_of("page.css"), scripts=scripts, policy=policy(scripts)
+    )
+
+
+def library() -> list[str]:
+    """Return the scripts of the plotting library.
+
+    Raises:
+        ConfigError: if it is not installed.
+    """
+    try:
+        from bokeh.resources import Resources
+    except ImportError as error:
+        raise ConfigError(NEEDED) from error
+    found = Resources(mode="inline", components=["bokeh"], log_level="error")
+    return list(found.js_raw)
+
+
+def policy(scripts: Sequence[str]) -> str:
+    """Return the page's Content-Security-Policy: these scripts, styles within, and no network."""
+    sums = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in sums)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def text_of(name: str) -> str:
+    """Return a file that lies beside this module."""
+    return (files("trainer.analysis.report") / name).read_text(encoding="utf-8")

@@ -1,0 +1,166 @@
+"""The tables of the report: one row for each setting, and one for each run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from trainer.analysis._arms import Arm, final, higher_is_better, seed_of
+from trainer.analysis._difference import Spread
+from trainer.analysis._labels import told_keys
+from trainer.analysis.report._cells import (
+    Cell,
+    Column,
+    Row,
+    Table,
+    count_cell,
+    epochs_cell,
+    heading,
+    link_to,
+    number_cell,
+    readable,
+    setting_cell,
+)
+from trainer.record import RunRow
+
+EXTRA = ("best_val_top1", "test_top1", "test_avg_top1", "train_loss", "train_seconds")
+
+
+def main_keys(arms: Sequence[Arm]) -> list[str]:
+    """Return the keys that tell settings apart, those that are most in use first."""
+    each = told_keys([arm.settings for arm in arms])
+    counts: dict[str, int] = {}
+    for keys, arm in zip(each, arms, strict=True):
+        for key in keys:
+            counts[key] = counts.get(key, 0) + (key in arm.settings)
+    return sorted(counts, key=lambda key: -counts[key])
+
+
+def places(arms: Sequence[Arm], metric: str) -> list[int]:
+    """Return each arm's place among those of its data set, 0 for the best mean; those without a
+    number come last. Scores on different images cannot be compared."""
+    sign = -1.0 if higher_is_better(metric) else 1.0
+    means = [Spread.of(list(arm.values(metric).values())).mean for arm in arms]
+    order = sorted(range(len(arms)), key=lambda i: (means[i] is None, sign * (means[i] or 0.0), i))
+    found, counts = [0] * len(arms), dict.fromkeys(map(data_of, arms), 0)
+    for i in order:
+        found[i] = counts[data_of(arms[i])]
+        counts[data_of(arms[i])] += 1
+    return found
+
+
+def data_of(arm: Arm) -> str:
+    """Return the name of the data set that an arm learnt."""
+    return str(arm.settings.get("data.name", ""))
+
+
+def arms_table(arms: Sequence[Arm], metric: str, tested: str | None) -> Table:
+    """Return a row for each setting, by data set and then the best first.
+
+    Args:
+        arms: from `arms_of`.
+        metric: what they are ranked by.
+        tested: a second metric whose mean stands beside it, None where no run has it.
+    """
+    keys = main_keys(arms)
+    ways = (
+        ("diverged", "loss, gradient or weights ceased to be finite", [a.diverged for a in arms]),
+        ("failed", "or did not end", [a.failed for a in arms]),
+    )
+    lost = [way for way in ways if any(way[2])]
+    columns = [
+        Column("#", hint=f"rank by mean {metric}, on its data set"),
+        *(Column(key.removesuffix(".name"), "setting") for key in keys),
+        Column("n", hint="completed runs, one for each seed"),
+        Column(heading("mean", metric), hint=f"of {metric} at the end of completed runs"),
+        Column("sd", hint="sample standard deviation over seeds"),
+        Column("min"),
+        Column("max"),
+        *([Column(heading("mean", tested))] if tested else []),
+        *(Column(what, hint=hint) for what, hint, _ in lost),
+    ]
+    rows = []
+    place = places(arms, metric)
+    for number in sorted(range(len(arms)), key=lambda i: (data_of(arms[i]), place[i])):
+        arm, rank = arms[number], place[number] + 1
+        values = list(arm.values(metric).values())
+        spread = Spread.of(values)
+        test = Spread.of(list(arm.values(tested).values())) if tested else None
+        rows.append(
+            Row(
+                (
+                    Cell(str(rank), rank),
+                    *(setting_cell(arm, key) for key in keys),
+                    Cell(str(spread.n), spread.n),
+                    number_cell(spread.mean, metric),
+                    number_cell(spread.sd, metric),
+                    number_cell(min(values, default=None), metric),
+                    number_cell(max(values, default=None), metric),
+                    *([number_cell(test.mean, tested)] if test and tested else []),
+                    *(count_cell(len(found[number])) for _, _, found in lost),
+                ),
+                number,
+            )
+        )
+    return Table(tuple(columns), tuple(rows))
+
+
+def runs_table(arms: Sequence[Arm], metric: str, root: Path, page: Path) -> Table:
+    """Return a row for each run, in the order of arms and seeds.
+
+    Args:
+        arms: from `arms_of`.
+        metric: the first of the numbers.
+        root: the folder that all runs are under; names begin there.
+        page: folder of the page, where links start.
+    """
+    keys = main_keys(arms)
+    runs = [run for arm in arms for run in arm.runs]
+    extra = [m for m in EXTRA if m != metric and any(final(run, m) is not None for run in runs)]
+    is_lost = any(run.status != "completed" for run in runs)
+    columns = [
+        Column("run", "text", "its folder"),
+        *(Column(key.removesuffix(".name"), "setting") for key in keys),
+        Column("seed"),
+        Column("status", "status"),
+        Column("epochs"),
+        *(Column(heading("", m)) for m in (metric, *extra)),
+        *([Column("how it ended", "text", "where it did not complete")] if is_lost else []),
+    ]
+    rows: list[Row] = []
+    for number, arm in enumerate(arms):
+        for run in arm.runs:
+            numbers = [number_cell(final(run, m), m) for m in (metric, *extra)]
+            name = readable(os.path.relpath(run.path, root))
+            cells = (
+                Cell(name, link=link_to(run.path, page)),
+                *(setting_cell(arm, key) for key in keys),
+                Cell(str(seed_of(run)), seed_of(run)),
+                Cell(readable(run.status)),
+                epochs_cell(run),
+                *numbers,
+                *([Cell(reason(run), link=log_link(run, page))] if is_lost else []),
+            )
+            rows.append(Row(cells, number, words_of(arm, run, name, keys), len(rows)))
+    return Table(tuple(columns), tuple(rows))
+
+
+def reason(run: RunRow) -> str:
+    """Return why a run did not complete, in the words it left."""
+    if run.status == "completed":
+        return ""
+    if run.status == "unfinished":
+        return "it has no summary: it still runs, or was killed"
+    return readable(str(run.summary.get("message", "it left no message: see run.log")))
+
+
+def log_link(run: RunRow, page: Path) -> str | None:
+    """Return where the log of a run is that did not complete."""
+    return None if run.status == "completed" else link_to(run.path / "run.log", page)
+
+
+def words_of(arm: Arm, run: RunRow, name: str, keys: Iterable[str]) -> str:
+    """Return what the filter finds a run by: `key=value` of what differs, and its folder."""
+    told = [f"{k.removesuffix('.name')}={arm.settings[k]}" for k in keys if k in arm.settings]
+    return readable(" ".join([*told, f"seed={seed_of(run)}", f"status={run.status}", name]))
