@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 PYTHON ?= $(shell if python3 -c 'import torch, torchvision, hydra, rich, safetensors' 2>/dev/null; then echo python3; else echo .venv/bin/python; fi)
-TEST_READY = $(PYTHON) -c 'import pytest, xdist, hypothesis, mypy, ruff, bokeh' 2>/dev/null
+TEST_READY = $(PYTHON) -c 'import pytest, xdist, hypothesis, mypy, ruff, bokeh, joblib, submitit' 2>/dev/null
 ENV := PYTHONPATH=$(CURDIR)
 
 # Attacks on what a run promises: a few minutes' worth, and half an hour's; CHAOS="kills --seed 3" chooses.
