@@ -51,12 +51,15 @@ def test_whatever_is_missing_is_said() -> None:
     said, holds = told(plane(1.0, seeds=3, noise=0.002, rates=RATES[3:], middle=-1.6))
     assert holds == [False, True, True]
     assert said.endswith(
-        "Not yet worth believing: the best optim.lr is inside its range in 5 of 6 rows (needed: in "
-        "all)."
+        "Not yet worth believing: the best optim.lr is, with its interval, inside the range in 5 "
+        "of 6 rows (needed: in all)."
     )
     said, holds = told(plane(1.0, seeds=3, noise=0.002, ys=BATCHES[:4]))
     assert holds == [True, False, True]
-    assert "these 4 span 3.0 octaves of batch_size (needed: at least 4, with 3 rows)" in said
+    assert (
+        "the 4 that are fitted span 3.0 octaves of batch_size (needed: at least 4, with 3 rows)"
+        in said
+    )
     said, holds = told(plane(1.0, seeds=3, noise=0.002, ys=(64, 2048)))
     assert holds == [True, False, True]  # a line through two points
     said, holds = told(plane(1.0, seeds=2, noise=0.05))
@@ -96,6 +99,8 @@ def test_a_best_that_may_be_at_the_edge_is_said_to_be() -> None:
     assert not any(top.edge for top in ridge.tops)
     text = to_markdown(made, ridge)
     assert "batch_size=2048: the interval of its best optim.lr reaches the end of its range" in text
+    checks = [check.holds for check in checks_of(made, ridge)]
+    assert checks == [False, False, True]  # of two rows, one may have its best at the edge
     calm = made_slice(plane(0.0, seeds=4, noise=0.001, ys=(64, 2048)))
     assert "reaches" not in to_markdown(calm, fit_of(calm, draws=300))
 
@@ -144,7 +149,7 @@ def test_csv_has_a_line_for_each_cell() -> None:
 def test_markdown_has_the_verdict_and_every_cell() -> None:
     made = made_slice(with_diverged())
     text = to_markdown(made, fit_of(made, draws=50))
-    assert "- yes: these 5 span 4.0 octaves of batch_size (needed: at least 4, with 3 rows)" in text
+    assert "- yes: the 5 that are fitted span 4.0 octaves of batch_size (needed: at least 4" in text
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert lines[0].startswith("| batch_size \\ optim.lr | 0.0078125 |")
     assert lines[2].startswith("| 1024 |")  # as on the axis: the highest on top

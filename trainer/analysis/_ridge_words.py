@@ -34,19 +34,24 @@ class Check:
 
 def checks_of(slice_: Slice, ridge: Ridge) -> list[Check]:
     """Return what must hold for the fit to be worth believing, and whether it does. A row whose
-    value is not above 0 has no place in a fit and does not count against it."""
+    value is not above 0 has no place in a fit and does not count against it. A best whose interval
+    reaches the edge is not known to be inside, and makes the slope's interval look narrower than it
+    is, since no draw goes further."""
     asked = [top for top in ridge.tops if top.y > 0.0]
+    lines = zip(slice_.lines, ridge.tops, strict=True)
+    inside = [top for line, top in lines if top.is_fitted and not reaches_edge(line, top)]
     fitted, interval = ridge.fitted, ridge.interval
     half = None if interval is None else 0.5 * (interval[1] - interval[0])
     return [
         Check(
-            len(fitted) == len(asked),
-            f"the best {LR} is inside its range in {len(fitted)} of {len(asked)} rows",
+            len(inside) == len(asked),
+            f"the best {LR} is, with its interval, inside the range in {len(inside)} of "
+            f"{len(asked)} rows",
             "in all",
         ),
         Check(
             ridge.octaves >= FEWEST_OCTAVES - 1e-6 and len(fitted) >= FEWEST_LINES,
-            f"these {len(fitted)} span {ridge.octaves:.1f} octaves of {slice_.title}",
+            f"the {len(fitted)} that are fitted span {ridge.octaves:.1f} octaves of {slice_.title}",
             f"at least {FEWEST_OCTAVES:g}, with {FEWEST_LINES} rows",
         ),
         Check(
