@@ -141,7 +141,9 @@ def test_a_machine_is_killed_and_the_run_goes_on_to_the_same_weights(
     second.kill()
     killed = time.monotonic()
     errors = ended(cut)
-    assert time.monotonic() - killed < 5 + MARGIN_S
+    spent_s = time.monotonic() - killed
+    print(f"ended {spent_s:.1f} s after the other machine's death, at a timeout of 5 s")  # with -s
+    assert spent_s < 5 + MARGIN_S
     assert cut[0].returncode == 1
     assert "error: rank 1 (process " in errors[0]
     assert told(first.disk / "cut")["status"] == "failed"
