@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.ranks import run_ranks
+from tests.chaos.trial import UNEQUAL, plain_digest
 from tests.command import TINY, Call, environment
 from tests.test_resume import assert_same, summary
 from trainer import checkpoint, evaluation
@@ -53,11 +54,17 @@ def thirds(batches: Iterable[Batch]) -> Iterator[Batch]:
 
 
 def assert_same_checkpoints(run: Path, whole: Path) -> None:
-    """Check that the last checkpoints hold the same weights, those of the average included."""
+    """Check that the last checkpoints hold the same weights, those of the average included, and the
+    same state."""
     last = [checkpoint.newest(path / "checkpoints")[0] for path in (run, whole)]
-    sums = [digest(found.weights(), found.averaged()) for found in last if found is not None]
-    assert len(sums) == 2
-    assert sums[0] == sums[1]
+    held = [
+        {k: plain_digest(v) for k, v in found.state().items() if k not in UNEQUAL}
+        | {"weights": digest(found.weights(), found.averaged())}
+        for found in last
+        if found is not None
+    ]
+    assert len(held) == 2
+    assert held[0] == held[1]
 
 
 @pytest.mark.parametrize("val", ["20", "0"])
