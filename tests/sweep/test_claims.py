@@ -6,9 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.command import environment
 from tests.sweep.test_finished import write
-from trainer.sweep.claims import FOLDER, claimed, present
+from trainer.errors import ConfigError
+from trainer.folder import Folder
+from trainer.sweep.claims import FOLDER, Claim, claimed, cleared, link, present
 
 HOLDER = """
 import sys, pathlib
@@ -92,3 +96,46 @@ def test_what_a_killed_sweep_left_is_cleared_but_what_its_worker_holds(tmp_path:
         with claimed(tmp_path, "k") as claim:
             assert claim is None
     end(other)
+
+
+def test_a_result_that_stands_in_its_own_place_is_left_alone(tmp_path: Path) -> None:
+    run = write(tmp_path / "sweep" / "0", "k")
+    (tmp_path / "latest").symlink_to("sweep")
+    for place in (run, tmp_path / "latest" / "0"):
+        link(place, run)  # as told by another program that goes on with the same sweep
+        assert not run.is_symlink()
+        assert (run / "summary.json").is_file()
+
+
+def test_a_link_leads_to_its_run_from_behind_other_links(tmp_path: Path) -> None:
+    run = write(tmp_path / "a" / "b" / "old" / "0", "k")
+    (tmp_path / "a" / "new").mkdir()
+    (tmp_path / "latest").symlink_to("a/new")
+    link(tmp_path / "latest" / "5", run)
+    assert (tmp_path / "a" / "new" / "5").resolve() == run
+
+
+def test_what_another_program_is_writing_is_not_cleared(tmp_path: Path) -> None:
+    run, old = write(tmp_path / "new" / "0", "k", "failed"), write(tmp_path / "old" / "0", "k")
+    writer = Folder(run)
+    writer.lock()
+    with pytest.raises(ConfigError, match="is being written by process"):
+        cleared(run)
+    link(run, old)
+    assert not run.is_symlink()
+    writer.close()
+    link(run, old)
+    assert run.resolve() == old
+
+
+def test_a_full_disk_costs_a_note_and_nothing_else() -> None:
+    with open("/dev/full", "a+", encoding="utf-8") as file:
+        Claim(file, "k", None).finished(Path("outputs"))
+
+
+def test_claims_that_were_cleared_away_are_made_anew(tmp_path: Path) -> None:
+    with claimed(tmp_path, "k") as claim:
+        assert claim is not None
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot write"), claimed(tmp_path / "file", "k"):
+        pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -348,3 +349,46 @@ def test_a_list_of_jobs_is_data(call: Call, here: Path) -> None:
     done = call(f"resume={sweep}")
     assert done.code == 2
     assert "plugins" in done.err
+
+
+def test_a_job_without_images_says_so(call: Call, here: Path) -> None:
+    done = call("-m", "data=mnist", f"data.root={here}/nothing", "model=mlp", "seed=0")
+    assert done.code == 1
+    assert str(here / "nothing") in done.out
+    assert "died" not in done.out
+
+
+def test_two_programs_may_go_on_with_one_sweep(here: Path) -> None:
+    (here / "sweep").mkdir()
+    jobs = [{"job": s, "overrides": [*TINY, "epochs=4", f"seed={s}"]} for s in range(4)]
+    (here / "sweep" / "sweep.yaml").write_text(json.dumps(jobs))
+    for process in [start([f"resume={here}/sweep"], here) for _ in range(2)]:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, out + err
+    assert [summary(here / "sweep" / n)["status"] for n in "0123"] == ["completed"] * 4
+
+
+def test_a_script_may_sweep_at_its_top_level(here: Path) -> None:
+    script = f"from trainer import run_jobs\nprint(run_jobs([{list(SHORT)}])[0].status)\n"
+    (here / "script.py").write_text(script)
+    command = [sys.executable, "script.py"]
+    done = subprocess.run(command, cwd=here, env=environment(), capture_output=True, text=True)
+    assert done.stdout.endswith("completed\n"), done.stdout + done.stderr
+
+
+def test_a_signal_to_all_processes_of_a_sweep_ends_it_in_good_order(here: Path) -> None:
+    with open(here / "said", "w") as said:
+        process = subprocess.Popen(
+            [*start_command(), "-m", *LONG, "epochs=4000", "seed=0,1"],
+            cwd=here,
+            env=environment(),
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+    wait_for(lambda: (here / "outputs" / ".sweeps" / "present").exists())
+    os.killpg(process.pid, signal.SIGTERM)  # while the imports of its workers are under way
+    code, told = process.wait(timeout=120), (here / "said").read_text()
+    assert code == 143, told
+    assert "the sweep was stopped with 2 of 2 jobs to do" in told
+    assert "Traceback" not in told

@@ -11,11 +11,14 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from trainer.errors import ConfigError
+from trainer.folder import Folder
 from trainer.sweep.finished import key_of_finished
 
 FOLDER = ".sweeps"
@@ -39,11 +42,10 @@ class Claim:
     found: Path | None
 
     def finished(self, path: Path) -> None:
-        """Tell whoever comes next where the result is."""
-        self.file.seek(0)
-        self.file.truncate()
-        self.file.write(str(path))
-        self.file.flush()
+        """Tell whoever comes next where the result is, where the disk has room for that."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self.file.fileno(), 0)
+            os.write(self.file.fileno(), os.fsencode(path))  # no buffer that closing would flush
 
 
 @contextlib.contextmanager
@@ -75,9 +77,24 @@ def clear_if_alone(file: IO[str], place: Path) -> None:
 
 @contextlib.contextmanager
 def claimed(root: Path, key: str) -> Iterator[Claim | None]:
-    """Claim a job and yield the claim, None while another process is at it."""
+    """Claim a job and yield the claim, None while another process is at it.
+
+    Args:
+        root: folder of all results.
+        key: of the job's result, or another name of the job in as many hexadecimal digits.
+
+    Raises:
+        ConfigError: if the claim cannot be written.
+    """
     path = root / FOLDER / f"job-{key[:40]}"
-    with open(path, "a+", encoding="utf-8") as file:
+    try:
+        path.parent.mkdir(exist_ok=True)  # somebody may have cleared it away
+        opened = open(path, "a+", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {path}: {(error.strerror or 'refused').lower()}"
+        ) from error
+    with opened as file:
         try:
             if CAN_LOCK:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -88,3 +105,31 @@ def claimed(root: Path, key: str) -> Iterator[Claim | None]:
         told = file.read().strip()
         is_there = bool(told) and os.path.isdir(told) and key_of_finished(Path(told)) == key
         yield Claim(file, key, Path(told) if is_there else None)
+
+
+def cleared(place: Path) -> None:
+    """Remove what an earlier attempt left of a job.
+
+    Raises:
+        ConfigError: if another program is at it.
+    """
+    if place.is_symlink():
+        place.unlink()
+    elif place.is_dir():
+        folder = Folder(place)
+        folder.lock()
+        try:
+            shutil.rmtree(place)
+        finally:
+            folder.close()
+
+
+def link(place: Path, run: Path) -> None:
+    """Let a job's folder lead to the run that is its result, where the system has links; what an
+    interrupted attempt left there goes."""
+    here, there = os.path.realpath(place.parent), os.path.realpath(run)
+    if os.path.join(here, place.name) == there:  # two programs at one sweep: the other did it here
+        return
+    with contextlib.suppress(OSError, NotImplementedError, ConfigError):  # found again by its key
+        cleared(place)
+        place.symlink_to(os.path.relpath(there, here), target_is_directory=True)

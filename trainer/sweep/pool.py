@@ -55,17 +55,20 @@ class Pool:
         for number in range(self.count):
             self.workers.append(new_worker(self.devices[number] if self.devices else None))
 
-    def foretell(self, question: Foretell) -> tuple[str | None, ...]:
-        """Return the keys of results to come, as the first worker tells them; none if it is
-        lost."""
+    def foretell(self, question: Foretell, signum: Callable[[], int]) -> tuple[str | None, ...]:
+        """Return the keys of results to come, as the first worker tells them; none if it is lost,
+        or a signal has come: images may take their time."""
+        worker = self.workers[0]
         try:
-            self.workers[0].pipe.send(question)
-            answer = self.workers[0].pipe.recv()
-            assert isinstance(answer, Keys)
-            return answer.keys
+            worker.pipe.send(question)
+            while not signum():
+                if worker.pipe.poll(WAIT_S):
+                    answer = worker.pipe.recv()
+                    assert isinstance(answer, Keys)
+                    return answer.keys
         except (EOFError, OSError):
-            self.replace(self.workers[0])
-            return (None,) * len(question.configs)
+            self.replace(worker)
+        return (None,) * len(question.configs)
 
     def run(
         self,

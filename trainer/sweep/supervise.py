@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from trainer.errors import Stopped
 from trainer.record import RunRow, read_run
 from trainer.stops import Stops
 from trainer.summary import shown_path
-from trainer.sweep.claims import present
+from trainer.sweep.claims import link, present
 from trainer.sweep.finished import finished_runs, is_result
 from trainer.sweep.jobs import Job, Sweep
 from trainer.sweep.outcome import swept_keys
@@ -93,8 +91,8 @@ def do_rest(
     with present(root), Stops() as stops:
         try:
             pool.start()
-            tasks = tasks_of(jobs, folder, root, pool, reuse=reuse)
-            if reuse:
+            tasks = tasks_of(jobs, folder, pool, reuse=reuse, signum=lambda: stops.signum)
+            if reuse and not stops.signum:
                 tasks = without_finished(tasks, root, progress)
             progress.begin()
             pool.run(
@@ -118,7 +116,9 @@ def root_of(folder: Path) -> Path:
     """Return the folder of all results that a sweep's folder lies in, where jobs are claimed and
     finished ones are looked for."""
     outputs = Path("outputs").absolute()
-    return outputs if folder.is_relative_to(outputs) else folder.parent
+    if folder.is_relative_to(outputs):
+        return outputs
+    return folder.parent if os.access(folder.parent, os.W_OK) else folder
 
 
 def pool_for(configs: Sequence[RunConfig], settings: Settings) -> Pool:
@@ -146,11 +146,12 @@ def gpus(configs: Sequence[RunConfig], processes: int) -> list[str] | None:
 
 
 def tasks_of(
-    jobs: Sequence[Job], folder: Path, root: Path, pool: Pool, *, reuse: bool
+    jobs: Sequence[Job], folder: Path, pool: Pool, *, reuse: bool, signum: Callable[[], int]
 ) -> list[Task]:
     """Return jobs as they are given to workers, with the keys that their results will have."""
+    root = root_of(folder)
     configs = tuple(job.config for job in jobs if job.config is not None)
-    keys = pool.foretell(Foretell(configs))
+    keys = pool.foretell(Foretell(configs), signum)
     return [
         Task(job.number, config, job.words, folder / str(job.number), key, root, reuse)
         for job, config, key in zip(jobs, configs, keys, strict=True)
@@ -175,17 +176,6 @@ def without_finished(tasks: Sequence[Task], root: Path, progress: Progress) -> l
         count, total = sum(reused.values()), len(progress.jobs)
         progress.console.say(f"reused {count} of {total} from {places}", style="yellow")
     return left
-
-
-def link(place: Path, run: Path) -> None:
-    """Let a job's folder lead to the run that is its result, where the system has links; what an
-    interrupted attempt left there goes."""
-    if place.is_symlink():
-        place.unlink()
-    elif place.is_dir():
-        shutil.rmtree(place)
-    with contextlib.suppress(OSError, NotImplementedError):  # found again by its key
-        place.symlink_to(os.path.relpath(run, place.parent), target_is_directory=True)
 
 
 def take(told: Ended, folder: Path, pool: Pool, progress: Progress) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from trainer.parallel import everyone
 from trainer.record import RunRow, read_run
 from trainer.rollcall import accounted, is_broken
 from trainer.run import execute
+from trainer.sweep.claims import cleared
 from trainer.sweep.finished import is_result
 from trainer.sweep.jobs import Job, Sweep
 from trainer.sweep.outcome import swept_keys, words_apart
@@ -80,5 +80,5 @@ def left(path: Path) -> str:
         return "finished"
     if checkpoint.newest(path / "checkpoints")[0] is not None:
         return "resume"
-    shutil.rmtree(path)
+    cleared(path)
     return "nothing"

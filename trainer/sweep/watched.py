@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import signal
+import sys
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -68,10 +73,46 @@ def can_fork() -> bool:
 
 
 def warm_up() -> None:
-    """Let the imports of the workers begin, while the sweep looks at its jobs."""
+    """Let the imports of the workers begin, while the sweep looks at its jobs.
+
+    What forks them outlives signals to the group of processes, as they come from `timeout` and
+    batch systems: the sweep still needs it to end its jobs in good order.
+    """
     if can_fork():
         forkserver.set_forkserver_preload(WARM)
-        forkserver.ensure_running()
+        with ignored("SIGTERM", "SIGUSR1"):  # which is inherited
+            forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def ignored(*names: str) -> Iterator[None]:
+    """Ignore signals for a moment, where this is the thread that may say so."""
+    is_main = threading.current_thread() is threading.main_thread()
+    before = {
+        number: signal.signal(number, signal.SIG_IGN)
+        for number in (getattr(signal, name, None) for name in names)
+        if number is not None and is_main
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def without_main() -> Iterator[None]:
+    """Keep `multiprocessing` from running this program's script once more in a new process, where
+    it would start a sweep of its own; workers need nothing of it."""
+    main = sys.modules["__main__"]
+    spec, file = main.__spec__, main.__dict__.pop("__file__", None)
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__spec__ = spec
+        if file is not None:
+            main.__file__ = file
 
 
 def new_worker(devices: str | None) -> Worker:
@@ -90,6 +131,8 @@ def new_worker(devices: str | None) -> Worker:
         process = multiprocessing.get_context("forkserver").Process(target=serve, args=arguments)
     else:
         process = multiprocessing.get_context("spawn").Process(target=serve, args=arguments)
-    process.start()
+    warm_up()
+    with without_main():
+        process.start()
     there.close()
     return Worker(devices, process, here)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import hashlib
 import os
 import queue
-import shutil
 import signal
 import sys
 import threading
@@ -25,14 +25,14 @@ from typing import Any
 import torch
 
 from trainer import checkpoint
-from trainer.errors import Diverged, Stopped, TrainerError
+from trainer.errors import ConfigError, Diverged, Stopped, TrainerError
 from trainer.limits import is_of_memory
 from trainer.order import Order
 from trainer.run import execute
 from trainer.site import keep_images
 from trainer.state import Run
 from trainer.stops import Stops
-from trainer.sweep.claims import claimed
+from trainer.sweep.claims import claimed, cleared
 from trainer.sweep.finished import is_result
 from trainer.sweep.keys import key_before
 from trainer.sweep.protocol import (
@@ -88,7 +88,7 @@ class Line:
                         self.launched.stop(message.signum)
                 else:
                     self.asked.put(message)
-        except (EOFError, OSError):
+        except Exception:  # the sweep is gone, or said what cannot be understood
             if self.launched is not None:
                 self.launched.kill()
             os._exit(1)
@@ -150,15 +150,19 @@ def foretold(config: Any) -> str | None:
 
 def attempt(task: Task, line: Line) -> Ended:
     """Do a job, unless somebody else is at it or has done it."""
-    with claimed(task.root, task.key or str(task.folder)) as claim:
-        if claim is None:
-            return Ended(task.number, BUSY)
-        if claim.found is not None and task.reuse:
-            return Ended(task.number, REUSED, path=claim.found)
-        ended = do(task, line)
-        if ended.how == DONE:
-            claim.finished(task.folder)
-        return ended
+    name = task.key or hashlib.sha256(os.fsencode(task.folder)).hexdigest()
+    try:
+        with claimed(task.root, name) as claim:
+            if claim is None:
+                return Ended(task.number, BUSY)
+            if claim.found is not None and task.reuse:
+                return Ended(task.number, REUSED, path=claim.found)
+            ended = do(task, line)
+            if ended.how == DONE:
+                claim.finished(task.folder)
+            return ended
+    except ConfigError as error:
+        return Ended(task.number, FAILED, str(error))
 
 
 def do(task: Task, line: Line) -> Ended:
@@ -195,15 +199,11 @@ def left(task: Task) -> Path | None:
     """Return the folder of a job that an earlier attempt left with a checkpoint to go on from
     exactly; clear it where there is none."""
     path = task.folder
-    if path.is_symlink():
-        path.unlink()
-        return None
-    if not path.is_dir():
-        return None
-    found, _ = checkpoint.newest(path / "checkpoints")
-    if found is not None and task.key is not None and found.manifest.get("key") == task.key:
-        return path
-    shutil.rmtree(path)
+    if path.is_dir() and not path.is_symlink():
+        found, _ = checkpoint.newest(path / "checkpoints")
+        if found is not None and task.key is not None and found.manifest.get("key") == task.key:
+            return path
+    cleared(path)
     return None
 
 
