@@ -62,7 +62,16 @@ class EpochRow:
         return {k: v for k, v in asdict(self).items() if v is not None}
 
 
+ROW = frozenset(f.name for f in fields(EpochRow))
 NEEDED = {f.name for f in fields(EpochRow) if f.default is MISSING}
+
+# What `summary.json` must hold where it holds it: whatever else stands there is damaged.
+KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("status", "key", "message"), str),
+    **dict.fromkeys(("test", "test_avg", "seconds", "git", "data", "versions"), dict),
+    "overrides": list,
+    "best_val_top1": (int, float),
+}
 
 
 @dataclass(frozen=True)
@@ -146,12 +155,20 @@ def read_run(path: Path) -> RunRow:
         epochs=tuple(epoch_row(line) for line in read_lines(path / "metrics.jsonl")),
         status=summary.get("status", "unfinished"),
         key=summary.get("key"),
-        test=summary.get("test"),
-        test_avg=summary.get("test_avg"),
+        test=numbers(summary, "test"),
+        test_avg=numbers(summary, "test_avg"),
         best_val_top1=summary.get("best_val_top1"),
-        seconds=summary.get("seconds", {}),
+        seconds=numbers(summary, "seconds") or {},
         summary=summary,
     )
+
+
+def numbers(summary: Mapping[str, Any], key: str) -> dict[str, float] | None:
+    """Return the numbers that a summary has under a key, None where it has not got that."""
+    found = summary.get(key)
+    if found is None:
+        return None
+    return {k: v for k, v in found.items() if isinstance(v, int | float)}
 
 
 def read_summary(path: Path) -> dict[str, Any]:
@@ -160,14 +177,13 @@ def read_summary(path: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError, RecursionError):
         found = json.loads((path / "summary.json").read_text(encoding="utf-8"))
         if isinstance(found, dict):
-            return found
+            return {k: v for k, v in found.items() if k not in KINDS or isinstance(v, KINDS[k])}
     return {}
 
 
 def epoch_row(line: Mapping[str, Any]) -> EpochRow:
     """Return a row of `metrics.jsonl`; fields of later versions are left out."""
-    known = {f.name for f in fields(EpochRow)}
-    return EpochRow(**{k: v for k, v in line.items() if k in known})
+    return EpochRow(**{k: v for k, v in line.items() if k in ROW})
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:
@@ -180,6 +196,8 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
             except (ValueError, RecursionError):
                 break
             if not isinstance(row, dict) or not row.keys() >= NEEDED:
+                break
+            if not all(isinstance(row.get(name, 0), int | float) for name in ROW):
                 break
             rows.append(row)
     return rows

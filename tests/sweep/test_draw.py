@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.errors import ConfigError
@@ -45,6 +45,7 @@ def test_values_of_yaml_are_words() -> None:
     assert second.words[-1] == "seed=1"
 
 
+@settings(deadline=None)  # how long is not what is tested
 @given(
     trials=st.integers(1, 40),
     seed=st.integers(0, 9),
@@ -90,7 +91,11 @@ def test_whole_numbers_are_drawn_where_the_tag_says_so() -> None:
         (["lr=interval(1,1)"], Search(trials=3), "low < high"),
         (["lr=tag(log, interval(0,1))"], Search(trials=3), "0 < low < high"),
         (["lr=interval(0,1)"], Search(trials=0), "at least 1"),
+        (["lr=interval(0,inf)"], Search(trials=3), "low < high"),
+        (["lr=interval(nan,1)"], Search(trials=3), "low < high"),
         ([f"seed=range({10**5})", "a=1,2"], Search(), "100,000"),
+        ([f"seed=range({10**15})"], Search(), "100,000"),
+        (["lr=interval(0,1)"], Search(trials=10**15), "100,000"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(line: list[str], search: Search, told: str) -> None:

@@ -386,9 +386,14 @@ def test_a_signal_to_all_processes_of_a_sweep_ends_it_in_good_order(here: Path) 
             stderr=said,
             start_new_session=True,
         )
-    wait_for(lambda: (here / "outputs" / ".sweeps" / "present").exists())
-    os.killpg(process.pid, signal.SIGTERM)  # while the imports of its workers are under way
-    code, told = process.wait(timeout=120), (here / "said").read_text()
+    try:
+        wait_for(lambda: (here / "outputs" / ".sweeps" / "present").exists(), 120)
+        time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGTERM)  # as its workers begin
+        code, told = process.wait(timeout=120), (here / "said").read_text()
+    finally:
+        process.kill()
+        process.wait()
     assert code == 143, told
     assert "the sweep was stopped with 2 of 2 jobs to do" in told
     assert "Traceback" not in told

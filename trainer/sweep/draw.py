@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,7 @@ def expand_one(
     try:
         parsed = parser.parse_overrides(list(words))
         intervals = [o for o in parsed if o.is_interval_sweep()]
+        check_number(parsed, search.trials or 1 if intervals else 1)
         (product,) = BasicSweeper.split_arguments(
             [o for o in parsed if not o.is_interval_sweep()], None
         )
@@ -130,6 +132,17 @@ def expand_one(
     return [[*job, *drawn] for drawn in zip(*columns, strict=True) for job in jobs]
 
 
+def check_number(parsed: Sequence[Override], trials: int) -> None:
+    """Raise ConfigError if words multiply to more jobs than a sweep may have: before they do."""
+    total = trials
+    for override in parsed:
+        if override.is_sweep_override() and not override.is_interval_sweep():
+            # counted, not listed: a range may be as long as it likes
+            total *= sum(1 for _ in islice(override.sweep_string_iterator(), MOST_JOBS + 1))
+    if total > MOST_JOBS:
+        raise ConfigError(f"{total:,} jobs or more: a sweep may have {MOST_JOBS:,}")
+
+
 def column(override: Override, search: Search, arm: str) -> list[str]:
     """Return the words that one interval gives, one for each trial.
 
@@ -142,7 +155,7 @@ def column(override: Override, search: Search, arm: str) -> list[str]:
     assert isinstance(value, IntervalSweep)
     low, high, trials = float(value.start or 0.0), float(value.end or 0.0), search.trials or 0
     is_log, is_whole = "log" in value.tags, "int" in value.tags
-    if low >= high or (is_log and low <= 0.0):
+    if not (-math.inf < low < high < math.inf) or (is_log and low <= 0.0):
         allowed = "0 < low < high" if is_log else "low < high"
         raise ConfigError(f"{key}=interval({low:g},{high:g}): an interval needs {allowed}")
     if trials < 1:

@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import json
 import re
 import sys
 from html.parser import HTMLParser
@@ -7,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.analysis.runs import lr, made_run
+from tests.analysis.runs import lr, made_run, write_run
 from trainer.analysis.report import report
 from trainer.analysis.report._page import SCRIPTS, library, policy, text_of
 from trainer.errors import ConfigError, TrainerError
-from trainer.record import RunRow
+from trainer.record import RunRow, read_run, read_runs
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 
@@ -113,3 +114,23 @@ def test_without_the_library_one_line_says_how_to_get_it(monkeypatch: pytest.Mon
 def test_no_runs_are_refused() -> None:
     with pytest.raises(TrainerError, match="no runs to report"):
         report([], Path("r.html"))
+
+
+WRONG = ("a", ["a"], {"top1": "a", "commit": 1}, 3, None)
+SAID = ("status", "key", "test", "seconds", "git", "message", "overrides", "best_val_top1", "host")
+
+
+def test_damaged_records_neither_end_the_page_nor_hide_the_others(tmp_path: Path) -> None:
+    write_run(made_run(0, 0.5), tmp_path / "good")
+    good = json.loads((tmp_path / "good" / "summary.json").read_text())
+    row = (tmp_path / "good" / "metrics.jsonl").read_text().splitlines()[0]
+    for number, (key, value) in enumerate((k, v) for k in SAID for v in WRONG):
+        path = tmp_path / str(number)
+        write_run(made_run(number + 1, 0.5), path)
+        (path / "summary.json").write_text(json.dumps({**good, key: value}))
+        damaged = {**json.loads(row), "val_top1": value, "epoch": float("nan")}
+        (path / "metrics.jsonl").write_text(f"{row}\n{json.dumps(damaged)}\n")
+    runs = read_runs(tmp_path)
+    assert len(runs) == 1 + len(SAID) * len(WRONG)
+    assert "0.5" in report(runs, tmp_path / "report.html")
+    assert read_run(tmp_path / "good").status == "completed"
