@@ -358,6 +358,19 @@ def test_a_job_without_images_says_so(call: Call, here: Path) -> None:
     assert "died" not in done.out
 
 
+def test_a_result_of_other_words_is_not_taken_for_a_job_s(call: Call, here: Path) -> None:
+    assert call("-m", *SHORT, "seed=0,1").code == 0
+    (sweep,) = sweeps(here)
+    assert call(f"resume={sweep}").code == 0
+    listing = (sweep / "sweep.yaml").read_text()
+    (sweep / "sweep.yaml").write_text(listing.replace("seed=1", "seed=7"))
+    done = call(f"resume={sweep}")
+    assert done.code == 1
+    assert "holds the result of other words" in done.out
+    assert "no result from 1 of 2 jobs: 1" in done.out
+    assert summary(sweep / "1")["overrides"][-1] == "seed=1"
+
+
 def test_two_programs_may_go_on_with_one_sweep(here: Path) -> None:
     (here / "sweep").mkdir()
     jobs = [{"job": s, "overrides": [*TINY, "epochs=4", f"seed={s}"]} for s in range(4)]

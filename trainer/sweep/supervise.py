@@ -63,7 +63,7 @@ def supervise(
     """
     varied = swept_keys(jobs)
     results: dict[int, Result] = {
-        job.number: job.error if job.config is None else read_run(folder / str(job.number))
+        job.number: job.error if job.config is None else result_of(job, folder, console)
         for job in jobs
         if job.config is None or is_done(job, folder)
     }
@@ -110,6 +110,19 @@ def do_rest(
 def is_done(job: Job, folder: Path) -> bool:
     """Return whether a sweep's folder holds the result of a job."""
     return job.config is not None and is_result(folder / str(job.number))
+
+
+def result_of(job: Job, folder: Path, console: Console) -> Result:
+    """Return the result that a sweep's folder holds of a job; say so if it is that of other words,
+    as where the list of jobs was changed by hand: then it stands, but not for this job."""
+    path = folder / str(job.number)
+    row = read_run(path)
+    recorded = row.summary.get("overrides")
+    if path.is_symlink() or recorded is None or set(recorded) == set(job.words):
+        return row
+    told = f"{shown_path(path)} holds the result of other words: {' '.join(map(str, recorded))}"
+    console.say(f"job {job.number} ({' '.join(job.words)}): {told}", style="red")
+    return told
 
 
 def root_of(folder: Path) -> Path:
