@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import pytest
 
-from trainer.stops import Stops
+from trainer.stops import Stops, leave_group
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
@@ -40,3 +41,16 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGTERM
+
+
+def test_a_ctrl_c_in_the_import_of_torch_leaves_parts_of_it_that_are_not_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Part:
+        def is_initialized(self) -> bool:
+            raise AssertionError("asked a part of what was not imported")
+
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setitem(sys.modules, "torch.distributed", Part())
+    monkeypatch.setattr(sys, "meta_path", [])  # an import of torch fails, as when it was cut off
+    leave_group(130)

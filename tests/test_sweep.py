@@ -70,6 +70,14 @@ def test_one_bad_job_costs_itself_alone(call: Call, here: Path) -> None:
     assert len(yaml.safe_load((sweep / "sweep.yaml").read_text())) == 4
 
 
+def test_one_name_that_does_not_exist_costs_its_own_jobs_alone(call: Call, here: Path) -> None:
+    done = call("-m", *SHORT, "scheduler=cosin,cosine", "seed=0")
+    assert done.code == 1
+    assert [row["status"] for row in table(only(here))] == ["failed", "completed"]
+    assert "unknown scheduler 'cosin'; did you mean 'cosine'?" in done.out
+    assert "no result from 1 of 2 jobs: 0" in done.out
+
+
 def test_a_diverged_job_is_a_result(call: Call, here: Path) -> None:
     done = call("-m", *TINY, "model.norm=none", "optim.lr=0.01,1e30")
     assert done.code == 0, done.out

@@ -80,7 +80,8 @@ def leave_group(code: int) -> None:
     Without the destructors of C++ that follow a normal end: now and then one finds a thread of the
     process group still running and aborts, and torchrun calls a finished run a failed one.
     """
-    if "torch.distributed" in sys.modules:
+    # a Ctrl-C while torch was imported leaves parts of it here, but not torch itself
+    if {"torch", "torch.distributed"} <= sys.modules.keys():
         import torch.distributed as dist
 
         if dist.is_initialized():

@@ -130,17 +130,20 @@ def check_hydra_word(word: Word, *, is_sweep: bool) -> None:
 
 
 def check_choice(word: Word, sources: Sources, *, is_sweep: bool) -> None:
-    """Raise ConfigError if a group has no such name."""
+    """Raise ConfigError if a group has no such name; in a sweep only if it has none of them: one
+    that is wrong costs its own jobs alone."""
     options = sources.options(word.key)
     if is_sweep and re.match(r"\s*(choice|glob|range|sort|shuffle|interval)\(", word.value):
         return  # Hydra expands these; every job's choice is checked when it is composed
     values = [word.value]
     if is_sweep or word.value.startswith("["):  # in a sweep also several lists, as in [a,b],[c]
         values = [v.strip("[] ") for v in word.value.split(",")]
-    for name in (v.strip() for v in values):
+    names = [v.strip() for v in values]
+    for name in names:
         pending.check_name(word.key, name)
-        if name not in options:
-            raise unknown(word.key, name, options)
+    wrong = [name for name in names if name not in options]
+    if wrong and not (is_sweep and len(wrong) < len(names)):
+        raise unknown(word.key, wrong[0], options)
 
 
 def check_key(word: Word, known: Sequence[str], sources: Sources) -> None:

@@ -110,7 +110,7 @@ def named(arms: Sequence[Arm], words: str) -> Arm:
     found = [arm for arm in arms if arm.label == words]
     found = found or [arm for arm in arms if wanted and wanted <= set(arm.label.split())]
     if len(found) != 1:
-        known = "; ".join(arm.label for arm in arms)
+        known = "; ".join(arm.label for arm in found or arms)
         raise ConfigError(f"baseline '{words}' means {len(found)} of the arms: {known}")
     return found[0]
 

@@ -55,7 +55,7 @@ def curves(runs: Sequence[RunRow], metric: str) -> Figure:
     bare(axes)
     lines = sum(name.count("\n") + 1 for name in names_of(arms))
     if lines <= FEW:
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(framealpha=0.85, edgecolor="none", fontsize=8)
     else:
         figure.set_size_inches(9.5, max(4.2, 0.4 + 0.15 * lines))
         axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
