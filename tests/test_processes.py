@@ -139,7 +139,7 @@ write, end = checkpoint.write_bytes, Walk.end
 
 
 def full(path, content):
-    if path.name == "manifest.json" and b'"step": 3,' in content:
+    if path.name == "manifest.json" and b'"step": STEP,' in content:
         raise OSError(28, "No space left on device")
     write(path, content)
 
@@ -151,11 +151,30 @@ def noted(self, status, code, message):
 
 checkpoint.write_bytes, Walk.end = full, noted
 """
+# as where steps are long: written, or not, before the next step is done
+SLOW = """
+from trainer.saver import Saver
+
+wish = Saver.wish
 
 
+def waiting(self):
+    if self._writing is not None:
+        self._writing.join()
+    return wish(self)
+
+
+Saver.wish = waiting
+"""
+
+
+# what step 3 met is found where the epoch's end is saved, what step 2 met where all are asked
 @pytest.mark.slow
-def test_what_a_checkpoint_in_the_background_meets_is_an_error_of_all(here: Path) -> None:
-    (here.parent / "disk_plugin.py").write_text(BACKGROUND)
+@pytest.mark.parametrize(("step", "more"), [(3, ""), (2, SLOW)], ids=["saved", "asked"])
+def test_what_a_checkpoint_in_the_background_meets_is_an_error_of_all(
+    here: Path, step: int, more: str
+) -> None:
+    (here.parent / "disk_plugin.py").write_text(BACKGROUND.replace("STEP", str(step)) + more)
     words = ("plugins=[disk_plugin]", "checkpoint.every=1st", "checkpoint.background=true")
     with torchrun(here, *TINY, *words, "hydra.run.dir=run") as process:
         _, err = process.communicate(timeout=200)
