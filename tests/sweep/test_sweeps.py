@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.command import ROOT, TINY, Call, environment, start
+from trainer.model.base import MODELS
 from trainer.record import RunRow, read_runs
 from trainer.sweep.runner import run_jobs
 
@@ -63,7 +64,9 @@ def fragile(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     )
     monkeypatch.syspath_prepend(str(place))
     kept = [w for w in SHORT if not w.startswith("model")]
-    return ["plugins=[fragile]", "model=fragile", f"model.marks={marks}", *kept]
+    yield ["plugins=[fragile]", "model=fragile", f"model.marks={marks}", *kept]
+    sys.modules.pop("fragile", None)  # no other test's process knows this network
+    MODELS._classes.pop("fragile", None)
 
 
 def test_a_job_s_place_in_the_order_moves_no_bit(here: Path) -> None:
