@@ -22,16 +22,32 @@ def be_run(
         err: file of standard error.
         first: called before anything else is done.
     """
-    code = 1
-    try:
+
+    def work() -> None:
         first()
-        for file, number in ((out, 1), (err, 2)):
-            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         os.chdir(cwd)
         sys.argv = ["trainer/__main__.py", *words]
         from trainer import cli
 
         cli.main()
+
+    leave_after(work, out, err)
+
+
+def leave_after(work: Callable[[], object], out: Path, err: Path) -> NoReturn:
+    """Do something in this process, a fork, and end it with the code that a program would end with.
+
+    Args:
+        work: may raise SystemExit with a code; any other error is printed and ends with code 1.
+        out: file of standard output.
+        err: file of standard error.
+    """
+    code = 1
+    try:
+        for file, number in ((out, 1), (err, 2)):
+            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        work()
+        code = 0
     except SystemExit as ended:
         code = int(ended.code or 0)
     except BaseException:

@@ -13,10 +13,8 @@ import json
 import os
 import random
 import signal
-import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from torch import nn
 
 from tests.chaos import plain
 from tests.chaos.lines import typo
+from tests.forked import leave_after
 
 
 @dataclass(frozen=True)
@@ -42,22 +41,9 @@ def start(words: Sequence[str], err: Path) -> int:
     """Start the loop in a fork of this process, which has imported everything; return its
     number."""
     child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        for file, number in ((Path(os.devnull), 1), (err, 2)):
-            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        plain.main(words)
-        code = 0
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    if child == 0:
+        leave_after(lambda: plain.main(words), Path(os.devnull), err)
+    return child
 
 
 def end(child: int) -> int:
