@@ -34,7 +34,7 @@ def report(
         f"# The text's figures and tables at the scale `{scale}`",
         f"`{command}`: {SIZES[scale]}. {len(done)} of {len(items)} were made, of "
         f"{sum(one.runs for one in runs)} runs that took "
-        f"{sum(one.seconds for one in runs) / 60:.0f} minutes in all, one after the other.",
+        f"{sum(one.seconds for one in runs) / 60:.1f} minutes in all, one after the other.",
         "\n".join(f"- {fact}" for fact in machine()),
         "\n".join(index(items, made)),
     ]

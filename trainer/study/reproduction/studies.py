@@ -23,7 +23,7 @@ from trainer.study._flatness_runs import Machine
 from trainer.study._precision_measure import Table
 from trainer.study._precision_report import write as write_table
 from trainer.study._precision_rows import numbers_of
-from trainer.study.comparisons.page import difference_said, spread_said, write
+from trainer.study.comparisons.page import difference_said, write
 from trainer.study.comparisons.spec import changed
 from trainer.study.comparisons.spec import load as load_comparison
 from trainer.study.comparisons.stages import Result, perform
@@ -42,12 +42,12 @@ def schedules(settings: Settings, folder: Path) -> Outcome:
     _schedules.figure(panels, columns=len(panels)).savefig(folder / "schedules.png")
     worst = {words: farthest(words) for words in panels}
     said = [
-        f"`{words}` differs from the text's formula by at most {gap:.0e} of the peak over "
+        f"`{words}` differs from the text's formula by at most {gap:.1g} of the peak over "
         f"{_schedules.TOTAL} steps."
         for words, gap in worst.items()
     ]
     command = "python -m trainer task=plan scheduler=cosine task.picture=plan.png"
-    ours = {"largest": f"{max(worst.values()):.0e}"}
+    ours = {"largest": f"{max(worst.values()):.1g}"}
     power = "Nothing is drawn at random here."
     return Outcome(command, tuple(said), power, ours, ("schedules.png",))
 
@@ -111,10 +111,14 @@ def comparison(settings: Settings, folder: Path) -> Outcome:
 
 
 def numbers(result: Result) -> Iterator[tuple[str, str]]:
-    """Yield each arm's mean and difference as text."""
-    for arm, row in zip(result.tuned, result.comparison.rows, strict=True):
-        yield f"mean {arm.label}", spread_said(arm)
-        yield f"difference {arm.label}", difference_said(row.difference)
+    """Yield each arm's error and difference as text, in the units that publications use."""
+    for row in result.comparison.rows:
+        spread, label = row.spread, row.arm.label
+        if spread.mean is not None:
+            sd = "" if spread.sd is None else f"sd {100 * spread.sd:.2f}, "
+            yield f"error {label}", f"{100 * (1 - spread.mean):.2f} % ({sd}n={spread.n})"
+        if difference := difference_said(row.difference):
+            yield f"difference {label}", f"{difference} points of accuracy"
 
 
 def flat(settings: Settings, folder: Path) -> Outcome:
@@ -208,5 +212,4 @@ def demonstration(settings: Settings, folder: Path) -> Outcome:
     if seeds < made.seeds or settings.get("is_toy"):
         power = f"Below its stated power: n={seeds} of a toy size where {made.seeds} were stated."
     files = (f"{made.name}.png", f"{made.name}.md")
-    ours = {"sentence": result.shown.sentence}
-    return Outcome(command, (result.told.splitlines()[0],), power, ours, files)
+    return Outcome(command, (result.told.splitlines()[0],), power, files=files)
