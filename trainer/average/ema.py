@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from torch import nn
@@ -10,6 +11,9 @@ from trainer.average._shadow import Buffers, Shadow
 from trainer.average.base import AVERAGES, AverageKeys, Plan
 from trainer.duration import Clock
 from trainer.errors import ConfigError
+
+log = logging.getLogger(__name__)
+TRACE = 0.1  # of the first snapshot in the last average: more is told
 
 
 @AVERAGES.register("ema")
@@ -53,8 +57,16 @@ class Ema:
             )
 
     def plan(self, keys: AverageKeys, clock: Clock) -> Plan:
-        """Return the plan."""
-        return Plan.of(keys, clock)
+        """Return the plan; tell where the run is too short for the decay."""
+        plan = Plan.of(keys, clock)
+        count = 1 + (clock.total - plan.first) // plan.every
+        if (first := self.first_share(count)) > TRACE:
+            other = "" if self.decay_warmup else ", or set average.decay_warmup=true"
+            log.info(
+                f"average.decay={self.decay:g} is slow for a run of {count} snapshots: the first "
+                f"makes up {first:.0%} of the last average; lower it{other}"
+            )
+        return plan
 
     def build(self, model: nn.Module, plan: Plan) -> Shadow:
         """Return the moving average.
@@ -67,6 +79,15 @@ class Ema:
                 f"average.buffers={self.buffers} has no effect: this model has no buffers"
             )
         return Shadow(model, plan, self.share, buffers=self.buffers)
+
+    def first_share(self, count: int) -> float:
+        """Return the weight of the first of `count` snapshots in their average; below `TRACE`, only
+        that it is."""
+        first, snapshot = 1.0, 1
+        while snapshot < count and first > TRACE:
+            first *= 1.0 - self.share(snapshot)
+            snapshot += 1
+        return first
 
     def share(self, count: int) -> float:
         """Return the weight of the snapshot after `count` others."""
