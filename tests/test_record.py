@@ -97,6 +97,16 @@ def test_fields_of_later_versions_are_left_out(run: Path) -> None:
     assert read_run(run).epochs[0].step == 4
 
 
+def test_runs_come_in_the_order_of_their_numbers(here: Path) -> None:
+    for name in ("10", "9", "x\u00b2", "2", "b/10", "b/9"):
+        folder = here / "sweep" / name
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text("seed: 0\n")
+        (folder / "run.log").write_text("")
+    found = [str(row.path.relative_to(here / "sweep")) for row in read_runs("sweep")]
+    assert found == ["2", "9", "10", "b/9", "b/10", "x\u00b2"]
+
+
 def test_a_place_that_does_not_exist_is_named(here: Path) -> None:
     with pytest.raises(NotFound, match="no folder nowhere"):
         read_runs("nowhere")

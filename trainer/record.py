@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
@@ -112,8 +113,8 @@ class RunRow:
 
 
 def read_runs(*places: str | os.PathLike[str]) -> list[RunRow]:
-    """Return the runs under folders, however deep, in the order of their paths; `outputs` where
-    none is named.
+    """Return the runs under folders, however deep, in the order of their paths, job 2 before job
+    10; `outputs` where none is named.
 
     Raises:
         NotFound: if a place does not exist.
@@ -123,7 +124,7 @@ def read_runs(*places: str | os.PathLike[str]) -> list[RunRow]:
         root = Path(place)
         if not root.is_dir():
             raise NotFound(f"no folder {root} to read runs from")
-        runs += [read_run(path) for path in sorted(run_folders(root))]
+        runs += [read_run(path) for path in sorted(run_folders(root), key=natural)]
     return runs
 
 
@@ -139,6 +140,12 @@ def run_folders(root: Path) -> set[Path]:
         if "config.yaml" in files and "run.log" in files:
             found.add(Path(real))
     return found
+
+
+def natural(path: Path) -> list[tuple[int, str]]:
+    """Return what paths are sorted by so that job 2 stands before job 10."""
+    pieces = re.split(r"(\d+)", str(path))
+    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces]
 
 
 def is_skipped(name: str) -> bool:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from trainer.analysis._labels import Settings, labels, settings_of
-from trainer.record import EpochRow, RunRow
+from trainer.record import EpochRow, RunRow, natural
 
 OVER_EPOCHS = tuple(f.name for f in fields(EpochRow) if f.name not in ("epoch", "step"))
 TESTED = tuple(
@@ -93,12 +91,6 @@ def arm_settings(run: RunRow) -> dict[str, Any]:
 def identity(run: RunRow) -> tuple[tuple[str, str], ...]:
     """Return the same for runs that differ in nothing but the seed."""
     return tuple(sorted((k, str(v)) for k, v in arm_settings(run).items()))
-
-
-def natural(path: Path) -> list[tuple[int, str]]:
-    """Return what paths are sorted by so that job 2 stands before job 10."""
-    pieces = re.split(r"(\d+)", str(path))
-    return [(int(piece), "") if piece.isdigit() else (-1, piece) for piece in pieces]
 
 
 def is_finished(run: RunRow) -> bool:
