@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -9,12 +10,14 @@ from trainer.analysis._arms import OVER_EPOCHS, Arm, common_epochs, is_share
 from trainer.analysis._difference import Spread
 from trainer.analysis._names import names_of
 from trainer.errors import TrainerError
+from trainer.record import RunRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LOST = "tab:red"
+MARGIN = 0.05  # of the range of the runs, below and above them
 
 
 def arms_figure(arms: Sequence[Arm], metric: str) -> Figure:
@@ -39,41 +42,75 @@ def arms_figure(arms: Sequence[Arm], metric: str) -> Figure:
 
 
 def draw_curves(axes: Axes, arms: Sequence[Arm], metric: str) -> None:
-    """Draw each arm's mean over epochs with the mean's 95 % interval; mark where runs diverged."""
-    scale = 100.0 if is_share(metric) else 1.0
+    """Draw each arm's mean over epochs with the mean's 95 % interval, or with its runs where they
+    are two; mark where runs diverged.
+
+    The axis is ruled by the runs: intervals of few runs reach far beyond, and are cut off.
+    """
     for arm, color in zip(arms, colors(len(arms)), strict=True):
-        runs = arm.completed
-        epochs = common_epochs(runs, metric)
-        rows = [
-            {
-                row.epoch: scale * getattr(row, metric)
-                for row in run.epochs
-                if getattr(row, metric) is not None
-            }
-            for run in runs
-        ]
-        spreads = [Spread.of([row[epoch] for row in rows]) for epoch in epochs]
-        means = [s.mean or 0.0 for s in spreads]
-        axes.plot(epochs, means, color=color, linewidth=1.6)
-        half = [s.half_width for s in spreads]
-        low = [m - h for m, h in zip(means, half, strict=True) if h is not None]
-        high = [m + h for m, h in zip(means, half, strict=True) if h is not None]
-        if low:
-            axes.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
+        draw_mean(axes, arm, metric, color)
+    ends = rule_by_runs(axes, arms, metric)
+    for arm, color in zip(arms, colors(len(arms)), strict=True):
         for run in arm.diverged:
-            points = [
-                (r.epoch, scale * getattr(r, metric))
-                for r in run.epochs
-                if getattr(r, metric) is not None
-            ]
-            if points:
-                axes.plot(*zip(*points, strict=True), color=color, linewidth=0.8, linestyle=":")
-                axes.plot(*points[-1], color=LOST, marker="x", markersize=6)
-    axes.set_xlabel("epoch")
+            x, y = curve_of(run, metric)
+            if x:
+                axes.plot(x, y, color=color, linewidth=0.8, linestyle=":")
+                last = min(max(y[-1], ends[0]), ends[1])  # beyond the axis: at its end
+                axes.plot(x[-1], last, color=LOST, marker="x", markersize=6, linestyle="None")
+    count_epochs(axes)
     axes.set_ylabel(title_of(metric))
     bare(axes)
     if is_share(metric):
         within_shares(axes, "y")
+
+
+def draw_mean(axes: Axes, arm: Arm, metric: str, color: tuple[float, float, float]) -> None:
+    """Draw the mean of an arm's completed runs over epochs, and its 95 % interval as a band.
+
+    Of two runs both are drawn instead: the interval of two numbers reaches six times their distance
+    to either side, and would hide the curves.
+    """
+    runs = arm.completed
+    epochs = common_epochs(runs, metric)
+    rows = [dict(zip(*curve_of(run, metric), strict=True)) for run in runs]
+    spreads = [Spread.of([row[epoch] for row in rows]) for epoch in epochs]
+    means = [s.mean or 0.0 for s in spreads]
+    axes.plot(epochs, means, color=color, linewidth=1.8, zorder=2.1)
+    if len(runs) == 2:
+        for run in runs:
+            axes.plot(*curve_of(run, metric), color=color, alpha=0.7, linewidth=0.7, zorder=1.9)
+        return
+    half = [s.half_width for s in spreads]
+    low = [m - h for m, h in zip(means, half, strict=True) if h is not None]
+    high = [m + h for m, h in zip(means, half, strict=True) if h is not None]
+    if low:
+        axes.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
+
+
+def curve_of(run: RunRow, metric: str) -> tuple[list[float], list[float]]:
+    """Return the epochs at which a run has a metric, and its values there; accuracies in
+    percent."""
+    scale = 100.0 if is_share(metric) else 1.0
+    rows = [row for row in run.epochs if getattr(row, metric) is not None]
+    return [row.epoch for row in rows], [scale * getattr(row, metric) for row in rows]
+
+
+def rule_by_runs(axes: Axes, arms: Sequence[Arm], metric: str) -> tuple[float, float]:
+    """Let the vertical axis hold all completed runs with a margin, and diverged ones as far as
+    they go no further than once that range beyond; return the least and the greatest value."""
+    of_completed = [y for arm in arms for run in arm.completed for y in curve_of(run, metric)[1]]
+    values = [y for y in of_completed if math.isfinite(y)]
+    if not values:
+        low, high = axes.get_ylim()
+        return low, high
+    low, high = min(values), max(values)
+    span = high - low
+    lost = [y for arm in arms for run in arm.diverged for y in curve_of(run, metric)[1]]
+    reached = [min(max(y, low - span), high + span) for y in lost if math.isfinite(y)]
+    low, high = min([low, *reached]), max([high, *reached])
+    margin = MARGIN * (high - low) or MARGIN * abs(high) or MARGIN
+    axes.set_ylim(low - margin, high + margin)
+    return low, high
 
 
 def draw_finals(axes: Axes, arms: Sequence[Arm], metric: str) -> None:
@@ -114,6 +151,16 @@ def draw_finals(axes: Axes, arms: Sequence[Arm], metric: str) -> None:
     bare(axes)
     if is_share(metric):
         within_shares(axes, "x")
+
+
+def count_epochs(axes: Axes) -> None:
+    """Let the horizontal axis count epochs: its ticks are whole ones where it reaches one."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(
+        MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+    )
 
 
 def within_shares(axes: Axes, which: Literal["x", "y"]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.analysis._arms import Arm, common_epochs, higher_is_better, is_share
 from trainer.analysis._difference import Spread
-from trainer.analysis._pictures import LOST, bare, lost_text, title_of
+from trainer.analysis._pictures import LOST, bare, count_epochs, lost_text, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +86,7 @@ def draw_losses(axes: Axes, points: Sequence[Point]) -> None:
                 drawn.append((line, y))
     axes.set_yscale("log")
     cut_off(axes, drawn)
-    axes.set_xlabel("epoch")
+    count_epochs(axes)
     axes.set_ylabel("training loss")
     bare(axes)
     beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.02), "reverse": True}

@@ -14,7 +14,7 @@ from trainer.analysis._arms import OVER_EPOCHS, Arm, arm_settings, identity, is_
 from trainer.analysis._command import telling_errors
 from trainer.analysis._labels import labels
 from trainer.analysis._names import names_of
-from trainer.analysis._pictures import bare, colors, title_of
+from trainer.analysis._pictures import bare, colors, count_epochs, title_of
 from trainer.errors import TrainerError
 from trainer.record import RunRow, read_runs
 
@@ -50,7 +50,7 @@ def curves(runs: Sequence[RunRow], metric: str) -> Figure:
                 linewidth=1.0 if count else 1.4,
                 label=(f"{label} ({count})" if name and count else label) if i == 0 else None,
             )
-    axes.set_xlabel("epoch")
+    count_epochs(axes)
     axes.set_ylabel(title_of(metric))
     bare(axes)
     lines = sum(name.count("\n") + 1 for name in names_of(arms))

@@ -77,3 +77,8 @@ def test_a_panel_has_both_axes_over_the_same_epochs() -> None:
         assert text.count(f'"name": "{name}"') == 1, name
     assert "LogScale" in text
     assert "bokeh.org" not in text
+
+
+def test_ticks_are_whole_epochs_where_there_is_one() -> None:
+    assert json.dumps(panel(3.0)).count('"min_interval": 1.0') == 2  # linear and log
+    assert "min_interval" not in json.dumps(panel(0.5))

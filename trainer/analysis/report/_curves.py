@@ -132,7 +132,7 @@ def panel(last_epoch: float) -> dict[str, Any]:
 
 def axes(kind: str, epochs: Any, sources: dict[str, ColumnDataSource]) -> figure:
     """Return one figure of a panel."""
-    from bokeh.models import HoverTool, Range1d
+    from bokeh.models import BasicTicker, HoverTool, Range1d
     from bokeh.plotting import figure
 
     plot = figure(
@@ -152,6 +152,8 @@ def axes(kind: str, epochs: Any, sources: dict[str, ColumnDataSource]) -> figure
         outline_line_color=None,
     )
     plot.toolbar.logo = None
+    if epochs.end >= 1.0:
+        plot.xaxis.ticker = BasicTicker(min_interval=1.0)  # epochs are counted whole
     for axis in (*plot.xaxis, *plot.yaxis):
         axis.minor_tick_line_color = None
         axis.axis_label_text_font_style = "normal"
