@@ -33,13 +33,31 @@ def test_a_row_is_a_setting_with_mean_sd_and_counts() -> None:
     assert made.keys == ("optim.lr",)
     assert made.metrics == ("val_top1", "test_top1", "total_seconds")  # averaged weights: none
     lines = to_markdown(made).splitlines()
-    heads = "| optim.lr | n | val_top1 (%) | test_top1 (%) | total_seconds | diverged | failed |"
+    heads = "| optim.lr | n | val_top1 (%) | test_top1 (%) | total_seconds | diverged |"
     assert lines[0] == heads
-    assert lines[1] == "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
+    assert lines[1] == "| --- | ---: | ---: | ---: | ---: | ---: |"
     # sd of 70 and 80: 10 / sqrt(2)
-    assert lines[2] == "| 0.1 | 2 | 75.00 sd 7.07 | 74.00 sd 7.07 | 4 sd 0 |  |  |"
-    assert lines[3] == "| 0.2 | 1 | 90.00 | 89.00 | 4 | 1 |  |"
-    assert lines[4] == "| 0.4 | 0 |  |  |  | 1 |  |"
+    assert lines[2] == "| 0.1 | 2 | 75.00 sd 7.07 | 74.00 sd 7.07 | 4.00 sd 0.00 | 0 |"
+    assert lines[3] == "| 0.2 | 1 | 90.00 | 89.00 | 4.00 | 1 |"
+    assert lines[4] == "| 0.4 | 0 | - | - | - | 1 |"
+    assert lines[6].endswith(
+        "`-`: the setting has no such key, or none of its completed runs such a number."
+    )
+
+
+def test_where_every_run_completed_none_is_counted_as_lost() -> None:
+    text = to_markdown(table_of(arms_of([run for run in runs() if run.status == "completed"])))
+    assert "diverged" not in text
+    assert text.endswith("Every run completed.\n")
+
+
+def test_a_dash_stands_where_a_setting_has_no_such_key() -> None:
+    parts = [{"optim": {"name": "sgd", "lr": lr, "momentum": 0.9}} for lr in (0.1, 0.012345678)]
+    parts += [{"optim": {"name": "adam", "lr": 0.1}}, {"optim": {"name": "adam"}}]
+    made = table_of(arms_of([made_run(0, 0.7, path=str(i), **p) for i, p in enumerate(parts)]))
+    cells = [line.split(" | ")[:2] for line in to_markdown(made).splitlines()[:6]]
+    assert cells[0] == ["| optim", "optim.lr"]
+    assert cells[2:] == [["| sgd", "0.1"], ["| sgd", "0.01235"], ["| adam", "0.1"], ["| adam", "-"]]
 
 
 def test_csv_holds_shares_and_n_of_each_metric() -> None:

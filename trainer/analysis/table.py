@@ -14,16 +14,21 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainer.analysis._arms import METRICS, Arm, higher_is_better, is_share
+from trainer.analysis._arms import METRICS, Arm, higher_is_better
 from trainer.analysis._command import out_of, read_arms, reader, telling_errors, write_texts
 from trainer.analysis._difference import Spread
+from trainer.analysis._digits import NOTHING, heading, mean_and_sd, setting_texts
 from trainer.analysis._labels import telling_keys
-from trainer.analysis._tables import line_of, shown
+from trainer.analysis._tables import line_of
 from trainer.errors import TrainerError, unknown
 
 __all__ = ["SHOWN", "Setting", "Table", "table_of", "to_csv", "to_markdown"]
 
 SHOWN = ("val_top1", "avg_val_top1", "test_top1", "test_avg_top1", "total_seconds")
+NOTE = (
+    "Mean and sd over the n seeds that completed; (n) where fewer of them have the number. "
+    f"`{NOTHING}`: the setting has no such key, or none of its completed runs such a number."
+)
 
 
 @dataclass(frozen=True)
@@ -109,31 +114,38 @@ def to_csv(table: Table) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """Return the table, mean and sd of each metric in one column; accuracies in percent."""
-    names = [f"{m} (%)" if is_share(m) else m for m in table.metrics]
-    heads = [*(key.removesuffix(".name") for key in table.keys), "n", *names, "diverged", "failed"]
-    marks = [*["---"] * len(table.keys), *["---:"] * (len(heads) - len(table.keys))]
+    """Return the table, mean and sd of each metric in one column; accuracies in percent. How many
+    runs diverged or failed is told where some did."""
+    arms = [row.arm for row in table.rows]
+    ways = {"diverged": [len(a.diverged) for a in arms], "failed": [len(a.failed) for a in arms]}
+    lost = {way: counts for way, counts in ways.items() if any(counts)}
+    settings = [settings_column(arms, key) for key in table.keys]
+    names = [key.removesuffix(".name") for key in table.keys]
+    heads = [*names, "n", *map(heading, table.metrics), *lost]
+    marks = [*["---"] * len(names), *["---:"] * (len(heads) - len(names))]
     lines = [line_of(heads), line_of(marks)]
-    for row in table.rows:
-        arm = row.arm
-        values = [str(arm.settings.get(key, "")) for key in table.keys]
+    for place, (arm, row) in enumerate(zip(arms, table.rows, strict=True)):
+        texts = [column[place] for column in settings]
         numbers = [
             cell(spread, metric, len(arm.completed))
             for spread, metric in zip(row.spreads, table.metrics, strict=True)
         ]
-        counts = [str(len(arm.diverged) or ""), str(len(arm.failed) or "")]
-        lines.append(line_of([*values, str(len(arm.completed)), *numbers, *counts]))
-    note = "Mean and sd over the n seeds that completed; (n) where fewer of them have the number."
-    return "\n".join([*lines, "", note, ""])
+        counts = [str(column[place]) for column in lost.values()]
+        lines.append(line_of([*texts, str(len(arm.completed)), *numbers, *counts]))
+    return "\n".join([*lines, "", NOTE if lost else f"{NOTE} Every run completed.", ""])
+
+
+def settings_column(arms: Sequence[Arm], key: str) -> list[str]:
+    """Return what each arm has for a key."""
+    having = [arm for arm in arms if key in arm.settings]
+    texts = iter(setting_texts([arm.settings[key] for arm in having]))
+    return [next(texts) if key in arm.settings else NOTHING for arm in arms]
 
 
 def cell(spread: Spread, metric: str, completed: int) -> str:
     """Return a mean with its sd, and n where it is not that of the row."""
-    if spread.mean is None:
-        return ""
-    sd = f" sd {shown(spread.sd, metric)}" if spread.sd is not None else ""
-    count = f" ({spread.n})" if spread.n != completed else ""
-    return f"{shown(spread.mean, metric)}{sd}{count}"
+    count = f" ({spread.n})" if spread.n not in (0, completed) else ""
+    return f"{mean_and_sd(spread, metric)}{count}"
 
 
 def main() -> None:
