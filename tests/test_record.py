@@ -11,7 +11,7 @@ import pytest
 from tests.command import TINY, Call
 from trainer import read_runs
 from trainer.errors import NotFound
-from trainer.record import EpochRow, read_run
+from trainer.record import EpochRow, find_runs, read_run
 
 METRICS = (
     *("epoch", "step", "lr", "momentum", "train_loss", "train_top1", "val_loss", "val_top1"),
@@ -105,6 +105,35 @@ def test_runs_come_in_the_order_of_their_numbers(here: Path) -> None:
         (folder / "run.log").write_text("")
     found = [str(row.path.relative_to(here / "sweep")) for row in read_runs("sweep")]
     assert found == ["2", "9", "10", "b/9", "b/10", "x\u00b2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("seed: [", "cannot read {file}: while parsing a flow node"),
+        ("- a", "{file} must hold keys and values"),
+        ("seed: five", "{file}: seed must be a whole number, got 'five'"),
+        ("seed: true", "{file}: seed must be a whole number, got True"),
+        ("seed:", "{file}: seed must be a whole number, got None"),
+        ("optim: {1: 2}", "{file}: 'optim.1' is no key of a configuration"),
+        ("a.b: 1", "{file}: 'a.b' is no key of a configuration"),
+    ],
+)
+def test_a_damaged_configuration_ends_no_reading_of_many(
+    here: Path, caplog: pytest.LogCaptureFixture, text: str, reason: str
+) -> None:
+    for name, content in (("good", "seed: 3\n"), ("bad", text)):
+        (here / "runs" / name).mkdir(parents=True)
+        (here / "runs" / name / "config.yaml").write_text(content)
+        (here / "runs" / name / "run.log").write_text("")
+    told = reason.format(file=here / "runs" / "bad" / "config.yaml")
+    found = find_runs("runs")
+    assert [run.config for run in found.runs] == [{"seed": 3}]
+    assert list(found.damaged) == [here / "runs" / "bad"]
+    assert found.damaged[here / "runs" / "bad"].startswith(told)
+    assert [run.config for run in read_runs("runs")] == [{"seed": 3}]
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith(f"left out: {told}")
 
 
 def test_a_place_that_does_not_exist_is_named(here: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -11,8 +12,10 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from trainer.errors import NotFound
+from trainer.errors import ConfigError, NotFound
 from trainer.sources import flat, leaf, read_yaml
+
+log = logging.getLogger("trainer")
 
 
 @dataclass(frozen=True)
@@ -112,20 +115,57 @@ class RunRow:
         return {key: leaf(self.config, key) for key in flat(self.config)}
 
 
+@dataclass(frozen=True)
+class Found:
+    """The runs under folders, and the folders of damaged ones with what is wrong with each."""
+
+    runs: list[RunRow]
+    damaged: dict[Path, str]
+
+
 def read_runs(*places: str | os.PathLike[str]) -> list[RunRow]:
     """Return the runs under folders, however deep, in the order of their paths, job 2 before job
-    10; `outputs` where none is named.
+    10; `outputs` where none is named. Damaged ones are left out, and logged.
 
     Raises:
         NotFound: if a place does not exist.
     """
-    runs = []
+    found = find_runs(*places)
+    for reason in found.damaged.values():
+        log.warning("left out: %s", reason)
+    return found.runs
+
+
+def find_runs(*places: str | os.PathLike[str]) -> Found:
+    """Return the runs under folders as `read_runs` does, and those that are damaged.
+
+    Raises:
+        NotFound: if a place does not exist.
+    """
+    runs, damaged = [], {}
     for place in places or ("outputs",):
         root = Path(place)
         if not root.is_dir():
             raise NotFound(f"no folder {root} to read runs from")
-        runs += [read_run(path) for path in sorted(run_folders(root), key=natural)]
-    return runs
+        for path in sorted(run_folders(root), key=natural):
+            try:
+                runs.append(checked(read_run(path)))
+            except (ConfigError, OSError) as error:
+                damaged[path] = str(error)
+    return Found(runs, damaged)
+
+
+def checked(run: RunRow) -> RunRow:
+    """Return a run; raise ConfigError if its configuration is none that the program writes."""
+    file, seed = run.path / "config.yaml", run.config.get("seed", 0)
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise ConfigError(f"{file}: seed must be a whole number, got {seed!r:.40}")
+    for key in flat(run.config):
+        try:
+            leaf(run.config, key)
+        except (LookupError, TypeError) as error:
+            raise ConfigError(f"{file}: {key!r:.40} is no key of a configuration") from error
+    return run
 
 
 def run_folders(root: Path) -> set[Path]:

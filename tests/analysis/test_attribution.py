@@ -1,18 +1,18 @@
 import csv
 import io
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.analysis.conftest import Answer
 from tests.analysis.runs import lr, made_run, write_run
-from trainer.analysis import attribution as command
 from trainer.analysis._arms import Arm, arms_of
 from trainer.analysis._difference import holm, welch
 from trainer.analysis.attribution import (
     attribution_figure,
     attribution_of,
+    main,
     pick,
     presets_of,
     to_csv,
@@ -126,17 +126,11 @@ def test_bars_reach_from_one_mean_to_the_next() -> None:
     assert [t.get_text() for t in steps.get_yticklabels()] == list(STEPS)
 
 
-def test_the_command_writes_picture_and_tables(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_writes_picture_and_tables(here: Path, answer: Answer) -> None:
     for i, run in enumerate(runs()):
         write_run(run, here / "sweep" / str(i))
-    monkeypatch.setattr(sys, "argv", ["attribution", "sweep", "--steps", "baseline, warmup,mixup"])
-    command.main()
-    assert "| mixup | 3 |" in capsys.readouterr().out
+    done = answer(main, "sweep", "--steps", "baseline, warmup,mixup")
+    assert "| mixup | 3 |" in done.out
     made = [p.name for p in (here / "sweep").iterdir() if p.is_file()]
     assert sorted(made) == ["attribution.csv", "attribution.md", "attribution.png"]
-    monkeypatch.setattr(sys, "argv", ["attribution", "sweep", "--steps", "baseline"])
-    with pytest.raises(SystemExit) as end:
-        command.main()
-    assert end.value.code == 2
+    assert answer(main, "sweep", "--steps", "baseline").code == 2

@@ -2,13 +2,13 @@
 
 import csv
 import io
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.analysis.conftest import Answer
 from tests.analysis.runs import lr, made_run, write_run
 from tests.command import ROOT, TINY, Call
 from trainer.analysis import lr_tradeoff
@@ -56,6 +56,12 @@ def test_the_best_is_one_of_which_every_run_completed() -> None:
     assert by_loss is not None
     assert by_loss.lr == 0.1
     assert best_of([points()[-1]], "val_top1") is None
+
+
+def test_a_learning_rate_that_is_no_number_is_refused() -> None:
+    made = [made_run(0, 0.5, path=str(i), optim={"lr": v}) for i, v in enumerate((0.1, "much"))]
+    with pytest.raises(ConfigError, match=r"optim.lr must be a number in every run, got much"):
+        tradeoff(arms_of(made), "val_top1")
 
 
 def test_csv() -> None:
@@ -112,21 +118,13 @@ def test_a_metric_that_no_run_has_is_refused() -> None:
         tradeoff(arms_of(runs()), "avg_val_top1")
 
 
-def test_the_command_writes_picture_and_numbers(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_writes_picture_and_numbers(here: Path, answer: Answer) -> None:
     for i, run in enumerate(runs()):
         write_run(run, here / "outputs" / "sweep" / str(i))
-    monkeypatch.setattr(sys, "argv", ["lr_tradeoff", "outputs", "--out", "there/mine"])
-    lr_tradeoff.main()
-    out = capsys.readouterr().out
+    out = answer(lr_tradeoff.main, "outputs", "--out", "there/mine").out
     assert "4 learning rates, 8 runs" in out
     assert "the best mean val_top1 is at optim.lr=0.1" in out
     assert sorted(p.name for p in (here / "there").iterdir()) == ["mine.csv", "mine.png"]
-    monkeypatch.setattr(sys, "argv", ["lr_tradeoff", "nowhere"])
-    with pytest.raises(SystemExit) as end:
-        lr_tradeoff.main()
-    assert end.value.code == 4
 
 
 def test_the_preset_spans_five_decades_with_three_seeds() -> None:

@@ -43,11 +43,11 @@ def test_runs_that_differ_in_more_or_less_are_refused() -> None:
 @pytest.mark.parametrize(
     ("key", "values", "message"),
     [
-        ("warmup", ("1ep", "2ep"), "warmup must be a number in every run of a slice, got 1ep"),
+        ("warmup", ("1ep", "2ep"), "warmup must be a number in every run, got 1ep"),
         (
             "nesterov",
             (True, False),
-            "nesterov must be a number in every run of a slice, got (True|False)",
+            "nesterov must be a number in every run, got (True|False)",
         ),
     ],
 )

@@ -12,6 +12,7 @@ import matplotlib
 import pytest
 from matplotlib.figure import Figure
 
+from tests.analysis.conftest import Answer
 from tests.analysis.planes import BATCHES, RATES, made_slice, plane
 from tests.analysis.runs import write_run
 from tests.command import TINY, Call
@@ -229,25 +230,14 @@ def test_weights_without_decay_stand_below_the_others() -> None:
     assert drawn(runs).axes[0].get_yticklabels()[0].get_text() == "0"
 
 
-def call_main(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["slices", *words])
-    slices.main()
-
-
-def test_the_command_writes_picture_and_numbers(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_writes_picture_and_numbers(here: Path, answer: Answer) -> None:
     for i, run in enumerate(plane(1.0, ys=BATCHES[:3], rates=RATES[2:8])):
         write_run(run, here / "sweep" / str(i))
-    call_main(monkeypatch, "sweep", "--out", "there/mine", "--y", "batch_size")
-    out = capsys.readouterr().out
-    assert "The best optim.lr goes with batch_size to the power +1.00" in out
-    assert "18 cells: there/mine.png" in out
+    done = answer(slices.main, "sweep", "--out", "there/mine", "--y", "batch_size")
+    assert "The best optim.lr goes with batch_size to the power +1.00" in done.out
+    assert "18 cells: there/mine.png" in done.out
     assert sorted(p.name for p in (here / "there").iterdir()) == ["mine.csv", "mine.md", "mine.png"]
-    for words, code in ((("nowhere",), 4), (("sweep", "--y", "epochs"), 2)):
-        with pytest.raises(SystemExit) as end:
-            call_main(monkeypatch, *words)
-        assert end.value.code == code
+    assert answer(slices.main, "sweep", "--y", "epochs").code == 2
 
 
 @pytest.mark.slow
@@ -257,7 +247,8 @@ def test_a_sweep_is_drawn(call: Call, here: Path, monkeypatch: pytest.MonkeyPatc
     done = call("-m", *rest, *words)
     assert done.code == 0, done.err
     sweep = (here / "outputs" / "latest").resolve()
-    call_main(monkeypatch, str(sweep))
+    monkeypatch.setattr(sys, "argv", ["slices", str(sweep)])
+    slices.main()
     made = made_slice(read_runs(sweep))
     assert [len(cell.values) for cell in made.cells] == [1] * 6
     assert made.tested is None  # a sweep chooses on val

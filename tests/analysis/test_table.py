@@ -1,14 +1,13 @@
 import csv
 import io
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.analysis.conftest import Answer
 from tests.analysis.runs import lr, made_run, write_run
-from trainer.analysis import table as command
 from trainer.analysis._arms import Arm, arms_of
-from trainer.analysis.table import table_of, to_csv, to_markdown
+from trainer.analysis.table import main, table_of, to_csv, to_markdown
 from trainer.errors import ConfigError, TrainerError
 from trainer.record import RunRow
 
@@ -100,17 +99,10 @@ def test_metrics_that_are_unknown_or_nowhere_are_refused() -> None:
         table_of(arms(), sort="avg_val_top1")
 
 
-def test_the_command_writes_both_files(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_writes_both_files(here: Path, answer: Answer) -> None:
     for i, run in enumerate(runs()):
         write_run(run, here / "sweep" / str(i))
-    monkeypatch.setattr(sys, "argv", ["table", "sweep", "--sort", "val_top1", "--out", "t/mine"])
-    command.main()
-    out = capsys.readouterr().out
-    assert "3 settings: t/mine.csv, t/mine.md" in out
+    done = answer(main, "sweep", "--sort", "val_top1", "--out", "t/mine")
+    assert "3 settings: t/mine.csv, t/mine.md" in done.out
     assert (here / "t" / "mine.md").read_text().splitlines()[2].startswith("| 0.2 | 1 | 90.00")
-    monkeypatch.setattr(sys, "argv", ["table", "sweep", "--metric", "val_top"])
-    with pytest.raises(SystemExit) as end:
-        command.main()
-    assert end.value.code == 2
+    assert answer(main, "sweep", "--metric", "val_top").code == 2

@@ -6,11 +6,12 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from trainer.analysis._arms import METRICS, Arm, arms_of, trained
 from trainer.errors import TrainerError
-from trainer.record import read_runs
+from trainer.record import Found, find_runs
 
 
 def reader(name: str, text: str) -> argparse.ArgumentParser:
@@ -48,10 +49,29 @@ def read_arms(places: Sequence[str]) -> list[Arm]:
         NotFound: if a folder does not exist.
         TrainerError: if there are no such runs.
     """
-    runs = trained(read_runs(*places))
+    return arms_of(trained_runs(places).runs)
+
+
+def trained_runs(places: Sequence[str]) -> Found:
+    """Return the training runs under folders; a line each says what is wrong with damaged ones.
+
+    Raises:
+        NotFound: if a folder does not exist.
+        TrainerError: if there are no such runs.
+    """
+    found = found_runs(places)
+    runs = trained(found.runs)
     if not runs:
         raise TrainerError(f"no runs under {', '.join(places)}")
-    return arms_of(runs)
+    return replace(found, runs=runs)
+
+
+def found_runs(places: Sequence[str]) -> Found:
+    """Return the runs under folders; a line each says what is wrong with damaged ones."""
+    found = find_runs(*places)
+    for reason in found.damaged.values():
+        sys.stderr.write(f"left out: {reason}\n")
+    return found
 
 
 def out_of(options: argparse.Namespace, name: str) -> Path:

@@ -152,7 +152,7 @@ def number_of(arm: Arm, key: str) -> float:
     """Return a setting that must be a number."""
     value = arm.settings.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ConfigError(f"{key} must be a number in every run of a slice, got {value}")
+        raise ConfigError(f"{key} must be a number in every run, got {value}")
     return float(value)
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.analysis._arms import OVER_EPOCHS, Arm, arm_settings, identity, is_share
-from trainer.analysis._command import telling_errors
+from trainer.analysis._command import found_runs, telling_errors
 from trainer.analysis._labels import labels
 from trainer.analysis._names import names_of
 from trainer.analysis._pictures import bare, colors, count_epochs, title_of
 from trainer.errors import TrainerError
-from trainer.record import RunRow, read_runs
+from trainer.record import RunRow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="default: curves.png in the first of the folders")
     options = parser.parse_args()
     with telling_errors():
-        runs = read_runs(*options.places)
+        runs = found_runs(options.places).runs
         if not runs:
             raise TrainerError(f"no runs under {', '.join(options.places)}")
         out = options.out or Path(options.places[0]) / "curves.png"

@@ -25,7 +25,7 @@ from trainer.analysis._command import (
 )
 from trainer.analysis._difference import Spread
 from trainer.analysis._labels import varied_keys
-from trainer.analysis._slice import LR
+from trainer.analysis._slice import LR, number_of
 from trainer.analysis._tradeoff import Point, best_of, figure_of
 from trainer.errors import ConfigError, TrainerError
 
@@ -36,14 +36,14 @@ def tradeoff(arms: Sequence[Arm], metric: str) -> list[Point]:
     """Return a point for each learning rate, ascending.
 
     Raises:
-        ConfigError: if the arms differ in anything else, or not in that.
+        ConfigError: if the arms differ in anything else, or not in that, or have none.
         TrainerError: if no completed run has the metric.
     """
     varied = varied_keys([arm.settings for arm in arms])
     if varied != [LR]:
         told = ", ".join(varied) or "nothing"
         raise ConfigError(f"the runs must differ in {LR} and the seed alone; they differ in {told}")
-    points = [Point(float(arm.settings[LR]), arm, arm.values(metric)) for arm in arms]
+    points = [Point(number_of(arm, LR), arm, arm.values(metric)) for arm in arms]
     if not any(point.values for point in points):
         raise TrainerError(f"none of the runs completed with {metric}")
     return sorted(points, key=lambda point: point.lr)

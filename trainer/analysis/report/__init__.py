@@ -15,6 +15,7 @@ from trainer.analysis.report._facts import (
     best_ones,
     common,
     differing,
+    left_out,
     notes,
     seeds_text,
     statuses,
@@ -30,7 +31,12 @@ __all__ = ["read_runs", "report"]
 
 
 def report(
-    runs: Sequence[RunRow], out: Path, *, metric: str = "val_top1", title: str = "Report"
+    runs: Sequence[RunRow],
+    out: Path,
+    *,
+    metric: str = "val_top1",
+    title: str = "Report",
+    damaged: Sequence[Path] = (),
 ) -> str:
     """Return a page about runs.
 
@@ -39,6 +45,7 @@ def report(
         out: the file that the page will be; links to the runs' folders start there.
         metric: what settings are ranked by.
         title: the page's heading.
+        damaged: folders of runs that could not be read.
 
     Raises:
         ConfigError: if the plotting library is not installed.
@@ -73,7 +80,7 @@ def report(
             "panels": [panel(last) for _ in curves["first"]],
             "differing": differing(kept),
             "common": common(kept),
-            "notes": notes(arms, metric, curves["points"]),
+            "notes": [*notes(arms, metric, curves["points"]), *left_out(damaged, root)],
         }
     )
 

@@ -12,11 +12,9 @@ import errno
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer.analysis._arms import trained
-from trainer.analysis._command import add_metric, reader, telling_errors
+from trainer.analysis._command import add_metric, reader, telling_errors, trained_runs
 from trainer.analysis.report import report
-from trainer.errors import ConfigError, DiskError, TrainerError
-from trainer.record import read_runs
+from trainer.errors import ConfigError, DiskError
 
 
 def main() -> None:
@@ -34,10 +32,8 @@ def main() -> None:
 def write(places: Sequence[str], out: Path, metric: str, title: str) -> None:
     """Read runs, write the page and say where it is; `.html` is added to a name without it."""
     out = out if out.suffix == ".html" else Path(f"{out}.html")
-    runs = trained(read_runs(*places))
-    if not runs:
-        raise TrainerError(f"no runs under {', '.join(places)}")
-    text = report(runs, out, metric=metric, title=title)
+    found = trained_runs(places)
+    text = report(found.runs, out, metric=metric, title=title, damaged=list(found.damaged))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
@@ -45,7 +41,7 @@ def write(places: Sequence[str], out: Path, metric: str, title: str) -> None:
         is_disk = error.errno in (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
         kind = DiskError if is_disk else ConfigError
         raise kind(f"cannot write --out={out}: {(error.strerror or str(error)).lower()}") from error
-    print(f"{len(runs)} runs reported: {out} ({len(text.encode()) / 1e6:.1f} MB)")
+    print(f"{len(found.runs)} runs reported: {out} ({len(text.encode()) / 1e6:.1f} MB)")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from trainer.analysis._arms import Arm, higher_is_better, is_share
 from trainer.analysis._difference import Spread
@@ -173,3 +175,20 @@ def notes(arms: Sequence[Arm], metric: str, points: int) -> list[str]:
         if len(known) > 1:
             said.append(readable(f"The runs are of {len(known)} {what}: {', '.join(known)}."))
     return said
+
+
+def left_out(damaged: Sequence[Path], root: Path) -> list[str]:
+    """Return a sentence on folders that could not be read, if there are any.
+
+    Args:
+        damaged: the folders.
+        root: the folder in which the names of runs begin.
+    """
+    if not damaged:
+        return []
+    names = ", ".join(readable(os.path.relpath(path, root)) for path in damaged)
+    one = len(damaged) == 1
+    return [
+        f"{len(damaged)} {'folder is' if one else 'folders are'} left out, since "
+        f"{'its record is' if one else 'their records are'} damaged: {names}."
+    ]

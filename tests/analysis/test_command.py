@@ -1,0 +1,63 @@
+"""What the command lines of all analyses do alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.analysis.conftest import Answer
+from tests.command import real
+from trainer.analysis import attribution, compare, curves, lr_tradeoff, slices, table
+from trainer.analysis.report import __main__ as report
+
+COMMANDS = [m.main for m in (attribution, compare, curves, lr_tradeoff, report, slices, table)]
+TRAINED = [main for main in COMMANDS if main is not curves.main]  # it draws every task's runs
+
+
+def name_of(main: Callable[[], None]) -> str:
+    return main.__module__.rpartition("analysis.")[2]
+
+
+@pytest.mark.parametrize("main", COMMANDS, ids=name_of)
+def test_mistakes_end_in_one_line_and_write_nothing(
+    outputs: Path, answer: Answer, main: Callable[[], None]
+) -> None:
+    before = sorted(outputs.rglob("*"))
+    done = answer(main, "no/such/folder")
+    assert (done.code, done.err) == (4, "error: no folder no/such/folder to read runs from\n")
+    done = answer(main, "outputs", "--metric", "accuracy")
+    assert done.code == 2
+    assert "accuracy" in done.err
+    assert sorted(outputs.rglob("*")) == before
+
+
+@pytest.mark.parametrize("main", TRAINED, ids=name_of)
+def test_runs_of_other_tasks_are_none(
+    outputs: Path, answer: Answer, main: Callable[[], None]
+) -> None:
+    done = answer(main, "outputs/range")
+    assert (done.code, done.err) == (1, "error: no runs under outputs/range\n")
+
+
+@pytest.mark.parametrize("main", COMMANDS[1:4] + COMMANDS[6:], ids=name_of)
+def test_damaged_runs_are_left_out_with_a_line_each(
+    outputs: Path, answer: Answer, main: Callable[[], None]
+) -> None:
+    for number, text in ((2, "seed: ["), (4, "seed: five")):
+        (outputs / "sweep" / str(number) / "config.yaml").write_text(text)
+    done = answer(main, "outputs/sweep")
+    assert done.code == 0, done.err
+    first, second = done.err.splitlines()
+    assert first.startswith(f"left out: cannot read {outputs}/sweep/2/config.yaml: ")
+    assert second == (
+        f"left out: {outputs}/sweep/4/config.yaml: seed must be a whole number, got 'five'"
+    )
+    assert "4 runs" in done.out or name_of(main) == "table"
+
+
+@pytest.mark.parametrize("script", ["compare", "report", "slices", "table"])
+def test_the_script_is_the_same_command(here: Path, script: str) -> None:
+    done = real(["no-such-folder"], here, f"scripts.{script}")
+    assert (done.code, done.err) == (4, "error: no folder no-such-folder to read runs from\n")
