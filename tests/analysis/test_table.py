@@ -68,6 +68,13 @@ def test_csv_holds_shares_and_n_of_each_metric() -> None:
     assert (rows[1]["val_top1_sd"], rows[2]["val_top1"]) == ("", "")
 
 
+def test_no_cell_of_the_csv_is_a_formula() -> None:
+    models = ("=1+1", "-@x", "cnn")
+    made = [made_run(0, 0.5, path=str(i), model={"name": m}) for i, m in enumerate(models)]
+    lines = to_csv(table_of(arms_of(made), ["val_top1"])).splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == ["'=1+1", "'-@x", "cnn"]
+
+
 def test_the_best_stands_first_and_what_has_no_number_last() -> None:
     by_accuracy = table_of(arms(), sort="val_top1")
     assert [row.arm.settings["optim.lr"] for row in by_accuracy.rows] == [0.2, 0.1, 0.4]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +9,7 @@ from trainer.analysis._arms import is_share
 from trainer.analysis._comparison import Comparison, Row
 from trainer.analysis._difference import POWER
 from trainer.analysis._labels import varied_keys
+from trainer.sheets import csv_text
 
 Columns = Mapping[str, Sequence[Any]]
 HEADINGS = (
@@ -57,14 +56,12 @@ def to_csv(comparison: Comparison, more: Columns | None = None) -> str:
     """
     rows, further = comparison.rows, more or {}
     keys = varied_keys([row.arm.settings for row in rows])
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(["arm", *keys, *numbers_of(rows[0]), *further])
+    table: list[list[object]] = [["arm", *keys, *numbers_of(rows[0]), *further]]
     for place, row in enumerate(rows):
         values = [row.arm.settings.get(key, "") for key in keys]
         numbers = [*numbers_of(row).values(), *(column[place] for column in further.values())]
-        table.writerow([row.arm.label, *values, *("" if v is None else v for v in numbers)])
-    return out.getvalue()
+        table.append([row.arm.label, *values, *numbers])
+    return csv_text(table)
 
 
 def to_markdown(comparison: Comparison, more: Columns | None = None) -> str:

@@ -12,8 +12,6 @@ with these endings.
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +30,7 @@ from trainer.analysis._comparison import Comparison, compare, named
 from trainer.analysis._tables import numbers_of
 from trainer.analysis._tables import to_markdown as rows_to_markdown
 from trainer.errors import ConfigError, unknown
+from trainer.sheets import csv_text
 
 __all__ = [
     "Attribution",
@@ -144,17 +143,15 @@ def presets_of(arm: Arm) -> set[str]:
 def to_csv(attribution: Attribution) -> str:
     """Return a line for each arm: what it was compared with, then the numbers; accuracies are
     shares."""
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
     first = next(part for _, part in attribution.parts)
-    table.writerow(["way", "arm", "against", *numbers_of(first.rows[0])])
+    table: list[list[object]] = [["way", "arm", "against", *numbers_of(first.rows[0])]]
     for way, part in (("steps", attribution.steps), ("without", attribution.without)):
         for row in part.rows if part else ():
             label, numbers = row.arm.label, numbers_of(row).values()
             against = part.against.get(label, part.baseline.label) if part else ""
             first_of = "" if row.difference is None else against
-            table.writerow([way, label, first_of, *("" if v is None else v for v in numbers)])
-    return out.getvalue()
+            table.append([way, label, first_of, *numbers])
+    return csv_text(table)
 
 
 def to_markdown(attribution: Attribution) -> str:

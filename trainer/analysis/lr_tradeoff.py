@@ -10,8 +10,6 @@ named, or FILES with these endings.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 from trainer.analysis._arms import Arm
@@ -28,6 +26,7 @@ from trainer.analysis._labels import varied_keys
 from trainer.analysis._slice import LR, number_of
 from trainer.analysis._tradeoff import Point, best_of, figure_of
 from trainer.errors import ConfigError, TrainerError
+from trainer.sheets import csv_text
 
 __all__ = ["Point", "best_of", "figure_of", "to_csv", "tradeoff"]
 
@@ -51,15 +50,14 @@ def tradeoff(arms: Sequence[Arm], metric: str) -> list[Point]:
 
 def to_csv(points: Sequence[Point]) -> str:
     """Return a line for each learning rate; accuracies are shares."""
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(["lr", "n", "mean", "sd", "diverged", "failed", "final_train_loss"])
+    heads: list[object] = ["lr", "n", "mean", "sd", "diverged", "failed", "final_train_loss"]
+    table = [heads]
     for point in points:
         spread, arm = point.spread, point.arm
         losses = Spread.of(list(arm.values("train_loss").values()))
         numbers = [point.lr, spread.n, spread.mean, spread.sd, len(arm.diverged), len(arm.failed)]
-        table.writerow(["" if v is None else v for v in (*numbers, losses.mean)])
-    return out.getvalue()
+        table.append([*numbers, losses.mean])
+    return csv_text(table)
 
 
 def main() -> None:

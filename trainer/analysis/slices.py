@@ -12,9 +12,6 @@ endings.
 
 from __future__ import annotations
 
-import csv
-import io
-
 from trainer.analysis._arms import is_share
 from trainer.analysis._command import (
     add_metric,
@@ -30,6 +27,7 @@ from trainer.analysis._ridge_picture import draw_ridge
 from trainer.analysis._ridge_words import checks_of, is_believable, notes, sentence, table_of
 from trainer.analysis._slice import Slice, slice_of
 from trainer.analysis._slice_picture import draw_map, slices_figure
+from trainer.sheets import csv_text
 
 __all__ = [
     "Ridge",
@@ -50,19 +48,17 @@ __all__ = [
 
 def to_csv(slice_: Slice, ridge: Ridge) -> str:
     """Return a line for each cell, with its row's best learning rate; accuracies are shares."""
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
     names = ["n", "mean", "sd", "test_n", "test_mean", "test_sd", "diverged", "failed", "is_best"]
-    table.writerow([slice_.title, "lr", *names, "best_lr", "best_low", "best_high", "edge"])
+    heads: list[object] = [slice_.title, "lr", *names, "best_lr", "best_low", "best_high", "edge"]
+    table = [heads]
     for line, top in zip(slice_.lines, ridge.tops, strict=True):
         low, high = top.interval or (None, None)
         for cell in line.cells:
             mine, test = cell.spread, Spread.of(cell.tested)
             numbers = [mine.n, mine.mean, mine.sd, test.n, test.mean, test.sd]
             counts = [len(cell.arm.diverged), len(cell.arm.failed), int(cell.lr == top.column)]
-            row = [line.y, cell.lr, *numbers, *counts, top.lr, low, high, top.edge]
-            table.writerow(["" if v is None else v for v in row])
-    return out.getvalue()
+            table.append([line.y, cell.lr, *numbers, *counts, top.lr, low, high, top.edge])
+    return csv_text(table)
 
 
 def to_markdown(slice_: Slice, ridge: Ridge) -> str:

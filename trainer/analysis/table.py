@@ -9,8 +9,6 @@ table.csv and table.md into the first folder that is named, or FILES with these 
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +19,7 @@ from trainer.analysis._digits import NOTHING, heading, mean_and_sd, setting_text
 from trainer.analysis._labels import telling_keys
 from trainer.analysis._tables import line_of
 from trainer.errors import TrainerError, unknown
+from trainer.sheets import csv_text
 
 __all__ = ["SHOWN", "Setting", "Table", "table_of", "to_csv", "to_markdown"]
 
@@ -100,17 +99,15 @@ def standing(spread: Spread, metric: str) -> tuple[bool, float]:
 def to_csv(table: Table) -> str:
     """Return a line for each row: settings, counts, and mean, sd and n of each metric; accuracies
     are shares."""
-    out = io.StringIO()
-    lines = csv.writer(out, lineterminator="\n")
     numbers = [f"{metric}{part}" for metric in table.metrics for part in ("", "_sd", "_n")]
-    lines.writerow([*table.keys, "runs", "diverged", "failed", *numbers])
+    lines: list[list[object]] = [[*table.keys, "runs", "diverged", "failed", *numbers]]
     for row in table.rows:
         arm = row.arm
         values = [arm.settings.get(key, "") for key in table.keys]
         spreads = [v for s in row.spreads for v in (s.mean, s.sd, s.n)]
         counts = [len(arm.runs), len(arm.diverged), len(arm.failed)]
-        lines.writerow([*values, *counts, *("" if v is None else v for v in spreads)])
-    return out.getvalue()
+        lines.append([*values, *counts, *spreads])
+    return csv_text(lines)
 
 
 def to_markdown(table: Table) -> str:

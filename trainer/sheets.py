@@ -1,0 +1,41 @@
+"""Tables as CSV, safe to open in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+
+# "CSV Injection", OWASP: what spreadsheets take for a formula, full-width signs among it. A text
+# that has apostrophes before such a sign gets one more, so that none is lost on the way back.
+FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Return rows as CSV. None is an empty cell; a text that would be a formula has an apostrophe
+    before it."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(map(inert, row) for row in rows)
+    return out.getvalue()
+
+
+def inert(value: object) -> object:
+    """Return a cell's value: a text that no spreadsheet calculates, a number as it is.
+
+    Where a cell that is read back begins with apostrophes and then a sign of `FORMULA`, the first
+    apostrophe is the one that was put there.
+    """
+    if value is None or isinstance(value, int | float):
+        return value
+    text = str(value)
+    return f"'{text}" if FORMULA.match(text) and not is_number(text) else text
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
