@@ -8,9 +8,10 @@ from pathlib import Path
 from trainer.console import Console
 from trainer.record import RunRow
 from trainer.summary import shown_path
+from trainer.sweep.ending import results_table
 from trainer.sweep.finished import has_result
 from trainer.sweep.jobs import Job, Sweep
-from trainer.sweep.table import results_table, write_csv
+from trainer.sweep.table import write_csv
 
 
 def finish(
@@ -24,7 +25,7 @@ def finish(
     done = {n: row for n, row in rows.items() if isinstance(row, RunRow) and has_result(row)}
     values = jobs_values(jobs, swept_keys(jobs))
     write_csv(folder / "table.csv", values, done)
-    console.table(results_table(values, done))
+    console.table(results_table(values, done, console.terminal.width))
     console.say(f"results   {shown_path(folder)}")
     console.say(f"compare   python -m trainer.analysis.compare {shown_path(folder)}")
     lost = [job for job in jobs if job.number not in done]

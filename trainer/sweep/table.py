@@ -1,4 +1,4 @@
-"""Tables of a sweep: one row per job on disk, one per setting on the screen, with spread over
+"""What is told of a sweep's jobs: a line each on the screen, a row each on disk, spread over
 seeds."""
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from rich.markup import escape
-from rich.table import Table
 
 from trainer.console import percent
 from trainer.files import reporting_disk
@@ -86,41 +83,3 @@ def write_csv(file: Path, values: Values, rows: Mapping[int, RunRow]) -> None:
             table.writerow(
                 [number, *varied.values(), status, *(scores.get(s, "") for s in SCORES), train_s]
             )
-
-
-def results_table(values: Values, rows: Mapping[int, RunRow]) -> Table:
-    """Return the table over settings: mean, sd, standard error and n of every score over seeds."""
-    keys = [k for k in next(iter(values.values())) if k != "seed"]
-    groups: dict[tuple[str, ...], list[RunRow]] = {}
-    for number, varied in values.items():
-        groups.setdefault(tuple(varied[k] for k in keys), [])
-        if number in rows:
-            groups[tuple(varied[k] for k in keys)].append(rows[number])
-    shown = [
-        s for s in SCORES if any(s in scores_of(r) for rows_ in groups.values() for r in rows_)
-    ]
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
-    for key in keys or ["all"]:
-        table.add_column(key)
-    for heading in ("score", "mean", "sd", "se", "n", "diverged"):
-        table.add_column(heading, justify="left" if heading == "score" else "right")
-    for setting, members in groups.items():
-        diverged = str(sum(r.status == "diverged" for r in members))
-        for i, score in enumerate(shown or ["val_top1"]):
-            numbers = [scores_of(r)[score] for r in members if score in scores_of(r)]
-            spread = Spread.of(numbers) if numbers else None
-            cells = ["", "", "", "0"]
-            if spread is not None:
-                cells = [
-                    percent(spread.mean),
-                    percent(spread.sd),
-                    percent(spread.se),
-                    str(spread.n),
-                ]
-            named = (
-                (tuple(map(escape, setting)) or ("runs",))
-                if i == 0
-                else [""] * max(len(setting), 1)
-            )
-            table.add_row(*named, score, *cells, diverged if i == 0 else "")
-    return table
