@@ -6,6 +6,7 @@ from trainer import provenance
 from trainer.config import RunConfig
 from trainer.convert import plain_choice
 from trainer.distributed import Single, World, choose_device
+from trainer.forking import read_fork
 from trainer.precision import build_precision
 from trainer.site import read_images
 from trainer.weights import read_all
@@ -19,11 +20,14 @@ def key_before(config: RunConfig) -> str:
     """
     world = World()
     device = choose_device(config.device, world)
-    weights = read_all(config.origins(), plain_choice(config.model), Single(world))
+    fork = read_fork(config)
+    origins = {k: o for k, o in config.origins().items() if fork is None or k != "init_from"}
+    weights = read_all(origins, plain_choice(config.model), Single(world))
+    sums = {key: read.sha256 for key, read in weights.items()}
     return provenance.result_key(
         config.plain(),
         fingerprint=read_images(config).fingerprint,
-        weights={key: read.sha256 for key, read in weights.items()},
+        weights={**sums, **(fork.weights_read if fork else {})},
         device=device.type,
         precision=build_precision(config.precision, device).name,
         sources=provenance.sources_digest(config.plugins),

@@ -1,0 +1,70 @@
+"""The key that a sweep foretells is the one that the run records: reuse stands on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.command import TINY
+from trainer.record import RunRow
+from trainer.run import Order, execute
+from trainer.sources import Sources
+from trainer.sweep.draw import Words
+from trainer.sweep.jobs import Sweep, check_job
+from trainer.sweep.keys import key_before
+
+SHORT = (*TINY, "max_steps=2", "checkpoint.keep=all")
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose weights and whose state others begin with."""
+    folder = tmp_path_factory.mktemp("teacher") / "run"
+    return done(folder, "average=ema", "seed=5")[1].path
+
+
+def done(folder: Path, *words: str, plugins: tuple[str, ...] = ()) -> tuple[str, RunRow]:
+    """Return the key that a job is foretold to have, and its record."""
+    job = check_job(0, Words((*SHORT, *words)), Sweep(Sources(), plugins))
+    assert job.config is not None, job.error
+    told = key_before(job.config)
+    return told, execute(Order(job.config, job.words, folder=str(folder), quiet=True))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("seed=3", "name=other", "threads=2", "device=cpu"),
+        ("augment=[standard,cutout]", "augment.cutout.size=2", "mix=mixup", "label_noise=20%"),
+        ("precision=fp16", "accumulate=2", "clip_norm=1"),
+        ("precision=auto", "tta=flip", "report_test=true"),
+        ("precision=O2", "average=swa", "average.start=1st", "average.every=1st"),
+        ("optim=muon", "optim.lr_rule=linear", "model.norm=none", "data.workers=1"),
+        ("mix=mixup", "mix.partners=independent", "data.val=0", "checkpoint.every=1st"),
+        ("data.root=somewhere", "data.subset=32", "scheduler=cosine"),
+        ("init_from={run}@average",),
+        ("init_from={run}/checkpoints/step-00000002/model.safetensors",),
+        ("loss=distill", "loss.teacher={run}@best"),
+        (
+            *("loss=distill", "loss.teacher={run}/checkpoints/step-00000002/model.safetensors"),
+            *("loss.teacher_model=mlp", "loss.teacher_args={{hidden: [8]}}", "init_from={run}"),
+        ),
+        ("fork={run}@2", "max_steps=4", "average=ema", "optim.lr=0.03"),
+    ],
+    ids=lambda words: words[0].partition("/")[0].partition("{")[0],
+)
+@pytest.mark.slow
+def test_a_key_is_foretold(words: tuple[str, ...], teacher: Path, tmp_path: Path) -> None:
+    named = [word.format(run=teacher) for word in words]
+    told, row = done(tmp_path / "run", *named)
+    assert told == row.key
+
+
+@pytest.mark.slow
+def test_a_key_with_a_plugin_is_foretold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plugin").mkdir()
+    (tmp_path / "plugin" / "key_plugin.py").write_text("x = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "plugin"))
+    told, row = done(tmp_path / "run", plugins=("key_plugin",))
+    assert told == row.key != done(tmp_path / "other")[0]
