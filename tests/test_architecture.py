@@ -22,7 +22,7 @@ THREE_FILES = (*COMPONENT_SEAMS, "task")  # a name there is a module, a YAML and
 
 FIXED = (
     *("precision", "precision_format", "precision_half", "clip", "distributed", "metrics"),
-    *("normalize", "files", "limits", "sources", "tta", "init", "sheets"),
+    *("normalize", "files", "limits", "screen", "sources", "tta", "init", "sheets"),
 )
 TOGETHER = ("strategy_keys", "meeting", "group", "rollcall", "parallel", "synced_norm")
 FROM_ELSEWHERE = ("origin", "network", "published", "together")

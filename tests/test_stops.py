@@ -11,7 +11,7 @@ import pytest
 from trainer.stops import Stops, leave_group
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP"])
 def test_the_first_signal_sets_the_flag_and_handlers_are_put_back(name: str) -> None:
     number = signal.Signals[name]
     before = signal.getsignal(number)
@@ -30,6 +30,13 @@ def test_an_ignored_signal_stays_ignored() -> None:
             assert stops.signum == 0
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_terminal_that_is_closed_says_so_twice() -> None:
+    with Stops() as stops:
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stops.signum == signal.SIGHUP
 
 
 def test_a_second_signal_ends_the_process_at_once() -> None:

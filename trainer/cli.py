@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from trainer import STARTED, __version__
 from trainer.errors import ConfigError, Diverged, Stopped, TrainerError
-from trainer.limits import reporting_system, silence
+from trainer.limits import is_hung_up, reporting_system, silence
 from trainer.line import HYDRA_FLAGS, SWEEP_FLAGS, Line, take_apart
 from trainer.sources import Sources
 from trainer.stops import die_with_parent, leave_group
@@ -67,8 +67,10 @@ def flush() -> int:
     """Print what is not printed yet."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read along has gone
-        silence()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError) and not is_hung_up(error, sys.stdout):
+            raise
+        silence()  # whoever read along has gone
     return 0
 
 

@@ -17,28 +17,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from trainer.limits import full_output, silence
+from trainer.limits import is_hung_up, silence
 from trainer.record import EpochRow
+from trainer.screen import Screen
 
 if TYPE_CHECKING:  # torch comes with it, and errors are printed without
     from trainer.state import Run
-
-
-class Screen(Terminal):
-    """A terminal whose going away (`| head`) silences a run; a file that is full ends it."""
-
-    def on_broken_pipe(self) -> None:
-        """Print nothing from now on."""
-        self.quiet = True
-        silence()
-
-    def print(self, *objects: Any, **options: Any) -> None:
-        """Print, as rich does; raise DiskError if there is no room for it."""
-        try:
-            super().print(*objects, **options)
-        except OSError as error:
-            self.on_broken_pipe()
-            raise full_output(error) from error
 
 
 class Console(logging.Handler):
@@ -238,6 +222,9 @@ def clock_text(seconds: float) -> str:
 def fail(message: str, label: str = "error: ") -> None:
     """Print why the program ends, as one message on standard error."""
     text = Text(label, style="bold red").append(message, style="default")
-    with contextlib.suppress(OSError):  # nobody can be told
+    try:
         Terminal(stderr=True, highlight=False).print(text, soft_wrap=True)
         sys.stderr.flush()
+    except OSError as error:  # nobody can be told
+        if is_hung_up(error, sys.stderr):
+            silence(sys.stderr)  # what is not written yet would be tried again, and change the code

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import sys
 from collections.abc import Iterator
+from typing import TextIO
 
 from trainer.convert import shown
 from trainer.errors import ConfigError, DiskError
@@ -66,6 +68,16 @@ def full_output(error: OSError) -> DiskError:
     return DiskError(f"cannot write to standard output: {os.strerror(error.errno or 0).lower()}")
 
 
-def silence() -> None:
-    """Print nothing from now on."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def is_hung_up(error: OSError, stream: TextIO) -> bool:
+    """Return whether a stream's terminal was closed: then nobody reads along any more."""
+    try:
+        return error.errno == errno.EIO and stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):  # it has no file
+        return False
+
+
+def silence(stream: TextIO | None = None) -> None:
+    """Print nothing from now on, on standard output unless another stream is given."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, (stream or sys.stdout).fileno())
+    os.close(null)

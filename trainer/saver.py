@@ -16,7 +16,9 @@ from trainer.loop import crossed
 from trainer.saving import CheckpointConfig
 from trainer.state import Run, save_state
 
-FAILED = 1000  # among what processes agree on, above all signals
+# What processes agree on, by the greatest: 0 nothing, a checkpoint, a stop by the signal of so much
+# more than that, and that all hear what `join` raises, since the background met it.
+SAVE, FAILED = 1, 1000
 
 
 class Saver:
@@ -97,10 +99,11 @@ class Saver:
         keep = None if keep is None else max(2, keep)
         checkpoint.prune(self.root, keep=keep, best_step=best_step, known=(written.path,))
 
-    def wish(self) -> int:
-        """Return what this process wants: 0 nothing, 1 a checkpoint, FAILED that all hear what
-        `join` raises, since the background met it."""
-        return int(self.is_due()) if self._failure is None else FAILED
+    def wish(self, signum: int) -> int:
+        """Return what this process wants, a signal that it was sent included."""
+        if self._failure is not None:
+            return FAILED
+        return SAVE + signum if signum else SAVE * self.is_due()
 
     def wait(self) -> None:
         """Wait for the background, whatever it met."""

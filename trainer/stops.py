@@ -10,14 +10,14 @@ import sys
 from types import FrameType, TracebackType
 from typing import ClassVar
 
-HANDLED = [
-    s for s in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, s)
-]  # Windows has no SIGUSR1
+# SIGHUP: the terminal was closed. Windows has neither that nor SIGUSR1
+HANDLED = [s for s in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, s)]
 PR_SET_PDEATHSIG = 1  # of the kernel's linux/prctl.h
 
 
 class Stops:
-    """While active, the first signal sets `signum`; a second one ends the process at once."""
+    """While active, the first signal sets `signum`; a second one ends the process at once,
+    unless it tells once more that the terminal was closed."""
 
     asked: ClassVar[int] = 0  # by `ask`, whether or not a run was there to hear it
     active: ClassVar[Stops | None] = None
@@ -39,7 +39,7 @@ class Stops:
             number = signal.Signals[name].value
             if (
                 signal.getsignal(number) is not signal.SIG_IGN
-            ):  # a shell's background job ignores SIGINT: leave it so
+            ):  # a shell's background job ignores SIGINT, nohup's SIGHUP: leave it so
                 self._before[number] = signal.signal(number, self._notice)
         return self
 
@@ -54,9 +54,10 @@ class Stops:
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal itself returned
 
     def _notice(self, signum: int, frame: FrameType | None) -> None:
-        if self.signum:
+        if not self.signum:
+            self.signum = signum
+        elif signal.Signals(signum).name != "SIGHUP":  # a shell that ends sends it, then the system
             os._exit(128 + signum)
-        self.signum = signum
 
 
 def die_with_parent(parent: int | None = None) -> None:

@@ -25,7 +25,7 @@ from trainer.order import Order
 from trainer.record import RunRow, read_run
 from trainer.restore import restore
 from trainer.rollcall import explained
-from trainer.saver import FAILED, Saver
+from trainer.saver import FAILED, SAVE, Saver
 from trainer.state import Run
 from trainer.stops import Stops
 from trainer.summary import (
@@ -156,9 +156,9 @@ class Walk:
         return told
 
     def asked(self) -> int:
-        """Return what all processes agree is due now: 0 nothing, 1 a checkpoint, above 1 a stop by
-        that signal; raise what a checkpoint in the background met, in all."""
-        asked = self.run.strategy.agree(max(self.stops.signum, self.saver.wish()))
+        """Return what all processes agree is due now: 0 nothing, SAVE a checkpoint, above it a stop
+        by the signal of so much more; raise what a checkpoint in the background met, in all."""
+        asked = self.run.strategy.agree(self.saver.wish(self.stops.signum))
         if asked == FAILED:
             from_any(self.run.strategy, self.saver.join)
         return asked
@@ -166,15 +166,15 @@ class Walk:
     def attend(self) -> None:
         """Save or stop, if that is due; raises Stopped after a signal."""
         run, asked = self.run, self.asked()
-        if asked == 0 or (asked == 1 and self.saver.step == run.state.window):
+        if asked == 0 or (asked == SAVE and self.saver.step == run.state.window):
             return
         if run.state.window > 0 and self.saver.step != run.state.window:
             self.save()
-        if asked > 1:
+        if asked > SAVE:
             from_any(run.strategy, self.saver.join)
             again = command_to_resume(self.folder.path)
             where = f"stopped at step {run.state.window} of {run.total}"
-            raise Stopped(f"{where}; to go on:\n  {again}", asked)
+            raise Stopped(f"{where}; to go on:\n  {again}", asked - SAVE)
 
     def record(self, event: EpochRecord) -> None:
         """Write an epoch's row, and a checkpoint if it is the best so far."""

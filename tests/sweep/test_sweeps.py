@@ -392,7 +392,10 @@ def test_a_script_may_sweep_at_its_top_level(here: Path) -> None:
     assert done.stdout.endswith("completed\n"), done.stdout + done.stderr
 
 
-def test_a_signal_to_all_processes_of_a_sweep_ends_it_in_good_order(here: Path) -> None:
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_all_processes_of_a_sweep_ends_it_in_good_order(
+    signum: signal.Signals, here: Path
+) -> None:
     with open(here / "said", "w") as said:
         process = subprocess.Popen(
             [*start_command(), "-m", *LONG, "epochs=4000", "seed=0,1"],
@@ -405,11 +408,11 @@ def test_a_signal_to_all_processes_of_a_sweep_ends_it_in_good_order(here: Path) 
     try:
         wait_for(lambda: (here / "outputs" / ".sweeps" / "present").exists(), 120)
         time.sleep(0.2)
-        os.killpg(process.pid, signal.SIGTERM)  # as its workers begin
+        os.killpg(process.pid, signum)  # as its workers begin
         code, told = process.wait(timeout=120), (here / "said").read_text()
     finally:
         process.kill()
         process.wait()
-    assert code == 143, told
+    assert code == 128 + signum, told
     assert "the sweep was stopped with 2 of 2 jobs to do" in told
     assert "Traceback" not in told

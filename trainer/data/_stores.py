@@ -17,14 +17,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from trainer.data._splits import Indices
 from trainer.data.base import DataKeys, Images
-from trainer.stops import die_with_parent
+from trainer.stops import HANDLED, die_with_parent
 
 log = logging.getLogger(__name__)
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 Bounds = Sequence[tuple[int, int]]
-# Windows has no SIGUSR1
-STOPS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, n)]
+STOPS = [getattr(signal, name) for name in HANDLED]
 
 
 class Store(Protocol):

@@ -80,7 +80,7 @@ def warm_up() -> None:
     """
     if can_fork():
         forkserver.set_forkserver_preload(WARM)
-        with ignored("SIGTERM", "SIGUSR1"):  # which is inherited
+        with ignored("SIGTERM", "SIGUSR1", "SIGHUP"):  # which is inherited
             forkserver.ensure_running()
 
 

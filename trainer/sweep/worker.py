@@ -31,7 +31,7 @@ from trainer.order import Order
 from trainer.run import execute
 from trainer.site import keep_images
 from trainer.state import Run
-from trainer.stops import Stops
+from trainer.stops import HANDLED, Stops
 from trainer.sweep.claims import claimed, cleared
 from trainer.sweep.finished import is_result
 from trainer.sweep.keys import key_before
@@ -117,9 +117,8 @@ def serve(pipe: Connection, environment: Mapping[str, str], cwd: str) -> None:
         environment: of the sweep, with the devices that this worker may use.
         cwd: the sweep's working folder.
     """
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):  # the sweep hears them, and says what is to be
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for name in HANDLED:  # the sweep hears them, and says what is to be
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
