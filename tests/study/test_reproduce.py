@@ -10,6 +10,7 @@ import pytest
 
 from tests.analysis.runs import made_run
 from trainer.errors import ConfigError
+from trainer.record import EpochRow, RunRow
 from trainer.sources import Sources, read_yaml
 from trainer.study import _schedules
 from trainer.study import reproduce as command
@@ -105,6 +106,12 @@ def test_a_preset_s_jobs_are_those_of_the_command_line() -> None:
     assert len(jobs) == 2 * 10
     assert jobs[0][0] == "+sweep=lr_batch_cpu"
     assert {"batch_size=8", "seed=5"} <= set(jobs[0])
+
+
+def test_flatness_begins_at_its_start_whatever_other_checkpoints_there_are() -> None:
+    rows = [EpochRow(n, 21 * n, lr=0.1, train_loss=1.0, train_top1=0.5) for n in range(1, 41)]
+    run = RunRow(Path("swa"), {}, tuple(rows), "completed")  # its best may be at step 21
+    assert studies.step_of("15ep", run) == 315
 
 
 def outcome(**parts: Any) -> Outcome:

@@ -12,7 +12,7 @@ from typing import Any
 
 from trainer.api import compose
 from trainer.distributed import World, choose_device
-from trainer.duration import Amount
+from trainer.duration import Amount, Duration
 from trainer.record import RunRow, read_run
 from trainer.run import Order, execute
 from trainer.study import _schedules, demo, flatness, precision_table
@@ -127,8 +127,7 @@ def flat(settings: Settings, folder: Path) -> Outcome:
     shutil.rmtree(runs, ignore_errors=True)  # of other sources, or half done
     kept = (f"checkpoint.every={every}", "checkpoint.keep=all")
     swa = train((*settings["experiment"], *words, *kept), runs / "swa")
-    start = min((swa.path / "checkpoints").glob("step-*")).name.removeprefix("step-")
-    begin = f"{swa.path}@{int(start)}"
+    begin = f"{swa.path}@{step_of(every, swa)}"
     line = ("scheduler=cosine", "average=none", f"init_from={begin}", f"epochs={settings['rest']}")
     sgd = train((*settings["experiment"], *words, *line), runs / "sgd")
     facts = flatness.study(
@@ -146,6 +145,12 @@ def flat(settings: Settings, folder: Path) -> Outcome:
     command = "python -m scripts.flatness SGD SWA@average SWA@START --labels SGD,SWA,start"
     ours = {w["label"]: scores_said(w) for w in facts["weights"]}
     return outcome_of(command, flat_said(facts), power, [swa, sgd], ours, files)
+
+
+def step_of(duration: str, run: RunRow) -> int:
+    """Return the step of a run after a duration; its best checkpoint may lie before."""
+    first, last = run.epochs[0], run.epochs[-1]
+    return Duration.parse(duration, "start").steps(first.step, last.step)
 
 
 def train(words: Sequence[str], folder: Path) -> RunRow:
