@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.analysis.runs import made_run
+from trainer.analysis.compare import Arm, compare
 from trainer.errors import ConfigError
 from trainer.record import EpochRow, RunRow
 from trainer.sources import Sources, read_yaml
 from trainer.study import _schedules
 from trainer.study import reproduce as command
 from trainer.study.comparisons.spec import names as comparisons
+from trainer.study.comparisons.stages import REPORTED
 from trainer.study.demos.spec import names as demos
 from trainer.study.reproduction import studies, sweeps
 from trainer.study.reproduction.outcome import Outcome, save, saved
@@ -148,15 +151,40 @@ def test_the_report_has_both_numbers_the_power_and_what_was_not_made() -> None:
 
 def test_steps_are_told_whose_interval_leaves_out_0() -> None:
     arms = [
-        sweeps.Arm(name, {}, tuple(made_run(s, x) for s, x in enumerate(numbers)))
+        Arm(name, {}, tuple(made_run(s, x) for s, x in enumerate(numbers)))
         for name, numbers in {"a": [0.5, 0.51], "b": [0.8, 0.81], "c": [0.8, 0.82]}.items()
     ]
-    found = sweeps.compare(arms, "test_top1", against={"c": "b"})
+    found = compare(arms, "test_top1", against={"c": "b"})
     (said,) = sweeps.steps_said(found)
     assert said.startswith("Steps that differ from the one before, each interval alone: b +30.0 (")
     assert ", c" not in said
-    (said,) = sweeps.steps_said(sweeps.compare(arms[1:], "test_top1"))
+    (said,) = sweeps.steps_said(compare(arms[1:], "test_top1"))
     assert said == "No step by itself shows a difference from the one before it."
+
+
+def arm(label: str, *errors: float) -> Arm:
+    """Runs whose test error is given, in percent; without any, its one run diverged."""
+    runs = [made_run(s, 1.01 - error / 100) for s, error in enumerate(errors)]
+    return Arm(label, {}, tuple(runs or [made_run(0, 0.5, status="diverged")]))
+
+
+def test_errors_and_differences_are_told_in_the_units_of_publications() -> None:
+    # both have a sd of 0.1, and no correlation over seeds (the products of deviations sum to 0)
+    arms = [
+        arm("sgd", 4.9, 4.9, 4.8, 4.7, 4.7),
+        arm("swa", 4.1, 3.9, 4.0, 4.1, 3.9),
+        arm("ema", 6.0),
+        arm("lion"),
+    ]
+    found = compare(arms, REPORTED, is_paired=None)
+    result: Any = SimpleNamespace(comparison=found)  # all that is looked at of it
+    # t(0.975, 8) = 2.306 times the standard error 0.1 * sqrt(2/5) = 0.0632: 0.8 +- 0.146
+    assert dict(studies.numbers(result)) == {
+        "error sgd": "4.80 % (sd 0.10, n=5)",
+        "error swa": "4.00 % (sd 0.10, n=5)",
+        "difference swa": "+0.8 (+0.7 to +0.9) points of accuracy",
+        "error ema": "6.00 % (n=1)",
+    }
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

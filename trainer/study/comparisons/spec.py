@@ -3,6 +3,7 @@ what is asked of it."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -129,6 +130,7 @@ class Plan:
         return found
 
 
+@functools.cache  # asked for a few values, of every draw
 def parsed(key: str, value: str) -> Any:
     """Return a value of a preset as Hydra reads it."""
     try:
