@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import statistics
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +12,15 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.command import ROOT, TINY
+from tests.command import ROOT, TINY, Call
 from trainer.analysis.compare import Arm, welch
 from trainer.api import compose
 from trainer.errors import ConfigError
 from trainer.record import EpochRow, RunRow, read_runs
 from trainer.study import demo as command
 from trainer.study.demos import processes, speed, tradeoff, verdict
+from trainer.study.demos import tune as tuning
 from trainer.study.demos.kinds import KINDS
-from trainer.study.demos.pool import jobs_of, read_arms
 from trainer.study.demos.spec import demo_of, load, merged, names
 
 FAMILIES = ("ddp", "lr", "mixup", "optim", "precision", "scheduler", "slices", "swa")
@@ -142,15 +143,16 @@ def test_weights_that_differ_by_more_than_rounding_are_not_called_the_same() -> 
 
 
 @pytest.mark.slow
-def test_a_tiny_demo_leaves_records_a_picture_and_a_sentence(here: Path) -> None:
+def test_a_tiny_demo_leaves_records_a_picture_and_a_sentence(here: Path, call: Call) -> None:
     made = demo_of("two", TREE)
-    result = command.perform(made, seeds=2, workers=1, command="python -m scripts.demo two")
+    result = command.perform(made, seeds=2, command="python -m scripts.demo two", quiet=True)
     shown, folder = result.shown, result.folder
     runs = read_runs(folder)
     assert [run.status for run in runs] == ["completed"] * 4
     assert {run.config["optim"]["lr"] for run in runs} == {0.1, 0.2}
     assert all(run.test for run in runs)
-    assert runs[0].path == jobs_of(made, made.arms[0], folder.resolve(), [0])[0].folder
+    assert [[run.config["seed"] for run in one.runs] for one in result.arms] == [[0, 1], [0, 1]]
+    assert [one.runs[0].config["optim"]["lr"] for one in result.arms] == [0.1, 0.2]
     shown.figure.savefig("picture.png")
     assert Path("picture.png").stat().st_size > 20_000
     assert shown.sentence.startswith(("No effect", "trick gains", "trick loses"))
@@ -159,6 +161,55 @@ def test_a_tiny_demo_leaves_records_a_picture_and_a_sentence(here: Path) -> None
     assert "- data: synthetic, fingerprint" in result.page
     is_hinted = "Where to look: `python -m trainer optim.lr=0.2`" in result.told
     assert is_hinted == (verdict.NO_EFFECT in shown.sentence)
+    assert call(*made.words(made.arms[0]), "seed=0", "hydra.run.dir=alone").code == 0
+    first, alone = result.arms[0].runs[0], read_runs(here / "alone")[0]
+    assert first.key == alone.key
+    assert first.summary["weights_sha256"] == alone.summary["weights_sha256"]
+    again = command.perform(made, seeds=3, command="python -m scripts.demo two", quiet=True)
+    assert again.folder != folder
+    for before, after in zip(result.arms, again.arms, strict=True):
+        assert [run.path for run in after.runs][:2] == [run.path for run in before.runs]
+        assert after.runs[2].path.parent == again.folder
+    assert len(read_runs(here / "outputs")) == 6
+
+
+@pytest.mark.slow
+def test_a_demo_of_speed_times_its_arms_in_turn_and_anew(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = demo_of("two", {**TREE, "kind": "speed"})
+    results = [command.perform(made, seeds=2) for _ in range(2)]
+    assert [one.label for one in results[0].arms] == ["plain", "trick"]
+    assert len(read_runs(here / "outputs")) == 2 * 4
+    printed = capsys.readouterr().out.splitlines()[:4]
+    order = [line.split("completed  ")[1].split("  ")[0] for line in printed]
+    assert order == ["plain seed=0", "trick seed=0", "trick seed=1", "plain seed=1"]
+
+
+@pytest.mark.slow
+def test_tuning_tries_all_on_val_and_marks_the_best(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "SEEDS", range(1000, 1002))
+    arms = {
+        "plain": {"words": ["optim.lr=1"], "tune": {"optim.lr": [0.1, 1]}},
+        "trick": {"words": [], "tune": {"optim.momentum": [0.5, 0.9]}},
+    }
+    trials = tuning.tune(demo_of("two", {**TREE, "arms": arms}), here / "tried", quiet=True)
+    assert [(t.arm, *t.words) for t in trials] == [
+        *(("plain", "optim.lr=0.1"), ("plain", "optim.lr=1")),
+        *(("trick", "optim.momentum=0.5"), ("trick", "optim.momentum=0.9")),
+    ]
+    tried = read_runs(here / "tried")
+    assert len(tried) == 8
+    assert not any(run.test for run in tried)
+    for one in trials:
+        mine = [run for run in tried if set(one.words) <= set(run.summary["overrides"])]
+        assert {run.config["seed"] for run in mine} == {1000, 1001}
+        assert one.spread.mean == statistics.fmean(run.val_top1 or 0.0 for run in mine)
+    for two in (trials[:2], trials[2:]):
+        (best,) = (one for one in two if one.is_chosen)
+        assert best.spread.mean == max(one.spread.mean or 0.0 for one in two)
 
 
 def cells(name: str) -> list[Arm]:
@@ -191,8 +242,7 @@ def test_two_processes_give_the_weights_of_one(here: Path) -> None:
     made = demo_of("ddp", {**TREE, "kind": "processes", "base": merged(base), "arms": arms})
     folder = here / "runs"
     folder.mkdir()
-    processes.run(made, folder, [0], 1, lambda text: None)
-    read = read_arms(made, folder, [0])
+    read = processes.run(made, folder, [0], quiet=True)
     assert [one.runs[0].status for one in read] == ["completed"] * 2
     assert [one.runs[0].summary["world_size"] for one in read] == [1, 2]
     (distance,) = processes.distances_of(read)

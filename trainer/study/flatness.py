@@ -17,7 +17,6 @@ images are clean, not augmented, and the loss is the cross-entropy alone.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -28,7 +27,8 @@ import torch
 
 from trainer import provenance
 from trainer.duration import Amount
-from trainer.errors import ConfigError, TrainerError
+from trainer.errors import ConfigError
+from trainer.study._command import telling_errors
 from trainer.study._flatness_looks import Looks, along_rays, along_segment, on_plane, option
 from trainer.study._flatness_paths import Plane
 from trainer.study._flatness_pictures import plane_figure, rays_figure, segment_figure
@@ -174,7 +174,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Study what the command line asks for."""
     options = parser().parse_args()
-    try:
+    with telling_errors():
         if len(options.places) > 3:
             raise ConfigError(f"at most three weights, got {len(options.places)}")
         facts = study(
@@ -187,9 +187,6 @@ def main() -> None:
             ),
             labels=listed(options.labels),
         )
-    except TrainerError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
     print(table(facts))
     print(f"pictures and numbers in {options.out} ({facts['seconds']:.0f} s)")
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.distributed import World, choose_device, cores
-from trainer.errors import TrainerError
+from trainer.study._command import telling_errors
 from trainer.study._precision_measure import Table
 from trainer.study._precision_report import write
 
@@ -66,16 +66,13 @@ def parse_options(words: Sequence[str]) -> argparse.Namespace:
 def main() -> None:
     """Measure what the command line says, and write and print the table."""
     options = parse_options(sys.argv[1:])
-    try:
+    with telling_errors():
         table = Table(options, choose_device(options.device, World()))
         table.check()
         table.at_equal_batch()
         table.at_best_batch()
         if options.train_data:
             table.trained()
-    except TrainerError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
     print(write(options.out, table.speeds, table.scores, table.facts()))
 
 

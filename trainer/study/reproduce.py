@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigError, Diverged, TrainerError
+from trainer.study._command import listing, reader, telling_errors
 from trainer.study._facts import shown_words
 from trainer.study.reproduction.registry import SCALES, Item, chosen, items
 
@@ -30,9 +31,10 @@ Method = Callable[[Mapping[str, Any], Path], "Outcome"]
 def main(program: str = "python -m trainer.study.reproduce") -> None:
     """Answer a command line; exits with 1 where something could not be made."""
     options = parser(program).parse_intermixed_args()
-    try:
+    with telling_errors():
         if options.name is None:
-            print(listing(program))
+            titles = {item.name: f"{item.kind}: {item.title}" for item in items()}
+            print(listing(f"{program} NAME --scale {'|'.join(SCALES)}", titles))
             return
         found = chosen(options.name)
         check_scale(options.scale)
@@ -41,12 +43,7 @@ def main(program: str = "python -m trainer.study.reproduce") -> None:
         )
         place = options.out or Path("outputs") / "reproduce" / options.scale
         made = make_all(found, options.scale, options.words, place)
-    except TrainerError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    file = write(made, options.scale, options.words, place, command)
+        file = write(made, options.scale, options.words, place, command)
     failed = [name for name, one in made.items() if isinstance(one, str)]
     print(f"\nreport  {file}")
     if failed:
@@ -56,23 +53,16 @@ def main(program: str = "python -m trainer.study.reproduce") -> None:
 
 def parser(program: str) -> argparse.ArgumentParser:
     """Return the reader of the command line."""
-    made = argparse.ArgumentParser(
-        prog=program, description="The text's figures and tables, made again, and a report."
+    known = [item.name for item in items()]
+    made = reader(
+        program,
+        "The text's figures and tables, made again, and a report.",
+        [*known, "figures", "tables", "all"],
     )
-    made.add_argument("name", nargs="?", help="a figure or table, figures, tables or all")
-    made.add_argument("words", nargs="*", help="added to every run, such as data.root=DIR")
     made.add_argument(
         "--scale", choices=SCALES, default="smoke", help="toy size, two cores' or the text's"
     )
-    made.add_argument("--out", type=Path, help="folder of report, pictures and tables")
     return made
-
-
-def listing(program: str) -> str:
-    """Return every figure and table with its title."""
-    width = max(len(item.name) for item in items())
-    lines = [f"  {item.name:{width}}  {item.kind}: {item.title}" for item in items()]
-    return "\n".join([f"usage: {program} NAME --scale smoke|cpu|gpu", "", *lines])
 
 
 def check_scale(scale: str) -> None:

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from trainer.analysis.compare import Arm
 from trainer.errors import unknown
 from trainer.study.demos import heat, pictures, processes, speed, tradeoff, verdict
 from trainer.study.demos.pictures import Shown
-from trainer.study.demos.pool import Say, run_arms
+from trainer.study.demos.runs import run_arms
 from trainer.study.demos.spec import Demo
 
-Seeds = Sequence[int]
+
+class Running(Protocol):
+    """Carries the runs of a demonstration out, prints a line for each, and returns its arms."""
+
+    def __call__(
+        self, demo: Demo, folder: Path, seeds: Sequence[int], *, quiet: bool
+    ) -> list[Arm]: ...
 
 
 @dataclass(frozen=True)
@@ -21,12 +28,11 @@ class Kind:
     """A kind of demonstration.
 
     Attributes:
-        run: carries the runs of a demonstration out: with which seeds, below which folder, in how
-            many processes.
+        run: carries its runs out.
         show: judges and draws what they recorded; the last argument is the line of facts.
     """
 
-    run: Callable[[Demo, Path, Seeds, int, Say], None]
+    run: Running
     show: Callable[[Demo, Sequence[Arm], str], Shown]
 
 

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.analysis.compare import Arm
+from trainer.console import Console
 from trainer.errors import TrainerError
 from trainer.record import RunRow
 from trainer.stops import leave_group
 from trainer.study.demos import pictures, verdict
 from trainer.study.demos.pictures import Shown
-from trainer.study.demos.pool import Job, Say, jobs_of, run_chain
-from trainer.study.demos.spec import Demo, merged
+from trainer.study.demos.runs import Job, read_timed, run_here, tell, timed_jobs
+from trainer.study.demos.spec import Demo
 from trainer.study.demos.speed import draw_ratios, ratio_note, ratio_said, ratios_of
 
 if TYPE_CHECKING:
@@ -29,16 +30,18 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 TINIEST = 1e-18  # where a difference of exactly 0 is drawn on a logarithmic axis
 
 
-def run(demo: Demo, folder: Path, seeds: Sequence[int], workers: int, say: Say) -> None:
-    """Run half of the seeds in two processes, all in one, the other half in two; nothing beside
-    it, whatever `workers` says."""
-    one, two = (jobs_of(demo, arm, folder, seeds) for arm in demo.arms)
-    half, done = len(seeds) // 2, 0
+def run(demo: Demo, folder: Path, seeds: Sequence[int], *, quiet: bool) -> list[Arm]:
+    """Run half of the seeds in two processes, all in one, the other half in two, and nothing beside
+    them: the two see the same machine."""
+    arms, console = timed_jobs(demo, folder, seeds), Console(quiet=quiet)
+    (one, two), half, done = arms, len(seeds) // 2, 0
     for jobs, is_many in ((two[:half], True), (one, False), (two[half:], True)):
         if jobs:
             launch(jobs, folder, is_many=is_many)
-        done += len(jobs)
-        say(f"{done} of {2 * len(seeds)} runs")
+        for job in jobs:
+            tell(done, job, console)
+            done += 1
+    return read_timed(demo, arms)
 
 
 def launch(jobs: Sequence[Job], folder: Path, *, is_many: bool) -> None:
@@ -48,7 +51,7 @@ def launch(jobs: Sequence[Job], folder: Path, *, is_many: bool) -> None:
         TrainerError: if they fail, with what they said.
     """
     file = folder / "jobs.json"
-    file.write_text(json.dumps([[job.words, str(job.folder)] for job in jobs]))
+    file.write_text(json.dumps([[job.label, job.words, str(job.folder)] for job in jobs]))
     start = TORCHRUN if is_many else ()
     command = [sys.executable, *start, "-m", __name__, str(file)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -131,7 +134,8 @@ def draw_distances(axes: Axes, distances: Sequence[float]) -> None:
 def main() -> None:
     """Run the jobs of a file, in as many processes as torchrun started."""
     listed = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    run_chain(tuple(Job(merged(words), Path(folder)) for words, folder in listed))
+    for label, words, folder in listed:
+        run_here(Job(label, tuple(words), Path(folder)))
     leave_group(0)
 
 

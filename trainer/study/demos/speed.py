@@ -9,21 +9,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.analysis.compare import Arm, Spread
+from trainer.console import Console
 from trainer.record import RunRow
 from trainer.study.demos import pictures, verdict
 from trainer.study.demos.pictures import Shown
-from trainer.study.demos.pool import Say, jobs_of, run_chains
+from trainer.study.demos.runs import read_timed, run_here, tell, timed_jobs
 from trainer.study.demos.spec import Demo
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def run(demo: Demo, folder: Path, seeds: Sequence[int], workers: int, say: Say) -> None:
-    """Run both arms of a seed in one process, one after the other, each first in turn."""
-    arms = [jobs_of(demo, arm, folder, seeds) for arm in demo.arms]
+def run(demo: Demo, folder: Path, seeds: Sequence[int], *, quiet: bool) -> list[Arm]:
+    """Run both arms of a seed one after the other in this process, each first in turn, and nothing
+    beside them: the two see the same machine."""
+    arms, console = timed_jobs(demo, folder, seeds), Console(quiet=quiet)
     pairs = list(zip(*arms, strict=True))
-    run_chains([pair if i % 2 == 0 else pair[::-1] for i, pair in enumerate(pairs)], workers, say)
+    jobs = [job for i, pair in enumerate(pairs) for job in (pair if i % 2 == 0 else pair[::-1])]
+    for number, job in enumerate(jobs):
+        run_here(job)
+        tell(number, job, console)
+    return read_timed(demo, arms)
 
 
 def show(demo: Demo, arms: Sequence[Arm], facts: str) -> Shown:

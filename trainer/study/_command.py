@@ -1,0 +1,53 @@
+"""What the command lines of the studies share: a name and words, a list of the names, errors
+told."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from trainer.errors import TrainerError
+
+ALL = "all"
+
+
+def reader(program: str, text: str, known: Sequence[str]) -> argparse.ArgumentParser:
+    """Return a reader of command lines that name a study and words for its runs.
+
+    Args:
+        program: as the user called it.
+        text: the first line of its help.
+        known: names.
+    """
+    made = argparse.ArgumentParser(prog=program, description=text)
+    made.add_argument("name", nargs="?", help=", ".join(known))
+    made.add_argument("words", nargs="*", help="added to every run, such as epochs=30")
+    made.add_argument("--out", type=Path, help="folder of pages, tables and pictures")
+    return made
+
+
+def chosen(name: str, known: Sequence[str]) -> list[str]:
+    """Return what a name on the command line means: itself, or `all`."""
+    return list(known) if name == ALL else [name]
+
+
+def listing(usage: str, known: Mapping[str, str]) -> str:
+    """Return every name with what it is of, below the line that calls for one."""
+    width = max(map(len, known))
+    return "\n".join([f"usage: {usage}", "", *(f"  {n:{width}}  {t}" for n, t in known.items())])
+
+
+@contextlib.contextmanager
+def telling_errors() -> Iterator[None]:
+    """End the program with one line and the error's code where one of ours is raised, and as the
+    shell expects where Ctrl-C ends it."""
+    try:
+        yield
+    except TrainerError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
