@@ -132,6 +132,22 @@ def test_an_outcome_is_known_again_by_its_key_and_its_files(tmp_path: Path) -> N
     assert saved(tmp_path, "other") is None
 
 
+def test_an_outcome_is_forgotten_before_its_files_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (item,) = chosen("schedules")
+    _, key = command.order_of(item, "smoke", ())
+    save(outcome(), tmp_path, key)
+
+    def stopped(told: Any, folder: Path) -> Outcome:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "methods", lambda: {"schedules": stopped})
+    with pytest.raises(KeyboardInterrupt):
+        command.make(item, "smoke", ["optim.lr=0.1"], tmp_path)
+    assert saved(tmp_path, key) is None
+
+
 def test_the_report_has_both_numbers_the_power_and_what_was_not_made() -> None:
     two = [*chosen("lr_batch"), *chosen("precision")]
     made: dict[str, Outcome | str] = {

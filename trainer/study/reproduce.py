@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigError, Diverged, TrainerError
+from trainer.files import replace_text
 from trainer.study._command import listing, reader, telling_errors
 from trainer.study._facts import shown_words
 from trainer.study.reproduction.registry import SCALES, Item, chosen, items
@@ -116,7 +117,7 @@ def make_all(
 
 def make(item: Item, scale: str, words: Sequence[str], folder: Path) -> Outcome:
     """Make one figure or table, unless the same was made already by the same sources."""
-    from trainer.study.reproduction.outcome import save, saved
+    from trainer.study.reproduction.outcome import forget, save, saved
 
     told, key = order_of(item, scale, words)
     known = saved(folder, key)
@@ -124,6 +125,7 @@ def make(item: Item, scale: str, words: Sequence[str], folder: Path) -> Outcome:
         print("made already, by the same sources")
         return known
     folder.mkdir(parents=True, exist_ok=True)
+    forget(folder)
     outcome = methods()[item.how](told, folder)
     save(outcome, folder, key)
     return outcome
@@ -156,7 +158,7 @@ def write(
     shown = [item for item in items() if item.name in whole]
     place.mkdir(parents=True, exist_ok=True)
     file = place / "report.md"
-    file.write_text(report(scale, shown, whole, command), encoding="utf-8")
+    replace_text(file, report(scale, shown, whole, command))
     return file
 
 

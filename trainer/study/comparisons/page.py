@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.analysis.compare import Arm, Difference, Spread, shown, to_csv, to_markdown
+from trainer.files import replace_text
 from trainer.study import _trials
 from trainer.study._facts import facts_of
 from trainer.study.comparisons.picture import figure_of
@@ -18,14 +19,13 @@ COST = ("train_seconds", "average_seconds")
 
 
 def write(result: Result, folder: Path, command: str) -> Path:
-    """Write the four files of a comparison and return the page's path."""
+    """Write the four files of a comparison, the page after what it shows, and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{result.plan.name}.md"
-    file.write_text(page(result, command), encoding="utf-8")
-    file.with_suffix(".csv").write_text(table(result), encoding="utf-8")
-    tried = folder / f"{result.plan.name}_trials.csv"
-    tried.write_text(_trials.to_csv(result.trials), encoding="utf-8")
     figure_of(result, next(conclusions(result))).savefig(file.with_suffix(".png"))
+    replace_text(file.with_suffix(".csv"), table(result))
+    replace_text(folder / f"{result.plan.name}_trials.csv", _trials.to_csv(result.trials))
+    replace_text(file, page(result, command))
     return file
 
 

@@ -42,6 +42,12 @@ def save(outcome: Outcome, folder: Path, key: str) -> None:
     replace_text(folder / FILE, text + "\n")
 
 
+def forget(folder: Path) -> None:
+    """Drop an outcome whose files are about to be made again: a program that was stopped meanwhile
+    would take those that are half new for its own."""
+    (folder / FILE).unlink(missing_ok=True)
+
+
 def saved(folder: Path, key: str) -> Outcome | None:
     """Return the outcome that was kept under the same key, if its files are all there."""
     try:

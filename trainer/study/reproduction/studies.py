@@ -13,6 +13,7 @@ from typing import Any
 from trainer.api import compose
 from trainer.distributed import World, choose_device
 from trainer.duration import Amount, Duration
+from trainer.files import replace_text
 from trainer.record import RunRow, read_run
 from trainer.run import Order, execute
 from trainer.study import _schedules, demo, flatness, precision_table
@@ -212,9 +213,10 @@ def demonstration(settings: Settings, folder: Path) -> Outcome:
     command = f"python -m scripts.demo {made.name} --seeds {seeds}"
     result = demo.perform(made, seeds=seeds, command=command)
     result.shown.figure.savefig(folder / f"{made.name}.png")
-    (folder / f"{made.name}.md").write_text(result.page, encoding="utf-8")
+    replace_text(folder / f"{made.name}.md", result.page)
     power = f"n={seeds}, as stated beforehand."
     if seeds < made.seeds or settings.get("is_toy"):
         power = f"Below its stated power: n={seeds} of a toy size where {made.seeds} were stated."
-    files = (f"{made.name}.png", f"{made.name}.md")
-    return Outcome(command, (result.told.splitlines()[0],), power, files=files)
+    rows = [run for arm in result.arms for run in arm.runs]
+    said, files = result.told.splitlines()[:1], (f"{made.name}.png", f"{made.name}.md")
+    return outcome_of(command, said, power, rows, {}, files)

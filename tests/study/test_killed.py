@@ -1,0 +1,73 @@
+"""Studies that are killed or stopped midway go on where they were, and leave nothing half done."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.command import environment
+from trainer.study import reproduce
+
+LINE = ("swa_mnist", "--scale", "smoke")
+RUNS = 3 * 1 * 2 + 3 * 2 * 2  # three arms: one draw with two seeds, then tuned and untuned with two
+
+
+def finished(place: Path) -> list[str]:
+    """The keys of runs that came to their end, however often one was run."""
+    keys = []
+    for file in place.glob("outputs/swa_mnist/*/*/summary.json"):  # the rest may vanish meanwhile
+        summary = {} if file.parent.is_symlink() else json.loads(file.read_text())
+        keys += [summary["key"]] if summary.get("status") == "completed" else []
+    return keys
+
+
+def begun(place: Path) -> subprocess.Popen[str]:
+    """The command in a process group of its own, once it has finished more runs."""
+    before = len(finished(place))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scripts.reproduce", *LINE],
+        cwd=place,
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    while process.poll() is None and len(finished(place)) < before + 2:
+        time.sleep(0.02)
+    return process
+
+
+@pytest.mark.slow
+def test_what_was_killed_or_stopped_goes_on_and_runs_nothing_twice(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first = begun(here)
+    first.kill()
+    first.communicate(timeout=60)
+    second = begun(here)
+    os.killpg(second.pid, signal.SIGINT)  # as Ctrl-C does
+    _, told = second.communicate(timeout=60)
+    assert second.returncode == 130
+    assert "Traceback" not in told
+    assert 4 <= len(finished(here)) < RUNS
+    assert not [path for path in (here / "outputs" / "reproduce").rglob("*") if path.is_file()]
+    monkeypatch.setattr(sys, "argv", ["reproduce", *LINE])
+    reproduce.main("python -m scripts.reproduce")
+    printed = capfd.readouterr().out
+    assert "reused " in printed
+    assert Counter(finished(here)).most_common(1)[0][1] == 1
+    assert len(finished(here)) == RUNS
+    folder = here / "outputs" / "reproduce" / "smoke"
+    assert "1 of 1 were made, of 12 runs" in (folder / "report.md").read_text()
+    names = sorted(path.name for path in (folder / "swa_mnist").iterdir())
+    files = [f"swa_mnist{ending}" for ending in (".csv", ".md", ".png", "_trials.csv")]
+    assert names == ["outcome.json", *files]
