@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.metadata
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,15 @@ def test_what_determines_a_result_is_in_it(path: str) -> None:
 @pytest.mark.parametrize("fact", [name for name in FACTS if name != "weights"])
 def test_images_device_precision_and_sources_are_in_it(fact: str) -> None:
     assert key(**{fact: "other"}) != key()
+
+
+@pytest.mark.parametrize("package", ["torchvision", "numpy"])
+def test_versions_of_what_computes_are_in_it(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, version = key(), importlib.metadata.version
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "0" if name == package else version(name)
+    )
+    assert key() != before
 
 
 def test_weights_count_by_their_hash_wherever_they_lie() -> None:

@@ -30,6 +30,7 @@ PACKAGES = (
     "safetensors",
     "tensorboard",
 )
+COMPUTING = ("torchvision", "numpy")  # what numbers come from besides torch: networks, draws
 # What a configuration holds that moves no number of the result: paths, logging, worker counts.
 UNRELATED = ("name", "checkpoint", "plugins", "device")
 UNRELATED_DATA = ("root", "workers", "resident_share")
@@ -104,6 +105,14 @@ def sources_digest(plugins: tuple[str, ...]) -> str:
     return total.hexdigest()
 
 
+def related(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plain configuration without what moves no number of the result."""
+    tree = {k: v for k, v in config.items() if k not in UNRELATED}
+    for part, unrelated in (("data", UNRELATED_DATA), ("strategy", UNRELATED_STRATEGY)):
+        tree[part] = {k: v for k, v in tree[part].items() if k not in unrelated}
+    return tree
+
+
 def result_key(
     config: Mapping[str, Any],
     *,
@@ -127,14 +136,12 @@ def result_key(
         world_size: processes; of one number of them the bits are those of no other.
         across: differences that the run was resumed across; none for one that is exact.
     """
-    tree = {k: v for k, v in config.items() if k not in UNRELATED}
-    tree["data"] = {k: v for k, v in tree["data"].items() if k not in UNRELATED_DATA}
-    tree["strategy"] = {k: v for k, v in tree["strategy"].items() if k not in UNRELATED_STRATEGY}
+    tree = related(config)
     for key, sha256 in weights.items():  # whatever path they had
         group, _, name = key.rpartition(".")
         tree = {**tree, group: {**tree[group], name: sha256}} if group else {**tree, key: sha256}
-    numpy = importlib.metadata.version("numpy")
-    what: list[Any] = [tree, fingerprint, device, precision, sources, torch.__version__, numpy]
+    what: list[Any] = [tree, fingerprint, device, precision, sources]
+    what += [torch.__version__, *(importlib.metadata.version(name) for name in COMPUTING)]
     if world_size > 1:
         what.append({"world_size": world_size})
     if across:
