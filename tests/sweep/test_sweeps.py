@@ -133,7 +133,9 @@ def test_a_changed_source_reuses_nothing(fragile: list[str], here: Path) -> None
     assert "reused 2 of 2" in run()
     with open(here / "plugin" / "fragile.py", "a") as file:
         file.write("# changed\n")
-    assert "reused" not in run()
+    told = run()
+    assert "reused 2" not in told
+    assert "not reused: finished runs of 2 of these configurations, made by other sources" in told
 
 
 def start_command() -> list[str]:

@@ -23,9 +23,9 @@ from trainer.sources import Loader, Sources, check_events
 from trainer.summary import command_line, shown_path
 from trainer.sweep.composer import Composer
 from trainer.sweep.draw import Words
+from trainer.sweep.finished import LISTING
 from trainer.task.base import check_trains
 
-LISTING = "sweep.yaml"
 MOST_BYTES = 64_000_000  # of a listing: a hundred thousand jobs
 
 

@@ -19,7 +19,13 @@ from trainer.record import RunRow, read_run
 from trainer.stops import Stops
 from trainer.summary import shown_path
 from trainer.sweep.claims import link, present
-from trainer.sweep.finished import finished_runs, is_result
+from trainer.sweep.finished import (
+    Finished,
+    finished_runs,
+    is_result,
+    is_same_but_sources,
+    places_beside,
+)
 from trainer.sweep.jobs import Job, Sweep
 from trainer.sweep.outcome import swept_keys
 from trainer.sweep.pool import Pool
@@ -93,7 +99,7 @@ def do_rest(
             pool.start()
             tasks = tasks_of(jobs, folder, pool, reuse=reuse, signum=lambda: stops.signum)
             if reuse and not stops.signum:
-                tasks = without_finished(tasks, root, progress)
+                tasks = without_finished(tasks, folder, progress)
             progress.begin()
             pool.run(
                 tasks,
@@ -126,12 +132,10 @@ def result_of(job: Job, folder: Path, console: Console) -> Result:
 
 
 def root_of(folder: Path) -> Path:
-    """Return the folder of all results that a sweep's folder lies in, where jobs are claimed and
-    finished ones are looked for."""
+    """Return the folder in which the jobs of a sweep are claimed: that of all results where it lies
+    in there, so that other sweeps know of it, else its own."""
     outputs = Path("outputs").absolute()
-    if folder.is_relative_to(outputs):
-        return outputs
-    return folder.parent if os.access(folder.parent, os.W_OK) else folder
+    return outputs if folder.is_relative_to(outputs) else folder
 
 
 def pool_for(configs: Sequence[RunConfig], settings: Settings) -> Pool:
@@ -171,13 +175,13 @@ def tasks_of(
     ]
 
 
-def without_finished(tasks: Sequence[Task], root: Path, progress: Progress) -> list[Task]:
+def without_finished(tasks: Sequence[Task], folder: Path, progress: Progress) -> list[Task]:
     """Return the jobs that nobody has done yet; link the others to their results, and say so."""
-    finished = finished_runs(root)
+    finished = finished_runs(*places_beside(folder))
     reused: Counter[Path] = Counter()
     left = []
     for task in tasks:
-        found = finished.get(task.key or "")
+        found = finished.by_key.get(task.key or "")
         if found is None:
             left.append(task)
         else:
@@ -188,7 +192,24 @@ def without_finished(tasks: Sequence[Task], root: Path, progress: Progress) -> l
         places = ", ".join(shown_path(place) for place in reused)
         count, total = sum(reused.values()), len(progress.jobs)
         progress.console.say(f"reused {count} of {total} from {places}", style="yellow")
+    tell_outdated(left, finished, progress.console)
     return left
+
+
+def tell_outdated(tasks: Sequence[Task], finished: Finished, console: Console) -> None:
+    """Say how many jobs are done again though they look finished, and why."""
+    count = 0
+    for task in tasks:
+        path = finished.by_words.get(frozenset(task.words))
+        if path is not None and task.key is not None:
+            processes = task.config.strategy.launch.processes or 1
+            count += is_same_but_sources(path, task.config.plain(), processes)
+    if count:
+        console.say(
+            f"not reused: finished runs of {count} of these configurations, made by other sources "
+            "or versions, or from other images or weights",
+            style="yellow",
+        )
 
 
 def take(told: Ended, folder: Path, pool: Pool, progress: Progress) -> None:
