@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.command import ROOT
-from trainer.sheets import FORMULA, csv_text, inert, is_number
+from trainer.sheets import FORMULA, csv_text, inert, is_number, records_csv
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,9 @@ def test_analyses_write_tables_in_no_other_way() -> None:
     texts = [f.read_text() for f in (ROOT / "trainer" / "analysis").rglob("*.py")]
     assert sum("csv_text(" in text for text in texts) == 5
     assert not any("csv.writer" in text or "csv.Dict" in text for text in texts)
+
+
+def test_records_have_a_line_of_names() -> None:
+    rows = [{"model": "=1+1", "n": 2}, {"model": "mlp", "n": None}]
+    assert records_csv(rows) == "model,n\n'=1+1,2\nmlp,\n"
+    assert records_csv([]) == ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 # "CSV Injection", OWASP: what spreadsheets take for a formula, full-width signs among it. A text
 # that has apostrophes before such a sign gets one more, so that none is lost on the way back.
@@ -18,6 +18,14 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(map(inert, row) for row in rows)
     return out.getvalue()
+
+
+def records_csv(records: Sequence[Mapping[str, object]]) -> str:
+    """Return records as CSV, after a line with the names of the first; nothing of none."""
+    if not records:
+        return ""
+    names = list(records[0])
+    return csv_text([names, *([record.get(name) for name in names] for record in records)])
 
 
 def inert(value: object) -> object:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.errors import ConfigError
 from trainer.files import replace_text, reporting_disk
+from trainer.sheets import records_csv
 from trainer.study._flatness_looks import Rows
 
 if TYPE_CHECKING:
@@ -41,11 +40,7 @@ def make_folder(out: Path) -> None:
 def write(out: Path, seen: Seen, facts: dict[str, Any]) -> None:
     """Write pictures, tables and facts."""
     for name, rows in seen.tables.items():
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        replace_text(out / f"{name}.csv", text.getvalue())
+        replace_text(out / f"{name}.csv", records_csv(rows))
     for name, figure in seen.figures.items():
         with reporting_disk(out / f"{name}.png"):
             figure.savefig(out / f"{name}.png")

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from trainer.sheets import records_csv
 from trainer.study._precision_rows import BASE, ScoreRow, SpeedRow, numbers_of, scores_of
-
-
-def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows of numbers with a line of names; nothing where there are no rows."""
-    out = io.StringIO()
-    if rows:
-        table = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-    return out.getvalue()
 
 
 def speed_table(rows: Sequence[SpeedRow], epoch_images: int) -> str:
@@ -136,8 +125,8 @@ def write(
         "trained": [asdict(r) for r in scores],
     }
     files = {"table.md": text, "table.json": json.dumps(content, indent=1) + "\n"}
-    files["speed.csv"] = to_csv(numbers)
-    files["trained.csv"] = to_csv([scores_of(row, scores) for row in scores])
+    files["speed.csv"] = records_csv(numbers)
+    files["trained.csv"] = records_csv([scores_of(row, scores) for row in scores])
     for name, written in files.items():
         if written:
             (out / name).write_text(written, encoding="utf-8")

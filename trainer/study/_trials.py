@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trainer.analysis.compare import Spread
+from trainer.sheets import csv_text
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,9 @@ def chosen(trials: Sequence[Trial]) -> list[Trial]:
 
 def to_csv(trials: Sequence[Trial]) -> str:
     """Return a line for each trial; accuracies are shares."""
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(["arm", "words", "n", "val_top1", "sd", "chosen"])
+    rows: list[list[object]] = [["arm", "words", "n", "val_top1", "sd", "chosen"]]
     for t in trials:
         numbers = ["" if v is None else f"{v:.4f}" for v in (t.spread.mean, t.spread.sd)]
         mark = "yes" if t.is_chosen else ""
-        table.writerow([t.arm, " ".join(t.words), t.spread.n, *numbers, mark])
-    return out.getvalue()
+        rows.append([t.arm, " ".join(t.words), t.spread.n, *numbers, mark])
+    return csv_text(rows)

@@ -3,7 +3,6 @@ seeds."""
 
 from __future__ import annotations
 
-import csv
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from trainer.console import percent
 from trainer.files import reporting_disk
 from trainer.record import RunRow
+from trainer.sheets import csv_text
 
 Values = Mapping[int, Mapping[str, str]]
 SCORES = ("val_top1", "avg_val_top1", "test_top1", "test_avg_top1")
@@ -72,14 +72,14 @@ def job_line(number: int, words: Sequence[str], row: RunRow | str) -> str:
 def write_csv(file: Path, values: Values, rows: Mapping[int, RunRow]) -> None:
     """Write one line per job: its number, what it varied, how it ended, and its scores."""
     keys = list(next(iter(values.values())))
-    with reporting_disk(file), open(file, "w", newline="", encoding="utf-8") as out:
-        table = csv.writer(out)
-        table.writerow(["job", *keys, "status", *SCORES, "train_s"])
-        for number, varied in values.items():
-            row = rows.get(number)
-            scores = scores_of(row) if row else {}
-            status = row.status if row else "failed"
-            train_s = row.seconds.get("train", "") if row else ""
-            table.writerow(
-                [number, *varied.values(), status, *(scores.get(s, "") for s in SCORES), train_s]
-            )
+    lines: list[list[object]] = [["job", *keys, "status", *SCORES, "train_s"]]
+    for number, varied in values.items():
+        row = rows.get(number)
+        scores = scores_of(row) if row else {}
+        status = row.status if row else "failed"
+        train_s = row.seconds.get("train", "") if row else ""
+        lines.append(
+            [number, *varied.values(), status, *(scores.get(s, "") for s in SCORES), train_s]
+        )
+    with reporting_disk(file):
+        file.write_text(csv_text(lines), encoding="utf-8")
