@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from tests.command import TINY, real
+from trainer.sheets import records_csv
 from trainer.study._precision_cell import Score, Speed, apart, measure, score
-from trainer.study._precision_report import score_table, span, speed_table, to_csv
+from trainer.study._precision_report import score_table, span, speed_table
 from trainer.study._precision_rows import ScoreRow, SpeedRow, gain, numbers_of, scores_of
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -97,10 +98,10 @@ def test_scores_are_means_over_seeds_and_differences_seed_by_seed() -> None:
 
 def test_csv_has_a_name_for_every_number() -> None:
     rows = [speed_row("fp32", 1.0), speed_row("bf16", 2.0)]
-    read = list(csv.DictReader(to_csv([numbers_of(r, rows, 10) for r in rows]).splitlines()))
+    read = list(csv.DictReader(records_csv([numbers_of(r, rows, 10) for r in rows]).splitlines()))
     assert [r["precision"] for r in read] == ["fp32", "bf16"]
     assert [float(r["times_fp32"]) for r in read] == [1.0, 2.0]
-    assert to_csv([]) == ""
+    assert records_csv([]) == ""
 
 
 def test_a_measurement_times_the_steps_after_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
