@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.analysis.runs import made_run
+from trainer.analysis.attribution import leave_one_out, staircase
 from trainer.analysis.compare import Arm, compare
 from trainer.errors import ConfigError
 from trainer.record import EpochRow, RunRow
@@ -165,17 +166,29 @@ def test_the_report_has_both_numbers_the_power_and_what_was_not_made() -> None:
     assert "| ResNet-50, time per epoch | 13.3 -> 4.4 min (3.0 times) |  |" in text
 
 
-def test_steps_are_told_whose_interval_leaves_out_0() -> None:
+def test_rows_are_told_whose_difference_is_more_than_seeds_explain() -> None:
     arms = [
         Arm(name, {}, tuple(made_run(s, x) for s, x in enumerate(numbers)))
         for name, numbers in {"a": [0.5, 0.51], "b": [0.8, 0.81], "c": [0.8, 0.82]}.items()
     ]
-    found = compare(arms, "test_top1", against={"c": "b"})
-    (said,) = sweeps.steps_said(found)
-    assert said.startswith("Steps that differ from the one before, each interval alone: b +30.0 (")
-    assert ", c" not in said
-    (said,) = sweeps.steps_said(compare(arms[1:], "test_top1"))
-    assert said == "No step by itself shows a difference from the one before it."
+    said = sweeps.differing("Steps", staircase(arms, "test_top1"))
+    # t(0.975, 2) = 4.303 times the standard error 0.5 * sqrt(2) = 0.707: 30.0 +- 3.0
+    assert said == (
+        "Steps: these differ, in points, adjusted for 2 comparisons (Holm, p < 0.05): "
+        "b +30.0 (+27.0 to +33.0)."
+    )
+    said = sweeps.differing("Left out", leave_one_out(arms[1:], "test_top1"))
+    assert said == (
+        "Left out: none shows a difference, adjusted for 1 comparison (Holm, p < 0.05)."
+    )
+
+
+def test_the_staircase_has_every_preset_of_its_bag() -> None:
+    (item,) = chosen("bag_of_tricks")
+    presets = {n.split("/")[1] for n in Sources().options("experiment") if n.startswith(item.name)}
+    told = item.at("cpu")
+    assert {*told["steps"], *told["without"], "teacher"} == presets
+    assert told["whole"] in told["steps"]
 
 
 def arm(label: str, *errors: float) -> Arm:

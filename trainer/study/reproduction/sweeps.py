@@ -3,26 +3,32 @@ staircase of tricks."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.analysis import lr_tradeoff, slices
-from trainer.analysis.compare import Arm, Comparison, arms_figure, arms_of, compare
-from trainer.analysis.compare import to_csv as compared_csv
-from trainer.analysis.compare import to_markdown as compared_markdown
+from trainer.analysis import attribution, lr_tradeoff, slices
+from trainer.analysis.attribution import (
+    Attribution,
+    attribution_figure,
+    leave_one_out,
+    staircase,
+)
+from trainer.analysis.compare import Arm, Comparison, arms_of, compare
 from trainer.record import RunRow
 from trainer.sources import Sources, read_yaml
 from trainer.study._facts import shown_words
 from trainer.study._jobs import run_all
+from trainer.study.comparisons.page import difference_said
 from trainer.study.comparisons.spec import texts
+from trainer.study.comparisons.told import LEVEL, is_shown
 from trainer.study.demos.verdict import judged, points
 from trainer.study.reproduction.outcome import Outcome
 from trainer.sweep.draw import Search, expand
+from trainer.sweep.runner import counted
 
 Settings = Mapping[str, Any]
-STAIRS = "bag_of_tricks"
+STAIRS, TOP1 = "bag_of_tricks", "test_top1"
 REPORT = "report_test=true"
 
 
@@ -86,54 +92,59 @@ def slice_(settings: Settings, folder: Path) -> Outcome:
 
 
 def stairs(settings: Settings, folder: Path) -> Outcome:
-    """Make the staircase of tricks, each step compared with the one before it."""
-    steps, seeds, words = settings["steps"], range(settings["seeds"]), settings["words"]
-    runs = climb(steps, seeds, words)
-    arms = [Arm(step, {"step": step}, tuple(rows)) for step, rows in runs.items()]
-    before = {step: other for other, step in itertools.pairwise(steps)}
-    found = compare(arms, "test_top1", steps[0], against=before)
-    (folder / "stairs.md").write_text(compared_markdown(found), encoding="utf-8")
-    (folder / "stairs.csv").write_text(compared_csv(found), encoding="utf-8")
-    arms_figure(arms, "test_top1").savefig(folder / "stairs.png")
+    """Make the staircase of tricks, each step compared with the one before it, and the whole of
+    them with what leaves one out."""
+    steps, without, seeds = settings["steps"], settings["without"], range(settings["seeds"])
+    runs = climb(steps, without, seeds, settings["words"])
+    arms = {name: Arm(name, {"preset": name}, tuple(rows)) for name, rows in runs.items()}
+    found = Attribution(
+        staircase([arms[name] for name in steps], TOP1),
+        leave_one_out([arms[name] for name in (settings["whole"], *without)], TOP1),
+    )
+    (folder / "stairs.md").write_text(attribution.to_markdown(found), encoding="utf-8")
+    (folder / "stairs.csv").write_text(attribution.to_csv(found), encoding="utf-8")
+    attribution_figure(list(found.parts)).savefig(folder / "stairs.png")
     stated, n = settings["stated"], len(seeds)
     power = f"n={n}, as stated beforehand."
     if n < stated or settings.get("is_toy"):
         power = f"Below its stated power: n={n}, of a toy size, where {stated} were stated."
-    whole = compare([arms[0], arms[-1]], "test_top1").rows[1].difference
-    counts = [len(arms[-1].completed), len(arms[0].completed)]
-    said = [judged(steps[-1], steps[0], whole, seeds=counts), *steps_said(found)]
+    first, last = arms[steps[0]], arms[steps[-1]]
+    whole = compare([first, last], TOP1).rows[1].difference
+    counts = [len(last.completed), len(first.completed)]
+    said = [judged(last.label, first.label, whole, seeds=counts)]
+    said += [differing(title, part) for title, part in found.parts]
     ours = {} if whole is None else {"whole": f"{points(whole.mean, '+')} points"}
     command = f"python -m trainer -m +experiment={STAIRS}/{steps[0]},... seed=... report_test=true"
-    rows = [row for step in runs.values() for row in step]
+    rows = [row for arm in arms.values() for row in arm.runs]
     return outcome_of(command, said, power, rows, ours, ("stairs.png", "stairs.md", "stairs.csv"))
 
 
 def climb(
-    steps: Sequence[str], seeds: Sequence[int], words: Sequence[str]
+    steps: Sequence[str], without: Sequence[str], seeds: Sequence[int], words: Sequence[str]
 ) -> dict[str, list[RunRow]]:
-    """Run every step with every seed, the last with the teacher that was trained beside others."""
+    """Run every preset with every seed, the last step with the teacher that was trained beside the
+    others."""
     early = {
-        step: [(f"+experiment={STAIRS}/{step}", *words, REPORT, f"seed={s}") for s in seeds]
-        for step in steps[:-1]
+        name: [(f"+experiment={STAIRS}/{name}", *words, REPORT, f"seed={s}") for s in seeds]
+        for name in (*steps[:-1], *without)
     }
-    lines = [line for step in early.values() for line in step]
+    lines = [line for one in early.values() for line in one]
     *rows, teacher = run_all([*lines, (f"+experiment={STAIRS}/teacher", *words, "seed=0")])
     last = (f"+experiment={STAIRS}/{steps[-1]}", *words, f"loss.teacher={teacher.path}", REPORT)
-    runs = {step: [rows.pop(0) for _ in seeds] for step in early}
+    runs = {name: [rows.pop(0) for _ in seeds] for name in early}
     return {**runs, steps[-1]: run_all([(*last, f"seed={seed}") for seed in seeds])}
 
 
-def steps_said(found: Comparison) -> list[str]:
-    """Return the steps whose difference from the one before them leaves out 0."""
-    told = []
-    for row in found.rows:
-        one = row.difference
-        if one and one.low is not None and one.high is not None and not one.low <= 0.0 <= one.high:
-            low, high = points(one.low, "+"), points(one.high, "+")
-            told.append(f"{row.arm.label} {points(one.mean, '+')} ({low} to {high})")
-    if not told:
-        return ["No step by itself shows a difference from the one before it."]
-    return [f"Steps that differ from the one before, each interval alone: {', '.join(told)}."]
+def differing(title: str, part: Comparison) -> str:
+    """Return which rows of a comparison differ from what they are compared with, all of them
+    counted."""
+    listed = [
+        f"{row.arm.label} {difference_said(row.difference)}" for row in part.rows if is_shown(row)
+    ]
+    adjusted = f"adjusted for {counted(len(part.rows) - 1, 'comparison')} (Holm, p < {LEVEL:g})"
+    if not listed:
+        return f"{title}: none shows a difference, {adjusted}."
+    return f"{title}: these differ, in points, {adjusted}: {', '.join(listed)}."
 
 
 def outcome_of(
