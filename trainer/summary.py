@@ -162,7 +162,10 @@ def command_line(*words: str) -> str:
 
 def shown_path(path: Path) -> str:
     """Return a path as seen from the working folder, where it lies below it."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was removed meanwhile
+        return str(path)
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from trainer import console
+from trainer.errors import DiskError, TrainerError
 from trainer.record import EpochRow, RunRow
+from trainer.sources import Sources
 from trainer.sweep.ending import results_table, short_names
+from trainer.sweep.jobs import Job, Sweep
+from trainer.sweep.outcome import finish
 
 
 def run(score: float, status: str = "completed") -> RunRow:
@@ -77,3 +85,35 @@ def test_a_single_long_value_is_broken() -> None:
     lines = shown({0: {"model.hidden": "8," * 60}}, {0: run(0.5)}, 80)
     assert max(map(len, lines)) <= 80
     assert "".join(line.split()[0] for line in lines[1:]) == "8," * 60
+
+
+def test_a_table_that_cannot_be_written_was_shown(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(folder: Path) -> None:
+        jobs = [Job(n, (f"seed={n}",)) for n in range(2)]
+        finish(jobs, {0: run(0.5)}, folder, console.Console(), Sweep(Sources()))
+
+    sweep = here / "sweep"
+    sweep.mkdir()
+    end(sweep)
+    before = (sweep / "table.csv").read_text()
+    assert len(before.splitlines()) == 3
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", full)
+        with pytest.raises(DiskError, match="no space left"):
+            end(sweep)
+    assert (sweep / "table.csv").read_text() == before
+
+    shutil.rmtree(here)  # the working folder too
+    capsys.readouterr()
+    with pytest.raises(TrainerError, match=r"cannot write .*table\.csv: no such file or directory"):
+        end(sweep)
+    said = capsys.readouterr().out
+    assert "50.00 %" in said
+    assert "no result from 1 of 2 jobs: 1" in said
+    here.mkdir()

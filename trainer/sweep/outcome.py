@@ -21,21 +21,24 @@ def finish(
     console: Console,
     current: Sweep,
 ) -> int:
-    """Write the table of results, print it, say which jobs have none, and return the exit code."""
+    """Print the table of results, say which jobs have none, write it, and return the exit code.
+
+    Raises:
+        TrainerError: if it cannot be written; by then it was printed.
+    """
     done = {n: row for n, row in rows.items() if isinstance(row, RunRow) and has_result(row)}
     values = jobs_values(jobs, swept_keys(jobs))
-    write_csv(folder / "table.csv", values, done)
     console.table(results_table(values, done, console.terminal.width))
     console.say(f"results   {shown_path(folder)}")
     console.say(f"compare   python -m trainer.analysis.compare {shown_path(folder)}")
     lost = [job for job in jobs if job.number not in done]
-    if not lost:
-        return 0
-    numbers = ", ".join(str(job.number) for job in lost)
-    console.say(f"no result from {len(lost)} of {len(jobs)} jobs: {numbers}", style="red")
+    if lost:
+        numbers = ", ".join(str(job.number) for job in lost)
+        console.say(f"no result from {len(lost)} of {len(jobs)} jobs: {numbers}", style="red")
     if any(job.config is not None for job in lost):
         console.say(f"again     {current.again(folder)}")
-    return 1
+    write_csv(folder / "table.csv", values, done)
+    return int(bool(lost))
 
 
 def tell_invalid(jobs: Sequence[Job], console: Console) -> None:

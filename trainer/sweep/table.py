@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.console import percent
-from trainer.files import reporting_disk
+from trainer.errors import TrainerError
+from trainer.files import replace_text
 from trainer.record import RunRow
 from trainer.sheets import csv_text
 
@@ -70,7 +71,12 @@ def job_line(number: int, words: Sequence[str], row: RunRow | str) -> str:
 
 
 def write_csv(file: Path, values: Values, rows: Mapping[int, RunRow]) -> None:
-    """Write one line per job: its number, what it varied, how it ended, and its scores."""
+    """Write one line per job: its number, what it varied, how it ended, and its scores.
+
+    Raises:
+        DiskError: if the disk is full or read-only; a table that is there stays as it was.
+        TrainerError: if the folder is gone, or may not be written any more.
+    """
     keys = list(next(iter(values.values())))
     lines: list[list[object]] = [["job", *keys, "status", *SCORES, "train_s"]]
     for number, varied in values.items():
@@ -81,5 +87,8 @@ def write_csv(file: Path, values: Values, rows: Mapping[int, RunRow]) -> None:
         lines.append(
             [number, *varied.values(), status, *(scores.get(s, "") for s in SCORES), train_s]
         )
-    with reporting_disk(file):
-        file.write_text(csv_text(lines), encoding="utf-8")
+    try:
+        replace_text(file, csv_text(lines))
+    except OSError as error:
+        reason = (error.strerror or "refused").lower()
+        raise TrainerError(f"cannot write {file}: {reason}") from error
