@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from trainer import checkpoint
 from trainer.config import RunConfig
 from trainer.console import Console
 from trainer.distributed import cores
@@ -100,6 +101,7 @@ def do_rest(
             tasks = tasks_of(jobs, folder, pool, reuse=reuse, signum=lambda: stops.signum)
             if reuse and not stops.signum:
                 tasks = without_finished(tasks, folder, progress)
+            tell_begun_anew(tasks, progress.console)
             progress.begin()
             pool.run(
                 tasks,
@@ -194,6 +196,18 @@ def without_finished(tasks: Sequence[Task], folder: Path, progress: Progress) ->
         progress.console.say(f"reused {count} of {total} from {places}", style="yellow")
     tell_outdated(left, finished, progress.console)
     return left
+
+
+def tell_begun_anew(tasks: Sequence[Task], console: Console) -> None:
+    """Say which jobs that were stopped cannot go on from their checkpoints, and why."""
+    for task in tasks:
+        found, _ = checkpoint.newest(task.folder / "checkpoints")
+        if found is not None and task.key is not None and found.manifest.get("key") != task.key:
+            console.say(
+                f"job {task.number} begins anew: its checkpoint of step {found.step} was made by "
+                "other sources or versions, or from other images or weights",
+                style="yellow",
+            )
 
 
 def tell_outdated(tasks: Sequence[Task], finished: Finished, console: Console) -> None:

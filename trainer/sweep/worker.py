@@ -196,11 +196,15 @@ def do(task: Task, line: Line) -> Ended:
 
 def left(task: Task) -> Path | None:
     """Return the folder of a job that an earlier attempt left with a checkpoint to go on from
-    exactly; clear it where there is none."""
+    exactly; clear it where there is none.
+
+    Raises:
+        TrainerError: if images or weights cannot be read now: then nothing is cleared.
+    """
     path = task.folder
     if path.is_dir() and not path.is_symlink():
         found, _ = checkpoint.newest(path / "checkpoints")
-        if found is not None and task.key is not None and found.manifest.get("key") == task.key:
+        if found is not None and found.manifest.get("key") == (task.key or key_before(task.config)):
             return path
     cleared(path)
     return None
