@@ -14,6 +14,7 @@ import torch
 from tests.command import TINY, real
 from trainer.sheets import records_csv
 from trainer.study._precision_cell import Score, Speed, apart, measure, score
+from trainer.study._precision_measure import without_root
 from trainer.study._precision_report import score_table, span, speed_table
 from trainer.study._precision_rows import ScoreRow, SpeedRow, gain, numbers_of, scores_of
 
@@ -124,6 +125,13 @@ def test_what_the_machine_lacks_is_told_as_refused() -> None:
 def test_a_process_that_dies_takes_nothing_with_it() -> None:
     assert apart(os._exit, 9) is None
     assert apart(abs, -3) == 3
+
+
+def test_only_the_place_of_the_data_is_left_out_of_the_command() -> None:
+    words = ["--train-data", "mnist", "--root", "data", "--train-words", "data.subset=5000"]
+    shown = ["--train-data", "mnist", "--root", "DIR", "--train-words", "data.subset=5000"]
+    assert without_root(words) == shown
+    assert without_root(["--root=data", "--out=data"]) == ["--root=DIR", "--out=data"]
 
 
 @pytest.mark.slow

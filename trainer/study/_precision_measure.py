@@ -9,6 +9,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -163,10 +164,9 @@ class Table:
     def facts(self) -> dict[str, Any]:
         """Return when, where and how the table was made."""
         options, host, size = self.options, provenance.host(), asdict(self.size)
-        # a place on this machine says nothing elsewhere
-        words = [word.replace(str(options.root), "DIR") for word in options.words]
+        words = ["python", "-m", "scripts.precision_table", *without_root(options.words)]
         return {
-            "command": shlex.join(["python", "-m", "scripts.precision_table", *words]),
+            "command": shlex.join(words),
             "git": provenance.git_state()[0],
             "date": datetime.date.today().isoformat(),
             "device": provenance.device_name(self.device),
@@ -186,3 +186,9 @@ class Table:
                 "differences seed by seed."
             ),
         }
+
+
+def without_root(words: Sequence[str]) -> list[str]:
+    """Return words as a page shows them: a place on this machine says nothing elsewhere."""
+    shown = ["DIR" if before == "--root" else word for before, word in pairwise(["", *words])]
+    return ["--root=DIR" if word.startswith("--root=") else word for word in shown]
