@@ -23,6 +23,7 @@ from trainer.study._trials import Trial, chosen
 from trainer.study.comparisons import stages, told
 from trainer.study.comparisons.spec import Plan, changed, load, names, plan_of
 from trainer.study.comparisons.stages import Result
+from trainer.study.demos.pictures import framed
 
 SMALL = (
     *("data=synthetic", "data.num_train=64", "data.num_test=40", "data.image_shape=[1,8,8]"),
@@ -301,3 +302,10 @@ def test_a_page_names_no_place_of_this_machine() -> None:
     plan = changed(load("swa_mnist"), line=line, n=None, trials=None)
     told = command.command_of("python -m scripts.comparison", plan, None, None)
     assert told == "python -m scripts.comparison swa_mnist data.root=DIR epochs=3"
+
+
+def test_no_title_is_cut_by_the_edge_of_its_picture() -> None:
+    for name in names():
+        figure = framed(load(name).title, "It gains.", "n=5")
+        figure.draw_without_rendering()
+        assert all(text.get_window_extent().x1 < figure.bbox.width for text in figure.texts), name

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 DARK, GREY, LIGHT = "#222222", "#6b6b6b", "#dddddd"
 BASELINE, CLAIM, LOST = "#4d4d4d", "#d1495b", "#b00020"
 OTHERS = ("#3a7ca5", "#e09f3e", "#5b8e7d", "#8e6c8a", "#a3b18a")
-WIDTH, HEADER, LINE = 10.0, 0.62, 0.19  # inches: of the picture, its title, a line of the sentence
+WIDTH, HEADER = 10.0, 0.62  # inches: of the picture, of one line of title
+LINE, TITLE = 0.19, 0.26  # inches: of a further line of the sentence, of the title
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,19 @@ def framed(title: str, sentence: str, facts: str, height: float = 3.9) -> Figure
     from matplotlib.figure import Figure
 
     lines = textwrap.wrap(sentence, 132, break_long_words=False, break_on_hyphens=False)
-    head, foot = HEADER + LINE * len(lines), 0.32
+    titles = textwrap.wrap(title, 80)
+    below = TITLE * (len(titles) - 1)  # inches that the sentence is lower
+    head, foot = HEADER + below + LINE * len(lines), 0.32
     total = head + height + foot
     figure = Figure(figsize=(WIDTH, total), dpi=110, layout="constrained", facecolor="white")
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.set(rect=(0.008, foot / total, 0.984, height / total), w_pad=0.06, wspace=0.04)  # type: ignore[call-arg]
-    top = 1.0 - 0.30 / total
-    figure.text(0.015, top, title, fontsize=14, fontweight="bold", color=DARK, va="center")
+    for i, line in enumerate(titles):
+        y = 1.0 - (0.30 + TITLE * i) / total
+        figure.text(0.015, y, line, fontsize=14, fontweight="bold", color=DARK, va="center")
     for i, line in enumerate(lines):
-        y = 1.0 - (0.62 + LINE * i) / total
+        y = 1.0 - (0.62 + below + LINE * i) / total
         figure.text(0.015, y, line, fontsize=9.5, color=DARK, va="center")
     figure.text(0.015, 0.13 / total, facts, fontsize=7.5, color=GREY, va="center")
     return figure
