@@ -37,9 +37,8 @@ class Stops:
         Stops.active, self.signum = self, Stops.asked
         for name in HANDLED:
             number = signal.Signals[name].value
-            if (
-                signal.getsignal(number) is not signal.SIG_IGN
-            ):  # a shell's background job ignores SIGINT, nohup's SIGHUP: leave it so
+            # a shell's background job ignores SIGINT, nohup's SIGHUP: leave it so
+            if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._notice)
         return self
 
