@@ -26,8 +26,10 @@ def _one_thread() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _interruptible() -> None:
-    """Heed Ctrl-C also where a shell started the tests in the background, which ignores it."""
+    """Heed Ctrl-C also where a shell started the tests in the background, which ignores it, and a
+    closed terminal under nohup."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ from trainer.saver import Saver
 wish = Saver.wish
 
 
-def waiting(self):
+def waiting(self, *told):
     if self._writing is not None:
         self._writing.join()
     return wish(self)

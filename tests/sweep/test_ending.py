@@ -67,6 +67,17 @@ def test_keys_are_as_short_as_tells_them_apart(keys: list[str], names: list[str]
     assert short_names(keys) == names
 
 
+@pytest.mark.parametrize("width", [76, 78, 80])
+def test_no_number_is_broken(width: int) -> None:
+    values = {
+        s: {"optim.lr": "0.01492", "optim.weight_decay": "1.269e-05", "seed": str(s)}
+        for s in range(2)
+    }
+    lines = shown(values, {0: run(0.5), 1: run(0.75)}, width)
+    assert max(map(len, lines)) <= width
+    assert any("1.269e-05" in line for line in lines)
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_nothing_is_cut_on_a_narrow_screen(width: int) -> None:
     keys = ("optim.lr", "optim.weight_decay", "average.start", "average.every", "scheduler")

@@ -38,8 +38,8 @@ def results_table(values: Values, rows: Mapping[int, RunRow], width: int) -> Tab
         right += lines
         left += [list(setting) or ["runs"], *[[""] * len(left[0])] * (len(lines) - 1)]
     right = without_empty(right)
-    if len(keys) > 1 and width_of(left) + width_of(right) > width:
-        left = in_words(left)
+    if len(keys) > 1 and width_of(left) + width_of(right) - GAP > width:
+        left = in_words(left, room=width - width_of(right))
     return drawn(left, right)
 
 
@@ -79,20 +79,22 @@ def without_empty(grid: Grid) -> Grid:
 
 
 def width_of(grid: Grid) -> int:
-    """Return the columns of a screen that a grid takes."""
+    """Return the columns of a screen that a grid takes, with a gap after each."""
     return sum(max(map(cell_len, column)) + GAP for column in zip(*grid, strict=True))
 
 
-def in_words(grid: Grid) -> Grid:
-    """Return settings as one column of words, which may be broken between them."""
+def in_words(grid: Grid, room: int) -> Grid:
+    """Return settings as one column of words, which may be broken between them; a word for which
+    there is no room, between key and value, since half a number looks like a whole one."""
     heads, *settings = grid
     told = [[f"{h}={c}" for h, c in zip(heads, cells, strict=True) if c] for cells in settings]
-    return [["setting"], *([" ".join(words)] for words in told)]
+    fitting = [[w if cell_len(w) <= room else w.replace("=", "= ", 1) for w in ws] for ws in told]
+    return [["setting"], *([" ".join(words)] for words in fitting)]
 
 
 def drawn(left: Grid, right: Grid) -> Table:
     """Return settings and numbers side by side; what is too long is broken, never cut."""
-    table = Table(box=None, padding=(0, GAP, 0, 0), header_style="bold")
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
     for name in left[0]:
         table.add_column(Text(name), overflow="fold")
     for name in right[0]:

@@ -15,6 +15,7 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
+from trainer.stops import HANDLED
 from trainer.sweep.protocol import Beat, Task
 from trainer.sweep.worker import serve
 
@@ -75,12 +76,12 @@ def can_fork() -> bool:
 def warm_up() -> None:
     """Let the imports of the workers begin, while the sweep looks at its jobs.
 
-    What forks them outlives signals to the group of processes, as they come from `timeout` and
-    batch systems: the sweep still needs it to end its jobs in good order.
+    What forks them outlives signals to the group of processes, as they come from a keyboard,
+    `timeout` and batch systems: the sweep still needs it to end its jobs in good order.
     """
     if can_fork():
         forkserver.set_forkserver_preload(WARM)
-        with ignored("SIGTERM", "SIGUSR1", "SIGHUP"):  # which is inherited
+        with ignored(*HANDLED):  # which is inherited
             forkserver.ensure_running()
 
 

@@ -42,7 +42,7 @@ def all_said(result: Result) -> str:
         f"{row.arm.label} ({points(row.difference.mean, '+')})" for row in found if row.difference
     )
     rest = total - len(found)
-    others = f"; the other {rest} do not" if rest else ""
+    others = {0: "", 1: "; the other one does not"}.get(rest, f"; the other {rest} do not")
     return (
         f"Adjusted for {total} comparisons (Holm, p < {LEVEL:g}), these differ from {baseline}: "
         f"{listed}{others}."
