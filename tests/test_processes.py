@@ -161,7 +161,7 @@ wish = Saver.wish
 def waiting(self, *told):
     if self._writing is not None:
         self._writing.join()
-    return wish(self)
+    return wish(self, *told)
 
 
 Saver.wish = waiting
