@@ -67,7 +67,7 @@ def test_keys_are_as_short_as_tells_them_apart(keys: list[str], names: list[str]
     assert short_names(keys) == names
 
 
-@pytest.mark.parametrize("width", [76, 78, 80])
+@pytest.mark.parametrize("width", [70, 76, 78, 80])
 def test_no_number_is_broken(width: int) -> None:
     values = {
         s: {"optim.lr": "0.01492", "optim.weight_decay": "1.269e-05", "seed": str(s)}

@@ -243,10 +243,13 @@ def test_ctrl_c_while_the_workers_import_ends_in_one_line(here: Path) -> None:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    wait_for(lambda: bool(list(here.glob("outputs/default/*/sweep.yaml"))))
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("4 jobs in ")
+    time.sleep(0.2)  # into the imports, which take seconds
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of them
     _out, err = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert "with 4 of 4 jobs to do; to go on:" in err
     assert "Traceback" not in err
 
 

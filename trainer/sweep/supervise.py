@@ -68,34 +68,34 @@ def supervise(
     Raises:
         Stopped: after a signal; the jobs under way have written a checkpoint.
     """
-    varied = swept_keys(jobs)
-    results: dict[int, Result] = {
-        job.number: job.error if job.config is None else result_of(job, folder, console)
-        for job in jobs
-        if job.config is None or is_done(job, folder)
-    }
-    todo = [job for job in jobs if job.number not in results]
-    if todo:
-        pool = pool_for([job.config for job in todo if job.config is not None], settings)
-        by_number = {job.number: job for job in jobs}
-        progress = Progress(console, by_number, varied, results, pool.count)
-        signum = do_rest(todo, folder, pool, progress, reuse=current.reuse)
-        if signum:
+    with Stops() as stops:
+        varied = swept_keys(jobs)
+        results: dict[int, Result] = {
+            job.number: job.error if job.config is None else result_of(job, folder, console)
+            for job in jobs
+            if job.config is None or is_done(job, folder)
+        }
+        todo = [job for job in jobs if job.number not in results]
+        if todo:
+            pool = pool_for([job.config for job in todo if job.config is not None], settings)
+            by_number = {job.number: job for job in jobs}
+            progress = Progress(console, by_number, varied, results, pool.count)
+            do_rest(todo, folder, pool, progress, stops=stops, reuse=current.reuse)
+        if todo and stops.signum:
             left = sum(job.number not in results for job in jobs)
             raise Stopped(
                 f"the sweep was stopped with {left} of {len(jobs)} jobs to do; to go on:\n"
                 f"  {current.again(folder)}",
-                signum,
+                stops.signum,
             )
     return results
 
 
 def do_rest(
-    jobs: Sequence[Job], folder: Path, pool: Pool, progress: Progress, *, reuse: bool
-) -> int:
-    """Have the jobs done that are left, and return the signal that ended that, or 0."""
-    root = root_of(folder)
-    with present(root), Stops() as stops:
+    jobs: Sequence[Job], folder: Path, pool: Pool, progress: Progress, *, stops: Stops, reuse: bool
+) -> None:
+    """Have the jobs done that are left, until a signal ends that."""
+    with present(root_of(folder)):
         try:
             pool.start()
             tasks = tasks_of(jobs, folder, pool, reuse=reuse, signum=lambda: stops.signum)
@@ -112,7 +112,6 @@ def do_rest(
         finally:
             progress.end()
             pool.close()
-        return stops.signum
 
 
 def is_done(job: Job, folder: Path) -> bool:
