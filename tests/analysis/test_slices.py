@@ -17,7 +17,13 @@ from tests.analysis.planes import BATCHES, RATES, made_slice, plane
 from tests.analysis.runs import write_run
 from tests.command import TINY, Call
 from trainer.analysis import slices
-from trainer.analysis._ridge_words import EXPECTED, FEWEST_OCTAVES, WIDEST, invariant
+from trainer.analysis._ridge_words import (
+    EXPECTED,
+    FEWEST_OCTAVES,
+    WIDEST,
+    agreement,
+    invariant,
+)
 from trainer.analysis._slice import MOMENTUM
 from trainer.analysis._slice_picture import edges_of, places_of
 from trainer.analysis.slices import (
@@ -69,6 +75,17 @@ def test_whatever_is_missing_is_said() -> None:
     said, holds = told(plane(1.0, ys=BATCHES[:4]))
     assert "(no interval; 1 seed in each of 40 cells)" in said
     assert "half the slope's interval is unknown (needed: at most 0.25)" in said
+
+
+def test_an_interval_that_holds_both_the_text_s_slope_and_none_says_so() -> None:
+    made = made_slice(plane(1.0, seeds=3, noise=0.002))
+    ridge = fit_of(made, draws=300)
+    both = replace(ridge, by_seed=(-0.3, 1.04), by_line=None)
+    assert agreement(made, both).endswith("is constant, but not told apart from 0")
+    below = agreement(made, replace(both, by_seed=(-0.2, 0.9)))
+    assert below.startswith("below +1")
+    assert below.endswith("not told apart from 0")
+    assert "not told apart" not in agreement(made, replace(both, by_seed=(0.2, 1.1)))
 
 
 def test_what_the_issue_asks_of_a_fit_is_what_is_asked() -> None:

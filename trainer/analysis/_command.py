@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,13 +84,3 @@ def write_texts(out: Path, texts: Mapping[str, str]) -> None:
     """Write a file for each ending."""
     for ending, text in texts.items():
         Path(f"{out}.{ending}").write_text(text, encoding="utf-8")
-
-
-@contextlib.contextmanager
-def telling_errors() -> Iterator[None]:
-    """End the program with one line and the error's code where one of ours is raised."""
-    try:
-        yield
-    except TrainerError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)

@@ -115,9 +115,10 @@ def agreement(slice_: Slice, ridge: Ridge) -> str:
     if expected is None or interval is None:
         return f"along the ridge {invariant(slice_, ridge.slope)} is constant"
     rule = f"{expected:+d}, at which {invariant(slice_, expected)} is constant"
+    none = ", but not told apart from 0" if interval[0] <= 0.0 <= interval[1] else ""
     if interval[0] <= expected <= interval[1]:
-        return f"agrees with {rule}"
-    return f"{'above' if interval[0] > expected else 'below'} {rule}"
+        return f"agrees with {rule}{none}"
+    return f"{'above' if interval[0] > expected else 'below'} {rule}{none}"
 
 
 def notes(slice_: Slice, ridge: Ridge) -> Iterator[str]:

@@ -23,13 +23,12 @@ from trainer.analysis._command import (
     out_of,
     read_arms,
     reader,
-    telling_errors,
     write_texts,
 )
 from trainer.analysis._comparison import Comparison, compare, named
 from trainer.analysis._tables import numbers_of
 from trainer.analysis._tables import to_markdown as rows_to_markdown
-from trainer.errors import ConfigError, unknown
+from trainer.errors import ConfigError, telling_errors, unknown
 from trainer.sheets import csv_text
 
 __all__ = [

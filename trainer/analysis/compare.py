@@ -16,13 +16,13 @@ from trainer.analysis._command import (
     out_of,
     read_arms,
     reader,
-    telling_errors,
     write_texts,
 )
 from trainer.analysis._comparison import Comparison, Row, compare, difference_of
 from trainer.analysis._difference import Difference, Spread, paired, welch
 from trainer.analysis._pictures import arms_figure, bare, colors, draw_finals, title_of
 from trainer.analysis._tables import line_of, shown, to_csv, to_markdown
+from trainer.errors import telling_errors
 
 __all__ = [
     "Arm",

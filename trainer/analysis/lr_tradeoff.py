@@ -18,14 +18,13 @@ from trainer.analysis._command import (
     out_of,
     read_arms,
     reader,
-    telling_errors,
     write_texts,
 )
 from trainer.analysis._difference import Spread
 from trainer.analysis._labels import varied_keys
 from trainer.analysis._slice import LR, number_of
 from trainer.analysis._tradeoff import Point, best_of, figure_of
-from trainer.errors import ConfigError, TrainerError
+from trainer.errors import ConfigError, TrainerError, telling_errors
 from trainer.sheets import csv_text
 
 __all__ = ["Point", "best_of", "figure_of", "to_csv", "tradeoff"]

@@ -18,7 +18,6 @@ from trainer.analysis._command import (
     out_of,
     read_arms,
     reader,
-    telling_errors,
     write_texts,
 )
 from trainer.analysis._difference import Spread
@@ -27,6 +26,7 @@ from trainer.analysis._ridge_picture import draw_ridge
 from trainer.analysis._ridge_words import checks_of, is_believable, notes, sentence, table_of
 from trainer.analysis._slice import Slice, slice_of
 from trainer.analysis._slice_picture import draw_map, slices_figure
+from trainer.errors import telling_errors
 from trainer.sheets import csv_text
 
 __all__ = [

@@ -1,15 +1,10 @@
-"""What the command lines of the studies share: a name and words, a list of the names, errors
-told."""
+"""What the command lines of the studies share: a name and words, a list of the names."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from trainer.errors import TrainerError
 
 ALL = "all"
 
@@ -38,16 +33,3 @@ def listing(usage: str, known: Mapping[str, str]) -> str:
     """Return every name with what it is of, below the line that calls for one."""
     width = max(map(len, known))
     return "\n".join([f"usage: {usage}", "", *(f"  {n:{width}}  {t}" for n, t in known.items())])
-
-
-@contextlib.contextmanager
-def telling_errors() -> Iterator[None]:
-    """End the program with one line and the error's code where one of ours is raised, and as the
-    shell expects where Ctrl-C ends it."""
-    try:
-        yield
-    except TrainerError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer._version import __version__
-from trainer.errors import ConfigError
+from trainer.errors import ConfigError, telling_errors
 from trainer.files import replace_text
-from trainer.study._command import chosen, listing, reader, telling_errors
+from trainer.study._command import chosen, listing, reader
 from trainer.study.demos.spec import Demo, load, names
 
 if TYPE_CHECKING:

@@ -27,8 +27,7 @@ import torch
 
 from trainer import provenance
 from trainer.duration import Amount
-from trainer.errors import ConfigError
-from trainer.study._command import telling_errors
+from trainer.errors import ConfigError, telling_errors
 from trainer.study._flatness_looks import Looks, along_rays, along_segment, on_plane, option
 from trainer.study._flatness_paths import Plane
 from trainer.study._flatness_pictures import plane_figure, rays_figure, segment_figure

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.distributed import World, choose_device, cores
-from trainer.study._command import telling_errors
+from trainer.errors import telling_errors
 from trainer.study._precision_measure import Table
 from trainer.study._precision_report import write
 

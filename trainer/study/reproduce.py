@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.errors import ConfigError, Diverged, TrainerError
+from trainer.errors import ConfigError, Diverged, TrainerError, telling_errors
 from trainer.files import replace_text
-from trainer.study._command import listing, reader, telling_errors
+from trainer.study._command import listing, reader
 from trainer.study._facts import shown_words
 from trainer.study.reproduction.registry import SCALES, Item, chosen, items
 

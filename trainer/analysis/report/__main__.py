@@ -12,9 +12,9 @@ import errno
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer.analysis._command import add_metric, reader, telling_errors, trained_runs
+from trainer.analysis._command import add_metric, reader, trained_runs
 from trainer.analysis.report import report
-from trainer.errors import ConfigError, DiskError
+from trainer.errors import ConfigError, DiskError, telling_errors
 
 
 def main() -> None:

@@ -47,7 +47,9 @@ def schedules(settings: Settings, folder: Path) -> Outcome:
         f"{_schedules.TOTAL} steps."
         for words, gap in worst.items()
     ]
-    command = "python -m trainer task=plan scheduler=cosine task.picture=plan.png"
+    names = " ".join(words.removeprefix("scheduler=") for words in panels)
+    line = "python -m trainer task=plan scheduler=$s task.picture=$s.png"
+    command = f"for s in {names}; do {line}; done"
     ours = {"largest": f"{max(worst.values()):.1g}"}
     power = "Nothing is drawn at random here."
     return Outcome(command, tuple(said), power, ours, ("schedules.png",))
@@ -169,6 +171,9 @@ def scores_said(weights: Mapping[str, Any]) -> str:
 def flat_said(facts: Mapping[str, Any]) -> list[str]:
     """Return where the two solutions lie and how the loss rises about them."""
     told = [f"{w['label']}: {scores_said(w)}." for w in facts["weights"]]
+    at_sgd, at_swa = (w["train_loss"] for w in facts["weights"][:2])
+    than = "higher" if at_swa > at_sgd else "no higher"
+    told.append(f"SWA's own training loss is {than} than SGD's, where the paper has it higher.")
     for kind, name in (("raw", "raw"), ("filter", "filter-normalised")):
         end = facts["rises"][kind]["train_loss"][-1]
         sgd, swa = (rise["mean"] for rise in end["rises"][:2])
