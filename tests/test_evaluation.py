@@ -68,6 +68,7 @@ def assert_same_checkpoints(run: Path, whole: Path) -> None:
     assert held[0] == held[1]
 
 
+@pytest.mark.slow
 # One of the signals comes before the first batch of an average's statistics was seen: there are
 # none then. Without an average nothing is new at the run's end, and what was saved before the last
 # epoch's evaluation must not stand for what is saved after it.
@@ -97,6 +98,7 @@ def test_a_signal_is_heeded_at_every_batch_of_an_evaluation(
         assert_same_checkpoints(run, here / "whole")
 
 
+@pytest.mark.slow
 def test_an_epoch_evaluated_after_a_stop_has_one_row_whatever_comes_then(
     call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

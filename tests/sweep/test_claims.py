@@ -45,6 +45,7 @@ def end(process: subprocess.Popen[str]) -> None:
         pipe.close()
 
 
+@pytest.mark.slow
 def test_a_job_is_claimed_by_one_and_free_when_that_one_dies(tmp_path: Path) -> None:
     with present(tmp_path):
         other = hold(tmp_path)
@@ -84,6 +85,7 @@ def test_the_last_sweep_to_leave_clears_the_claims(tmp_path: Path) -> None:
     assert claims() == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_sweep_left_is_cleared_but_what_its_worker_holds(tmp_path: Path) -> None:
     with present(tmp_path):
         other = hold(tmp_path)

@@ -38,6 +38,7 @@ VALUES = st.fixed_dictionaries(
 COMPOSER = Composer(Sources())  # one for all examples: what it keeps must not leak
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(CHOICES, VALUES)
 def test_the_quick_way_is_the_long_way(choices: tuple[str, ...], values: dict[str, object]) -> None:
