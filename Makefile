@@ -2,7 +2,9 @@
 # imports (PYTHON=... to choose one), else they make .venv and install the locked versions there.
 
 SHELL := /bin/bash
-PYTHON ?= $(shell if python3 -c 'import torch, torchvision, hydra, rich, safetensors' 2>/dev/null; then echo python3; else echo .venv/bin/python; fi)
+ifndef PYTHON  # looked for once, since that imports torch
+PYTHON := $(shell if python3 -c 'import torch, torchvision, hydra, rich, safetensors' 2>/dev/null; then echo python3; else echo .venv/bin/python; fi)
+endif
 TEST_READY = $(PYTHON) -c 'import pytest, xdist, hypothesis, mypy, ruff, bokeh, joblib, submitit' 2>/dev/null
 ENV := PYTHONPATH=$(CURDIR)
 
