@@ -60,10 +60,10 @@ def reference_epochs(script: Path, data: Path) -> list[float]:
 def our_epochs(data: Path, epochs: int) -> list[float]:
     """Return seconds per epoch of the same training here, records left out on both sides."""
     from trainer import compose
-    from trainer.assemble import assemble
-    from trainer.distributed import World
+    from trainer.core.environment import World
     from trainer.loop import EpochRecord, fit
-    from trainer.site import prepare
+    from trainer.run.assemble import assemble
+    from trainer.run.device import prepare
 
     words = [
         "data=mnist",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainer.study.flatness import main
+from trainer.study.flatness.study import main
 
 if __name__ == "__main__":
     main()

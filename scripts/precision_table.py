@@ -5,7 +5,7 @@ Usage: python -m scripts.precision_table [--models resnet50,...] [--precisions f
        [--train-data mnist --root DIR] [--out precision_table]
 """
 
-from trainer.study.precision_table import main
+from trainer.study.precision_table.main import main
 
 if __name__ == "__main__":
     main()

@@ -99,8 +99,8 @@ def machine(gpus: int) -> str:
     """Return what was measured on, in one line."""
     import torch
 
-    from trainer.distributed import cores
-    from trainer.provenance import git_state, host, versions
+    from trainer.core.environment import cores
+    from trainer.record.provenance import git_state, host, versions
 
     told = ", ".join(f"{k} {v}" for k, v in versions().items())
     devices = torch.cuda.get_device_name(0) if gpus else host().get("processor", platform.machine())

@@ -3,7 +3,7 @@
 Usage: python -m scripts.slices RUN_OR_FOLDER ... [--y KEY] [--metric val_top1] [--out FILES]
 """
 
-from trainer.analysis.slices import main
+from trainer.analysis.slices.main import main
 
 if __name__ == "__main__":
     main()

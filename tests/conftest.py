@@ -48,7 +48,7 @@ def call(
     """Answer a command line in this process, as `python -m trainer` would."""
     import torch
 
-    from trainer import cli
+    from trainer.cli import main as cli
 
     threads = torch.get_num_threads()
 

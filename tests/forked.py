@@ -27,7 +27,7 @@ def be_run(
         first()
         os.chdir(cwd)
         sys.argv = ["trainer/__main__.py", *words]
-        from trainer import cli
+        from trainer.cli import main as cli
 
         cli.main()
 

@@ -16,14 +16,15 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from trainer import cli, compose
-from trainer.assemble import assemble
-from trainer.config import RunConfig
-from trainer.distributed import World
+from trainer import compose
+from trainer.cli import main as cli
+from trainer.config.run_config import RunConfig
+from trainer.core.environment import World
 from trainer.loop import fit
 from trainer.optim.base import OPTIMIZERS
+from trainer.run.assemble import assemble
+from trainer.run.device import prepare
 from trainer.scheduler.base import SCHEDULERS
-from trainer.site import prepare
 from trainer.state import Run
 
 DATA = ("data=synthetic", "data.num_train=90", "data.num_test=10", "data.image_shape=[1,6,6]")

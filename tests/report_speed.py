@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.analysis.runs import made_run
 from tests.browser import browsing, executable
 from trainer.analysis.report import report
-from trainer.record import RunRow
+from trainer.record.runs import RunRow
 
 SEEDS = 5  # of each setting
 PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"

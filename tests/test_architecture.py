@@ -189,7 +189,7 @@ def names_of(group: str) -> list[str]:
 
 @pytest.mark.parametrize("group", THREE_FILES)
 def test_a_name_is_a_module_a_yaml_and_a_test(group: str) -> None:
-    from trainer.choices import REGISTRIES
+    from trainer.config.groups import REGISTRIES
 
     names = names_of(group)
     registry = REGISTRIES[group]
@@ -235,8 +235,8 @@ def yaml_files() -> Iterator[tuple[str, Path]]:
 
 
 def test_every_yaml_holds_the_dataclass_s_fields_at_their_defaults() -> None:
-    from trainer.choices import REGISTRIES
-    from trainer.convert import build
+    from trainer.config.groups import REGISTRIES
+    from trainer.core.convert import build
 
     walked = 0
     for group, file in yaml_files():
@@ -258,9 +258,9 @@ def test_every_yaml_holds_the_dataclass_s_fields_at_their_defaults() -> None:
 
 
 def test_the_primary_yaml_holds_the_run_s_fields() -> None:
-    from trainer.config import CheckpointConfig, RunConfig
-    from trainer.convert import build
-    from trainer.sources import SEAMS
+    from trainer.composition.search_path import SEAMS
+    from trainer.config.run_config import CheckpointConfig, RunConfig
+    from trainer.core.convert import build
 
     base = values_of(CONF / "config.yaml")
     defaults, hydra = base.pop("defaults"), base.pop("hydra")
@@ -272,16 +272,17 @@ def test_the_primary_yaml_holds_the_run_s_fields() -> None:
 
 
 def test_groups_without_modules_offer_the_names_that_the_configuration_takes() -> None:
-    from trainer.precision_format import NAMES
-    from trainer.strategy_keys import KEYS
+    from trainer.precision.formats import NAMES
+    from trainer.strategy.keys import KEYS
 
     for group, names in {"precision": NAMES, "strategy": tuple(KEYS)}.items():
         assert sorted(names) == sorted(f.stem for f in (CONF / group).iterdir())
 
 
 def test_nothing_pending_exists() -> None:
-    from trainer import pending
-    from trainer.sources import Sources, flat, read_yaml
+    from trainer.composition import not_built as pending
+    from trainer.composition.search_path import Sources
+    from trainer.core.yaml_files import flat, read_yaml
 
     sources = Sources()
     for group, names in pending.NAMES.items():

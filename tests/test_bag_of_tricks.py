@@ -11,8 +11,9 @@ import pytest
 
 from tests.command import ROOT, Call
 from trainer import compose
-from trainer.record import read_run
-from trainer.sources import Sources, flat, leaf
+from trainer.composition.search_path import Sources
+from trainer.core.yaml_files import flat, leaf
+from trainer.record.runs import read_run
 
 FOLDER = "bag_of_tricks"
 PRESETS = [n.split("/")[1] for n in Sources().options("experiment") if n.startswith(FOLDER)]

@@ -14,9 +14,10 @@ import pytest
 from tests.chaos.ranks import run_ranks
 from tests.chaos.trial import UNEQUAL, plain_digest
 from tests.command import TINY, Call, environment
-from tests.test_resume import assert_same, summary
-from trainer import checkpoint, evaluation
-from trainer.checkpoint import digest
+from tests.run.test_resume import assert_same, summary
+from trainer import loop as evaluation
+from trainer.checkpoint import format as checkpoint
+from trainer.checkpoint.format import digest
 from trainer.data.base import Batch
 
 # Validation, the average's statistics and its validation at each of two epochs' ends; at the run's

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.command import TINY, Call
-from trainer import pending
-from trainer.record import read_run
-from trainer.sources import SEAMS, Sources
+from trainer.composition import not_built as pending
+from trainer.composition.search_path import SEAMS, Sources
+from trainer.record.runs import read_run
 
 pytestmark = pytest.mark.slow  # whole runs
 

@@ -13,16 +13,16 @@ import pytest
 import safetensors.torch
 import torch
 
-from trainer import checkpoint, compose
-from trainer.assemble import assemble
-from trainer.choices import REGISTRIES
-from trainer.config import RunConfig
-from trainer.distributed import World
-from trainer.duration import Amount, Duration
-from trainer.errors import ConfigError
-from trainer.evaluation import averaged_model, evaluate
-from trainer.loop import EpochRecord, fit
-from trainer.site import prepare
+from trainer import compose
+from trainer.checkpoint import format as checkpoint
+from trainer.config.groups import REGISTRIES
+from trainer.config.run_config import RunConfig
+from trainer.core.environment import World
+from trainer.core.errors import ConfigError
+from trainer.core.units import Amount, Duration
+from trainer.loop import EpochRecord, averaged_model, evaluate, fit
+from trainer.run.assemble import assemble
+from trainer.run.device import prepare
 
 BASE = (
     *("data=synthetic", "data.num_train=48", "data.num_test=20", "data.image_shape=[1,8,8]"),

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from trainer.core.errors import Diverged
 from trainer.data.base import Batch
-from trainer.errors import Diverged
 from trainer.metrics import Meter, Tally, check_weights
 
 CPU = torch.device("cpu")

@@ -107,7 +107,7 @@ def shared_keys(group: str) -> str:
     own = {"optim": ("name", "momentum", "nesterov"), "mix": ("name", "alpha")}[group]
     from dataclasses import fields
 
-    from trainer.choices import REGISTRIES
+    from trainer.config.groups import REGISTRIES
 
     names = {f.name for f in fields(REGISTRIES[group].shared)}
     lines = (ROOT / "conf" / group / f"{sample}.yaml").read_text().splitlines()

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 import torch
 
 from tests.command import TINY
-from trainer.assemble import assemble
-from trainer.checkpoint import digest
-from trainer.composition import compose_words
-from trainer.config import parse
-from trainer.distributed import World
+from trainer.checkpoint.format import digest
+from trainer.composition.compose import compose_words
+from trainer.config.run_config import parse
+from trainer.core.environment import World
 from trainer.loop import fit
-from trainer.site import prepare
+from trainer.run.assemble import assemble
+from trainer.run.device import prepare
 from trainer.state import Run
 
 

@@ -74,12 +74,13 @@ class Warm:
 def serve() -> None:
     """Fork for every line until there are no more."""
 
+    import trainer.provenance
+    import trainer.sweep.bridge
+
     import trainer.api
     import trainer.checkpoint
     import trainer.optim.adam
     import trainer.optim.sgd
-    import trainer.provenance
-    import trainer.sweep.bridge
 
     config = trainer.api.compose(*TINY)  # finds Hydra's plugins, once
     trainer.provenance.git_state()  # cached from now on
@@ -102,7 +103,7 @@ def serve() -> None:
 
 def become(order: dict[str, Any], write_end: int, out: Path, err: Path) -> NoReturn:
     """Be the run: answer the command line and leave, telling of the first checkpoint."""
-    from trainer import checkpoint
+    from trainer.checkpoint import format as checkpoint
 
     write = checkpoint.write
 

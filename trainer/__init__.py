@@ -12,7 +12,7 @@ __all__ = ["__version__", "compose", "read_runs", "run_jobs", "train"]
 
 if TYPE_CHECKING:
     from trainer.api import compose, train
-    from trainer.record import read_runs
+    from trainer.record.runs import read_runs
     from trainer.sweep.runner import run_jobs
 
 
@@ -23,7 +23,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     if name == "read_runs":
-        from trainer.record import read_runs
+        from trainer.record.runs import read_runs
 
         return read_runs
     if name == "run_jobs":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trainer.composition import compose_words, load_plugins
-from trainer.config import RunConfig, parse
-from trainer.distributed import World
-from trainer.record import RunRow
-from trainer.run import Order, execute
+from trainer.composition.compose import compose_words
+from trainer.composition.search_path import load_plugins
+from trainer.config.run_config import RunConfig, parse
+from trainer.core.environment import World
+from trainer.record.runs import RunRow
+from trainer.run.execute import Order, execute
 from trainer.task.base import check_trains
 
 

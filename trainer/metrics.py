@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from trainer.core.errors import Diverged
 from trainer.data.base import Batch
-from trainer.errors import Diverged
 
 Total = Callable[[torch.Tensor], torch.Tensor]
 

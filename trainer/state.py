@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+from trainer.augment._tta import Views
 from trainer.augment.base import Chain
 from trainer.average.base import Average
-from trainer.clip import Clip
+from trainer.core.clock import Clock
+from trainer.core.environment import World
+from trainer.core.rng import derive
 from trainer.data.base import Batch, Data
-from trainer.distributed import Strategy
-from trainer.duration import Clock
 from trainer.loss.base import Criterion
 from trainer.metrics import Meter
 from trainer.mix.base import Mixing
 from trainer.model.base import put_weights
-from trainer.optim._courses import Courses
-from trainer.precision import Precision
+from trainer.optim._clip import Clip
+from trainer.optim._group_schedules import Courses
+from trainer.precision.step import Precision
 from trainer.scheduler.base import Schedule
-from trainer.shares import own_part
-from trainer.tta import Views
+from trainer.strategy.base import Strategy
 
 if TYPE_CHECKING:
-    from trainer.normalize import Normalize
+    from trainer.data._normalize import Normalize
 
 
 @dataclass
@@ -232,3 +233,40 @@ def load_counters(
     if same_stream and "cuda_generators" in mine and run.device.type == "cuda":
         for device, generator in zip(run.strategy.devices, mine["cuda_generators"], strict=True):
             torch.cuda.set_rng_state(generator, device)
+
+
+def own_part(ranks: Sequence[dict[str, Any]], world: World, seed: int) -> dict[str, Any]:
+    """Return what a checkpoint holds for this process alone.
+
+    Where it was made by another number of processes: the mean of their buffers, their sums in the
+    first process, and no generator: each draws its dropout from a new stream.
+
+    Args:
+        ranks: buffers, sums and generator of each process.
+        world: of this process.
+        seed: of the run.
+    """
+    if len(ranks) == world.size:
+        return ranks[world.rank]
+    torch.manual_seed(derive(seed, "model", world.rank, len(ranks)))
+    meters = [rank["meter"] for rank in ranks]
+    share = int(world.rank == 0)
+    return {
+        **{name: mean_of([r[name] for r in ranks]) for name in ("buffers", "average_buffers")},
+        "meter": {
+            **meters[0],
+            "losses": share * torch.stack([meter["losses"] for meter in meters]).sum(0),
+            "hits": share * torch.stack([meter["hits"] for meter in meters]).sum(0),
+            "seen": share * sum(meter["seen"] for meter in meters),
+        },
+    }
+
+
+def mean_of(buffers: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Return the mean of several processes' buffers; of counters, the first's."""
+    return {
+        name: torch.stack([b[name] for b in buffers]).mean(0)
+        if first.is_floating_point()
+        else first
+        for name, first in buffers[0].items()
+    }

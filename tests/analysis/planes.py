@@ -10,8 +10,8 @@ import numpy as np
 
 from tests.analysis.runs import made_run
 from trainer.analysis._arms import arms_of
-from trainer.analysis._slice import Slice, slice_of
-from trainer.record import RunRow
+from trainer.analysis.slices.grid import Slice, slice_of
+from trainer.record.runs import RunRow
 
 BATCHES = (64, 128, 256, 512, 1024, 2048)
 RATES = tuple(2.0**k for k in range(-7, 3))

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from trainer.record import EpochRow, RunRow
+from trainer.record.runs import EpochRow, RunRow
 
 
 def made_run(

@@ -8,7 +8,7 @@ import pytest
 from tests.analysis.conftest import Answer
 from tests.analysis.runs import lr, made_run, write_run
 from trainer.analysis._arms import Arm, arms_of
-from trainer.analysis._difference import holm, welch
+from trainer.analysis._statistics import holm, welch
 from trainer.analysis.attribution import (
     attribution_figure,
     attribution_of,
@@ -18,8 +18,8 @@ from trainer.analysis.attribution import (
     to_csv,
     to_markdown,
 )
-from trainer.errors import ConfigError
-from trainer.record import RunRow
+from trainer.core.errors import ConfigError
+from trainer.record.runs import RunRow
 
 SCORES = {
     "baseline": (0.70, 0.72, 0.74),

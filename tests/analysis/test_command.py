@@ -9,8 +9,9 @@ import pytest
 
 from tests.analysis.conftest import Answer
 from tests.command import real
-from trainer.analysis import attribution, compare, curves, lr_tradeoff, slices, table
+from trainer.analysis import attribution, compare, curves, lr_tradeoff, table
 from trainer.analysis.report import __main__ as report
+from trainer.analysis.slices import main as slices
 
 COMMANDS = [m.main for m in (attribution, compare, curves, lr_tradeoff, report, slices, table)]
 TRAINED = [main for main in COMMANDS if main is not curves.main]  # it draws every task's runs

@@ -5,8 +5,8 @@ import pytest
 import yaml
 
 from trainer.analysis.curves import curves
-from trainer.errors import TrainerError
-from trainer.record import read_runs
+from trainer.core.errors import TrainerError
+from trainer.record.runs import read_runs
 
 
 def write_run(path: Path, config: dict[str, object], accuracies: list[float]) -> None:

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from trainer.analysis._difference import Spread
-from trainer.analysis._digits import heading, mean_and_sd, setting_texts
+from trainer.analysis._statistics import Spread
+from trainer.analysis._tables import heading, mean_and_sd, setting_texts
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ from typing import Any
 
 from tests.analysis.runs import made_run
 from trainer.analysis._arms import Arm, arms_of
-from trainer.analysis._names import MOST_LINES, WIDTH, names_of
-from trainer.record import RunRow
+from trainer.analysis._pictures import MOST_LINES, WIDTH, names_of
+from trainer.record.runs import RunRow
 
 LONG = [f"a_rather_long_key_of_some_trick_{i}" for i in range(6)]
 

@@ -8,8 +8,8 @@ from tests.analysis.conftest import Answer
 from tests.analysis.runs import lr, made_run, write_run
 from trainer.analysis._arms import Arm, arms_of
 from trainer.analysis.table import main, table_of, to_csv, to_markdown
-from trainer.errors import ConfigError, TrainerError
-from trainer.record import RunRow
+from trainer.core.errors import ConfigError, TrainerError
+from trainer.record.runs import RunRow
 
 
 def runs() -> list[RunRow]:

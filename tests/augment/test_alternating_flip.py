@@ -8,8 +8,8 @@ import torch
 from tests.training import assembled
 from trainer.augment.alternating_flip import AlternatingFlip, coin
 from trainer.augment.base import AUGMENTS
+from trainer.core.clock import Clock
 from trainer.data.base import Batch
-from trainer.duration import Clock
 
 
 def is_mirrored(index: np.ndarray, epoch: int, seed: int = 3, start: int = 0) -> list[bool]:

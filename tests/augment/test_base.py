@@ -12,9 +12,9 @@ from tests.command import TINY, Call
 from tests.training import trained
 from trainer.augment.base import AugmentKeys, Chain
 from trainer.augment.shift import Shift
+from trainer.core.clock import Clock
+from trainer.core.registry import Choice
 from trainer.data.base import Batch
-from trainer.duration import Clock
-from trainer.registry import Choice
 
 CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trainer.augment._boxes import Boxes, between, check_range, first_that_fits, place, sides_of
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 
 
 def test_a_mask_by_hand_cut_off_at_the_edges_and_empty() -> None:

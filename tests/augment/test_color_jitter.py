@@ -12,10 +12,10 @@ from torchvision.transforms.v2 import functional as oracle
 from trainer.augment._draws import draw_numbers
 from trainer.augment.base import AUGMENTS
 from trainer.augment.color_jitter import KINDS, ColorJitter
-from trainer.convert import build
+from trainer.core.clock import Clock
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
-from trainer.duration import Clock
-from trainer.errors import ConfigError
 
 CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)
 ORACLES = {kind: getattr(oracle, f"adjust_{kind}") for kind in KINDS}

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.augment.base import AUGMENTS, Augment
+from trainer.core.clock import Clock
 from trainer.data.base import Batch
-from trainer.duration import Clock
 
 NAMES = [name for name in AUGMENTS.names() if name != "none"]
 CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)

@@ -6,9 +6,9 @@ import torch
 
 from trainer.augment.base import AUGMENTS, AugmentKeys, Chain
 from trainer.augment.none import NoAugment
+from trainer.core.clock import Clock
+from trainer.core.registry import Choice
 from trainer.data.base import Batch
-from trainer.duration import Clock
-from trainer.registry import Choice
 
 
 def test_the_batch_is_returned_as_it_is() -> None:

@@ -10,10 +10,10 @@ from torchvision.transforms import v2
 from trainer.augment._draws import draw_numbers
 from trainer.augment.base import AUGMENTS
 from trainer.augment.rand_augment import OPERATIONS, RandAugment
-from trainer.convert import build
+from trainer.core.clock import Clock
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
-from trainer.duration import Clock
-from trainer.errors import ConfigError
 
 CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)
 THEIRS = (

@@ -11,10 +11,10 @@ from tests.augment.distribution import distance
 from trainer.augment._sampling import crop_and_resize
 from trainer.augment.base import AUGMENTS
 from trainer.augment.random_resized_crop import RandomResizedCrop
-from trainer.convert import build
+from trainer.core.clock import Clock
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
-from trainer.duration import Clock
-from trainer.errors import ConfigError
 
 CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)
 

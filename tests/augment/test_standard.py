@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from trainer.augment.base import AUGMENTS
 from trainer.augment.standard import Standard
-from trainer.convert import build
+from trainer.core.clock import Clock
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
-from trainer.duration import Clock
-from trainer.errors import ConfigError
 
 CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)
 

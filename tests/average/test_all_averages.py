@@ -14,10 +14,10 @@ import safetensors.numpy
 from tests.command import TINY as WORDS
 from tests.command import Call
 from trainer import compose
-from trainer.assemble import assemble
-from trainer.distributed import World
-from trainer.site import prepare
-from trainer.sources import read_yaml
+from trainer.core.environment import World
+from trainer.core.yaml_files import read_yaml
+from trainer.run.assemble import assemble
+from trainer.run.device import prepare
 from trainer.state import Run, load_state, save_state
 
 pytestmark = pytest.mark.slow  # whole runs

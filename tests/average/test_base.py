@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.average.base import AverageKeys, Plan
-from trainer.duration import Clock, Duration
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
+from trainer.core.units import Duration
 
 RUN = Clock(0, 100, 10)
 

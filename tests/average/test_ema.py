@@ -12,9 +12,10 @@ from torch import nn
 from tests.average.trajectory import averaged, plan_for, resumed, walk
 from trainer.average.base import AVERAGES, AverageKeys, Plan
 from trainer.average.ema import Ema
-from trainer.convert import build
-from trainer.duration import Amount, Clock
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
+from trainer.core.units import Amount
 
 
 def path_of(ema: Ema, plan: Plan, values: list[float]) -> list[float | None]:

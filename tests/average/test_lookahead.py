@@ -13,9 +13,9 @@ from tests.average.trajectory import TOTAL, module_with, plan_for, walk, weights
 from tests.command import TINY, Call, snapshot
 from trainer.average.base import AVERAGES, Average
 from trainer.average.lookahead import Lookahead
-from trainer.convert import build
-from trainer.duration import Clock
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 
 
 def train(

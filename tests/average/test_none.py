@@ -7,7 +7,7 @@ from torch import nn
 
 from trainer.average.base import AVERAGES, Plan
 from trainer.average.none import NoAverage
-from trainer.duration import Clock
+from trainer.core.clock import Clock
 
 
 def test_there_is_no_second_set_of_weights() -> None:

@@ -14,9 +14,9 @@ from torch import nn
 from tests.average.trajectory import TOTAL, averaged, module_with, plan_for, resumed, walk
 from trainer.average.base import AVERAGES, AverageKeys, Plan
 from trainer.average.swa import Swa
-from trainer.convert import build
-from trainer.duration import Clock
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 
 
 def test_by_hand() -> None:

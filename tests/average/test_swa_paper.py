@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.average.trajectory import TOTAL, averaged, keys, plan_for, resumed, walk
 from trainer.average.base import AVERAGES
 from trainer.average.swa_paper import SwaPaper
-from trainer.duration import Clock
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
 
 
 @settings(derandomize=True, max_examples=40, deadline=None)

@@ -23,8 +23,8 @@ from tests.average.trajectory import (
 from tests.command import TINY, Call
 from trainer.average.base import AVERAGES
 from trainer.average.swa_torchcontrib import SwaTorchcontrib
-from trainer.duration import Clock
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
 
 Vector = NDArray[np.float64]
 

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from trainer.average.base import AverageKeys, Averaging, Plan
-from trainer.duration import Clock, Duration
+from trainer.core.clock import Clock
+from trainer.core.units import Duration
 
 TOTAL = 40  # steps, ten to an epoch
 

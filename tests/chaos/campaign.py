@@ -195,7 +195,7 @@ class Tally:
 
 def facts_of(seed: int, processes: int, seconds: float) -> dict[str, Any]:
     """Return what a report says of where and how it was made."""
-    from trainer import provenance
+    from trainer.record import provenance
 
     return {
         "seed": seed,

@@ -16,7 +16,7 @@ import safetensors.torch
 
 from tests.chaos.cells import words_of
 from tests.chaos.trial import Arena, assert_same, plain_digest, run_to_end, start
-from trainer import checkpoint
+from trainer.checkpoint import format as checkpoint
 
 QUICK, FULL = 40, 1000
 THROUGH_THE_PROGRAM = 20  # one trial in so many resumes; the others read

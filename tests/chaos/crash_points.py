@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.chaos.cells import words_of
 from tests.chaos.hooks import watching
 from tests.chaos.trial import Arena, Hook, assert_same, run_to_end, start
-from trainer import checkpoint
+from trainer.checkpoint import format as checkpoint
 
 QUICK, FULL = 12, 220
 

@@ -14,7 +14,7 @@ from tests.chaos.cells import words_of
 from tests.chaos.crash_points import points_of
 from tests.chaos.hooks import watching
 from tests.chaos.trial import Arena, Child, Hook, assert_same, run_to_end, start
-from trainer import checkpoint
+from trainer.checkpoint import format as checkpoint
 
 QUICK, FULL = 8, 78
 KINDS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)

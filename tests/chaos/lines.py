@@ -10,11 +10,11 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 from tests.command import TINY
-from trainer.duration import Amount, Duration, Interval
+from trainer.composition.search_path import SEAMS, Sources
+from trainer.core.units import Amount, Duration, Interval
+from trainer.core.weights_source import Origin
 from trainer.optim._rules import Rules
-from trainer.origin import Origin
 from trainer.scheduler._rate import Rate
-from trainer.sources import SEAMS, Sources
 
 BASE = (*TINY, "max_steps=1")
 LETTERS = string.ascii_lowercase
@@ -72,8 +72,8 @@ class Key:
 
 def schema() -> list[Key]:
     """Return every key of every name of every group, and those of the run itself."""
-    from trainer.choices import REGISTRIES
-    from trainer.config import HINTS, CheckpointConfig
+    from trainer.config.groups import REGISTRIES
+    from trainer.config.run_config import HINTS, CheckpointConfig
 
     found = []
     for group in SHARED_GROUPS:
@@ -162,7 +162,7 @@ def typos(draw: random.Random, count: int) -> Iterator[Fault]:
 
 
 def is_pending(group: str, name: str) -> bool:
-    from trainer import pending
+    from trainer.composition import not_built as pending
 
     return name in pending.NAMES.get(group, ())
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.chaos.poison import SITES, install
 from tests.chaos.ranks import run_ranks
 from tests.chaos.trial import Arena, Tell, start
-from trainer import checkpoint
+from trainer.checkpoint import format as checkpoint
 
 QUICK, FULL = 7, 42
 TOGETHER = 7  # of so many trials, the last is on one of two ranks

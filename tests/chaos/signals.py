@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from tests.chaos.cells import words_of
 from tests.chaos.trial import Arena, Hook, Tell, assert_same, start
-from trainer import evaluation
+from trainer import loop as evaluation
 from trainer.data.base import Batch
 from trainer.state import Run
 

@@ -21,7 +21,7 @@ import torch
 
 from tests.chaos.cells import Cell, matrix, words_of
 from tests.forked import be_run
-from trainer import checkpoint
+from trainer.checkpoint import format as checkpoint
 
 PATIENCE_S = 1800  # a machine may stop a process of low priority for minutes
 MEASURED = {"images_per_s", "train_s", "average_s", "eval_s", "max_memory_bytes"}
@@ -33,12 +33,12 @@ Hook = Callable[[Tell], None]  # what is done in a run's process before it begin
 def prepare() -> None:
     """Import what runs need, once."""
     import torch._dynamo  # the first optimizer of a process does
-
-    import trainer.api
     import trainer.board
-    import trainer.optim.adam
     import trainer.provenance
     import trainer.sweep.bridge
+
+    import trainer.api
+    import trainer.optim.adam
 
     torch.set_num_threads(1)
     trainer.api.compose(*words_of(matrix(0)[0]))  # finds Hydra's plugins
@@ -156,7 +156,7 @@ def start(words: Sequence[str], cwd: Path, hook: Hook | None = None) -> Child:
 
 def tell_steps(tell: Tell) -> None:
     """Let this process tell of every step that it has done and of every checkpoint that it has."""
-    from trainer.walk import Walk
+    from trainer.run.runner import Walk
 
     asked, write, process = Walk.asked, checkpoint.write, os.getpid()
 

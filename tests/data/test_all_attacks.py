@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from tests.command import Call, snapshot
+from trainer.core.errors import ConfigError, DataError, DiskError
 from trainer.data import _decode
 from trainer.data._cache import FOLDER
 from trainer.data.image_folder import ImageFolder
-from trainer.errors import ConfigError, DataError, DiskError
 
 SMALL = ImageFolder(cache_size=8)
 

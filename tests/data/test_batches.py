@@ -7,12 +7,12 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from trainer.core.errors import ConfigError
+from trainer.core.units import Amount
 from trainer.data._batches import build_data
 from trainer.data._stores import store_for
 from trainer.data._windows import Windows, check_batch_size
 from trainer.data.base import DataKeys
-from trainer.duration import Amount
-from trainer.errors import ConfigError
 
 ALL = Amount(0, False)  # val=0: train on everything
 

@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 import torch
 
+from trainer.core.errors import DiskError
 from trainer.data import _cache
 from trainer.data._cache import FOLDER, Plan, cached, content_key
 from trainer.data._stats import fingerprint, mean_std
-from trainer.errors import DiskError
 
 KEY = "0123456789abcdef0123456789abcdef"
 SIZES = {"train": 3, "test": 2}

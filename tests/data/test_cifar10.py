@@ -17,9 +17,9 @@ import pytest
 import torch
 from torchvision.datasets import CIFAR10
 
+from trainer.core.errors import ConfigError, DataError
 from trainer.data.base import DATASETS
 from trainer.data.cifar10 import FILES, Cifar10
-from trainer.errors import ConfigError, DataError
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 

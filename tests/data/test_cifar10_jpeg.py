@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from trainer.core.errors import ConfigError, DataError
 from trainer.data._stats import mean_std
 from trainer.data.base import DATASETS
 from trainer.data.cifar10_jpeg import Cifar10Jpeg
-from trainer.errors import ConfigError, DataError
 
 
 def test_reads_its_folder_in_the_order_of_the_numbers(tmp_path, write_tree):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from trainer.core.errors import DataError
 from trainer.data import _digits
 from trainer.data.base import DATASETS
 from trainer.data.digits import DigitsData
-from trainer.errors import DataError
 
 
 def test_is_found_by_name_and_needs_no_root():

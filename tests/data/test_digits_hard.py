@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from trainer.core.errors import ConfigError
 from trainer.data import digits_hard
 from trainer.data._digits import Digits, load_digits
 from trainer.data.digits import DigitsData
 from trainer.data.digits_hard import DigitsHard
-from trainer.errors import ConfigError
 
 PLAIN = {"shift": 0.0, "rotation": 0.0, "min_scale": 1.0, "max_scale": 1.0, "clutter": 0}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from trainer.convert import build
+from trainer.core.convert import build
 from trainer.data.base import DATASETS, DataKeys
 
 CONF = Path(__file__).parents[2] / "conf" / "data"

@@ -13,11 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
+from trainer.core.errors import ConfigError, DataError
+from trainer.core.units import Amount
 from trainer.data._decode import MAX_PIXELS, decode
 from trainer.data.base import DATASETS
 from trainer.data.image_folder import ImageFolder
-from trainer.duration import Amount
-from trainer.errors import ConfigError, DataError
 
 
 def test_reads_three_splits_class_by_class(tmp_path, write_tree):

@@ -9,9 +9,9 @@ from urllib.error import URLError
 import pytest
 import torch
 
+from trainer.core.errors import ConfigError, DataError
 from trainer.data.base import DATASETS
 from trainer.data.mnist import Mnist
-from trainer.errors import ConfigError, DataError
 
 
 @pytest.fixture

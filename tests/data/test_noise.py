@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from tests.command import TINY, Call
 from tests.training import trained
+from trainer.core.errors import ConfigError
+from trainer.core.units import Amount
 from trainer.data._batches import build_data
 from trainer.data._noise import with_noise
 from trainer.data.base import DataKeys
-from trainer.duration import Amount
-from trainer.errors import ConfigError
 
 
 def noisy(amount: Amount, num: int = 600, seed: int = 0, classes: int = 10):

@@ -10,11 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer import rng
+from trainer.core import rng
+from trainer.core.errors import ConfigError
+from trainer.core.units import Amount
 from trainer.data._splits import split_source, stratified
 from trainer.data.base import DataKeys, Images
-from trainer.duration import Amount
-from trainer.errors import ConfigError
 
 
 def keys(val: str = "10%", subset: str = "100%", **others: int) -> DataKeys:

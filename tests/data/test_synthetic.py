@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from trainer.core.errors import ConfigError
 from trainer.data.base import DATASETS
 from trainer.data.synthetic import Synthetic
-from trainer.errors import ConfigError
 
 
 def test_is_found_by_name_and_has_the_asked_shape():

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.convert import build
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
-from trainer.errors import ConfigError
 from trainer.loss.base import LOSSES
 from trainer.loss.cross_entropy import CrossEntropy
 

@@ -18,12 +18,12 @@ from torch import nn
 
 from tests.command import TINY, Call, snapshot
 from tests.training import assembled
-from trainer.convert import build
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
+from trainer.core.weights_source import Origin
 from trainer.data.base import Batch
-from trainer.errors import ConfigError
 from trainer.loss.base import LOSSES
 from trainer.loss.distill import Distill, Distillation, closeness
-from trainer.origin import Origin
 
 RUN = Origin(Path("/a/run"))
 

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from tests.command import TINY, Call
-from trainer.convert import build
+from trainer.core.clock import Clock
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
+from trainer.core.registry import Choice
+from trainer.core.units import Duration
 from trainer.data.base import Batch
-from trainer.duration import Clock, Duration
-from trainer.errors import ConfigError
 from trainer.mix.base import Mixing, MixKeys
 from trainer.mix.mixup import Mixup
-from trainer.registry import Choice
 
 
 def mixing(total: int = 100, **keys: object) -> Mixing:

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import v2
 
+from trainer.core.clock import Clock
 from trainer.data.base import Batch
-from trainer.duration import Clock
 from trainer.loss.cross_entropy import CrossEntropy
 from trainer.mix._blend import blend, draw_lambda, paste, side
 from trainer.mix._pairs import Pairs, Per

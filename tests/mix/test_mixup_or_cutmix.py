@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainer.convert import build
+from trainer.core.clock import Clock
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
-from trainer.duration import Clock
-from trainer.errors import ConfigError
 from trainer.mix._blend import blend, paste
 from trainer.mix._pairs import Pairs
 from trainer.mix.base import MIXES

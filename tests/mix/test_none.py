@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from trainer.core.clock import Clock
+from trainer.core.registry import Choice
 from trainer.data.base import Batch
-from trainer.duration import Clock
 from trainer.mix._pairs import Pairs
 from trainer.mix.base import MIXES, Mixing, MixKeys
 from trainer.mix.none import NoMix
-from trainer.registry import Choice
 
 
 def test_the_batch_is_returned_as_it_is() -> None:

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trainer.core.clock import Clock
 from trainer.data.base import Batch
-from trainer.duration import Clock
 from trainer.mix._pairs import Pairs
 
 CLOCK = Clock(window=3, total=100, windows_per_epoch=10, seed=5)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 from trainer.model.airnet import AirNet
 
 

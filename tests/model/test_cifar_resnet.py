@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from trainer.convert import build
+from trainer.core.convert import build
 from trainer.model._cifar_resnet import BasicBlock, ThinPad, cifar_resnet
 from trainer.model.base import MODELS
 

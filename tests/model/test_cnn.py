@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 from trainer.model._ghost import GhostBatchNorm2d
 from trainer.model.cnn import Cnn
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+import trainer.core.registry
 import yaml
 from torch import nn
 
-import trainer.registry
-from trainer.convert import build
+from trainer.core.convert import build
 from trainer.model.base import MODELS
 
-CONF = Path(trainer.registry.__file__).parents[1] / "conf" / "model"
+CONF = Path(trainer.core.registry.__file__).parents[1] / "conf" / "model"
 
 # Small settings, so that the walk takes seconds.
 SETTINGS: dict[str, dict[str, Any]] = {

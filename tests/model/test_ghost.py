@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tests.command import TINY, Call
 from trainer.average._batch_norm import recompute
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 from trainer.model._ghost import GhostBatchNorm2d, batch_norm, check_ghosts, require_ghost_batch
 
 LINE = (*(w for w in TINY if not w.startswith("model")), "model=cnn", "model.width=2")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.convert import build
-from trainer.errors import ConfigError
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.model.resnet110 import ResNet110
 
 

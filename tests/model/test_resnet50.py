@@ -10,8 +10,8 @@ from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models
 
-from trainer.convert import build
-from trainer.errors import ConfigError
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.model.resnet50 import Bottleneck, ResNet50, Stem, Variant
 
 VARIANTS: tuple[Variant, ...] = ("A", "B", "C", "D")

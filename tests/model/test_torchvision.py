@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules import activation
 
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 from trainer.model import torchvision
 from trainer.model.base import put_weights
 from trainer.model.torchvision import Torchvision, names

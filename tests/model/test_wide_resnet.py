@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 from trainer.model._preact import PreactBlock
 from trainer.model.wide_resnet import WideResNet
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.convert import build
-from trainer.errors import ConfigError
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.optim.base import OPTIMIZERS, Group, Member, Optim, OptimKeys
 
 Gradients = list[list[np.ndarray]]  # by step, by tensor

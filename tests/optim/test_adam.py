@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tests.optim.paths import one_group, walk
-from trainer.convert import build
-from trainer.errors import ConfigError
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.optim.adam import Adam
 from trainer.optim.base import OPTIMIZERS, OptimKeys
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from trainer.choices import REGISTRIES
-from trainer.convert import build
-from trainer.errors import ConfigError
+from trainer.config.groups import REGISTRIES
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.optim._groups import group_rows, parameter_groups
 from trainer.optim._kinds import KINDS
 from trainer.optim.base import Group, OptimKeys

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.choices import REGISTRIES
+from trainer.config.groups import REGISTRIES
 from trainer.optim._kinds import KINDS, kinds_of
 
 

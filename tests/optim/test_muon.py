@@ -11,7 +11,7 @@ from torch import nn
 
 from tests.optim.paths import check_refused, check_same, one_group, random_problem, walk_many
 from tests.optim.test_newton_schulz import by_numpy
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 from trainer.optim._groups import parameter_groups
 from trainer.optim.base import OPTIMIZERS, Group, OptimKeys
 from trainer.optim.muon import Muon, MuonOptimizer, factor, product_dtype

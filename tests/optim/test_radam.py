@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.optim.paths import check_parity, check_reaches_torch, check_refused, walk
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 from trainer.optim.base import OptimKeys
 from trainer.optim.radam import RAdam
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from trainer.convert import build, plain
-from trainer.errors import ConfigError
+from trainer.core.convert import build, plain
+from trainer.core.errors import ConfigError
 from trainer.optim._rules import NAMED, OwnScheduler, Rules
 from trainer.optim.base import OPTIMIZERS, OptimKeys
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.command import TINY, Call
 from tests.scheduler.trace import factors, points, schedule, span
-from trainer.convert import build
-from trainer.duration import Clock
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.metrics import Scores
 from trainer.scheduler._rate import Rate
 from trainer.scheduler.base import SCHEDULERS, Point, momentum_of, set_hyperparameters

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.scheduler.trace import points
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 from trainer.scheduler.base import Point
 from trainer.scheduler.constant import Constant
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from tests.scheduler.trace import PEAK, factors, torch_factors
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 from trainer.scheduler.cosine import Cosine
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 from tests.scheduler.trace import PEAK, factors, span, torch_factors
-from trainer.convert import build
-from trainer.errors import ConfigError
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.scheduler.cosine_restarts import CosineRestarts
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch.optim.lr_scheduler import CyclicLR
 
 from tests.scheduler.trace import PEAK, factors, momenta, points, scales, span, torch_points
-from trainer.convert import build
-from trainer.errors import ConfigError
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.scheduler.cyclic import Cyclic
 
 torch_cyclic = partial(CyclicLR, base_lr=0.03, max_lr=PEAK, base_momentum=0.8, max_momentum=0.95)

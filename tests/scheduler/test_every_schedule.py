@@ -9,7 +9,7 @@ import pytest
 
 from tests.command import TINY, Call
 from trainer import compose
-from trainer.duration import Clock
+from trainer.core.clock import Clock
 from trainer.scheduler.base import SCHEDULERS, Schedule
 
 ARGS = {"torch": ("scheduler.lr_scheduler=PolynomialLR", "scheduler.args={total_iters:8}")}

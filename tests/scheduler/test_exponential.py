@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch.optim.lr_scheduler import ExponentialLR
 
 from tests.scheduler.trace import factors, schedule, span, torch_factors
-from trainer.convert import build
-from trainer.duration import Clock
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.scheduler.exponential import Exponential
 
 

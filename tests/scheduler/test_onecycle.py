@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch.optim.lr_scheduler import OneCycleLR
 
 from tests.scheduler.trace import PEAK, factors, momenta, points, scales, span, torch_points
-from trainer.convert import build
-from trainer.errors import ConfigError
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.scheduler.onecycle import OneCycle
 
 FORMS = [("cosine", False), ("cosine", True), ("linear", False), ("linear", True)]

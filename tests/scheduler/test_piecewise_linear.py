@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.scheduler.trace import factors, span
-from trainer.convert import build
-from trainer.errors import ConfigError
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.scheduler.piecewise_linear import PiecewiseLinear
 
 MYRTLE = [["0ep", 0], ["5ep", 1], ["24ep", 0]]

@@ -15,9 +15,9 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from tests.command import TINY, Call
 from tests.scheduler.trace import PEAK, schedule, span
-from trainer.convert import build
-from trainer.duration import Clock
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.metrics import Scores
 from trainer.scheduler.base import Schedule
 from trainer.scheduler.plateau import Plateau

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch.optim.lr_scheduler import StepLR
 
 from tests.scheduler.trace import factors, span, torch_factors
-from trainer.convert import build
-from trainer.errors import ConfigError
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.scheduler.step import Step
 
 

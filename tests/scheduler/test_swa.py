@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch.optim.swa_utils import SWALR
 
 from tests.scheduler.trace import PEAK, factors, span, torch_factors
-from trainer.convert import build
-from trainer.errors import ConfigError
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.scheduler._rate import Rate
 from trainer.scheduler.swa import Swa
 

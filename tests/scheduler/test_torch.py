@@ -11,8 +11,8 @@ from torch.optim import lr_scheduler
 
 from tests.command import TINY, Call
 from tests.scheduler.trace import PEAK, factors, momenta, points, scales, span, torch_points
-from trainer.convert import build
-from trainer.errors import ConfigError
+from trainer.core.convert import build
+from trainer.core.errors import ConfigError
 from trainer.scheduler.cosine import Cosine
 from trainer.scheduler.step import Step
 from trainer.scheduler.torch import CLASSES, INSTEAD, Torch

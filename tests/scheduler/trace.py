@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import torch
 
-from trainer.duration import Clock, Duration
-from trainer.registry import Choice
+from trainer.core.clock import Clock
+from trainer.core.registry import Choice
+from trainer.core.units import Duration
 from trainer.scheduler._rate import Rate
 from trainer.scheduler.base import Point, Schedule, SchedulerKeys
 

@@ -15,9 +15,9 @@ from tests.analysis.runs import made_run
 from tests.command import ROOT, Call
 from trainer.analysis.compare import Arm, Spread, compare
 from trainer.api import compose
-from trainer.errors import ConfigError, TrainerError
-from trainer.record import read_runs
-from trainer.sources import read_yaml
+from trainer.core.errors import ConfigError, TrainerError
+from trainer.core.yaml_files import read_yaml
+from trainer.record.runs import read_runs
 from trainer.study import comparison as command
 from trainer.study._trials import Trial, chosen
 from trainer.study.comparisons import stages, told

@@ -15,8 +15,8 @@ import yaml
 from tests.command import ROOT, TINY, Call
 from trainer.analysis.compare import Arm, welch
 from trainer.api import compose
-from trainer.errors import ConfigError
-from trainer.record import EpochRow, RunRow, read_runs
+from trainer.core.errors import ConfigError
+from trainer.record.runs import EpochRow, RunRow, read_runs
 from trainer.study import demo as command
 from trainer.study.demos import processes, speed, tradeoff, verdict
 from trainer.study.demos import tune as tuning

@@ -12,9 +12,10 @@ import pytest
 from tests.analysis.runs import made_run
 from trainer.analysis.attribution import leave_one_out, staircase
 from trainer.analysis.compare import Arm, compare
-from trainer.errors import ConfigError
-from trainer.record import EpochRow, RunRow
-from trainer.sources import Sources, read_yaml
+from trainer.composition.search_path import Sources
+from trainer.core.errors import ConfigError
+from trainer.core.yaml_files import read_yaml
+from trainer.record.runs import EpochRow, RunRow
 from trainer.study import _schedules
 from trainer.study import reproduce as command
 from trainer.study.comparisons.spec import names as comparisons

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.command import TINY
-from trainer.record import RunRow
-from trainer.run import Order, execute
-from trainer.sources import Sources
-from trainer.sweep.draw import Words
+from trainer.composition.search_path import Sources
+from trainer.record.runs import RunRow
+from trainer.run.execute import Order, execute
+from trainer.sweep.expand import Words
 from trainer.sweep.jobs import Sweep, check_job
-from trainer.sweep.keys import key_before
+from trainer.sweep.reuse import key_before
 
 SHORT = (*TINY, "max_steps=2", "checkpoint.keep=all")
 

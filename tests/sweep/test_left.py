@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.command import TINY
-from trainer.console import Console
-from trainer.errors import DataError
-from trainer.run import Order, execute
-from trainer.sources import Sources
-from trainer.sweep.draw import Words
+from trainer.composition.search_path import Sources
+from trainer.core.errors import DataError
+from trainer.record.console import Console
+from trainer.run.execute import Order, execute
+from trainer.sweep.expand import Words
 from trainer.sweep.jobs import Sweep, check_job
-from trainer.sweep.keys import key_before
-from trainer.sweep.protocol import Task
-from trainer.sweep.supervise import tell_begun_anew
+from trainer.sweep.messages import Task
+from trainer.sweep.reuse import key_before
+from trainer.sweep.supervisor import tell_begun_anew
 from trainer.sweep.worker import left
 
 

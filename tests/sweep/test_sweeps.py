@@ -19,7 +19,7 @@ import pytest
 
 from tests.command import ROOT, TINY, Call, environment, start
 from trainer.model.base import MODELS
-from trainer.record import RunRow, read_runs
+from trainer.record.runs import RunRow, read_runs
 from trainer.sweep.runner import run_jobs
 
 pytestmark = pytest.mark.slow  # whole runs

@@ -13,9 +13,9 @@ import torch
 
 from tests.command import TINY, Call, environment, snapshot
 from trainer.api import compose, train
-from trainer.errors import ConfigError
-from trainer.order import Order
-from trainer.record import read_run
+from trainer.core.errors import ConfigError
+from trainer.record.runs import read_run
+from trainer.run.request import Order
 from trainer.task.base import perform
 from trainer.task.lr_range import LrRange
 

@@ -4,8 +4,8 @@ import pytest
 
 from tests.command import TINY
 from trainer.api import compose, train
-from trainer.errors import ConfigError
-from trainer.order import Order
+from trainer.core.errors import ConfigError
+from trainer.run.request import Order
 from trainer.task.base import perform
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from trainer.analysis._labels import Settings, labels, settings_of
-from trainer.record import EpochRow, RunRow, natural
+from trainer.record.runs import EpochRow, RunRow, natural
 
 OVER_EPOCHS = tuple(f.name for f in fields(EpochRow) if f.name not in ("epoch", "step"))
 TESTED = tuple(

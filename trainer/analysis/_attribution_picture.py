@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.analysis._arms import higher_is_better, is_share
 from trainer.analysis._comparison import Comparison, Row
-from trainer.analysis._difference import CONFIDENCE
 from trainer.analysis._pictures import bare, lost_text, title_of, within_shares
+from trainer.analysis._statistics import CONFIDENCE
 from trainer.analysis._tables import shown
 
 if TYPE_CHECKING:

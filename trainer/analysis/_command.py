@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from trainer.analysis._arms import METRICS, Arm, arms_of, trained
-from trainer.errors import TrainerError
-from trainer.record import Found, find_runs
+from trainer.core.errors import TrainerError
+from trainer.record.runs import Found, find_runs
 
 
 def reader(name: str, text: str) -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from trainer.analysis._arms import Arm
-from trainer.analysis._difference import (
+from trainer.analysis._statistics import (
     Correlation,
     Difference,
     Spread,
@@ -15,7 +15,7 @@ from trainer.analysis._difference import (
     paired,
     welch,
 )
-from trainer.errors import ConfigError, TrainerError
+from trainer.core.errors import ConfigError, TrainerError
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trainer.record import RunRow
+from trainer.record.runs import RunRow
 
 Settings = Mapping[str, Any]
 # What moves no number of a result beyond its last bits, or is not of the result at all.

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainer.analysis._arms import Arm, common_epochs, higher_is_better, is_share
-from trainer.analysis._difference import Spread
 from trainer.analysis._pictures import LOST, bare, count_epochs, lost_text, title_of
+from trainer.analysis._statistics import Spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

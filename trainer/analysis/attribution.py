@@ -18,18 +18,12 @@ from dataclasses import dataclass, replace
 
 from trainer.analysis._arms import Arm
 from trainer.analysis._attribution_picture import attribution_figure
-from trainer.analysis._command import (
-    add_metric,
-    out_of,
-    read_arms,
-    reader,
-    write_texts,
-)
+from trainer.analysis._command import add_metric, out_of, read_arms, reader, write_texts
 from trainer.analysis._comparison import Comparison, compare, named
 from trainer.analysis._tables import numbers_of
 from trainer.analysis._tables import to_markdown as rows_to_markdown
-from trainer.errors import ConfigError, telling_errors, unknown
-from trainer.sheets import csv_text
+from trainer.core.errors import ConfigError, telling_errors, unknown
+from trainer.record.csv_files import csv_text
 
 __all__ = [
     "Attribution",

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 from trainer.analysis._arms import OVER_EPOCHS, Arm, arm_settings, identity, is_share
 from trainer.analysis._command import found_runs
 from trainer.analysis._labels import labels
-from trainer.analysis._names import names_of
-from trainer.analysis._pictures import bare, colors, count_epochs, title_of
-from trainer.errors import TrainerError, telling_errors
-from trainer.record import RunRow
+from trainer.analysis._pictures import bare, colors, count_epochs, names_of, title_of
+from trainer.core.errors import TrainerError, telling_errors
+from trainer.record.runs import RunRow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,19 +13,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trainer.analysis._arms import Arm
-from trainer.analysis._command import (
-    add_metric,
-    out_of,
-    read_arms,
-    reader,
-    write_texts,
-)
-from trainer.analysis._difference import Spread
+from trainer.analysis._command import add_metric, out_of, read_arms, reader, write_texts
 from trainer.analysis._labels import varied_keys
-from trainer.analysis._slice import LR, number_of
+from trainer.analysis._statistics import Spread
 from trainer.analysis._tradeoff import Point, best_of, figure_of
-from trainer.errors import ConfigError, TrainerError, telling_errors
-from trainer.sheets import csv_text
+from trainer.analysis.slices.grid import LR, number_of
+from trainer.core.errors import ConfigError, TrainerError, telling_errors
+from trainer.record.csv_files import csv_text
 
 __all__ = ["Point", "best_of", "figure_of", "to_csv", "tradeoff"]
 

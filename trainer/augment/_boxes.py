@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from trainer.augment._draws import to_device
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from trainer.core.clock import Clock
 from trainer.data.base import Batch
-from trainer.duration import Clock
 
 Numbers = NDArray[Any]
 Make = Callable[[np.random.Generator, int], Numbers]

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer import rng
 from trainer.augment._draws import to_device
 from trainer.augment._geometry import flip
 from trainer.augment.base import AUGMENTS
+from trainer.core import rng
+from trainer.core.clock import Clock
 from trainer.data.base import Batch
-from trainer.duration import Clock
 
 
 @AUGMENTS.register("alternating_flip")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from trainer.core.clock import Clock
+from trainer.core.registry import Choice, Registry
 from trainer.data.base import Batch
-from trainer.duration import Clock
-from trainer.registry import Choice, Registry
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from trainer.augment._draws import draw, draw_numbers
 from trainer.augment._groups import Operation, by_choice
 from trainer.augment._sampling import rounded_like
 from trainer.augment.base import AUGMENTS
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
-from trainer.duration import Clock
-from trainer.errors import ConfigError
 
 KINDS = {
     "brightness": _color.brightness,

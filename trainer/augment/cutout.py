@@ -10,9 +10,9 @@ from trainer.augment._boxes import Boxes, place
 from trainer.augment._draws import draw_numbers
 from trainer.augment._fill import Fill, fill_value
 from trainer.augment.base import AUGMENTS
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
-from trainer.duration import Clock
-from trainer.errors import ConfigError
 
 
 @AUGMENTS.register("cutout")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trainer.augment.base import AUGMENTS
+from trainer.core.clock import Clock
 from trainer.data.base import Batch
-from trainer.duration import Clock
 
 
 @AUGMENTS.register("none")

@@ -15,9 +15,9 @@ from trainer.augment._fill import Fill, fill_value
 from trainer.augment._groups import Operation, by_choice
 from trainer.augment._sampling import rounded_like, transform
 from trainer.augment.base import AUGMENTS
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
-from trainer.duration import Clock
-from trainer.errors import ConfigError
 
 MOST = 30  # the greatest magnitude
 OPERATIONS = (

@@ -19,9 +19,9 @@ from trainer.augment._boxes import (
 from trainer.augment._draws import draw_noise, draw_numbers
 from trainer.augment._fill import fill_value
 from trainer.augment.base import AUGMENTS
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
-from trainer.duration import Clock
-from trainer.errors import ConfigError
 
 TRIES = 10  # boxes drawn for an image, of which the first that fits is taken
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from trainer.augment._draws import draw
 from trainer.augment._geometry import Border, crop, pad
 from trainer.augment.base import AUGMENTS
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
-from trainer.duration import Clock
-from trainer.errors import ConfigError
 
 
 @AUGMENTS.register("shift")

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainer.average.base import AverageKeys
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 
 
 def batch_norms(model: nn.Module) -> list[_BatchNorm]:

@@ -10,9 +10,10 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from trainer.duration import Amount, Clock, Duration
-from trainer.errors import ConfigError
-from trainer.registry import Registry
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
+from trainer.core.registry import Registry
+from trainer.core.units import Amount, Duration
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from trainer.average._shadow import Buffers, Shadow
+from trainer.average._averaged_copy import Buffers, Shadow
 from trainer.average.base import AVERAGES, AverageKeys, Plan
-from trainer.duration import Clock
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
 
 log = logging.getLogger(__name__)
 TRACE = 0.1  # of the first snapshot in the last average: more is told

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from trainer.average.base import AVERAGES, AverageKeys, Plan
-from trainer.duration import Clock
+from trainer.core.clock import Clock
 
 
 class Nothing:

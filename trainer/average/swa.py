@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
+from trainer.average._averaged_copy import Shadow
 from trainer.average._mean import equal_share
-from trainer.average._shadow import Shadow
 from trainer.average.base import AVERAGES, AverageKeys, Plan
-from trainer.duration import Clock
+from trainer.core.clock import Clock
 
 
 @AVERAGES.register("swa")

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from trainer.average._averaged_copy import Shadow
 from trainer.average._mean import equal_share
-from trainer.average._shadow import Shadow
 from trainer.average.base import AVERAGES, AverageKeys, Plan
-from trainer.duration import Clock, Duration
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
+from trainer.core.units import Duration
 
 
 @AVERAGES.register("swa_torchcontrib")

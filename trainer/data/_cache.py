@@ -24,11 +24,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from trainer.core.errors import DiskError
+from trainer.core.files import write_bytes
 from trainer.data._building import held, in_the_making, remove_abandoned, reserve
 from trainer.data._stats import fingerprint, mean_std
 from trainer.data.base import Images, Source
-from trainer.errors import DiskError
-from trainer.files import write_bytes
 
 FORMAT = 1  # of the files, and of how images are decoded: a change makes every cache anew
 FOLDER = ".trainer-cache"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from trainer.errors import DataError
+from trainer.core.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # others are never opened: each decoder is a way in
 MAX_PIXELS = 64_000_000

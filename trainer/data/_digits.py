@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.errors import DataError
+from trainer.core.errors import DataError
 
 FILE = Path(__file__).with_name("digits.npz")
 CLASSES = tuple("0123456789")

@@ -12,10 +12,10 @@ from stat import S_ISDIR
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.core.errors import ConfigError, DataError
 from trainer.data._cache import Plan, cached, content_key
 from trainer.data._decode import decode_all
 from trainer.data.base import Source
-from trainer.errors import ConfigError, DataError
 
 IGNORED = ("Thumbs.db", "desktop.ini")  # of file managers, as are names that start with a dot
 SMALLEST, LARGEST = 4, 4096  # pixels

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from trainer import rng
+from trainer.core import rng
+from trainer.core.errors import ConfigError
+from trainer.core.units import Amount
 from trainer.data._splits import Indices
 from trainer.data.base import Noise
-from trainer.duration import Amount
-from trainer.errors import ConfigError
 
 
 def with_noise(

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer import rng
+from trainer.core import rng
+from trainer.core.errors import ConfigError
+from trainer.core.units import Amount
 from trainer.data.base import DataKeys, Source
-from trainer.duration import Amount
-from trainer.errors import ConfigError
 
 Indices = NDArray[np.int64]
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from trainer.core.errors import ConfigError
 from trainer.data.base import Images
-from trainer.errors import ConfigError
 
 ROWS = 4096  # images looked at in one go: bounds the memory that counting needs
 

@@ -15,9 +15,9 @@ from typing import Protocol
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from trainer.core.signals import HANDLED, die_with_parent
 from trainer.data._splits import Indices
 from trainer.data.base import DataKeys, Images
-from trainer.stops import HANDLED, die_with_parent
 
 log = logging.getLogger(__name__)
 

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.core.errors import DataError
+from trainer.core.limits import short_timeout
 from trainer.data._cache import Plan, cached, content_key
 from trainer.data._stats import Channels
 from trainer.data.base import Source
-from trainer.errors import DataError
-from trainer.network import short_timeout
 
 IDX = (
     "train-images-idx3-ubyte",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 
 SMALLEST = 2  # images of a micro-batch: BatchNorm has no variance of one
 

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainer.duration import Amount
-from trainer.errors import ConfigError
-from trainer.registry import Registry
+from trainer.core.errors import ConfigError
+from trainer.core.registry import Registry
+from trainer.core.units import Amount
 
 
 @dataclass(frozen=True, slots=True)

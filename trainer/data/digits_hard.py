@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainer import rng
+from trainer.core import rng
+from trainer.core.errors import ConfigError
 from trainer.data._digits import CLASSES, WHITE, Digits, load_digits
 from trainer.data._stats import fingerprint, mean_std
 from trainer.data.base import DATASETS, Images, Source
-from trainer.errors import ConfigError
 
 SIDE = 8  # pixels of a stored digit
 ONE = (

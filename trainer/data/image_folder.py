@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer import rng
+from trainer.core import rng
+from trainer.core.errors import ConfigError
+from trainer.core.units import Amount
 from trainer.data._folder import Files, check_cache_size, class_names, files_of, read_files
 from trainer.data._splits import hold_out
 from trainer.data.base import DATASETS, Source
-from trainer.duration import Amount
-from trainer.errors import ConfigError
 
 
 @DATASETS.register("image_folder")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
-from trainer.errors import ConfigError
 
 
 def check_smoothing(label_smoothing: float) -> None:

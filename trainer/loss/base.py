@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from trainer.core.registry import Registry
 from trainer.data.base import Batch
-from trainer.registry import Registry
 
 
 @dataclass(frozen=True)

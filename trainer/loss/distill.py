@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from trainer.core.errors import ConfigError, unknown
+from trainer.core.weights_source import Origin
 from trainer.data.base import Batch
-from trainer.errors import ConfigError, unknown
 from trainer.loss._cross_entropy import check_smoothing, cross_entropy, wide
 from trainer.loss.base import LOSSES, Trained
 from trainer.model.base import MODELS
-from trainer.origin import Origin
 
 KEY = "loss.teacher"
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
-from trainer.errors import ConfigError
 from trainer.mix._pairs import Pairs
 
 Floats = NDArray[np.float64]

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from trainer.core.clock import Clock
 from trainer.data.base import Batch
-from trainer.duration import Clock
 
 Make = Callable[[np.random.Generator, int], NDArray[np.float64]]
 Per = Literal["batch", "sample"]

@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
+from trainer.core.registry import Choice, Registry
+from trainer.core.units import Duration
 from trainer.data.base import Batch
-from trainer.duration import Clock, Duration
-from trainer.errors import ConfigError
 from trainer.mix._pairs import Pairs, Per
-from trainer.registry import Choice, Registry
 
 
 @dataclass(frozen=True)

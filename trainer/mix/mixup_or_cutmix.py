@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
-from trainer.errors import ConfigError
 from trainer.mix._blend import blend, check_alpha, paste
 from trainer.mix._pairs import Pairs
 from trainer.mix.base import MIXES

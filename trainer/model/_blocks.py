@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 from trainer.model._ghost import batch_norm
 
 Activation = Literal["relu", "celu", "gelu", "silu"]

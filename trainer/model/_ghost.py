@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 
 SMALLEST = 2  # images of a ghost batch: maps of 1x1 have no variance of one
 

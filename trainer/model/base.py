@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from trainer.registry import Registry
+from trainer.core.registry import Registry
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import partial
 
 from torch import nn
 
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 from trainer.model._blocks import (
     Activation,
     Residual,

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from trainer.errors import ConfigError, unknown
+from trainer.core.errors import ConfigError, unknown
 from trainer.model.base import MODELS
 
 # Their training output would be a tuple. `init_weights` is given because torchvision warns without.

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import nn
 
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 from trainer.model._blocks import global_average_pool, he_init, require_size
 from trainer.model.base import MODELS
 

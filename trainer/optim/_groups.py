@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
+from trainer.core.registry import Choice
 from trainer.optim._kinds import KINDS, kinds_of
 from trainer.optim._rules import SETTINGS, Rule, Rules
 from trainer.optim.base import RULE_IMAGES, Group, Member, Optim, OptimKeys
-from trainer.registry import Choice
 
 log = logging.getLogger("trainer")
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from trainer.convert import Written, build, build_choice, plain, plain_choice, shown
-from trainer.duration import Duration
-from trainer.errors import ConfigError, unknown
+from trainer.composition.search_path import CONF
+from trainer.core.convert import Written, build, build_choice, plain, plain_choice, shown
+from trainer.core.errors import ConfigError, unknown
+from trainer.core.registry import Choice
+from trainer.core.units import Duration
 from trainer.optim._kinds import KINDS
-from trainer.registry import Choice
 from trainer.scheduler.base import SCHEDULERS, Scheduler, SchedulerKeys
-from trainer.sources import CONF
 
 # Rules with a name: what stands for itself in a list of rules, or alone.
 NAMED: dict[str, dict[str, Any]] = {

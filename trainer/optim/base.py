@@ -9,9 +9,9 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import nn
 
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
+from trainer.core.registry import Registry
 from trainer.optim._rules import Rules
-from trainer.registry import Registry
 
 RULE_IMAGES = 256  # the batch that `optim.lr` is meant for under `optim.lr_rule=linear`
 

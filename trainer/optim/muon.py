@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 from trainer.optim._foreach import ByGroup, Tensors, decay
 from trainer.optim._newton_schulz import orthogonalize
 from trainer.optim.base import (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 from trainer.optim.base import OPTIMIZERS, Group, OptimKeys, check_unit, fused, torch_groups
 
 

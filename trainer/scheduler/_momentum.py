@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 
 
 def check_momenta(base: float | None, greatest: float | None) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from trainer.convert import Written, shown
-from trainer.duration import NUMBER, written
-from trainer.errors import ConfigError
+from trainer.core.convert import Written, shown
+from trainer.core.errors import ConfigError
+from trainer.core.units import NUMBER, written
 
 
 @dataclass(frozen=True)

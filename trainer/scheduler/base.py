@@ -11,10 +11,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from trainer.duration import Clock, Duration
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
+from trainer.core.registry import Choice, Registry
+from trainer.core.units import Duration
 from trainer.metrics import Scores
-from trainer.registry import Choice, Registry
 from trainer.scheduler._frame import Frame
 from trainer.scheduler._rate import Rate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from trainer.duration import Clock
+from trainer.core.clock import Clock
 from trainer.scheduler.base import SCHEDULERS, Point
 
 

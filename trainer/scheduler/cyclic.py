@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from trainer.duration import Clock, Duration
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
+from trainer.core.units import Duration
 from trainer.scheduler._frame import Frame
 from trainer.scheduler._momentum import against, check_momenta
 from trainer.scheduler.base import SCHEDULERS, Point, period_steps

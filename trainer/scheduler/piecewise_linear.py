@@ -6,8 +6,9 @@ import itertools
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from trainer.duration import Clock, Duration
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
+from trainer.core.units import Duration
 from trainer.scheduler._frame import Frame
 from trainer.scheduler._shape import between
 from trainer.scheduler.base import SCHEDULERS, Point

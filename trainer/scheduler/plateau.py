@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from trainer.duration import Clock, Duration
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
+from trainer.core.units import Duration
 from trainer.metrics import Scores
 from trainer.scheduler._frame import ROUNDING, Frame
 from trainer.scheduler.base import SCHEDULERS, Point

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.duration import Clock
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
 from trainer.scheduler.base import SCHEDULERS, Point
 
 

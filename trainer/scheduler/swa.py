@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from trainer.duration import Clock, Duration
-from trainer.errors import ConfigError
+from trainer.core.clock import Clock
+from trainer.core.errors import ConfigError
+from trainer.core.units import Duration
 from trainer.scheduler._frame import Frame
 from trainer.scheduler._rate import Rate
 from trainer.scheduler._shape import Shape, between

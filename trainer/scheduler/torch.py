@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch.optim import lr_scheduler
 
-from trainer.convert import shown
-from trainer.duration import Clock
-from trainer.errors import ConfigError, unknown
+from trainer.core.clock import Clock
+from trainer.core.convert import shown
+from trainer.core.errors import ConfigError, unknown
 from trainer.scheduler._frame import ROUNDING, Frame
 from trainer.scheduler.base import SCHEDULERS, Point
 

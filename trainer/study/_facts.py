@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from trainer.record import RunRow
+from trainer.record.runs import RunRow
 
 
 def facts_of(runs: Sequence[RunRow]) -> Iterator[str]:

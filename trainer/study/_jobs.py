@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer.errors import Stopped, TrainerError
-from trainer.record import RunRow
+from trainer.core.errors import Stopped, TrainerError
+from trainer.record.runs import RunRow
 from trainer.sweep.runner import run_jobs
 
 AGAIN = "the same command goes on with what is missing"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trainer.api import compose
-from trainer.duration import Clock
+from trainer.core.clock import Clock
 from trainer.metrics import Scores
 from trainer.scheduler.base import Point, Schedule
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trainer.analysis.compare import Spread
-from trainer.sheets import csv_text
+from trainer.record.csv_files import csv_text
 
 
 @dataclass(frozen=True)

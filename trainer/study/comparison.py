@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from trainer.errors import telling_errors
+from trainer.core.errors import telling_errors
 from trainer.study._command import chosen, listing, reader
 from trainer.study._facts import shown_words
 from trainer.study.comparisons.spec import Plan, changed, load, names

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer._version import __version__
-from trainer.errors import ConfigError, telling_errors
-from trainer.files import replace_text
+from trainer.core.errors import ConfigError, telling_errors
+from trainer.core.files import replace_text
 from trainer.study._command import chosen, listing, reader
 from trainer.study.demos.spec import Demo, load, names
 
@@ -107,8 +107,8 @@ def perform(
         ConfigError: if the words of an arm do not compose, or there are fewer than two seeds.
         TrainerError: if a run fails otherwise than by diverging.
     """
-    from trainer.api import compose  # torch takes a second: not for a list or a wrong name
-    from trainer.folder import check_folder, make_folder, removed_if_unused
+    from trainer.api import compose
+    from trainer.record.run_folder import check_folder, make_folder, removed_if_unused
     from trainer.study.demos.kinds import kind_of
     from trainer.study.demos.page import page, told
 
@@ -130,7 +130,7 @@ def perform(
 
 def tune(demo: Demo, out: Path | None) -> None:
     """Choose each arm's values again, and write what was tried."""
-    from trainer.folder import make_folder, removed_if_unused
+    from trainer.record.run_folder import make_folder, removed_if_unused
     from trainer.study._trials import to_csv
     from trainer.study.demos.tune import tune as tuned
 

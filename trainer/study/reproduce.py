@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.errors import ConfigError, Diverged, TrainerError, telling_errors
-from trainer.files import replace_text
+from trainer.core.errors import ConfigError, Diverged, TrainerError, telling_errors
+from trainer.core.files import replace_text
 from trainer.study._command import listing, reader
 from trainer.study._facts import shown_words
 from trainer.study.reproduction.registry import SCALES, Item, chosen, items
@@ -133,7 +133,7 @@ def make(item: Item, scale: str, words: Sequence[str], folder: Path) -> Outcome:
 
 def order_of(item: Item, scale: str, words: Sequence[str]) -> tuple[dict[str, Any], str]:
     """Return what a method is told, and what says that it would make the same again."""
-    from trainer.provenance import sources_digest
+    from trainer.run.identity import sources_digest
 
     told = item.at(scale)
     told["words"] = (*told["words"], *words)

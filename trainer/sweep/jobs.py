@@ -11,19 +11,19 @@ from typing import Any
 
 import yaml
 
-from trainer.composition import Composed
-from trainer.config import RunConfig, parse
+from trainer.composition.compose import Composed, Composer
+from trainer.composition.search_path import Sources
+from trainer.config.run_config import RunConfig, parse
+from trainer.core.environment import World
+from trainer.core.errors import ConfigError, NotFound
+from trainer.core.files import replace_text
+from trainer.core.yaml_files import Loader, check_events
 from trainer.data._windows import check_batch_size
-from trainer.distributed import World
-from trainer.errors import ConfigError, NotFound
-from trainer.files import replace_text
-from trainer.folder import make_folder
-from trainer.parallel import check_start
-from trainer.sources import Loader, Sources, check_events
-from trainer.summary import command_line, shown_path
-from trainer.sweep.composer import Composer
-from trainer.sweep.draw import Words
-from trainer.sweep.finished import LISTING
+from trainer.record.console import command_line, shown_path
+from trainer.record.run_folder import make_folder
+from trainer.strategy.ddp import check_start
+from trainer.sweep.expand import Words
+from trainer.sweep.reuse import LISTING
 from trainer.task.base import check_trains
 
 MOST_BYTES = 64_000_000  # of a listing: a hundred thousand jobs

@@ -11,18 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 
-from trainer.sweep.protocol import (
-    BUSY,
-    FAILED,
-    LOST,
-    Beat,
-    Ended,
-    Foretell,
-    Keys,
-    Stop,
-    Task,
-)
-from trainer.sweep.watched import Worker, new_worker
+from trainer.sweep.messages import BUSY, FAILED, LOST, Beat, Ended, Foretell, Keys, Stop, Task
+from trainer.sweep.worker_process import Worker, new_worker
 
 WAIT_S = 0.2  # between looks at what has come, at most
 BUSY_S = 0.5  # until a job that another sweep is at is asked for again

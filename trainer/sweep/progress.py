@@ -13,13 +13,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from trainer.console import Console, clock_text, percent
-from trainer.record import RunRow
-from trainer.sweep.finished import has_result
+from trainer.record.console import Console, clock_text, percent
+from trainer.record.runs import RunRow
 from trainer.sweep.jobs import Job
-from trainer.sweep.outcome import words_apart
-from trainer.sweep.table import job_line, scores_of
-from trainer.sweep.watched import Worker
+from trainer.sweep.results import job_line, scores_of, words_apart
+from trainer.sweep.reuse import has_result
+from trainer.sweep.worker_process import Worker
 
 Result = RunRow | str  # a job's record, or what went wrong with it
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from trainer.sweep.torchrun import be_rank
+from trainer.sweep.torchrun_job import be_rank
 
 if __name__ == "__main__":
     sys.exit(be_rank(Path(sys.argv[1])))

@@ -12,24 +12,22 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from trainer.composition import DEFAULT_DIR
-from trainer.console import Console
-from trainer.distributed import World
-from trainer.errors import ConfigError
-from trainer.parallel import everyone
-from trainer.record import RunRow, read_run
-from trainer.sources import Sources
-from trainer.strategy_keys import Seconds
-from trainer.summary import shown_path
-from trainer.sweep.draw import Search, Words, expand
+from trainer.composition.compose import DEFAULT_DIR
+from trainer.composition.overrides import quote
+from trainer.composition.search_path import Sources
+from trainer.core.environment import World
+from trainer.core.errors import ConfigError
+from trainer.core.units import Seconds
+from trainer.record.console import Console, shown_path
+from trainer.record.runs import RunRow, read_run
+from trainer.strategy.collectives import from_first
+from trainer.strategy.ddp import everyone
+from trainer.sweep.expand import Search, Words, expand
+from trainer.sweep.in_one_group import run_together
 from trainer.sweep.jobs import CURRENT, Job, Sweep, begin, check_jobs, read_listing
-from trainer.sweep.outcome import finish, swept_keys, tell_invalid, words_apart
-from trainer.sweep.supervise import Settings, supervise
-from trainer.sweep.table import job_line
-from trainer.sweep.together import run_together
-from trainer.sweep.watched import warm_up
-from trainer.together import from_first
-from trainer.words import quote
+from trainer.sweep.results import finish, job_line, swept_keys, tell_invalid, words_apart
+from trainer.sweep.supervisor import Settings, supervise
+from trainer.sweep.worker_process import warm_up
 
 
 @dataclass(frozen=True)

@@ -24,18 +24,16 @@ from typing import Any
 
 import torch
 
-from trainer import checkpoint
-from trainer.errors import ConfigError, Diverged, Stopped, TrainerError
-from trainer.limits import is_of_memory
-from trainer.order import Order
-from trainer.run import execute
-from trainer.site import keep_images
+from trainer.checkpoint import format as checkpoint
+from trainer.core.errors import ConfigError, Diverged, Stopped, TrainerError
+from trainer.core.limits import is_of_memory
+from trainer.core.signals import HANDLED, Stops
+from trainer.run.context import keep_images
+from trainer.run.execute import execute
+from trainer.run.request import Order
 from trainer.state import Run
-from trainer.stops import HANDLED, Stops
-from trainer.sweep.claims import claimed, cleared
-from trainer.sweep.finished import is_result
-from trainer.sweep.keys import key_before
-from trainer.sweep.protocol import (
+from trainer.sweep.locks import claimed, cleared
+from trainer.sweep.messages import (
     BUSY,
     DONE,
     FAILED,
@@ -48,7 +46,8 @@ from trainer.sweep.protocol import (
     Stop,
     Task,
 )
-from trainer.sweep.torchrun import Launched, launch
+from trainer.sweep.reuse import is_result, key_before
+from trainer.sweep.torchrun_job import Launched, launch
 
 BEAT_S = 0.5
 

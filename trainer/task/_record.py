@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer import provenance
-from trainer.claiming import unforeseen
-from trainer.console import Console
+from trainer.core.errors import Stopped, TrainerError
+from trainer.core.files import reporting_disk
+from trainer.core.signals import Stops
 from trainer.data.base import Source
-from trainer.errors import Stopped, TrainerError
-from trainer.files import reporting_disk
-from trainer.folder import Folder, make_folder
-from trainer.order import Order
-from trainer.rollcall import explained
+from trainer.record import provenance
+from trainer.record.console import Console
+from trainer.record.run_folder import Folder, make_folder
+from trainer.run.identity import facts_of
+from trainer.run.recording import unforeseen
+from trainer.run.request import Order
 from trainer.state import Run
-from trainer.stops import Stops
-from trainer.summary import facts_of
-from trainer.together import from_any, from_first
+from trainer.strategy.collectives import from_any, from_first
+from trainer.strategy.failures import explained
 
 
 @dataclass

@@ -5,12 +5,12 @@ from __future__ import annotations
 import textwrap
 from typing import Protocol
 
-from trainer.choices import TASKS, TaskKeys
-from trainer.config import RunConfig
-from trainer.errors import ConfigError
-from trainer.order import Order
-from trainer.record import RunRow
-from trainer.rollcall import accounted
+from trainer.config.groups import TASKS, TaskKeys
+from trainer.config.run_config import RunConfig
+from trainer.core.errors import ConfigError
+from trainer.record.runs import RunRow
+from trainer.run.request import Order
+from trainer.strategy.failures import accounted
 
 __all__ = ["TASKS", "Task", "TaskKeys", "check_trains", "perform", "title_of"]
 

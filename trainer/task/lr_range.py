@@ -8,22 +8,22 @@ from typing import Literal
 
 import torch
 
-from trainer.assemble import assemble
-from trainer.console import Console
-from trainer.distributed import World
-from trainer.duration import Duration
-from trainer.errors import ConfigError
-from trainer.order import Order
-from trainer.record import RunRow, read_run
-from trainer.run import is_finished
-from trainer.site import prepare
+from trainer.core.environment import World
+from trainer.core.errors import ConfigError
+from trainer.core.units import Duration
+from trainer.record.console import Console
+from trainer.record.runs import RunRow, read_run
+from trainer.run.assemble import assemble
+from trainer.run.device import prepare
+from trainer.run.execute import is_finished
+from trainer.run.request import Order
 from trainer.state import Run
-from trainer.task._climb import climb
-from trainer.task._range import Sweep, find, ramp
-from trainer.task._range_report import draw, report, results, write_csv
+from trainer.strategy.collectives import from_first
+from trainer.task._lr_range_fit import Sweep, find, ramp
+from trainer.task._lr_range_report import draw, report, results, write_csv
+from trainer.task._lr_range_train import climb
 from trainer.task._record import Record, recorded
 from trainer.task.base import TASKS, title_of
-from trainer.together import from_first
 
 
 @TASKS.register("lr_range")

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from trainer.assemble import assemble
-from trainer.console import Console
-from trainer.convert import Written, shown
-from trainer.distributed import World
-from trainer.errors import ConfigError
-from trainer.files import check_writable
-from trainer.order import Order
-from trainer.site import prepare
-from trainer.task._facts import facts_of
-from trainer.task._figures import draw
-from trainer.task._show import show
+from trainer.core.convert import Written, shown
+from trainer.core.environment import World
+from trainer.core.errors import ConfigError
+from trainer.core.files import check_writable
+from trainer.record.console import Console
+from trainer.run.assemble import assemble
+from trainer.run.device import prepare
+from trainer.run.request import Order
+from trainer.task._plan_facts import facts_of
+from trainer.task._plan_figure import draw
+from trainer.task._plan_text import show
 from trainer.task.base import TASKS, title_of
 
 

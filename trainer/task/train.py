@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.record import RunRow
-from trainer.run import Order, execute
+from trainer.record.runs import RunRow
+from trainer.run.execute import Order, execute
 from trainer.task.base import TASKS
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from tests.analysis.runs import lr, made_run
 from trainer.analysis._arms import arms_of
-from trainer.analysis._difference import Spread
+from trainer.analysis._statistics import Spread
 from trainer.analysis.report._facts import (
     MOST_VALUES,
     best_ones,

@@ -3,7 +3,7 @@ from typing import Any
 from tests.analysis.runs import made_run
 from trainer.analysis._arms import arms_of
 from trainer.analysis.report._heat import HeatMap, heat_maps
-from trainer.record import RunRow
+from trainer.record.runs import RunRow
 
 # top1 by batch size (rows) and lr (columns)
 SCORES = {32: {0.01: 0.60, 0.1: 0.80, 1.0: 0.20}, 64: {0.01: 0.40, 0.1: 0.70, 1.0: 0.75}}

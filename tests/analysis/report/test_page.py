@@ -11,8 +11,8 @@ import pytest
 from tests.analysis.runs import lr, made_run, write_run
 from trainer.analysis.report import report
 from trainer.analysis.report._page import SCRIPTS, library, policy, text_of
-from trainer.errors import ConfigError, TrainerError
-from trainer.record import RunRow, read_run, read_runs
+from trainer.core.errors import ConfigError, TrainerError
+from trainer.record.runs import RunRow, read_run, read_runs
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 

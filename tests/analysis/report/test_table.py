@@ -5,13 +5,7 @@ import pytest
 
 from tests.analysis.runs import lr, made_run
 from trainer.analysis._arms import Arm, arms_of
-from trainer.analysis.report._table import (
-    arms_table,
-    main_keys,
-    places,
-    reason,
-    runs_table,
-)
+from trainer.analysis.report._table import arms_table, main_keys, places, reason, runs_table
 
 
 def three_arms() -> list[Arm]:

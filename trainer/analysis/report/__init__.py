@@ -24,8 +24,8 @@ from trainer.analysis.report._facts import (
 from trainer.analysis.report._heat import heat_maps
 from trainer.analysis.report._page import fill, library
 from trainer.analysis.report._table import arms_table, runs_table
-from trainer.errors import TrainerError
-from trainer.record import RunRow, read_runs
+from trainer.core.errors import TrainerError
+from trainer.record.runs import RunRow, read_runs
 
 __all__ = ["read_runs", "report"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from trainer.analysis._command import add_metric, reader, trained_runs
 from trainer.analysis.report import report
-from trainer.errors import ConfigError, DiskError, telling_errors
+from trainer.core.errors import ConfigError, DiskError, telling_errors
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from trainer.analysis._arms import Arm, is_share
-from trainer.record import RunRow
+from trainer.record.runs import RunRow
 
 
 @dataclass(frozen=True)

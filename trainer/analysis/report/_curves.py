@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.analysis._arms import OVER_EPOCHS, Arm, is_share, seed_of
 from trainer.analysis.report._cells import readable
 from trainer.analysis.report._table import places
-from trainer.record import EpochRow, RunRow
+from trainer.record.runs import EpochRow, RunRow
 
 if TYPE_CHECKING:
     from bokeh.models import ColumnDataSource

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from trainer.errors import ConfigError
+from trainer.core.errors import ConfigError
 
 SCRIPTS = ("theme.js", "table.js", "curves.js")
 # In its order: the library refers to what came before. NaN is no JSON.

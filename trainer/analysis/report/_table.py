@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from trainer.analysis._arms import Arm, final, higher_is_better, seed_of
-from trainer.analysis._difference import Spread
 from trainer.analysis._labels import told_keys
+from trainer.analysis._statistics import Spread
 from trainer.analysis.report._cells import (
     Cell,
     Column,
@@ -22,7 +22,7 @@ from trainer.analysis.report._cells import (
     readable,
     setting_cell,
 )
-from trainer.record import RunRow
+from trainer.record.runs import RunRow
 
 EXTRA = ("best_val_top1", "test_top1", "test_avg_top1", "train_loss", "train_seconds")
 

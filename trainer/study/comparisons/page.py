@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.analysis.compare import Arm, Difference, Spread, shown, to_csv, to_markdown
-from trainer.files import replace_text
+from trainer.core.files import replace_text
 from trainer.study import _trials
 from trainer.study._facts import facts_of
 from trainer.study.comparisons.picture import figure_of

@@ -12,10 +12,11 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from trainer.errors import ConfigError, unknown
-from trainer.sources import Sources, read_yaml
+from trainer.composition.search_path import Sources
+from trainer.core.errors import ConfigError, unknown
+from trainer.core.yaml_files import read_yaml
 from trainer.study.demos.spec import merged
-from trainer.sweep.draw import Search, expand
+from trainer.sweep.expand import Search, expand
 
 FILE = Path(__file__).resolve().parent / "comparisons.yaml"
 KEYS = ("title", "question", "claim", "n", "against")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trainer.analysis.compare import Arm, Comparison, Spread, compare
-from trainer.errors import ConfigError, TrainerError
-from trainer.record import RunRow
+from trainer.core.errors import ConfigError, TrainerError
+from trainer.record.runs import RunRow
 from trainer.study._jobs import run_all
 from trainer.study._trials import Trial, chosen
 from trainer.study.comparisons.spec import Job, Plan

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trainer.analysis.compare import Arm
-from trainer.errors import unknown
+from trainer.core.errors import unknown
 from trainer.study.demos import heat, pictures, processes, speed, tradeoff, verdict
 from trainer.study.demos.pictures import Shown
 from trainer.study.demos.runs import run_arms

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trainer.analysis.compare import Arm, Difference, Spread
-from trainer.record import RunRow
+from trainer.record.runs import RunRow
 from trainer.study.demos.spec import METRICS, Demo
 from trainer.study.demos.verdict import against_first, numbers, points
 

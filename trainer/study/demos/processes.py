@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.analysis.compare import Arm
-from trainer.console import Console
-from trainer.errors import TrainerError
-from trainer.record import RunRow
-from trainer.stops import leave_group
+from trainer.core.errors import TrainerError
+from trainer.core.signals import leave_group
+from trainer.record.console import Console
+from trainer.record.runs import RunRow
 from trainer.study.demos import pictures, verdict
 from trainer.study.demos.pictures import Shown
 from trainer.study.demos.runs import Job, read_timed, run_here, tell, timed_jobs

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from trainer.analysis.compare import Arm as RunArm
 from trainer.api import compose
-from trainer.console import Console
-from trainer.errors import Diverged, Stopped
-from trainer.record import RunRow, read_run
-from trainer.run import Order, execute
+from trainer.core.errors import Diverged, Stopped
+from trainer.record.console import Console
+from trainer.record.runs import RunRow, read_run
+from trainer.run.execute import Order, execute
 from trainer.study._jobs import run_all
 from trainer.study.demos.spec import Arm, Demo, merged
-from trainer.sweep.table import job_line
+from trainer.sweep.results import job_line
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from trainer.errors import ConfigError, unknown
-from trainer.sources import read_yaml
+from trainer.core.errors import ConfigError, unknown
+from trainer.core.yaml_files import read_yaml
 
 HERE = Path(__file__).resolve().parent
 METRICS = {"test_top1": "val_top1", "test_avg_top1": "avg_val_top1"}  # reported: chosen by

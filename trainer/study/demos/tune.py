@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trainer.analysis.compare import Arm as RunArm
 from trainer.analysis.compare import Spread
-from trainer.record import RunRow
+from trainer.record.runs import RunRow
 from trainer.study._jobs import run_all
 from trainer.study._trials import Trial, chosen
 from trainer.study.demos.spec import METRICS, Arm, Demo, merged

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.files import replace_text
+from trainer.core.files import replace_text
 
 FILE = "outcome.json"
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.errors import ConfigError, unknown
-from trainer.sources import read_yaml
+from trainer.core.errors import ConfigError, unknown
+from trainer.core.yaml_files import read_yaml
 
 FILE = Path(__file__).resolve().parent / "registry.yaml"
 SCALES = ("smoke", "cpu", "gpu")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from trainer import provenance
 from trainer.analysis.compare import line_of
+from trainer.record import provenance
 from trainer.study.reproduction.outcome import Outcome
 from trainer.study.reproduction.registry import Item
 

@@ -11,25 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from trainer.api import compose
-from trainer.distributed import World, choose_device
-from trainer.duration import Amount, Duration
-from trainer.files import replace_text
-from trainer.record import RunRow, read_run
-from trainer.run import Order, execute
-from trainer.study import _schedules, demo, flatness, precision_table
+from trainer.core.environment import World
+from trainer.core.files import replace_text
+from trainer.core.units import Amount, Duration
+from trainer.record.runs import RunRow, read_run
+from trainer.run.device import choose_device
+from trainer.run.execute import Order, execute
+from trainer.study import _schedules, demo
 from trainer.study._facts import shown_words
-from trainer.study._flatness_looks import Looks
-from trainer.study._flatness_points import Amounts
-from trainer.study._flatness_runs import Machine
-from trainer.study._precision_measure import Table
-from trainer.study._precision_report import write as write_table
-from trainer.study._precision_rows import numbers_of
 from trainer.study.comparisons.page import difference_said, write
 from trainer.study.comparisons.spec import changed
 from trainer.study.comparisons.spec import load as load_comparison
 from trainer.study.comparisons.stages import Result, perform
 from trainer.study.comparisons.told import conclusions, power_said
 from trainer.study.demos.spec import load as load_demo
+from trainer.study.flatness import study as flatness
+from trainer.study.flatness.landscape import Amounts
+from trainer.study.flatness.paths import Looks
+from trainer.study.flatness.runs import Machine
+from trainer.study.precision_table import main as precision_table
+from trainer.study.precision_table.report import numbers_of
+from trainer.study.precision_table.report import write as write_table
+from trainer.study.precision_table.table import Table
 from trainer.study.reproduction.outcome import Outcome
 from trainer.study.reproduction.sweeps import outcome_of
 

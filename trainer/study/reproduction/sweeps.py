@@ -7,16 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.analysis import attribution, lr_tradeoff, slices
-from trainer.analysis.attribution import (
-    Attribution,
-    attribution_figure,
-    leave_one_out,
-    staircase,
-)
+from trainer.analysis import attribution, lr_tradeoff
+from trainer.analysis.attribution import Attribution, attribution_figure, leave_one_out, staircase
 from trainer.analysis.compare import Arm, Comparison, arms_of, compare
-from trainer.record import RunRow
-from trainer.sources import Sources, read_yaml
+from trainer.analysis.slices import main as slices
+from trainer.composition.search_path import Sources
+from trainer.core.yaml_files import read_yaml
+from trainer.record.runs import RunRow
 from trainer.study._facts import shown_words
 from trainer.study._jobs import run_all
 from trainer.study.comparisons.page import difference_said
@@ -24,7 +21,7 @@ from trainer.study.comparisons.spec import texts
 from trainer.study.comparisons.told import LEVEL, is_shown
 from trainer.study.demos.verdict import judged, points
 from trainer.study.reproduction.outcome import Outcome
-from trainer.sweep.draw import Search, expand
+from trainer.sweep.expand import Search, expand
 from trainer.sweep.runner import counted
 
 Settings = Mapping[str, Any]

@@ -73,7 +73,7 @@ class TrainerLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run jobs that another sweeper made."""
-        from trainer.sweep.bridge import launch_for_hydra
+        from trainer.sweep.hydra_bridge import launch_for_hydra
 
         return launch_for_hydra(job_overrides, initial_job_idx)
 
@@ -101,7 +101,7 @@ class TrainerSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the sweep and return nothing; its exit code is kept by `trainer.sweep.jobs`."""
-        from trainer.sweep.draw import Search
+        from trainer.sweep.expand import Search
         from trainer.sweep.runner import Hydra, run_sweep
 
         assert self.config is not None  # Hydra calls setup first

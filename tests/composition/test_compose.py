@@ -1,0 +1,185 @@
+"""Words on a command line become the configuration that people expect of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from tests.command import ROOT
+from trainer import compose
+from trainer.composition.compose import Composed, compose_words
+from trainer.composition.overrides import Word, canonical, quoted, split_word
+from trainer.composition.search_path import SEAMS, Sources
+from trainer.core.errors import ConfigError
+
+SOURCES = Sources()
+PRESETS = SOURCES.options("experiment")
+
+
+def tree(composed: Composed) -> dict[str, Any]:
+    """Return a composed configuration as plain data."""
+    values = OmegaConf.to_container(composed.cfg, resolve=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def choice(values: dict[str, Any], group: str) -> str:
+    """Return the name chosen in a group."""
+    part = values[group]
+    return next(iter(part)) if group == "augment" else part["name"]
+
+
+def others(preset: dict[str, Any]) -> list[dict[str, str]]:
+    """Return choices, a line each, that give every group every name the preset did not choose."""
+    names = {g: [n for n in SOURCES.options(g) if n != choice(preset, g)] for g in SEAMS}
+    lines = max(len(of) for of in names.values())
+    return [{g: of[i % len(of)] for g, of in names.items() if of} for i in range(lines)]
+
+
+def word(group: str, name: str) -> str:
+    return f"{group}=[{name}]" if group == "augment" else f"{group}={name}"
+
+
+def own_values(group: str, name: str) -> object:
+    """Return what a name's YAML holds."""
+    values = OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / group / f"{name}.yaml"))
+    return {name: values} if group == "augment" else values
+
+
+def share_of(preset: str, lines: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the lines that a preset is tried with: all of them, but presets of one folder, which
+    build on each other, share them."""
+    folder, _, _ = preset.rpartition("/")
+    family = [name for name in PRESETS if folder and name.startswith(f"{folder}/")] or [preset]
+    mine, step = family.index(preset) % len(lines), min(len(family), len(lines))
+    return lines[mine::step]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_name_that_replaces_a_preset_s_has_its_own_values(preset: str) -> None:
+    bare = tree(compose_words([f"+experiment={preset}"]))
+    lines = share_of(preset, others(bare))
+    checked = set()
+    for line in lines:
+        words = [word(g, n) for g, n in line.items()]
+        replaced = tree(compose_words([f"+experiment={preset}", *words]))
+        for group, name in line.items():
+            assert replaced[group] == own_values(group, name), f"{group}={name}"
+            checked.add((group, name))
+        for key in set(bare) - set(line):
+            assert replaced[key] == bare[key], key
+    assert len(checked) >= (5 if "/" in preset else 25)
+
+
+def test_replacing_one_part_leaves_the_preset_s_others_and_says_what_was_dropped() -> None:
+    bare = tree(compose_words(["+experiment=mnist"]))
+    composed = compose_words(["+experiment=mnist", "optim=adam"])
+    values = tree(composed)
+    assert bare["optim"]["lr"] == 0.2
+    assert values["optim"] == tree(compose_words(["optim=adam"]))["optim"]
+    assert {k: v for k, v in values.items() if k != "optim"} == {
+        k: v for k, v in bare.items() if k != "optim"
+    }
+    (note,) = composed.notes
+    assert "optim=adam replaces the preset's sgd" in note
+    assert "optim.lr=0.2" in note
+
+
+def test_words_count_over_a_preset_whatever_their_order() -> None:
+    for line in (
+        ["+experiment=mnist", "optim=adam", "optim.lr=0.003"],
+        ["optim.lr=0.003", "optim=adam", "+experiment=mnist"],
+    ):
+        assert tree(compose_words(line))["optim"]["lr"] == 0.003
+    same = compose_words(["+experiment=mnist", "optim=sgd", "epochs=3"])
+    assert tree(same)["optim"]["lr"] == 0.2  # the preset's own choice, named again
+    assert tree(same)["epochs"] == 3
+    assert same.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "group", "name"),
+    [
+        (["swa=on"], "average", "swa"),
+        (["swa=off"], "average", "none"),
+        (["mixup=on"], "mix", "mixup"),
+        (["mixup=off", "optimizer=adam"], "mix", "none"),
+        (["optimizer=adam"], "optim", "adam"),
+    ],
+)
+def test_spellings_mean_our_names_and_are_recorded_so(
+    words: list[str], group: str, name: str
+) -> None:
+    composed = compose_words(words)
+    assert choice(tree(composed), group) == name
+    assert f"{group}={name}" in composed.words
+
+
+def test_spelled_keys_reach_the_part() -> None:
+    values = tree(compose_words(["swa=on", "swa.start=50%", "mixup=on", "mixup.alpha=0.3"]))
+    assert values["average"]["start"] == "50%"
+    assert values["mix"]["alpha"] == 0.3
+    assert tree(compose_words(["optimizer.lr=0.3"]))["optim"]["lr"] == 0.3
+
+
+def test_swa_paper_chooses_a_schedule_unless_the_line_does() -> None:
+    both = canonical([split_word("swa=paper")])
+    assert [str(w) for w in both] == ["average=swa_paper", "scheduler=swa"]
+    mine = canonical([split_word("swa=paper"), split_word("scheduler=cosine")])
+    assert [str(w) for w in mine] == ["average=swa_paper", "scheduler=cosine"]
+    on = canonical([split_word("swa=on")])
+    assert [str(w) for w in on] == ["average=swa"]
+
+
+ODD = st.text(
+    st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="$"), min_size=1
+)
+
+
+@given(ODD)
+@settings(max_examples=60, deadline=None)
+def test_a_path_of_any_characters_is_taken_as_it_is_written(text: str) -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    if text[0] in "'\"":
+        return  # quoted by the user already
+    spelled = str(quoted(Word("", "data.root", text), is_sweep=False))
+    override = OverridesParser.create().parse_override(spelled)
+    assert override.value() == text
+
+
+def test_odd_paths_reach_the_configuration() -> None:
+    for path in ("a=b", "a,b", "[x]", "dé jà/vu", "(1)", "a b"):
+        assert compose(f"data.root={path}").data.shared.root == str(Path(path).absolute())
+
+
+def test_compose_says_what_is_wrong_as_the_command_line_does() -> None:
+    with pytest.raises(ConfigError, match="unknown optim 'adamm'; did you mean 'adam'"):
+        compose("optim=adamm")
+    with pytest.raises(ConfigError, match=r"optim\.lr must be positive"):
+        compose("optim.lr=-1")
+    with pytest.raises(ConfigError, match=r"scheduler\.warmup needs a unit"):
+        compose("scheduler.warmup=5")
+
+
+def test_a_configuration_is_read_back_as_the_same_value() -> None:
+    from trainer.config.run_config import parse
+
+    config = compose("scheduler=cosine", "scheduler.warmup=2ep", "optim=adam", "swa=on", "mixup=on")
+    again = parse(OmegaConf.create(config.plain()))
+    assert again == config
+    assert again.plain() == config.plain()
+
+
+def test_a_sweep_s_job_defaults_to_one_thread_and_no_test() -> None:
+    from trainer.config.run_config import parse
+
+    single, job = (parse(compose_words([]).cfg, is_sweep=s) for s in (False, True))
+    assert (single.report_test, job.report_test) == (True, False)
+    assert job.threads == 1

@@ -1,0 +1,78 @@
+"""The names of `strategy=`, their keys, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.command import TINY, Call
+from trainer import compose
+from trainer.core.errors import ConfigError
+from trainer.core.units import Seconds
+from trainer.strategy.keys import KEYS, Exchange, StrategyChoice, parse_strategy
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_choice_is_read_back_as_it_was_written(name: str) -> None:
+    choice = parse_strategy({"name": name})
+    assert parse_strategy(choice.plain()) == choice
+    assert compose(*TINY, f"strategy={name}").strategy == choice  # its YAML holds the defaults
+
+
+def test_keys_are_typed() -> None:
+    made = parse_strategy({"name": "ddp", "timeout": "5s", "compress": "bf16"})
+    assert made.timeouts.timeout == Seconds(5)
+    assert made.exchange == Exchange(compress="bf16")
+    assert made.plain()["timeout"] == "5s"
+    assert made.changed() == ["strategy.timeout", "strategy.compress"]
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"name": "ddp", "timeout": 5}, "strategy.timeout=5s"),
+        ({"name": "ddp", "timeout": "0.5s"}, "from 1s"),
+        ({"name": "ddp", "timeout": "1e9s"}, "86400s"),
+        ({"name": "ddp", "compress": "int8"}, "strategy.compress"),
+        ({"name": "ddp", "static_graph": 1}, "true or false"),
+        ({"name": "auto", "bucket_view": True}, "strategy.bucket_view"),
+        ({"name": "single", "timeout": "5s"}, "strategy.timeout"),
+        ({"name": "dddp"}, "did you mean 'ddp'"),
+    ],
+)
+def test_what_does_not_exist_is_refused(values: dict[str, object], named: str) -> None:
+    with pytest.raises(ConfigError, match=named.replace(".", r"\.")):
+        parse_strategy(values)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("strategy=dp",), "two GPUs"),
+        (("strategy=ddp",), "torchrun"),
+        (("strategy.timeout=5s",), "strategy.timeout has no effect in one process"),
+        (("strategy.bucket_view=true",), "belongs to strategy=ddp"),
+    ],
+)
+def test_what_cannot_take_effect_here_is_refused(
+    call: Call, words: tuple[str, ...], named: str
+) -> None:
+    done = call(*TINY, *words)
+    assert done.code == 2
+    assert named in done.err
+
+
+def test_timeouts_do_not_make_another_result() -> None:
+    from trainer.run.identity import result_key
+
+    def key(*words: str) -> str:
+        config = compose(*TINY, *words).plain()
+        facts = {"device": "cpu", "precision": "fp32", "sources": ""}
+        return result_key(config, fingerprint="", weights={}, **facts)
+
+    assert key("strategy.timeout=5s") == key()
+    assert key("strategy=ddp", "strategy.compress=fp16") != key("strategy=ddp")
+
+
+def test_the_defaults_are_those_of_the_page() -> None:
+    timeouts = StrategyChoice().timeouts
+    assert (timeouts.start_timeout, timeouts.timeout) == (Seconds(300), Seconds(60))

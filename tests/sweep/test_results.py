@@ -1,0 +1,129 @@
+"""The table that ends a sweep: every job is counted, every key can be told."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from trainer.composition.search_path import Sources
+from trainer.core.errors import DiskError, TrainerError
+from trainer.record import console
+from trainer.record.runs import EpochRow, RunRow
+from trainer.sweep.jobs import Job, Sweep
+from trainer.sweep.results import finish, results_table, short_names
+
+
+def run(score: float, status: str = "completed") -> RunRow:
+    row = EpochRow(epoch=1, step=1, lr=0.1, train_loss=1.0, train_top1=0.5, val_top1=score)
+    return RunRow(Path("run"), {}, (row,), status)
+
+
+def shown(
+    values: Mapping[int, Mapping[str, str]], rows: Mapping[int, RunRow], width: int
+) -> list[str]:
+    """Return the table's lines as a screen of a width shows them."""
+    screen = Console(width=width, file=io.StringIO(), record=True)
+    screen.print(results_table(values, rows, width))
+    return [line.rstrip() for line in screen.export_text().splitlines()]
+
+
+def test_every_job_is_in_a_mean_diverged_or_failed() -> None:
+    values = {n: {"optim.lr": lr, "seed": str(n)} for n, lr in enumerate("1112223")}
+    rows = {0: run(0.5), 1: run(0.7), 3: run(0.1, "diverged")}
+    lines = [line.split() for line in shown(values, rows, 120)]
+    assert lines == [
+        ["lr", "score", "mean", "sd", "se", "n", "diverged", "failed"],
+        ["1", "val_top1", "60.00", "%", "14.14", "%", "10.00", "%", "2", "0", "1"],
+        ["2", "val_top1", "0", "1", "2"],
+        ["3", "val_top1", "0", "0", "1"],
+    ]
+
+
+def test_single_runs_have_no_empty_columns_of_spread() -> None:
+    (heads, line) = shown({0: {}}, {0: run(0.5)}, 80)
+    assert heads.split() == ["all", "score", "mean", "n", "diverged", "failed"]
+    assert line.split() == ["runs", "val_top1", "50.00", "%", "1", "0", "0"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "names"),
+    [
+        (["optim.lr", "optim.weight_decay", "batch_size"], ["lr", "weight_decay", "batch_size"]),
+        (["average.every", "scheduler.every"], ["average.every", "scheduler.every"]),
+        (["optim.lr", "lr"], ["optim.lr", "lr"]),
+        (["model", "augment.a.size", "augment.b.size"], ["model", "a.size", "b.size"]),
+        (["mix.n", "data.split.seed"], ["mix.n", "split.seed"]),
+    ],
+)
+def test_keys_are_as_short_as_tells_them_apart(keys: list[str], names: list[str]) -> None:
+    assert short_names(keys) == names
+
+
+@pytest.mark.parametrize("width", [70, 76, 78, 80])
+def test_no_number_is_broken(width: int) -> None:
+    values = {
+        s: {"optim.lr": "0.01492", "optim.weight_decay": "1.269e-05", "seed": str(s)}
+        for s in range(2)
+    }
+    lines = shown(values, {0: run(0.5), 1: run(0.75)}, width)
+    assert max(map(len, lines)) <= width
+    assert any("1.269e-05" in line for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_nothing_is_cut_on_a_narrow_screen(width: int) -> None:
+    keys = ("optim.lr", "optim.weight_decay", "average.start", "average.every", "scheduler")
+    cells = ("0.0123", "0.00123", "75%", "100st", "piecewise_linear")
+    values = {s: {**dict(zip(keys, cells, strict=True)), "seed": str(s)} for s in range(3)}
+    lines = shown(values, {0: run(0.5), 1: run(0.75)}, width)
+    assert max(map(len, lines)) <= width
+    told = "".join(line[: lines[0].index("score")] for line in lines).replace(" ", "")
+    assert all(word in told for word in ("weight_decay", *cells))
+    for word in ("62.50 %", "17.68 %", "12.50 %", "diverged", "failed"):
+        assert word in "".join(lines)
+    assert told.startswith("setting") == (width == 80)
+
+
+def test_a_single_long_value_is_broken() -> None:
+    lines = shown({0: {"model.hidden": "8," * 60}}, {0: run(0.5)}, 80)
+    assert max(map(len, lines)) <= 80
+    assert "".join(line.split()[0] for line in lines[1:]) == "8," * 60
+
+
+def test_a_table_that_cannot_be_written_was_shown(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(folder: Path) -> None:
+        jobs = [Job(n, (f"seed={n}",)) for n in range(2)]
+        finish(jobs, {0: run(0.5)}, folder, console.Console(), Sweep(Sources()))
+
+    sweep = here / "sweep"
+    sweep.mkdir()
+    end(sweep)
+    before = (sweep / "table.csv").read_text()
+    assert len(before.splitlines()) == 3
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", full)
+        with pytest.raises(DiskError, match="no space left"):
+            end(sweep)
+    assert (sweep / "table.csv").read_text() == before
+
+    shutil.rmtree(here)  # the working folder too
+    capsys.readouterr()
+    with pytest.raises(TrainerError, match=r"cannot write .*table\.csv: no such file or directory"):
+        end(sweep)
+    said = capsys.readouterr().out
+    assert "50.00 %" in said
+    assert "no result from 1 of 2 jobs: 1" in said
+    here.mkdir()

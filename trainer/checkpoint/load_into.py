@@ -1,0 +1,115 @@
+"""Weights that were trained before, put into a model that they fit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from trainer.checkpoint.weights import Weights
+from trainer.core.errors import ConfigError, DataError
+from trainer.model.base import put_weights
+
+log = logging.getLogger("trainer")
+
+SHOWN = 6  # names listed of each kind of misfit
+
+
+def start_from(model: nn.Module, weights: Weights, num_classes: int) -> None:
+    """Put weights into a model that is about to be trained; one line says whether its last layer
+    keeps its random ones, because the number of classes differs.
+
+    Raises:
+        ConfigError: naming what differs in name or shape.
+        DataError: if a value is not finite.
+    """
+    head = fit_weights(model, weights, num_classes, new_head=True)
+    if head:
+        before = next(len(t) for n, t in weights.tensors.items() if n.rpartition(".")[0] == head)
+        log.info(
+            "%s: the last layer (%s) is new, for %d classes instead of %d",
+            *(weights.told, head, num_classes, before),
+        )
+
+
+def fit_weights(model: nn.Module, weights: Weights, num_classes: int, *, new_head: bool) -> str:
+    """Put weights into a model, all or none.
+
+    Args:
+        model: takes them in place, in its own number format.
+        weights: as read.
+        num_classes: K of the model.
+        new_head: whether a last layer for another number of classes is left as it is.
+
+    Returns:
+        The name of the layer that was left as it is; empty where all were taken.
+
+    Raises:
+        ConfigError: naming what differs in name or shape.
+        DataError: if a value is not finite, or not in the model's number format.
+    """
+    own, given = model.state_dict(), dict(weights.tensors)
+    for name in own:  # a counter that weights of before 2018 do not have
+        if name.endswith("num_batches_tracked"):
+            given.setdefault(name, own[name])
+    differing = [n for n in own if n in given and not is_like(own[n], given[n])]
+    head = head_of(own, given, differing, num_classes) if new_head else ""
+    if head:
+        given = {n: t for n, t in given.items() if n.rpartition(".")[0] != head}
+        own = {n: t for n, t in own.items() if n.rpartition(".")[0] != head}
+        differing = []
+    if differing or set(own) != set(given):
+        raise ConfigError(
+            f"{weights.told}: these weights do not fit the model: "
+            + "; ".join(misfits(own, given, differing))
+        )
+    taken = {name: given[name].to(tensor.dtype) for name, tensor in own.items()}
+    for name, tensor in taken.items():
+        if not bool(tensor.isfinite().all()):
+            raise DataError(f"{weights.told}: {name} holds values that are not finite")
+    put_weights(model, {**model.state_dict(), **taken})
+    return head
+
+
+def is_like(own: torch.Tensor, given: torch.Tensor) -> bool:
+    """Return whether a tensor can take another's values."""
+    return own.shape == given.shape and own.is_floating_point() == given.is_floating_point()
+
+
+def head_of(
+    own: Mapping[str, torch.Tensor],
+    given: Mapping[str, torch.Tensor],
+    differing: list[str],
+    num_classes: int,
+) -> str:
+    """Return the one layer in which alone they differ, and in nothing but the number of classes;
+    empty where there is none such."""
+    layers = {name.rpartition(".")[0] for name in differing}
+    is_width = all(
+        own[n].ndim == given[n].ndim >= 1
+        and len(own[n]) == num_classes
+        and own[n].shape[1:] == given[n].shape[1:]
+        and own[n].is_floating_point() == given[n].is_floating_point()
+        for n in differing
+    )
+    return layers.pop() if len(layers) == 1 and is_width else ""
+
+
+def misfits(
+    own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor], differing: list[str]
+) -> list[str]:
+    """Return in words what differs, each list shortened."""
+    shapes = [f"{n} {tuple(given[n].shape)} for {tuple(own[n].shape)}" for n in differing]
+    kinds = {
+        "missing": sorted(set(own) - set(given)),
+        "not in the model": sorted(set(given) - set(own)),
+        "of another shape or type": shapes,
+    }
+    return [
+        f"{kind}: {', '.join(names[:SHOWN])}"
+        + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+        for kind, names in kinds.items()
+        if names
+    ]

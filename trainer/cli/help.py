@@ -1,0 +1,75 @@
+"""The help, written for people."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainer import __version__
+from trainer.composition.overrides import spellings_help
+from trainer.composition.search_path import SEAMS, Sources, default_choices
+
+HELP = """\
+{program} {version}: trains networks on images, one trick at a time.
+
+  {program}                                   the default job: a small CNN on real digits
+  {program} scheduler=cosine optim=adam       choose parts by name
+  {program} +experiment=mnist optim=adam      a preset with a known score, one part changed
+  {program} -m optim.lr=0.01,0.1 seed=0,1,2   a sweep: every combination
+  {program} task=plan                         what would happen; trains nothing
+  {program} task=lr_range                     which learning rate to train with
+  {program} resume=outputs/default/<run>      go on where a run or a sweep stopped
+
+Parts: group=name, the default first. Each has keys of its own, as in optim.lr=0.1; see
+conf/<group>/<name>.yaml or --cfg job.
+
+{groups}
+
+Results go to outputs/<name>/<date>_<time>_<id>/: config.yaml, metrics.jsonl, summary.json,
+checkpoints/, tensorboard/. outputs/latest is the newest. To look at curves:
+tensorboard --logdir outputs
+
+Whole runs:
+  resume=<run>      go on exactly where it stopped; of a sweep, do what is missing
+  fork=<run>@<step> a new run from the state that it had there, other words change it
+  repeat=<run>      the same again in a new folder; other words on the line change it
+  plugins=[a.b]     import components of your own, with the conf/ beside them
+  reuse=off         in a sweep: do finished jobs again
+  --config-dir DIR  look up YAML in a folder of your own as well
+
+Durations carry their unit: 5ep epochs, 300st steps, 10% of the run.
+Other spellings that are understood:
+{spellings}
+
+--cfg job --resolve shows the whole configuration, --hydra-help the flags of Hydra,
+--version this program's version.
+"""
+
+
+def help_text() -> str:
+    """Return the help for people."""
+    sources = Sources()
+    program = "trainer" if Path(sys.argv[0]).name == "trainer" else "python -m trainer"
+    lines = []
+    for group in (*SEAMS, "experiment", "sweep"):
+        sign = "" if group in SEAMS else "+"
+        text = ", ".join(default_first(sources.options(group), group))
+        pieces = wrap(text, 80)
+        lines.append(f"  {sign + group + '=':13}" + ("\n" + " " * 15).join(pieces))
+    indented = "\n".join("  " + line for line in spellings_help().splitlines())
+    return HELP.format(
+        program=program, version=__version__, groups="\n".join(lines), spellings=indented
+    )
+
+
+def default_first(names: Sequence[str], group: str) -> list[str]:
+    """Return names with what the default job chooses in the group at the front."""
+    chosen = default_choices().get(group, [])
+    return sorted(names, key=lambda name: (name not in chosen, name))
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Return text in lines of at most `width` characters."""
+    return textwrap.wrap(text, width) or [""]

@@ -1,0 +1,235 @@
+"""The command line: what is asked, who answers, and how it ends. Imports no torch until there is
+something to train."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from trainer import STARTED, __version__
+from trainer.cli.arguments import HYDRA_FLAGS, SWEEP_FLAGS, Line, take_apart
+from trainer.composition.overrides import canonical, quoted, split_word
+from trainer.composition.search_path import Sources
+from trainer.core.errors import ConfigError, Diverged, Stopped, TrainerError
+from trainer.core.limits import is_hung_up, reporting_system, silence
+from trainer.core.signals import die_with_parent, leave_group
+
+if TYPE_CHECKING:
+    from trainer.composition.compose import Composed
+
+T = TypeVar("T")
+
+LOWER = "\nA lower optim.lr, scheduler.warmup or clip_norm may help; task=lr_range finds a rate."
+
+
+def main() -> NoReturn:
+    """Answer the command line and end the process with the exit code that fits."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started this
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # open to the end
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may not know a letter
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        die_with_parent()
+    code = exit_code(sys.argv[1:])
+    leave_group(code)
+    sys.exit(code)
+
+
+def exit_code(arguments: Sequence[str]) -> int:
+    """Answer a command line, tell what went wrong, and return the exit code that fits."""
+    code = outcome(lambda: answer(take_apart(arguments)))
+    return outcome(flush) or code
+
+
+def outcome(work: Callable[[], int]) -> int:
+    """Do something, tell what went wrong, and return the exit code that fits."""
+    try:
+        with reporting_system():
+            return work()
+    except TrainerError as error:
+        if is_first_process() or error.is_own:
+            from trainer.record.console import fail
+
+            hint = LOWER if isinstance(error, Diverged) else ""
+            fail(f"{error}{hint}", label="" if isinstance(error, Stopped) else "error: ")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def flush() -> int:
+    """Print what is not printed yet."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError) and not is_hung_up(error, sys.stdout):
+            raise
+        silence()  # whoever read along has gone
+    return 0
+
+
+def answer(line: Line) -> int:
+    """Do what a command line asks and return the exit code."""
+    for flag in line.flags:
+        if flag in ("--help", "-h"):
+            from trainer.cli.help import help_text
+
+            sys.stdout.write(help_text())
+            return 0
+        if flag == "--version":
+            print(f"trainer {__version__}")
+            return 0
+        if flag not in (*SWEEP_FLAGS, *HYDRA_FLAGS, "--resolve", "--run", "-r") and flag.startswith(
+            "-"
+        ):
+            raise ConfigError(f"unknown flag {flag}; --help shows what there is")
+    from trainer.composition.search_path import load_plugins
+
+    sources = load_plugins(
+        line.plugins, line.values.get("config_dir"), line.values.get("config_name", "config")
+    )
+    if any(flag in HYDRA_FLAGS for flag in line.flags):
+        return ask_hydra(line, sources)
+    is_resumed = line.resume is not None and from_first_process(lambda: is_sweep_folder(line))
+    if line.is_sweep or is_resumed:
+        from trainer.cli.sweep import resume_jobs, sweep
+
+        return (sweep if line.is_sweep else resume_jobs)(line, sources)
+    if line.reuse is not None:
+        raise ConfigError("reuse= is of sweeps (with -m): a single run is always run")
+    return single(line, sources)
+
+
+def is_sweep_folder(line: Line) -> bool:
+    """Return whether what is to be resumed is a sweep, and not a run."""
+    return line.resume is not None and (Path(line.resume) / "sweep.yaml").is_file()
+
+
+def single(line: Line, sources: Sources) -> int:
+    """Compose one run and show or perform it."""
+    from trainer.composition.compose import compose_words
+    from trainer.composition.replay import check_agrees, read_recorded
+    from trainer.core.weights_source import Origin
+
+    if sum(place is not None for place in (line.resume, line.repeat, line.fork)) > 1:
+        raise ConfigError(
+            "resume= goes on with a run, repeat= starts it anew, fork= starts a new one from its "
+            "state: name one of them"
+        )
+    recorded = line.resume if line.resume is not None else line.repeat
+    words = line.words
+    if line.fork is not None:
+        recorded, words = str(Origin.parse(line.fork, "fork").run), (*words, f"fork={line.fork}")
+    replayed = (
+        None if recorded is None else from_first_process(lambda: read_recorded(Path(recorded)))
+    )
+    composed = compose_words(words, sources, replayed)
+    if "cfg" in line.values:
+        return show_config(line, composed)
+    if any(split_word(text).key == "sweep" for text in line.words):
+        raise ConfigError("+sweep= names values to sweep over: write -m before it")
+    from trainer.config.run_config import parse
+    from trainer.core.environment import World
+    from trainer.run.execute import Order
+    from trainer.task.base import check_trains, perform
+
+    local = World.from_environment().local_size
+    config = parse(composed.cfg, local_processes=local, plugins=line.plugins)
+    if line.resume is not None and replayed is not None:
+        check_trains(config, "resume=", "repeat= takes a run with any task")
+        check_agrees(config.plain(), replayed, line.allow)
+    if line.fork is not None:
+        check_trains(config, "fork=", "repeat= takes a run with any task")
+    resume = None if line.resume is None else Path(line.resume).absolute()
+    startup_s = time.perf_counter() - STARTED
+    perform(
+        Order(
+            config,
+            composed.words,
+            composed.notes,
+            composed.run_dir,
+            resume,
+            allow=line.allow,
+            startup_s=startup_s,
+        )
+    )
+    return 0
+
+
+def from_first_process(find: Callable[[], T]) -> T:
+    """Return what the first process finds; the others may be on machines without the file."""
+    if not is_one_of_several():
+        return find()
+    from trainer.core.environment import World
+    from trainer.strategy.collectives import from_first
+    from trainer.strategy.ddp import everyone
+
+    return from_first(everyone(World.from_environment()), find)
+
+
+def show_config(line: Line, composed: Composed) -> int:
+    """Print the composed configuration, as Hydra's --cfg would, with replaced parts as they will
+    be."""
+    from omegaconf import OmegaConf
+
+    if line.values["cfg"] != "job":
+        return ask_hydra(line, load_sources(line))
+    node = (
+        OmegaConf.select(composed.cfg, line.values["package"])
+        if "package" in line.values
+        else composed.cfg
+    )
+    if node is None:
+        raise ConfigError(f"--package {line.values['package']}: no such part of the configuration")
+    for note in composed.notes:
+        print(f"# {note}")
+    print(
+        OmegaConf.to_yaml(node, resolve="--resolve" in line.flags)
+        if OmegaConf.is_config(node)
+        else node,
+        end="",
+    )
+    return 0
+
+
+def load_sources(line: Line) -> Sources:
+    """Return where this line's configurations are looked up."""
+    from trainer.composition.search_path import load_plugins
+
+    return load_plugins(
+        line.plugins, line.values.get("config_dir"), line.values.get("config_name", "config")
+    )
+
+
+def ask_hydra(line: Line, sources: Sources) -> int:
+    """Let Hydra answer its own flags."""
+    from trainer.sweep.hydra_bridge import run_hydra
+
+    words = (
+        [quoted(w, is_sweep=False) for w in canonical([split_word(t) for t in line.words])]
+        if not any(f in ("--shell-completion", "-sc") for f in line.flags)
+        else list(line.words)
+    )
+    values = [t for k in ("cfg", "package") if k in line.values for t in (f"--{k}", line.values[k])]
+    preset = ["hydra/sweeper=trainer"] if any("sweep=" in str(w) for w in words) else []
+    run_hydra([*line.flags, *values, *(str(w) for w in words), *preset], sources)
+    return 0
+
+
+def is_first_process() -> bool:
+    """Return whether this process prints: the only one, or the first of those that torchrun
+    started."""
+    rank = os.environ.get("RANK", "0")
+    return not is_one_of_several() or not rank.isdecimal() or int(rank) == 0
+
+
+def is_one_of_several() -> bool:
+    """Return whether torchrun, or somebody like it, started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ or "WORLD_SIZE" in os.environ

@@ -1,0 +1,134 @@
+"""The words of a command line: spellings people try, values with odd characters, and checks before
+Hydra composes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from trainer.core.errors import ConfigError, unknown
+
+TEXT_KEYS = (
+    *("name", "data.root", "data.path", "init_from", "fork", "loss.teacher", "task.picture"),
+    *("hydra.run.dir", "hydra.sweep.dir"),
+)
+
+# What people try, and what it means. `{}` is the value as written; a word may mean several.
+SPELLINGS: dict[str, dict[str, tuple[str, ...]]] = {
+    "swa": {
+        "on": ("average=swa",),
+        "off": ("average=none",),
+        "paper": ("average=swa_paper", "scheduler=swa"),
+        "torchcontrib": ("average=swa_torchcontrib", "scheduler=swa"),
+    },
+    "mixup": {"on": ("mix=mixup",), "off": ("mix=none",)},
+}
+
+RENAMED = {"optimizer": "optim", "swa.": "average.", "mixup.": "mix.", "optimizer.": "optim."}
+
+
+@dataclass(frozen=True)
+class Word:
+    """One `key=value` of a command line.
+
+    Attributes:
+        prefix: `+` or `++` before the key, or nothing.
+        key: dotted.
+        value: as written.
+    """
+
+    prefix: str
+    key: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.prefix}{self.key}={self.value}"
+
+
+def split_word(text: str) -> Word:
+    """Return a word's parts; raise ConfigError if it is not `key=value`."""
+    match = re.fullmatch(r"(\+{0,2})([A-Za-z_][\w./@-]*)=(.*)", text, re.DOTALL)
+    if match:
+        return Word(match[1], match[2], match[3])
+    if text.startswith("~"):
+        raise ConfigError(
+            f"{text}: no key can be removed; set it to the value you want "
+            "(`none` switches a part off)"
+        )
+    raise ConfigError(f"cannot read '{text}': write key=value, or group=name")
+
+
+def quoted(word: Word, *, is_sweep: bool) -> Word:
+    """Return a word whose value Hydra takes literally, where its key holds text such as a path.
+
+    Paths may hold `=`, brackets, blanks or accents; names may look like numbers. In a sweep a comma
+    separates values.
+    """
+    value = word.value
+    if word.key not in TEXT_KEYS or value[:1] in ("'", '"') or "${" in value or value == "null":
+        return word
+    parts = value.split(",") if is_sweep else [value]
+    return Word(word.prefix, word.key, ",".join(map(quote, parts)))
+
+
+def quote(text: str) -> str:
+    """Return text as a quoted string of Hydra's grammar."""
+    escaped = re.sub(r"(\\*)'", lambda m: m[1] * 2 + "\\'", text)
+    trailing = len(escaped) - len(escaped.rstrip("\\"))
+    return f"'{escaped}{chr(92) * trailing}'"
+
+
+def canonical(words: Sequence[Word], *, is_sweep: bool = False) -> list[Word]:
+    """Return words under the project's own names: `swa=on` is `average=swa`, `optimizer.lr` is
+    `optim.lr`.
+
+    A spelling that means several words chooses the scheduler only where the line names none. In a
+    sweep a list of
+    spellings that each mean one word is translated; others are left for each job, where they stand
+    alone.
+
+    Raises:
+        ConfigError: for a value that the spelling does not have.
+    """
+    names_scheduler = any(w.key == "scheduler" for w in words)
+    out: list[Word] = []
+    for word in words:
+        if word.key in SPELLINGS:
+            out += spelled(word, names_scheduler=names_scheduler, is_sweep=is_sweep)
+            continue
+        for tried, meant in RENAMED.items():
+            if word.key == tried or (tried.endswith(".") and word.key.startswith(tried)):
+                word = replace(word, key=meant + word.key[len(tried) :])
+                break
+        out.append(word)
+    return out
+
+
+def spelled(word: Word, *, names_scheduler: bool, is_sweep: bool) -> list[Word]:
+    """Return the words that a spelling such as `swa=on` means."""
+    table = SPELLINGS[word.key]
+    values = [v.strip() for v in word.value.split(",")] if is_sweep else [word.value.strip()]
+    for value in values:
+        if value.lower() not in table and value not in table:
+            raise unknown(word.key, value, table)
+    meanings = [table[v.lower()] for v in values]
+    if len(values) == 1:
+        means = [split_word(text) for text in meanings[0]]
+        return [w for w in means if not (w.key == "scheduler" and names_scheduler)]
+    if all(len(m) == 1 or names_scheduler for m in meanings):
+        firsts = [split_word(m[0]) for m in meanings]
+        return [replace(firsts[0], value=",".join(w.value for w in firsts))]
+    return [word]
+
+
+def spellings_help() -> str:
+    """Return the table of spellings, a line each."""
+    lines = [
+        f"{k}={v} means {' '.join(m)}" for k, table in SPELLINGS.items() for v, m in table.items()
+    ]
+    lines += [
+        f"{k}{'KEY' if k.endswith('.') else '='} means {v}{'KEY' if v.endswith('.') else '='}"
+        for k, v in RENAMED.items()
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,319 @@
+"""The whole configuration as one frozen value, and `parse`: the only reader of a DictConfig."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from trainer.augment.base import Augment, AugmentKeys
+from trainer.average.base import AverageKeys, Averaging, check_evaluated
+from trainer.composition import not_built as pending
+from trainer.config.groups import (
+    SEAMS,
+    TaskKeys,
+    mapping,
+    parse_augment,
+    parse_group,
+    with_absolute_root,
+)
+from trainer.core.convert import Written, build, convert, plain, plain_choice, shown
+from trainer.core.environment import default_threads
+from trainer.core.errors import ConfigError, unknown
+from trainer.core.registry import Choice
+from trainer.core.units import MOST, Amount, Duration, Interval
+from trainer.core.weights_source import Origin
+from trainer.data.base import DataKeys, Dataset
+from trainer.loss.base import Loss, LossKeys
+from trainer.mix.base import Mix, MixKeys
+from trainer.model._init import Init
+from trainer.model.base import Model, ModelKeys
+from trainer.optim.base import Optim, OptimKeys
+from trainer.precision.formats import PrecisionChoice, check_eps, parse_precision
+from trainer.scheduler.base import Scheduler, SchedulerKeys, Watcher
+from trainer.strategy.keys import StrategyChoice, parse_strategy
+
+MOST_THREADS = 1024  # torch dies of what the system does not give; on any machine the same
+
+
+@dataclass(frozen=True)
+class Keep(Written):
+    """How many of the newest checkpoints stay: a number, or `all` (None)."""
+
+    number: int | None = 1
+
+    @classmethod
+    def parse(cls, value: object, key: str) -> Keep:
+        """Return the number written as `value`."""
+        if value == "all":
+            return cls(None)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+            return cls(value)
+        raise ConfigError(f"{key} must be a whole number of at least 1, or all; got {shown(value)}")
+
+    def __str__(self) -> str:
+        return "all" if self.number is None else str(self.number)
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """When checkpoints are written and which stay.
+
+    Attributes:
+        every: time, epochs or steps between two; one is always written at the end and where a run
+            is stopped.
+        keep: newest ones that stay once the run is finished (at least two while it runs); the best
+            always stays.
+        background: whether a thread writes them while training goes on, from a copy in memory;
+            one at a time, and what fails ends the run at its next step.
+    """
+
+    every: Interval = Interval(60, "s")
+    keep: Keep = Keep(1)
+    background: bool = False
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that was chosen for one run.
+
+    Attributes:
+        name: of the experiment; first folder under `outputs/`.
+        seed: of every random stream but the split's.
+        epochs: passes over the training images; may be fractional.
+        max_steps: ends the run earlier, or None.
+        batch_size: images per optimizer step, over all processes and micro-batches.
+        accumulate: micro-batches per step in each process.
+        clip_norm: greatest global gradient norm, or None; `clip_value` likewise for single
+            elements, `clip_adaptive` for units, as a share of their weights' norm.
+        label_noise: training labels that are replaced at random.
+        threads: of computation on the CPU.
+        device: `auto`, `cpu`, `cuda`, `cuda:<n>`, `mps`.
+        init_from: weights that training starts from instead of random ones, or None.
+        fork: run whose whole state training begins with, or None.
+        init: what is done to the weights that the network draws.
+        tta: views of each image that an evaluation looks at.
+        report_test: whether the test images are looked at, once, at the end.
+        plugins: modules with components of the user's own.
+    """
+
+    name: str
+    seed: int
+    epochs: float
+    max_steps: int | None
+    batch_size: int
+    accumulate: int
+    clip_norm: float | None
+    clip_value: float | None
+    clip_adaptive: float | None
+    label_noise: Amount
+    threads: int
+    device: str
+    engine: Literal["eager"]
+    init_from: Origin | None
+    fork: Origin | None
+    init: Init
+    tta: Literal["none", "flip", "flip_translate"]
+    report_test: bool
+    plugins: tuple[str, ...]
+    checkpoint: CheckpointConfig
+    precision: PrecisionChoice
+    strategy: StrategyChoice
+    task: Choice[TaskKeys, Any]
+    data: Choice[DataKeys, Dataset]
+    augment: tuple[Choice[AugmentKeys, Augment], ...]
+    model: Choice[ModelKeys, Model]
+    optim: Choice[OptimKeys, Optim]
+    scheduler: Choice[SchedulerKeys, Scheduler]
+    average: Choice[AverageKeys, Averaging]
+    mix: Choice[MixKeys, Mix]
+    loss: Choice[LossKeys, Loss]
+
+    def __post_init__(self) -> None:
+        at_least = {"batch_size": 1, "accumulate": 1, "max_steps": 1, "threads": 1}
+        for key, least in at_least.items():
+            value: int | None = getattr(self, key)
+            if value is not None and value < least:
+                raise ConfigError(f"{key} must be at least {least}, got {value}")
+        for key in ("epochs", "clip_norm", "clip_value", "clip_adaptive"):
+            number: float | None = getattr(self, key)
+            if number is not None and number <= 0:
+                raise ConfigError(f"{key} must be positive, got {number}")
+        if self.epochs > MOST:
+            raise ConfigError(f"epochs must be at most {MOST:g}, got {self.epochs:g}")
+        if self.threads > MOST_THREADS:
+            raise ConfigError(f"threads must be at most {MOST_THREADS}, got {self.threads}")
+        check_name(self.name)
+        check_seed(self.seed)
+        check_eps(self.precision, plain_choice(self.optim))
+        length = (self.epochs, self.max_steps)
+        check_fits("scheduler.warmup", self.scheduler.shared.warmup, length)
+        check_fits("average.start", self.average.shared.start, length)
+        self.average.component.check(self.average.shared)
+        check_evaluated(self.average.shared, self.data.shared.val)
+        check_ends("mix.stop", self.mix.shared.stop, length)
+        if self.init.names and self.init_from is not None:
+            raise ConfigError(
+                f"init={self.init} would be overwritten by the weights of init_from: leave out one"
+            )
+        rules = self.optim.shared.groups.rules
+        for i, rule in enumerate(rules):
+            if rule.freeze_after is not None:
+                check_fits(f"optim.groups[{i}].freeze_after", rule.freeze_after, length)
+        for choice in (self.scheduler, *(r.scheduler.choice for r in rules if r.scheduler)):
+            if isinstance(choice.component, Watcher) and not self.data.shared.val.value:
+                raise ConfigError(
+                    f"data.val=0 leaves scheduler={choice.name} nothing to watch: hold images "
+                    "out, as with data.val=10%, or choose another scheduler"
+                )
+
+    def plain(self) -> dict[str, Any]:
+        """Return the configuration as YAML holds it: what `parse` would read back as the same
+        value."""
+        out: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Choice):
+                out[field.name] = plain_choice(value)
+            elif field.name == "augment":
+                out[field.name] = {choice.name: plain_choice(choice) for choice in value}
+            elif isinstance(value, PrecisionChoice | StrategyChoice):
+                out[field.name] = value.plain()
+            elif field.name == "checkpoint":
+                out[field.name] = {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+            else:
+                out[field.name] = plain(value)
+        return out
+
+    def origins(self) -> dict[str, Origin]:
+        """Return every place that trained weights are read from, by dotted key."""
+        found: dict[str, Any] = {"init_from": self.init_from}
+        for seam in SEAMS:
+            component = getattr(self, seam).component
+            found |= {f"{seam}.{f.name}": getattr(component, f.name) for f in fields(component)}
+        return {key: value for key, value in found.items() if isinstance(value, Origin)}
+
+
+HINTS = get_type_hints(RunConfig)
+
+
+def parse(
+    cfg: DictConfig,
+    *,
+    is_sweep: bool = False,
+    local_processes: int = 1,
+    plugins: Sequence[str] = (),
+) -> RunConfig:
+    """Return the configuration that Hydra composed, every value checked and typed.
+
+    Args:
+        cfg: the composed configuration, without Hydra's own node.
+        is_sweep: whether the run is a job of a sweep; it decides what `threads` and `report_test`
+            default to.
+        local_processes: processes of the run on this machine; they share the cores.
+        plugins: modules of components that were named on the command line.
+
+    Raises:
+        ConfigError: naming the key, the value and what is allowed.
+    """
+    try:
+        values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise ConfigError(
+            f"{error.full_key} is missing, and what was chosen has no default for it: write "
+            f"{error.full_key}=..."
+        ) from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(
+            f"{error.full_key or 'configuration'}: {str(error).splitlines()[0]}"
+        ) from error
+    assert isinstance(values, dict)
+    tree = {str(key): value for key, value in values.items()}
+    pending.check_tree(tree)
+    tree["plugins"] = list(plugins)
+    if tree.get("threads") is None:
+        tree["threads"] = 1 if is_sweep else default_threads(local_processes)
+    if tree.get("report_test") is None:
+        tree["report_test"] = not is_sweep
+    names = [f.name for f in fields(RunConfig)]
+    for key in tree:
+        if key not in names:
+            raise unknown("key", key, names)
+    made: dict[str, Any] = {key: parse_group(key, tree.pop(key)) for key in SEAMS if key in tree}
+    made["data"] = with_absolute_root(made["data"])
+    made["augment"] = parse_augment(tree.pop("augment", None))
+    made["precision"] = parse_precision(mapping("precision", tree.pop("precision", None)))
+    made["strategy"] = parse_strategy(mapping("strategy", tree.pop("strategy", None)))
+    saving = mapping("checkpoint", tree.pop("checkpoint", {}))
+    made["checkpoint"] = build(CheckpointConfig, saving, "checkpoint")
+    return build_config(tree, made)
+
+
+def build_config(values: Mapping[str, Any], made: Mapping[str, Any]) -> RunConfig:
+    """Return the configuration from plain values and the parts that are made already."""
+    converted = {}
+    for key in HINTS:
+        if key in made:
+            converted[key] = made[key]
+        elif key in values:
+            converted[key] = convert(HINTS[key], values[key], key)
+        else:
+            raise ConfigError(f"{key} is missing")
+    return RunConfig(**converted)
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError unless an experiment's name is one folder's name."""
+    path = Path(name)
+    if (
+        not name
+        or len(name.encode(errors="replace")) > 120
+        or path.name != name
+        or name.startswith(".")
+        or not name.isprintable()
+    ):
+        raise ConfigError(
+            "name must be a folder's name (no slash, not hidden, at most 120 bytes), "
+            f"got {shown(name)}"
+        )
+
+
+def check_seed(seed: int) -> None:
+    """Raise ConfigError unless a seed is a number that every record and generator can hold."""
+    if not 0 <= seed < 2**63:
+        raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {shown(seed)}")
+
+
+def check_fits(key: str, duration: Duration, length: tuple[float, int | None]) -> None:
+    """Raise ConfigError if something starts after the run's end, as far as that can be told without
+    the data.
+
+    Args:
+        key: the key that the duration was written under.
+        duration: from the start of the run.
+        length: `epochs` and `max_steps` of the run.
+    """
+    share, told = share_of_run(duration, length)
+    if share >= 1.0:
+        raise ConfigError(f"{key}={duration} is as long as the run ({told}) or longer: shorten it")
+
+
+def check_ends(key: str, duration: Duration, length: tuple[float, int | None]) -> None:
+    """Raise ConfigError if something would end only after the run does; arguments as above."""
+    share, told = share_of_run(duration, length)
+    if share > 1.0:
+        raise ConfigError(f"{key}={duration} is longer than the run ({told}): shorten it")
+
+
+def share_of_run(duration: Duration, length: tuple[float, int | None]) -> tuple[float, str]:
+    """Return the share of the run that a duration is, 0 where only the data could tell, and the
+    length of the run in words."""
+    epochs, max_steps = length
+    if duration.unit == "st":
+        return duration.value / max_steps if max_steps is not None else 0.0, f"{max_steps=}"
+    share = duration.value / (100 if duration.unit == "%" else epochs)
+    return share, f"epochs={epochs:g}"

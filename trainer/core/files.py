@@ -1,0 +1,83 @@
+"""Files that are whole or absent, and disks that say so when they are full."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from trainer.core.errors import ConfigError, DiskError
+
+DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
+
+
+@contextlib.contextmanager
+def reporting_disk(path: Path, needed_bytes: int = 0) -> Iterator[None]:
+    """Turn a full or read-only disk under `path` into a DiskError that names path, bytes needed and
+    bytes free."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        parent = next(p for p in (path, *path.absolute().parents) if p.exists())
+        free = shutil.disk_usage(parent).free
+        reason = os.strerror(error.errno or 0).lower()
+        raise DiskError(
+            f"cannot write {path}: {reason}; {needed_bytes} bytes needed, {free} bytes free"
+        ) from error
+
+
+def check_writable(path: Path, key: str) -> None:
+    """Raise ConfigError, naming the key, if a file cannot be written; it is left as it was."""
+    is_new = not os.path.lexists(path)
+    try:
+        with reporting_disk(path), open(path, "ab"):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"{key}={path} cannot be written: {os.strerror(error.errno or 0).lower()}"
+        ) from error
+    if is_new:
+        path.unlink()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a new file and flush it to the disk."""
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file whole: readers see the old content or the new, never a part."""
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    with reporting_disk(path, len(text)):
+        try:
+            write_bytes(temporary, text.encode())
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def clear_temporaries(folder: Path, names: Iterable[str]) -> None:
+    """Remove what `replace_text` left of files of these names where it was killed."""
+    for name in names:
+        for path in folder.glob(f".{name}-????????"):
+            path.unlink(missing_ok=True)
+
+
+def sync_folder(path: Path) -> None:
+    """Flush a folder's entries to the disk, where the system can."""
+    if os.name == "posix":
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,93 @@
+"""Ends of processes: signals that ask a run to stop, noticed by a flag and acted on at the end of a
+step, and how one of several processes leaves the others."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from types import FrameType, TracebackType
+from typing import ClassVar
+
+# SIGHUP: the terminal was closed. Windows has neither that nor SIGUSR1
+HANDLED = [s for s in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, s)]
+
+PR_SET_PDEATHSIG = 1  # of the kernel's linux/prctl.h
+
+
+class Stops:
+    """While active, the first signal sets `signum`; a second one ends the process at once,
+    unless it tells once more that the terminal was closed."""
+
+    asked: ClassVar[int] = 0  # by `ask`, whether or not a run was there to hear it
+    active: ClassVar[Stops | None] = None
+
+    def __init__(self) -> None:
+        self.signum = 0
+        self._before: dict[int, object] = {}
+
+    @classmethod
+    def ask(cls, signum: int) -> None:
+        """Ask this process's run, or the next one, to stop as a signal would; from any thread."""
+        cls.asked = signum
+        if cls.active is not None:
+            cls.active.signum = signum
+
+    def __enter__(self) -> Stops:
+        Stops.active, self.signum = self, Stops.asked
+        for name in HANDLED:
+            number = signal.Signals[name].value
+            # a shell's background job ignores SIGINT, nohup's SIGHUP: leave it so
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._notice)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        Stops.active = None
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal itself returned
+
+    def _notice(self, signum: int, frame: FrameType | None) -> None:
+        if not self.signum:
+            self.signum = signum
+        elif signal.Signals(signum).name != "SIGHUP":  # a shell that ends sends it, then the system
+            os._exit(128 + signum)
+
+
+def die_with_parent(parent: int | None = None) -> None:
+    """Let the kernel kill this process when the one that started it ends, where it can: what
+    torchrun leaves behind must not go on writing.
+
+    Args:
+        parent: number of that process, where it is known: if it has ended already, so does this.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if parent not in (None, os.getppid()):
+            os._exit(1)
+
+
+def leave_group(code: int) -> None:
+    """End a process that is one of several; return where there is but one.
+
+    After a failure at once: the others may be waiting in an exchange, and learn of it by the end.
+
+    Without the destructors of C++ that follow a normal end: now and then one finds a thread of the
+    process group still running and aborts, and torchrun calls a finished run a failed one.
+    """
+    # a Ctrl-C while torch was imported leaves parts of it here, but not torch itself
+    if {"torch", "torch.distributed"} <= sys.modules.keys():
+        import torch.distributed as dist
+
+        if dist.is_initialized():
+            if code == 0:
+                dist.destroy_process_group()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)

@@ -1,0 +1,158 @@
+"""Number formats, and the one place where an optimizer step is taken."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from trainer.core.errors import Diverged
+from trainer.precision.formats import (
+    FORMATS,
+    LossScale,
+    PrecisionChoice,
+    check_device,
+    resolve,
+    set_products,
+)
+from trainer.precision.half_copy import HalfCopy, Pairs
+
+# A mean loss needs no scale below 1: gradients that overflow float16 unscaled are lost anyway.
+LEAST_SCALE = 1.0
+
+
+class Precision:
+    """What the weights are stored in and what forward and backward compute in.
+
+    Args:
+        name: one of `precision_format.NAMES`.
+        device: where the model trains.
+        loss_scale: keys of the dynamic loss scale, where the name has one.
+
+    Attributes:
+        name: what `auto` came out as, or `name`.
+        dtype: of the weights.
+        wide_dtype: of images, losses and sums: that of the weights, but never less than float32.
+    """
+
+    def __init__(
+        self, name: str, device: torch.device, loss_scale: LossScale | None = None
+    ) -> None:
+        self.name = resolve(name, device)
+        self.device = device
+        self.format = FORMATS[self.name]
+        self.dtype = self.format.weights
+        self.wide_dtype = torch.promote_types(self.dtype, torch.float32)
+        self.pairs = Pairs()
+        self.scales_loss = self.format.scales_loss
+        keys = loss_scale or LossScale()
+        self.scaler = torch.amp.GradScaler(
+            device.type,
+            init_scale=keys.init_scale,
+            growth_interval=keys.growth_interval,
+            enabled=self.scales_loss,
+        )
+        self.scale = self.scaler.get_scale()  # 1 where nothing is scaled
+
+    @property
+    def loss_scale(self) -> float | None:
+        """Return the factor that the next loss is scaled by, or None where none is."""
+        return self.scale if self.scales_loss else None
+
+    def adopt(self, model: nn.Module) -> nn.Module:
+        """Return what the training passes of a model run through: itself, or its float16 copy."""
+        if not self.format.has_half_copy:
+            return model
+        halves = HalfCopy(model)
+        self.pairs = halves.pairs
+        return halves
+
+    def lend(self, model: nn.Module) -> nn.Module:
+        """Return what passes of a model run through that is never trained, such as a teacher."""
+        return HalfCopy(model) if self.format.has_half_copy else model
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        """Return the context in which the forward pass and the loss are computed."""
+        if self.format.autocast is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=self.format.autocast)
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Add the gradient of a loss (), scaled, to the parameters' gradients."""
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+
+    def step(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradients: Callable[[], None],
+        clip: Callable[[Iterable[nn.Parameter]], object],
+    ) -> bool:
+        """Take one optimizer step: gradients, unscale, clip, step; where there is a float16 copy,
+        it is brought up to date before, and its gradients go to the model.
+
+        Where the loss is scaled and a gradient is not finite, there is no step: neither weights
+        nor the optimizer's state change, and the scale is halved.
+
+        Args:
+            optimizer: moves the weights.
+            gradients: computes the gradient of the whole window.
+            clip: bounds it, unscaled.
+
+        Returns:
+            Whether the weights moved.
+        """
+        optimizer.zero_grad(set_to_none=True)
+        self.pairs.refresh()
+        gradients()
+        self.pairs.hand_over()
+        self.scaler.unscale_(optimizer)
+        if not self.are_finite():
+            return False
+        clip(p for group in optimizer.param_groups for p in group["params"])
+        optimizer.step()
+        return True
+
+    def are_finite(self) -> bool:
+        """Move the loss scale, and return whether the gradients just unscaled are finite.
+
+        The one synchronisation that a loss scale costs. The scale moves before the step, not
+        after it as in torch's recipe: `GradScaler.step` calls a fused optimizer even for a step
+        to be skipped, and fused SGD then keeps a momentum that was never filled.
+        """
+        before = self.scale
+        self.scaler.update()
+        self.scale = self.scaler.get_scale()
+        return self.scale >= before
+
+    def check_scale(self, step: int) -> None:
+        """Raise Diverged after a skipped step, if skipping has brought the scale below 1."""
+        if self.scale < LEAST_SCALE:
+            raise Diverged(
+                step,
+                "gradient",
+                f" at any loss scale: steps were skipped until it fell to {self.scale:g}",
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must keep: the loss scale; empty where nothing is scaled."""
+        return self.scaler.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with the loss scale of a checkpoint."""
+        self.scaler.load_state_dict(state)
+        self.scale = self.scaler.get_scale()
+
+
+def build_precision(choice: PrecisionChoice, device: torch.device) -> Precision:
+    """Return the chosen precision, float32 products of this process set to match.
+
+    Raises:
+        ConfigError: if the device does not have it.
+    """
+    check_device(choice.name, device)
+    precision = Precision(choice.name, device, choice.loss_scale)
+    set_products(precision.format.products)
+    return precision

@@ -1,0 +1,219 @@
+"""The folder of a run: made once, written by one process, whole at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import errno
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+
+from trainer.core.errors import ConfigError, TrainerError
+from trainer.core.files import clear_temporaries, replace_text, reporting_disk, sync_folder
+from trainer.core.yaml_files import read_yaml
+from trainer.record.runs import EpochRow, read_lines
+
+FILES = (".lock", "config.yaml", "run.log", "metrics.jsonl", "summary.json", "source.diff")
+
+FOLDERS = ("checkpoints", "tensorboard")
+
+WRITTEN = ("config.yaml", "metrics.jsonl", "summary.json")  # whole, by way of a file beside them
+
+
+class Folder:
+    """The folder of one run, written by the one process that records.
+
+    Args:
+        path: exists already.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self._lock: IO[str] | None = None
+
+    def lock(self) -> None:
+        """Become the run's only writer; a crashed holder's lock is free at once.
+
+        Raises:
+            ConfigError: if another process is writing this run, or something else is where its
+                files are to be.
+        """
+        for name in (*FILES, *FOLDERS):
+            place = self.path / name
+            if place.is_dir() if name in FILES else os.path.lexists(place) and not place.is_dir():
+                kind = "a file" if name in FILES else "a folder"
+                raise ConfigError(f"{place} must be {kind}: move away what is there instead")
+        try:
+            import fcntl
+        except ImportError:  # Windows: runs are not locked there
+            return
+        path = self.path / ".lock"
+        while True:
+            lock = open(path, "a+")  # noqa: SIM115  # held until the process ends or `close`
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if is_same(lock, path):
+                    break
+            except OSError as error:
+                lock.seek(0)
+                holder = lock.read().strip() or "another process"
+                lock.close()
+                raise ConfigError(f"{self.path} is being written by {holder}") from error
+            lock.close()  # its holder removed it after it was opened here: a lock on nothing
+        self._lock = lock
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}")
+        lock.flush()
+
+    def close(self) -> None:
+        """Give the lock back; its file goes while it is held, as the next one may be another's."""
+        if self._lock is not None:
+            with contextlib.suppress(OSError):  # read-only by now: an unlocked file harms nobody
+                (self.path / ".lock").unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
+
+    def tidy(self) -> None:
+        """Remove what a writer left that was killed after its last word; if nobody writes."""
+        with contextlib.suppress(OSError, TrainerError):
+            self.lock()
+            clear_temporaries(self.path, WRITTEN)
+            self.close()
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write the resolved configuration."""
+        replace_text(
+            self.path / "config.yaml",
+            yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
+        )
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Write how the run ended."""
+        replace_text(
+            self.path / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
+        )
+
+    def add_row(self, row: EpochRow) -> None:
+        """Append an epoch to `metrics.jsonl`, flushed to the disk: a checkpoint may follow that
+        counts on it."""
+        line = json.dumps(row.plain()) + "\n"
+        with (
+            reporting_disk(self.path, len(line)),
+            open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file,
+        ):
+            is_new = file.tell() == 0
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+            if is_new:
+                sync_folder(self.path)
+
+    def reopen(self, step: int, config: Mapping[str, Any]) -> None:
+        """Make the folder ready for a run that goes on from a step: rows after it, the word on how
+        the run had ended and what a killed writer left half done go; what it was allowed to change
+        is in the configuration from now on."""
+        if read_yaml(self.path / "config.yaml") != config:
+            self.write_config(config)
+        self.cut_rows(step)
+        (self.path / "summary.json").unlink(missing_ok=True)
+        clear_temporaries(self.path, WRITTEN)
+
+    def cut_rows(self, step: int) -> None:
+        """Drop epochs after a step, and half-written lines: where a resumed run goes on."""
+        rows = [row for row in read_lines(self.path / "metrics.jsonl") if row["step"] <= step]
+        replace_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def is_same(file: IO[str], path: Path) -> bool:
+    """Return whether an open file is the one that a path leads to now."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:
+    """Raise ConfigError if a run's folder could not be made, DiskError if its disk is read-only, as
+    far as that can be told without making it.
+
+    Args:
+        wanted: the folder that the user asked for, or None.
+        root: folder of all results.
+    """
+    path = (root if wanted is None else Path(wanted)).absolute()
+    if wanted is not None and path.is_dir() and any(path.iterdir()):
+        raise ConfigError(
+            f"{path} is not empty: two runs never share a folder; name another, or resume={path}"
+        )
+    existing = next(p for p in (path, *path.parents) if p.exists())
+    if not existing.is_dir():
+        raise ConfigError(f"cannot write {path}: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        with reporting_disk(path):
+            check_read_only(existing)
+        raise ConfigError(f"cannot write {path}: no permission to write in {existing}")
+
+
+def check_read_only(path: Path) -> None:
+    """Raise OSError as writing would, if a path lies on a disk that is read-only."""
+    if os.name == "posix" and os.statvfs(path).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> Path:
+    """Create the folder of a run or sweep and return it; two runs never share one.
+
+    Args:
+        wanted: the folder that the user asked for, or None.
+        name: of the experiment.
+        root: folder of all results.
+
+    Raises:
+        ConfigError: if it exists and is not empty, or may not be written.
+        DiskError: if the disk is full or read-only.
+    """
+    try:
+        if wanted is not None:
+            path = Path(wanted).absolute()
+            with reporting_disk(path):
+                path.mkdir(parents=True, exist_ok=True)
+                sync_folder(path.parent)
+            check_folder(wanted, root)
+        else:
+            stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+            path = (root / name / f"{stamp}_{secrets.token_hex(3)}").absolute()
+            with reporting_disk(path):
+                path.mkdir(parents=True)
+                sync_folder(path.parent)
+                point_latest(root, path)
+    except (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError) as error:
+        raise ConfigError(
+            f"cannot write {error.filename}: {(error.strerror or 'refused').lower()}"
+        ) from error
+    return path
+
+
+def point_latest(root: Path, path: Path) -> None:
+    """Let `outputs/latest` point to a folder, where the system has links."""
+    link, temporary = root / "latest", root / f".latest-{secrets.token_hex(4)}"
+    with contextlib.suppress(OSError, NotImplementedError):
+        temporary.symlink_to(os.path.relpath(path, root), target_is_directory=True)
+        os.replace(temporary, link)
+
+
+@contextlib.contextmanager
+def removed_if_unused(path: Path) -> Iterator[None]:
+    """Remove a folder again if what was to fill it fails before writing anything."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            path.rmdir()
+        raise

@@ -1,0 +1,99 @@
+"""TensorBoard: a view of the record. Nothing reads its files back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from trainer.record.runs import EpochRow, RunRow
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+TAGS = {
+    "lr": "schedule/lr",
+    "momentum": "schedule/momentum",
+    "train_loss": "loss/train",
+    "val_loss": "loss/val",
+    "avg_val_loss": "loss/val_averaged",
+    "train_top1": "top1/train",
+    "val_top1": "top1/val",
+    "avg_val_top1": "top1/val_averaged",
+    "val_top5": "top5/val",
+    "images_per_s": "speed/images_per_s",
+    "train_s": "speed/train_s",
+    "average_s": "speed/average_s",
+    "eval_s": "speed/eval_s",
+    "grad_norm": "gradient/norm",
+    "loss_scale": "gradient/loss_scale",
+    "skipped_steps": "gradient/skipped_steps",
+    "max_memory_bytes": "speed/max_memory_bytes",
+}
+
+
+class Board:
+    """Writes scalars, pictures and the hparams row; TensorBoard is imported at the first of them.
+
+    Args:
+        folder: of the event files.
+        purge_step: step a resumed run goes on from: what was drawn after it disappears; None for a
+            new run.
+    """
+
+    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
+        self.folder = folder
+        self.purge_step = purge_step
+        self._writer: SummaryWriter | None = None
+
+    def writer(self) -> SummaryWriter:
+        """Return the writer, opened on first use."""
+        if self._writer is None:
+            from torch.utils.tensorboard import (
+                SummaryWriter,
+            )  # half a second, not needed before the first epoch's end
+
+            purge = None if self.purge_step is None else self.purge_step + 1
+            self._writer = SummaryWriter(str(self.folder), purge_step=purge)
+        return self._writer
+
+    def row(self, row: EpochRow) -> None:
+        """Draw an epoch's numbers over steps."""
+        for name, value in row.plain().items():
+            if name in TAGS:
+                self.writer().add_scalar(TAGS[name], value, row.step)
+        self.writer().flush()
+
+    def images(self, tag: str, images: torch.Tensor, step: int) -> None:
+        """Draw a grid of images (B, C, H, W), each stretched to the full range."""
+        flattened = images.detach().float().cpu()
+        low, high = flattened.amin((1, 2, 3), keepdim=True), flattened.amax((1, 2, 3), keepdim=True)
+        shown = (flattened - low) / (high - low).clamp_min(1e-8)
+        shown = shown if shown.shape[1] in (1, 3) else shown[:, :1]
+        self.writer().add_images(tag, shown, step)
+
+    def hparams(self, settings: Mapping[str, Any], results: Mapping[str, float]) -> None:
+        """Write the row of the hparams table: the configuration and the final numbers."""
+        kept = {
+            k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in settings.items()
+        }
+        self.writer().add_hparams(kept, dict(results), run_name=".")
+
+    def finish(self, images: torch.Tensor, row: RunRow) -> None:
+        """Draw training images (B, C, H, W) as the network sees them, and write the hparams row."""
+        self.images("images/train_as_the_network_sees_them", images, 0)
+        results = {
+            "best_val_top1": row.best_val_top1,
+            "val_top1": row.val_top1,
+            **{f"test_{name}": value for name, value in (row.test or {}).items()},
+            **{f"test_avg_{name}": value for name, value in (row.test_avg or {}).items()},
+        }
+        final = {f"final/{k}": v for k, v in results.items() if v is not None}
+        self.hparams(row.settings, final)
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._writer is not None:
+            self._writer.close()

@@ -1,0 +1,222 @@
+"""From a configuration to the live parts of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from trainer.augment._tta import choose_views
+from trainer.augment.base import Chain
+from trainer.average._batch_norm import check_bn_images
+from trainer.average.base import Plan
+from trainer.checkpoint.load_into import start_from
+from trainer.checkpoint.teacher import Teachers
+from trainer.checkpoint.weights import Weights, read_all
+from trainer.config.run_config import RunConfig
+from trainer.core.clock import Clock
+from trainer.core.convert import plain_choice
+from trainer.core.errors import ConfigError
+from trainer.core.limits import reporting_memory
+from trainer.core.rng import derive
+from trainer.data._normalize import Normalize
+from trainer.data.base import Source
+from trainer.metrics import Meter
+from trainer.mix.base import Mixing
+from trainer.model._ghost import check_ghosts
+from trainer.model.base import put_weights
+from trainer.optim._clip import build_clip
+from trainer.optim._group_schedules import plan_courses
+from trainer.optim._groups import build_optimizer
+from trainer.precision.half_copy import cast_at_the_border
+from trainer.precision.step import Precision
+from trainer.run.context import Site, settle
+from trainer.run.fork import Fork, check_site
+from trainer.scheduler.base import Schedule
+from trainer.state import Run, State
+from trainer.strategy.base import Strategy
+
+
+@reporting_memory()
+def assemble(
+    config: RunConfig,
+    device: torch.device,
+    strategy: Strategy,
+    precision: Precision,
+    *,
+    is_resumed: bool = False,
+    fork: Fork | None = None,
+) -> tuple[Run, Source]:
+    """Return the run, ready at its first step, and the images it was built from.
+
+    A run that is resumed starts from its checkpoint, and a fork from another's: `init_from` is not
+    read again, `init` looks at no image.
+
+    Raises:
+        NotFound: if there is no such run to take weights from.
+        ConfigError: if a setting does not fit the data, the length of the run or the memory.
+        DataError: if images are missing or damaged.
+    """
+    has_state = is_resumed or fork is not None
+    origins = {k: o for k, o in config.origins().items() if not (has_state and k == "init_from")}
+    weights = read_all(origins, plain_choice(config.model), strategy)
+    site = settle(config, device, strategy, precision)
+    planned = plan(site)  # refuses what does not fit the run before a network is built
+    model = build_model(site)
+    normalize = build_normalize(site, model)
+    if fork is not None:
+        check_site(fork, site.source, precision)
+        put_weights(model, fork.weights)  # before an average that begins here copies them
+    elif "init_from" in weights:
+        start_from(model, weights["init_from"], site.data.num_classes)
+    elif not is_resumed:
+        config.init(
+            model,
+            lambda count: (normalize(b).images for b in site.data.clean_train_batches(count)),
+            site.data.image_shape,
+            strategy.total,
+        )
+    return build_run(site, planned, model, normalize, weights=weights), site.source
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Parts that depend on the images and the run's length alone."""
+
+    schedule: Schedule
+    augment: Chain
+    mix: Mixing
+    snapshots: Plan
+    average_every: int
+
+
+def plan(site: Site) -> Planned:
+    """Return the parts that need no network.
+
+    Raises:
+        ConfigError: if something would begin after the run's end, or does not fit the images.
+    """
+    config = site.config
+    peak = config.optim.shared.peak(config.batch_size)
+    schedule = Schedule(config.scheduler, peak=peak, **site.times)
+    augment = Chain(config.augment)
+    augment.check(site.data.image_shape)
+    mix = Mixing(config.mix, **site.times)
+    keys, clock = config.average.shared, Clock(0, **site.times)
+    snapshots = config.average.component.plan(keys, clock)
+    return Planned(schedule, augment, mix, snapshots, max(1, clock.steps(keys.eval_every)))
+
+
+def build_model(site: Site) -> nn.Module:
+    """Return the network with weights drawn from the seed's `init` stream: the same in every
+    process."""
+    torch.manual_seed(derive(site.config.seed, "init"))
+    model = site.config.model.component.build(site.data.image_shape, site.data.num_classes)
+    model = place(model, site.device, site.precision.dtype)
+    check_ghosts(model, site.smallest_batch)
+    return model
+
+
+def build_normalize(site: Site, model: nn.Module) -> Normalize:
+    """Return what brings images to a network's numbers, in the layout that helps it."""
+    return Normalize.of(
+        site.source.mean,
+        site.source.std,
+        device=site.device,
+        dtype=site.precision.wide_dtype,
+        memory_format=torch.channels_last if is_convolutional(model) else torch.contiguous_format,
+    )
+
+
+def build_run(
+    site: Site,
+    planned: Planned,
+    model: nn.Module,
+    normalize: Normalize,
+    *,
+    weights: Mapping[str, Weights],
+) -> Run:
+    """Return the run around a network that has its first weights.
+
+    Args:
+        site: what it stands on.
+        planned: its parts that need no network.
+        model: its network.
+        normalize: brings images to the network's numbers.
+        weights: trained ones that were read, by key.
+    """
+    config, data, precision = site.config, site.data, site.precision
+    optimizer = build_optimizer(config.optim, model, config.batch_size)
+    check_momentum(planned.schedule, optimizer, config)
+    courses = plan_courses(optimizer, config.optim.shared.groups, **site.times)
+    check_bn_images(config.average.shared, model)
+    average = config.average.component.build(model, planned.snapshots)
+    parallel = site.strategy.wrap(precision.adopt(model))
+    # from here on numbers are drawn for dropout: each process its own
+    torch.manual_seed(derive(config.seed, "model", site.strategy.world.rank))
+    for number, device in enumerate(site.strategy.devices[1:], 1):  # and each device its own
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(derive(config.seed, "model", number))
+    teachers = Teachers(
+        weights, site.source, lambda n: precision.lend(place(n, site.device, precision.dtype))
+    )
+    num_evaluated = data.num_val + (data.num_test if config.report_test else 0)
+    run = Run(
+        seed=config.seed,
+        device=site.device,
+        strategy=site.strategy,
+        data=data,
+        model=model,
+        parallel=parallel,
+        optimizer=optimizer,
+        schedule=planned.schedule,
+        courses=courses,
+        augment=planned.augment,
+        normalize=normalize,
+        mix=planned.mix,
+        loss=config.loss.component.build(teachers),
+        average=average,
+        precision=precision,
+        views=choose_views(config.tta, data.image_shape, num_evaluated),
+        clip=build_clip(
+            model, norm=config.clip_norm, value=config.clip_value, adaptive=config.clip_adaptive
+        ),
+        total=site.times["total"],
+        average_every=planned.average_every,
+        bn_images=config.average.shared.bn_images.of(data.num_train),
+        state=State(
+            Meter(0, 0, device=site.device, dtype=precision.wide_dtype),
+            seconds={"data": site.data_s},
+        ),
+        weights_read={key: w.sha256 for key, w in weights.items()},
+    )
+    run.state.meter = run.new_meter()
+    return run
+
+
+def place(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """Return a network where and as the run computes."""
+    model = model.to(device, dtype)
+    if is_convolutional(model):
+        model = model.to(memory_format=torch.channels_last)
+    if dtype == torch.float16:
+        cast_at_the_border(model)
+    return model
+
+
+def is_convolutional(model: nn.Module) -> bool:
+    """Return whether a model has weights that a channels-last layout helps."""
+    return any(isinstance(m, nn.Conv2d) for m in model.modules())
+
+
+def check_momentum(schedule: Schedule, optimizer: torch.optim.Optimizer, config: RunConfig) -> None:
+    """Raise ConfigError if the schedule was told to cycle a momentum that the optimizer does not
+    have."""
+    key = schedule.momentum_key
+    if key and not any("betas" in g or g.get("momentum") for g in optimizer.param_groups):
+        raise ConfigError(
+            f"{key}: optim={config.optim.name} has no momentum to cycle; set optim.momentum above "
+            "0, choose another optimizer, or leave the key as it is in the schedule's YAML"
+        )

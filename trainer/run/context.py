@@ -1,0 +1,123 @@
+"""What a run stands on: the machine, the images and its length, known before it has a network."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import torch
+
+from trainer.config.run_config import RunConfig
+from trainer.data._batches import build_data
+from trainer.data.base import Data, Source
+from trainer.precision.step import Precision
+from trainer.strategy.base import Strategy
+from trainer.strategy.collectives import from_any
+
+log = logging.getLogger("trainer")
+
+
+class Times(TypedDict):
+    """The length of a run, as those take it that turn durations into steps."""
+
+    total: int
+    windows_per_epoch: int
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a run stands on.
+
+    Attributes:
+        source: all images.
+        data: those of this process, as batches.
+        data_s: seconds that reading them took.
+        times: steps of the run and of an epoch.
+    """
+
+    config: RunConfig
+    device: torch.device
+    strategy: Strategy
+    precision: Precision
+    source: Source
+    data: Data
+    data_s: float
+    times: Times
+
+    @property
+    def smallest_batch(self) -> int:
+        """The fewest images that a training forward pass of a full batch may see."""
+        images = min(self.config.batch_size, self.data.num_train)
+        return images // (self.config.accumulate * self.strategy.world.size)
+
+
+def settle(
+    config: RunConfig, device: torch.device, strategy: Strategy, precision: Precision
+) -> Site:
+    """Read the images and return what the run stands on.
+
+    Raises:
+        ConfigError: if a setting does not fit the images.
+        DataError: if images are missing or damaged.
+    """
+    start = time.perf_counter()
+    source = read_in_turn(config, strategy)
+    data = build_data(
+        source,
+        config.data.shared,
+        batch_size=config.batch_size,
+        accumulate=config.accumulate,
+        seed=config.seed,
+        rank=strategy.world.rank,
+        world_size=strategy.world.size,
+        device=device,
+        partners=config.mix.shared.partners == "independent",
+        label_noise=config.label_noise,
+    )
+    data_s = time.perf_counter() - start
+    if config.batch_size > data.num_train and strategy.world.rank == 0:
+        log.warning(
+            "batch_size=%d is more than the %d training images: each epoch is one step",
+            config.batch_size,
+            data.num_train,
+        )
+    per_epoch = data.windows_per_epoch
+    times = Times(total=planned_steps(config, per_epoch), windows_per_epoch=per_epoch)
+    return Site(config, device, strategy, precision, source, data, data_s, times)
+
+
+_kept: dict[tuple[Any, str], Source] | None = None  # of the data set read last, in a warm process
+
+
+def keep_images() -> None:
+    """Keep the images that are read from now on for the next run in this process, as long as it
+    asks for the same."""
+    global _kept
+    _kept = {}
+
+
+def read_images(config: RunConfig) -> Source:
+    """Return the images that a configuration names."""
+    component, root = config.data.component, config.data.shared.root
+    if _kept is None:
+        return component.read(root)
+    if (component, root) not in _kept:
+        _kept.clear()  # one data set at a time
+        _kept[component, root] = component.read(root)
+    return _kept[component, root]
+
+
+def read_in_turn(config: RunConfig, strategy: Strategy) -> Source:
+    """Return the images; the first process of each machine reads first, so that one downloads."""
+    is_first = strategy.world.local_rank == 0
+    first = from_any(strategy, lambda: read_images(config) if is_first else None)
+    return from_any(strategy, lambda: first or read_images(config))
+
+
+def planned_steps(config: RunConfig, windows_per_epoch: int) -> int:
+    """Return the steps of the run, at least one."""
+    steps = max(1, math.floor(config.epochs * windows_per_epoch + 0.5))
+    return steps if config.max_steps is None else min(steps, config.max_steps)

@@ -1,0 +1,196 @@
+"""Going on with a run: from the newest checkpoint that verifies, exactly there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from trainer.checkpoint import format as checkpoint
+from trainer.checkpoint.format import Checkpoint
+from trainer.core.errors import ConfigError, NotFound, TrainerError
+from trainer.core.yaml_files import flat, leaf
+from trainer.record.console import Console, command_line
+from trainer.run.identity import UNRELATED, UNRELATED_DATA, Identity
+from trainer.state import Run, load_state
+from trainer.strategy.collectives import from_first
+
+MUST_MATCH = ("precision", "data")
+
+VERSIONS = ("torch", "numpy", "trainer")
+
+# what may differ, and the word of `resume_allow` that accepts it
+MAY_DIFFER = {
+    "threads": "threads",
+    "world_size": "world_size",
+    "strategy": "world_size",
+    "device": "device",
+}
+
+# keys of the configuration that are compared by what they came to, or move no number
+APART = (*UNRELATED, "threads", "strategy", *(f"data.{key}" for key in UNRELATED_DATA))
+
+# what reading somebody's files raises where they hold something else than a checkpoint does
+UNFIT = (
+    *(KeyError, IndexError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError),
+    OverflowError,
+)
+
+Differences = dict[str, tuple[Any, Any]]  # what it was and what it is now, by name
+
+
+def restore(run: Run, root: Path, identity: Identity, console: Console) -> None:
+    """Put a run where its newest checkpoint found it; a line each says what was damaged and what
+    differs though that was allowed.
+
+    The first process reads, the others are told: only it needs the folder.
+
+    Args:
+        run: freshly assembled from the recorded configuration.
+        root: the run's `checkpoints` folder.
+        identity: of the run; learns what the checkpoint knows of its past.
+        console: of this process.
+
+    Raises:
+        NotFound: if no checkpoint verifies.
+        ConfigError: if the newest was made in a way that cannot be continued bit for bit here.
+    """
+
+    def find() -> tuple[Any, ...]:
+        found, damaged = checkpoint.newest(root)
+        for path in damaged:
+            console.say(f"{path.name} is damaged and was passed over", style="yellow")
+        if found is None:
+            raise NotFound(f"nothing to resume: no checkpoint in {root} verifies")
+        differing = check_fits(found, identity)
+        return found.manifest, differing, contents(found)
+
+    manifest, differing, parts = from_first(run.strategy, find)
+    run.weights_read.update(manifest.get("weights_read", {}))
+    try:
+        load_state(run, *parts)
+        past = {k: manifest[k] for k in ("forked_from", "resumed_across") if k in manifest}
+        if differing:
+            entry = {"step": run.state.window, **{k: list(v) for k, v in differing.items()}}
+            past["resumed_across"] = [*past.get("resumed_across", ()), entry]
+    except UNFIT as error:
+        raise NotFound(f"the checkpoint in {root} does not fit this run: {error}") from error
+    identity.lineage |= past
+    for name, (then, now) in differing.items():
+        console.say(
+            f"{name} was {then} and is {now}: the run goes on close to what it would have been, "
+            "not bit for bit",
+            style="yellow",
+        )
+    console.say(f"resumed at step {run.state.window} of {run.total}")
+
+
+def contents(found: Checkpoint) -> tuple[Any, ...]:
+    """Return state, weights and averaged weights of a checkpoint.
+
+    Raises:
+        NotFound: if its files, though their sums are right, are not what its manifest says.
+    """
+    try:
+        state = found.state()
+        if state["window"] != found.step:
+            raise ValueError(f"its state is of step {state['window']}")
+        if len(state["ranks"]) != found.manifest["world_size"]:
+            raise ValueError(f"its state is of {len(state['ranks'])} processes")
+        return state, found.weights(), found.averaged()
+    except TrainerError:
+        raise
+    except Exception as error:  # readers raise a dozen types for what is no file of theirs
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise NotFound(f"{found.path} does not hold what its manifest says: {reason}") from error
+
+
+def check_fits(found: Checkpoint, identity: Identity) -> Differences:
+    """Return in what a checkpoint differs from this process, all of it allowed.
+
+    Raises:
+        ConfigError: if it is of another run, or cannot be continued bit for bit and that was not
+            allowed.
+    """
+    then, now = found.manifest, identity.manifest()
+    changed = changed_keys(then.get("config"), now["config"])
+    if changed:
+        raise ConfigError(
+            f"{found.path} is of another run, or the configuration beside it was changed: "
+            f"{', '.join(changed)}; put back what belongs here, or start a new run with fork= or "
+            "repeat="
+        )
+    for name in MUST_MATCH:
+        if then.get(name) != now[name]:
+            raise ConfigError(
+                f"the checkpoint was made with {name}={then.get(name)}, this is "
+                f"{name}={now[name]}: it can only go on exactly as it was"
+            )
+    before = then.get("weights_read", {})
+    for key, sha256 in now.get("weights_read", {}).items():
+        if before.get(key) != sha256:
+            raise ConfigError(
+                f"{key}: the weights there have changed since the checkpoint was made (SHA-256 "
+                f"{str(before.get(key))[:12]} then, {sha256[:12]} now)"
+            )
+    differing, needed = differences(then, now)
+    if not needed <= set(identity.order.allow):
+        raise ConfigError(refusal(differing, needed, identity))
+    return differing
+
+
+def changed_keys(then: object, now: Mapping[str, Any]) -> list[str]:
+    """Return `key=value (was value)` for all that differs between two plain configurations and
+    moves a number."""
+    if not isinstance(then, dict):
+        return ["no configuration in its manifest"]
+    old, new = ({k: leaf(tree, k) for k in flat(tree)} for tree in (then, now))
+    keys = [k for k in sorted(old.keys() | new.keys()) if not is_within(k, APART)]
+    missing = "not there"
+    return [
+        f"{k}={new.get(k, missing)} (was {old.get(k, missing)})"
+        for k in keys
+        if k not in old or k not in new or old[k] != new[k]
+    ]
+
+
+def is_within(key: str, keys: Collection[str]) -> bool:
+    """Return whether a dotted key is one of some keys, or below one."""
+    return any(key == k or key.startswith(f"{k}.") for k in keys)
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Differences, set[str]]:
+    """Return in what two manifests differ that may be allowed, and the words that allow it."""
+    found: Differences = {}
+    needed = set()
+    for name, word in MAY_DIFFER.items():
+        if then.get(name) != now[name]:
+            found[name] = (then.get(name), now[name])
+            needed.add(word)
+    for name in VERSIONS:
+        old = dict(then["versions"]).get(name)
+        if old != now["versions"].get(name):
+            found[name] = (old, now["versions"].get(name))
+            needed.add("versions")
+    if then.get("sources") != now["sources"]:
+        found["sources"] = (str(then.get("sources"))[:12], now["sources"][:12])
+        needed.add("versions")
+    return found, needed
+
+
+def refusal(differing: Differences, needed: set[str], identity: Identity) -> str:
+    """Return why a run does not go on as it was, and the line that goes on all the same."""
+    told = [
+        "the sources of this program or of a plugin have changed since it was made"
+        if name == "sources"
+        else f"it was made with {name}={then}, this is {name}={now}"
+        for name, (then, now) in differing.items()
+    ]
+    order = identity.order
+    words = [w for w in order.words if not w.startswith("resume")]
+    allow = ",".join(sorted(needed | set(order.allow)))
+    line = command_line(f"resume={order.resume}", *words, f"resume_allow=[{allow}]")
+    return (
+        f"the checkpoint can only go on exactly as it was: {'; '.join(told)}. Use what it was made "
+        f"with, or go on close to it, not bit for bit, with\n  {line}"
+    )

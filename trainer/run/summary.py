@@ -1,0 +1,106 @@
+"""How a run is summed up: its row per epoch, its facts, and what is shown at the end."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer.config.run_config import RunConfig
+from trainer.loop import EpochRecord
+from trainer.metrics import Scores
+from trainer.record.console import shown_path
+from trainer.record.runs import EpochRow
+from trainer.state import Run
+
+PHASES = ("startup", "data", "compile", "train", "average", "eval", "total")
+
+
+def to_row(event: EpochRecord, run: Run) -> EpochRow:
+    """Return a record of the loop as the row that is written."""
+    val, averaged, train = event.val, event.avg_val, event.train
+    return EpochRow(
+        epoch=event.epoch,
+        step=event.step,
+        lr=event.lr,
+        momentum=event.momentum,
+        train_loss=train.loss,
+        train_top1=train.top1,
+        val_loss=val.loss if val else None,
+        val_top1=val.top1 if val else None,
+        val_top5=val.top5 if val else None,
+        avg_val_loss=averaged.loss if averaged else None,
+        avg_val_top1=averaged.top1 if averaged else None,
+        images_per_s=train.num_images / event.train_s,
+        train_s=event.train_s,
+        average_s=event.average_s,
+        eval_s=event.eval_s,
+        grad_norm=train.grad_norm,
+        loss_scale=event.loss_scale,
+        skipped_steps=event.skipped_steps,
+        max_memory_bytes=peak_memory(run.device),
+    )
+
+
+def plain_scores(scores: Scores | None) -> dict[str, float] | None:
+    """Return scores as `summary.json` holds them."""
+    if scores is None:
+        return None
+    named = {"loss": scores.loss, "top1": scores.top1, "top5": scores.top5}
+    return {k: v for k, v in named.items() if v is not None}
+
+
+def opening(run: Run, config: RunConfig, path: Path) -> str:
+    """Return what is about to run, and where its results will be, in one line."""
+    data, world = run.data, run.strategy.world
+    count = sum(parameter.numel() for parameter in run.model.parameters())
+    images = [f"{data.num_train:,} training"]
+    images += [f"{data.num_val:,} validation"] if data.num_val else []
+    images += [f"{data.num_test:,} test"] if config.report_test else []
+    where = str(run.device)
+    if run.device.type == "cpu":
+        where += f", {config.threads} thread{'s' if config.threads > 1 else ''}"
+    if world.size > 1:
+        where += f" in each of {world.size} processes"
+    return (
+        f"{config.model.name}, {count:,} parameters; {config.data.name}, {', '.join(images)} "
+        f"images; {where}; {shown_path(path)}"
+    )
+
+
+def results_of(run: Run) -> dict[str, Any]:
+    """Return how far a run came and what that took, as `summary.json` holds it."""
+    state = run.state
+    best = None if state.best_step is None else f"checkpoints/step-{state.best_step:08d}"
+    seconds = {**state.seconds, "train": state.seconds.get("train", 0.0) + state.train_s}
+    return {
+        "best_val_top1": state.best_val_top1,
+        "best_checkpoint": best,
+        "steps": state.window,
+        "seconds": {phase: round(seconds.get(phase, 0.0), 3) for phase in PHASES},
+    }
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Return the device's peak memory in bytes, or the process's on a CPU.
+
+    None where the system does not tell.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if sys.platform == "win32":
+        return None
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024)
+
+
+def first_images(run: Run) -> torch.Tensor:
+    """Return the first images of the run (B, C, H, W), at most 32, as the network saw them."""
+    clock = run.clock().at(0)
+    batch = next(iter(run.data.train_windows(0, 0)))[0]
+    images: torch.Tensor = run.mix(run.ready(run.augment(batch, clock)), clock).images
+    return images[:32]

@@ -1,0 +1,110 @@
+"""Where a run's processes are, parsed once, and what a strategy does for them."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from trainer.core.environment import World
+from trainer.precision.step import Precision
+
+
+class Strategy(Protocol):
+    """How the processes of a run train one model together.
+
+    Attributes:
+        world: the processes.
+        devices: those that this process computes on, the first its own.
+    """
+
+    world: World
+    devices: tuple[torch.device, ...]
+
+    def take(self, device: torch.device, precision: Precision, accumulate: int) -> None:
+        """Learn where this process computes, in which format and how many micro-batches.
+
+        Raises:
+            ConfigError: if that cannot be.
+        """
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """Return the module whose forward pass is used in training."""
+
+    def sync_on(self, is_last: bool) -> contextlib.AbstractContextManager[object]:
+        """Return the context of a micro-batch; gradients are exchanged on a window's last one
+        only."""
+
+    def weigh(self, loss: torch.Tensor) -> torch.Tensor:
+        """Return the loss such that gradients, as exchanged, are those of the sum over all
+        processes."""
+
+    def begin_steps(self) -> None:
+        """Note that all processes are ready for the first step: from now on they wait less long
+        for each other."""
+
+    def total(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the sum of a tensor over all processes, in a new tensor; the argument is left
+        alone."""
+
+    def agree(self, value: int) -> int:
+        """Return the greatest value that any process brings; the same for all."""
+
+    def hears(self, asks: bool) -> bool:
+        """Return whether a process is known to ask for a stop, where `asks` says whether this one
+        does; no exchange: processes hear of it at different times, and may call it or not."""
+
+    def share(self, value: Any) -> Any:
+        """Return the first process's value in every process."""
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return the values of all processes by rank, in every process."""
+
+
+class Single:
+    """One process: nothing to exchange."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.devices: tuple[torch.device, ...] = ()
+
+    def take(self, device: torch.device, precision: Precision, accumulate: int) -> None:
+        """Learn the device."""
+        self.devices = (device,)
+
+    def begin_steps(self) -> None:
+        """Do nothing: there is nobody to wait for."""
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """Return the model itself."""
+        return model
+
+    def sync_on(self, is_last: bool) -> contextlib.AbstractContextManager[object]:
+        """Return an empty context."""
+        return contextlib.nullcontext()
+
+    def weigh(self, loss: torch.Tensor) -> torch.Tensor:
+        """Return the loss itself."""
+        return loss
+
+    def total(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a copy of the tensor."""
+        return tensor.clone()
+
+    def agree(self, value: int) -> int:
+        """Return the value."""
+        return value
+
+    def hears(self, asks: bool) -> bool:
+        """Return what this process asks."""
+        return asks
+
+    def share(self, value: Any) -> Any:
+        """Return the value."""
+        return value
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return the value in a list."""
+        return [value]

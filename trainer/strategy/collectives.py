@@ -1,0 +1,73 @@
+"""What one process finds out and all must know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from trainer.core.environment import World
+from trainer.core.errors import TrainerError
+
+T = TypeVar("T")
+
+
+class Together(Protocol):
+    """What processes find out together by: a strategy, or the group that it stands on."""
+
+    @property
+    def world(self) -> World:
+        """Return the processes."""
+
+    def share(self, value: Any) -> Any:
+        """Return the first process's value in every process."""
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return the values of all processes by rank, in every process."""
+
+
+def from_any(strategy: Together, act: Callable[[], T]) -> T:
+    """Return what `act` returns in this process, once it has succeeded in all.
+
+    Args:
+        strategy: of the run, or its group.
+        act: called in every process; what it exchanges with others must not depend on its errors.
+
+    Raises:
+        TrainerError: in every process, what it raised in this one or else in the first that failed.
+    """
+    result, failed = [], None
+    try:
+        result.append(act())
+    except TrainerError as error:
+        failed = error
+    others = strategy.gather(failed)
+    if failed is not None:
+        raise failed
+    for rank, other in enumerate(others):
+        if other is not None:
+            if rank:
+                other.args = (f"rank {rank}: {other}",)
+            raise other
+    return result[0]
+
+
+def from_first(strategy: Together, find: Callable[[], T]) -> T:
+    """Return what the first process finds, in every process; only it needs the files.
+
+    Args:
+        strategy: of the run, or its group.
+        find: called in the first process alone; what it returns is plain data.
+
+    Raises:
+        TrainerError: what `find` raised in the first process, in every process.
+    """
+    found: T | TrainerError | None = None
+    if strategy.world.rank == 0:
+        try:
+            found = find()
+        except TrainerError as error:
+            found = error
+    found = strategy.share(found)
+    if isinstance(found, TrainerError):
+        raise found
+    return found

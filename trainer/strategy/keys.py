@@ -1,0 +1,129 @@
+"""What the names of `strategy=` mean, and the keys that each of them has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from trainer.core.convert import build, plain
+from trainer.core.errors import ConfigError, unknown
+from trainer.core.units import Seconds
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long processes wait for one another.
+
+    Attributes:
+        start_timeout: until all have come, read the images and are ready for the first step.
+        timeout: at every exchange from then on. A process that does not answer ends the run, and
+            is named.
+    """
+
+    start_timeout: Seconds = Seconds(300)
+    timeout: Seconds = Seconds(60)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """How `DistributedDataParallel` exchanges gradients.
+
+    Attributes:
+        bucket_view: gradients are views of the buffers that are exchanged, which saves a copy of
+            them all; the numbers are the same.
+        static_graph: the same parameters take part in every step, so that torch may plan the
+            exchange once; the numbers are the same.
+        compress: number format in which gradients travel: `none` (their own), `bf16`, `fp16`. They
+            are divided by the number of processes before they are rounded.
+        sync_batch_norm: BatchNorm in training takes mean and variance over the batches of all
+            processes.
+    """
+
+    bucket_view: bool = True
+    static_graph: bool = False
+    compress: Literal["none", "bf16", "fp16"] = "none"
+    sync_batch_norm: bool = False
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a sweep starts its jobs.
+
+    Attributes:
+        processes: each job is started by torchrun with so many; None for jobs of one process, and
+            for a single run.
+    """
+
+    processes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.processes is not None and self.processes < 1:
+            raise ConfigError(f"strategy.processes must be at least 1, got {self.processes}")
+
+
+# The parts that a name's keys stand in.
+KEYS: Mapping[str, tuple[type[Any], ...]] = {
+    "auto": (Timeouts, Launch),
+    "single": (),
+    "dp": (),
+    "ddp": (Timeouts, Exchange, Launch),
+}
+
+
+@dataclass(frozen=True)
+class StrategyChoice:
+    """What the configuration chose.
+
+    Attributes:
+        name: one of `KEYS`.
+        timeouts: at their defaults where the name has no such keys.
+        exchange: likewise; `launch` too.
+    """
+
+    name: str = "auto"
+    timeouts: Timeouts = Timeouts()
+    exchange: Exchange = Exchange()
+    launch: Launch = Launch()
+
+    def parts(self) -> tuple[Any, ...]:
+        """Return the parts that keys stand in."""
+        return self.timeouts, self.exchange, self.launch
+
+    def plain(self) -> dict[str, Any]:
+        """Return the choice as its YAML holds it."""
+        parts = [part for part in self.parts() if type(part) in KEYS[self.name]]
+        keys = {f.name: plain(getattr(part, f.name)) for part in parts for f in fields(part)}
+        return {"name": self.name, **keys}
+
+    def changed(self) -> list[str]:
+        """Return the dotted keys that are not at their defaults."""
+        before = StrategyChoice(self.name).plain()
+        return [f"strategy.{k}" for k, v in self.plain().items() if v != before[k]]
+
+
+def parse_strategy(values: Mapping[str, Any]) -> StrategyChoice:
+    """Return the choice that a mapping of `name` and keys describes.
+
+    Raises:
+        ConfigError: naming the key, the value and what is allowed.
+    """
+    keys = dict(values)
+    name = keys.pop("name", None)
+    if name not in KEYS:
+        raise unknown("strategy", str(name), KEYS)
+    names = {cls: [f.name for f in fields(cls)] for cls in KEYS[name]}
+    known = [key for found in names.values() for key in found]
+    for key in keys:
+        if key not in known:
+            raise unknown("key", f"strategy.{key}", [f"strategy.{k}" for k in ("name", *known)])
+    made = {
+        cls: build(cls, {k: keys[k] for k in found if k in keys}, "strategy")
+        for cls, found in names.items()
+    }
+    return StrategyChoice(
+        name,
+        made.get(Timeouts, Timeouts()),
+        made.get(Exchange, Exchange()),
+        made.get(Launch, Launch()),
+    )

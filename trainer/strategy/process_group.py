@@ -1,0 +1,170 @@
+"""The process group: joined once per process, and what its processes exchange."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import datetime
+import json
+import os
+import threading
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch._C._distributed_c10d import PrefixStore, TCPStore
+
+from trainer.core.environment import World
+from trainer.strategy.rendezvous import Meeting, meet
+
+LOOK_S = 1.0  # between looks for others' wish to stop, in evaluations
+
+NCCL_MARGIN_S = 15  # gloo, which can tell, speaks first; then NCCL ends a process that waits in it
+
+
+@dataclass
+class Group:
+    """All processes of this attempt.
+
+    Attributes:
+        store: of the whole program, shared by all its attempts.
+        meeting: who came.
+        timeout_s: that processes wait for each other at present.
+        calls: exchanges so far; equal in all processes that do the same.
+        jobs: that this group has ended.
+        is_broken: whether a process is lost: nothing can be exchanged any more.
+        has_told: whether the others can know that this process asks for a stop.
+        heard: the job in which another asked for one.
+        looks_at: when this process looks again, on the clock of `time.monotonic`.
+    """
+
+    world: World
+    store: TCPStore
+    meeting: Meeting
+    timeout_s: float
+    calls: int = 0
+    jobs: int = 0
+    is_broken: bool = False
+    has_told: bool = False
+    heard: int | None = None
+    looks_at: float = 0.0
+
+    def total(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the sum of a tensor over all processes, in a new tensor."""
+        self.calls += 1
+        copy = tensor.detach().clone()
+        dist.all_reduce(copy)
+        return copy
+
+    def agree(self, value: int) -> int:
+        """Return the greatest value that any process brings; on the CPU, so that no queue of a
+        device has to be waited for."""
+        self.calls += 1
+        number = torch.tensor(value)
+        dist.all_reduce(number, op=dist.ReduceOp.MAX)
+        return int(number)
+
+    def share(self, value: Any) -> Any:
+        """Return rank 0's value, plain data, in every process."""
+        self.calls += 1
+        box = [value]
+        dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
+        return box[0]
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return every rank's value, plain data, in every process."""
+        self.calls += 1
+        values: list[Any] = [None] * self.world.size
+        dist.all_gather_object(values, value)
+        return values
+
+    def hears(self, asks: bool) -> bool:
+        """Return whether this process asks for a stop, or has heard in torchrun's store that
+        another does; it looks there every second, by a thread: a store whose machine is gone may
+        never answer."""
+        if asks != self.has_told or time.monotonic() >= self.looks_at:
+            self.has_told, self.looks_at = asks, time.monotonic() + LOOK_S
+            key = f"stop/{self.meeting.name}/{self.jobs}"
+
+            def look() -> None:
+                with contextlib.suppress(RuntimeError):  # the next exchange tells who is lost
+                    if asks:
+                        self.store.set(key, "")
+                    elif self.store.check([key]):
+                        self.heard = self.jobs
+
+            threading.Thread(target=look, daemon=True).start()
+        return asks or self.heard == self.jobs
+
+    def remember(self, what: str) -> None:
+        """Leave something for later attempts."""
+        self.store.set("trainer/remembered", json.dumps([self.meeting.name, what]))
+
+    def recall(self) -> str | None:
+        """Return what an earlier attempt left, or None where none did."""
+        if not self.store.check(["trainer/remembered"]):
+            return None
+        name, what = json.loads(self.store.get("trainer/remembered"))
+        return None if name == self.meeting.name else str(what)
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Set how long processes wait for each other from now on."""
+        self.timeout_s = seconds
+        set_timeout(seconds)
+
+
+JOINED: ContextVar[Group | None] = ContextVar("joined", default=None)
+
+
+def join(world: World, start_timeout_s: float) -> Group:
+    """Return the process group, joined once per process: re-created gloo groups read their peers'
+    old addresses. A restarted attempt gets keys of its own in torchrun's store, for the same
+    reason.
+
+    Raises:
+        LostProcess: naming those that did not come in time.
+    """
+    group = JOINED.get()
+    if group is not None:
+        group.wait_at_most(start_timeout_s)
+        return group
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    agent_serves = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    timeout = datetime.timedelta(seconds=start_timeout_s)
+    serves = world.rank == 0 and not agent_serves
+    store = TCPStore(host, port, world.size, serves, timeout=timeout, wait_for_workers=False)
+    meeting = meet(PrefixStore("trainer", store), world.rank, world.size, start_timeout_s)
+    group = Group(world, store, meeting, start_timeout_s)
+    JOINED.set(group)
+    dist.init_process_group(
+        backend(world),
+        store=PrefixStore(f"trainer/{meeting.name}", store),
+        rank=world.rank,
+        world_size=world.size,
+        timeout=timeout,
+    )
+    atexit.register(dist.destroy_process_group)
+    return group
+
+
+def backend(world: World) -> str:
+    """Return what carries the exchanges: gloo on CPUs, and NCCL beside it where every process of
+    this machine can have a GPU of its own."""
+    has_gpus = torch.cuda.is_available() and torch.cuda.device_count() >= world.local_size
+    return "cpu:gloo,cuda:nccl" if has_gpus else "gloo"
+
+
+def set_timeout(seconds: float) -> None:
+    """Set how long the process group's backends wait."""
+    timeout = datetime.timedelta(seconds=seconds)
+    if hasattr(dist, "set_timeout"):
+        dist.set_timeout(timeout, None)
+    else:  # before torch 2.14 under another name
+        dist.distributed_c10d._set_pg_timeout(timeout)
+    if "nccl" in dist.get_backend_config():
+        longer = datetime.timedelta(seconds=seconds + NCCL_MARGIN_S)
+        whole: Any = dist.group.WORLD
+        whole._get_backend(torch.device("cuda"))._set_default_timeout(longer)

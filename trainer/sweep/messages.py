@@ -1,0 +1,97 @@
+"""What a sweep and its workers tell each other. Both are of one program, and nothing else writes to
+the pipe between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainer.config.run_config import RunConfig
+
+# how a job ended, as its worker tells it
+DONE, FAILED, STOPPED, BUSY, REUSED = "done", "failed", "stopped", "busy", "reused"
+
+LOST = "lost"  # as the sweep tells itself of a worker that can tell nothing any more
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job that a worker is to do.
+
+    Attributes:
+        number: of the job.
+        config: what to run.
+        words: that distinguish it, canonical.
+        folder: of its record; what an earlier attempt left there is gone on with or cleared.
+        key: that its result will have, None where that could not be told before.
+        root: folder of all results, where jobs are claimed.
+        reuse: whether a run with that key, finished elsewhere meanwhile, is its result.
+    """
+
+    number: int
+    config: RunConfig
+    words: tuple[str, ...]
+    folder: Path
+    key: str | None
+    root: Path
+    reuse: bool = True
+
+
+@dataclass(frozen=True)
+class Foretell:
+    """A question: what keys will the results of these configurations have?"""
+
+    configs: tuple[RunConfig, ...]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """An order: end the job under way as a signal would, with a checkpoint."""
+
+    signum: int
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The answer: a key for each, None where the job will fail."""
+
+    keys: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A sign of life.
+
+    Attributes:
+        step: optimizer steps done; `total` of the run, 0 while it is not known.
+        total: of the run.
+        epoch: passes over the training images so far.
+        best: the best validation accuracy so far.
+        cpu_s: processor seconds of the worker's process.
+    """
+
+    step: int
+    total: int
+    epoch: float
+    best: float | None
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a job ended.
+
+    Attributes:
+        number: of the job.
+        how: `done` (its folder says the rest), `failed`, `stopped`, `busy` (another process is at
+            it), `reused`.
+        told: what went wrong, in one message.
+        path: of the run that is its result, where that was reused.
+        is_memory: whether it failed because no memory was left: another worker may have some.
+    """
+
+    number: int
+    how: str
+    told: str = ""
+    path: Path | None = None
+    is_memory: bool = False

@@ -1,0 +1,255 @@
+"""What is told of a sweep's jobs: a line each on the screen, a row each on disk, spread over
+seeds."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+from trainer.core.errors import TrainerError
+from trainer.core.files import replace_text
+from trainer.record.console import Console, percent, shown_path
+from trainer.record.csv_files import csv_text
+from trainer.record.runs import RunRow
+from trainer.sweep.jobs import Job, Sweep
+from trainer.sweep.reuse import has_result
+
+Values = Mapping[int, Mapping[str, str]]
+
+SCORES = ("val_top1", "avg_val_top1", "test_top1", "test_avg_top1")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and spread of one number over seeds.
+
+    Attributes:
+        mean: over the runs.
+        sd: sample standard deviation, None for one run.
+        n: runs.
+    """
+
+    mean: float
+    sd: float | None
+    n: int
+
+    @property
+    def se(self) -> float | None:
+        """Standard error of the mean, None for one run."""
+        return None if self.sd is None else self.sd / math.sqrt(self.n)
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> Spread:
+        """Return the spread of at least one number."""
+        return cls(
+            statistics.fmean(numbers),
+            statistics.stdev(numbers) if len(numbers) > 1 else None,
+            len(numbers),
+        )
+
+
+def scores_of(row: RunRow) -> dict[str, float]:
+    """Return the final scores that a run has, by name."""
+    last = row.epochs[-1] if row.epochs and row.status == "completed" else None
+    found = {
+        "val_top1": last.val_top1 if last else None,
+        "avg_val_top1": last.avg_val_top1 if last else None,
+        "test_top1": (row.test or {}).get("top1"),
+        "test_avg_top1": (row.test_avg or {}).get("top1"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def job_line(number: int, words: Sequence[str], row: RunRow | str) -> str:
+    """Return one line about a job that ended."""
+    told = " ".join(words)
+    if isinstance(row, str):
+        return f"job {number}  failed  {told}: {row}"
+    scores = "  ".join(f"{name} {percent(value)}" for name, value in scores_of(row).items())
+    train_s = row.seconds.get("train", 0.0)
+    return f"job {number}  {row.status}  {told}  {scores}  {train_s:.1f} s training"
+
+
+def write_csv(file: Path, values: Values, rows: Mapping[int, RunRow]) -> None:
+    """Write one line per job: its number, what it varied, how it ended, and its scores.
+
+    Raises:
+        DiskError: if the disk is full or read-only; a table that is there stays as it was.
+        TrainerError: if the folder is gone, or may not be written any more.
+    """
+    keys = list(next(iter(values.values())))
+    lines: list[list[object]] = [["job", *keys, "status", *SCORES, "train_s"]]
+    for number, varied in values.items():
+        row = rows.get(number)
+        scores = scores_of(row) if row else {}
+        status = row.status if row else "failed"
+        train_s = row.seconds.get("train", "") if row else ""
+        lines.append(
+            [number, *varied.values(), status, *(scores.get(s, "") for s in SCORES), train_s]
+        )
+    try:
+        replace_text(file, csv_text(lines))
+    except OSError as error:
+        reason = (error.strerror or "refused").lower()
+        raise TrainerError(f"cannot write {file}: {reason}") from error
+
+
+Grid = list[list[str]]  # a heading and rows, all of the same length
+
+COLUMNS = ("score", "mean", "sd", "se", "n", "diverged", "failed")
+
+GAP = 2  # columns of the screen between two of the table
+
+
+def results_table(values: Values, rows: Mapping[int, RunRow], width: int) -> Table:
+    """Return the table over settings.
+
+    Args:
+        values: swept values of every job.
+        rows: of the jobs that have a result; the others are told as failed.
+        width: of the screen; where a column per key is too much for it, one column says it all.
+    """
+    keys = [k for k in next(iter(values.values())) if k != "seed"]
+    groups: dict[tuple[str, ...], list[RunRow | None]] = {}
+    for number, varied in values.items():
+        groups.setdefault(tuple(varied[k] for k in keys), []).append(rows.get(number))
+    shown = [s for s in SCORES if any(s in scores_of(row) for row in rows.values())]
+    left: Grid = [short_names(keys) or ["all"]]
+    right: Grid = [list(COLUMNS)]
+    for setting, members in groups.items():
+        lines = lines_of(members, shown or ["val_top1"])
+        right += lines
+        left += [list(setting) or ["runs"], *[[""] * len(left[0])] * (len(lines) - 1)]
+    right = without_empty(right)
+    if len(keys) > 1 and width_of(left) + width_of(right) - GAP > width:
+        left = in_words(left, room=width - width_of(right))
+    return drawn(left, right)
+
+
+def short_names(keys: Sequence[str]) -> list[str]:
+    """Return keys by their last part, such as `lr`, or by as many more as tell each from the others
+    and from the table's own columns."""
+    names = []
+    for key in keys:
+        others = [*(k for k in keys if k != key), *COLUMNS, "seed"]
+        parts = key.split(".")
+        endings = (".".join(parts[-n:]) for n in range(1, len(parts) + 1))
+        unique = (e for e in endings if not any(f".{k}".endswith(f".{e}") for k in others))
+        names.append(next(unique, key))
+    return names
+
+
+def lines_of(members: Sequence[RunRow | None], shown: Sequence[str]) -> Grid:
+    """Return a line for each score of one setting's jobs; None stands for one without a result."""
+    runs = [row for row in members if row is not None]
+    counts = [str(sum(r.status == "diverged" for r in runs)), str(len(members) - len(runs))]
+    lines = []
+    for score in shown:
+        numbers = [scores_of(row)[score] for row in runs if score in scores_of(row)]
+        cells = ["", "", "", "0"]
+        if numbers:
+            spread = Spread.of(numbers)
+            cells = [*map(percent, (spread.mean, spread.sd, spread.se)), str(spread.n)]
+        lines.append([score, *cells, *counts])
+        counts = ["", ""]
+    return lines
+
+
+def without_empty(grid: Grid) -> Grid:
+    """Return a grid without the columns that say nothing, as the spread of single runs."""
+    kept = [column for column in zip(*grid, strict=True) if any(column[1:])]
+    return [list(row) for row in zip(*kept, strict=True)]
+
+
+def width_of(grid: Grid) -> int:
+    """Return the columns of a screen that a grid takes, with a gap after each."""
+    return sum(max(map(cell_len, column)) + GAP for column in zip(*grid, strict=True))
+
+
+def in_words(grid: Grid, room: int) -> Grid:
+    """Return settings as one column of words, which may be broken between them; a word for which
+    there is no room, between key and value, since half a number looks like a whole one."""
+    heads, *settings = grid
+    told = [[f"{h}={c}" for h, c in zip(heads, cells, strict=True) if c] for cells in settings]
+    fitting = [[w if cell_len(w) <= room else w.replace("=", "= ", 1) for w in ws] for ws in told]
+    return [["setting"], *([" ".join(words)] for words in fitting)]
+
+
+def drawn(left: Grid, right: Grid) -> Table:
+    """Return settings and numbers side by side; what is too long is broken, never cut."""
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
+    for name in left[0]:
+        table.add_column(Text(name), overflow="fold")
+    for name in right[0]:
+        table.add_column(Text(name), justify="left" if name == "score" else "right", no_wrap=True)
+    for setting, numbers in zip(left[1:], right[1:], strict=True):
+        table.add_row(*map(Text, (*setting, *numbers)))
+    return table
+
+
+def finish(
+    jobs: Sequence[Job],
+    rows: Mapping[int, RunRow | str],
+    folder: Path,
+    console: Console,
+    current: Sweep,
+) -> int:
+    """Print the table of results, say which jobs have none, write it, and return the exit code.
+
+    Raises:
+        TrainerError: if it cannot be written; by then it was printed.
+    """
+    done = {n: row for n, row in rows.items() if isinstance(row, RunRow) and has_result(row)}
+    values = jobs_values(jobs, swept_keys(jobs))
+    console.table(results_table(values, done, console.terminal.width))
+    console.say(f"results   {shown_path(folder)}")
+    console.say(f"compare   python -m trainer.analysis.compare {shown_path(folder)}")
+    lost = [job for job in jobs if job.number not in done]
+    if lost:
+        numbers = ", ".join(str(job.number) for job in lost)
+        console.say(f"no result from {len(lost)} of {len(jobs)} jobs: {numbers}", style="red")
+    if any(job.config is not None for job in lost):
+        console.say(f"again     {current.again(folder)}")
+    write_csv(folder / "table.csv", values, done)
+    return int(bool(lost))
+
+
+def tell_invalid(jobs: Sequence[Job], console: Console) -> None:
+    """Say what is wrong with the jobs that will not be run."""
+    varied = swept_keys(jobs)
+    for job in jobs:
+        if job.config is None:
+            words = " ".join(words_apart(job, varied))
+            console.say(f"job {job.number} ({words}): {job.error}", style="red")
+
+
+def swept_keys(jobs: Sequence[Job]) -> list[str]:
+    """Return the keys of words that are not the same in all jobs, `seed` last."""
+    keys = list(dict.fromkeys(w.split("=", 1)[0].lstrip("+") for job in jobs for w in job.words))
+    varied = [k for k in keys if len({value_of(job, k) for job in jobs}) > 1]
+    return sorted(varied, key=lambda k: k == "seed")
+
+
+def words_apart(job: Job, varied: Sequence[str]) -> list[str]:
+    """Return the words in which a job differs from the others, all of them if none does."""
+    differing = [w for w in job.words if w.split("=", 1)[0].lstrip("+") in varied]
+    return differing or list(job.words)
+
+
+def value_of(job: Job, key: str) -> str:
+    """Return what a job's words say of a key."""
+    return next(
+        (w.split("=", 1)[1] for w in job.words if w.split("=", 1)[0].lstrip("+") == key), ""
+    )
+
+
+def jobs_values(jobs: Sequence[Job], keys: Sequence[str]) -> dict[int, dict[str, str]]:
+    """Return the swept values of every job."""
+    return {job.number: {k: value_of(job, k) for k in keys} for job in jobs}

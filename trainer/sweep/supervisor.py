@@ -1,0 +1,238 @@
+"""A sweep on this machine: what is done already, who does the rest, and what came of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from trainer.checkpoint import format as checkpoint
+from trainer.config.run_config import RunConfig
+from trainer.core.environment import cores
+from trainer.core.errors import Stopped
+from trainer.core.signals import Stops
+from trainer.record.console import Console, shown_path
+from trainer.record.runs import RunRow, read_run
+from trainer.sweep.jobs import Job, Sweep
+from trainer.sweep.locks import link, present
+from trainer.sweep.messages import DONE, REUSED, STOPPED, Ended, Foretell, Task
+from trainer.sweep.pool import Pool
+from trainer.sweep.progress import Progress
+from trainer.sweep.results import swept_keys
+from trainer.sweep.reuse import (
+    Finished,
+    finished_runs,
+    is_result,
+    is_same_but_sources,
+    places_beside,
+)
+
+Result = RunRow | str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the jobs of a sweep are shared out.
+
+    Attributes:
+        workers: processes at once, None for one per GPU, or as many as the cores have room for.
+        timeout_s: a job without any progress for so long is taken to hang.
+    """
+
+    workers: int | None = None
+    timeout_s: float = 600.0
+
+
+def supervise(
+    jobs: Sequence[Job],
+    folder: Path,
+    console: Console,
+    settings: Settings,
+    current: Sweep,
+) -> dict[int, Result]:
+    """Do what is missing of a sweep, and return the record of every job, or what went wrong.
+
+    Args:
+        jobs: all of them; those that are invalid have no result.
+        folder: of the sweep; results that are there stand.
+        console: prints.
+        settings: how jobs are shared out.
+        current: the sweep.
+
+    Raises:
+        Stopped: after a signal; the jobs under way have written a checkpoint.
+    """
+    with Stops() as stops:
+        varied = swept_keys(jobs)
+        results: dict[int, Result] = {
+            job.number: job.error if job.config is None else result_of(job, folder, console)
+            for job in jobs
+            if job.config is None or is_done(job, folder)
+        }
+        todo = [job for job in jobs if job.number not in results]
+        if todo:
+            pool = pool_for([job.config for job in todo if job.config is not None], settings)
+            by_number = {job.number: job for job in jobs}
+            progress = Progress(console, by_number, varied, results, pool.count)
+            do_rest(todo, folder, pool, progress, stops=stops, reuse=current.reuse)
+        if todo and stops.signum:
+            left = sum(job.number not in results for job in jobs)
+            raise Stopped(
+                f"the sweep was stopped with {left} of {len(jobs)} jobs to do; to go on:\n"
+                f"  {current.again(folder)}",
+                stops.signum,
+            )
+    return results
+
+
+def do_rest(
+    jobs: Sequence[Job], folder: Path, pool: Pool, progress: Progress, *, stops: Stops, reuse: bool
+) -> None:
+    """Have the jobs done that are left, until a signal ends that."""
+    with present(root_of(folder)):
+        try:
+            pool.start()
+            tasks = tasks_of(jobs, folder, pool, reuse=reuse, signum=lambda: stops.signum)
+            if reuse and not stops.signum:
+                tasks = without_finished(tasks, folder, progress)
+            tell_begun_anew(tasks, progress.console)
+            progress.begin()
+            pool.run(
+                tasks,
+                lambda told: take(told, folder, pool, progress),
+                lambda: stops.signum,
+                lambda: progress.look(pool.workers),
+            )
+        finally:
+            progress.end()
+            pool.close()
+
+
+def is_done(job: Job, folder: Path) -> bool:
+    """Return whether a sweep's folder holds the result of a job."""
+    return job.config is not None and is_result(folder / str(job.number))
+
+
+def result_of(job: Job, folder: Path, console: Console) -> Result:
+    """Return the result that a sweep's folder holds of a job; say so if it is that of other words,
+    as where the list of jobs was changed by hand: then it stands, but not for this job."""
+    path = folder / str(job.number)
+    row = read_run(path)
+    recorded = row.summary.get("overrides")
+    if path.is_symlink() or recorded is None or set(recorded) == set(job.words):
+        return row
+    told = f"{shown_path(path)} holds the result of other words: {' '.join(map(str, recorded))}"
+    console.say(f"job {job.number} ({' '.join(job.words)}): {told}", style="red")
+    return told
+
+
+def root_of(folder: Path) -> Path:
+    """Return the folder in which the jobs of a sweep are claimed: that of all results where it lies
+    in there, so that other sweeps know of it, else its own."""
+    outputs = Path("outputs").absolute()
+    return outputs if folder.is_relative_to(outputs) else folder
+
+
+def pool_for(configs: Sequence[RunConfig], settings: Settings) -> Pool:
+    """Return workers for jobs: one per GPU or group of GPUs, else as many as the cores have room
+    for, as each job has so many threads in so many processes."""
+    processes = max(config.strategy.launch.processes or 1 for config in configs)
+    width = processes * max(config.threads for config in configs)
+    devices = gpus(configs, processes)
+    count = settings.workers or (len(devices) if devices else max(1, cores() // width))
+    if any(config.device not in ("auto", "cpu", "cuda") for config in configs):
+        count, devices = settings.workers or 1, None  # a device that all of them name
+    if devices:
+        devices = [devices[i % len(devices)] for i in range(count)]
+    return Pool(min(count, len(configs)), settings.timeout_s, devices)
+
+
+def gpus(configs: Sequence[RunConfig], processes: int) -> list[str] | None:
+    """Return groups of GPUs, as `CUDA_VISIBLE_DEVICES` names them; None where the jobs use none."""
+    if all(config.device == "cpu" for config in configs) or not torch.cuda.is_available():
+        return None
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
+    groups = [names[i : i + processes] for i in range(0, len(names), processes)]
+    return [",".join(group) for group in groups if len(group) == processes] or None
+
+
+def tasks_of(
+    jobs: Sequence[Job], folder: Path, pool: Pool, *, reuse: bool, signum: Callable[[], int]
+) -> list[Task]:
+    """Return jobs as they are given to workers, with the keys that their results will have."""
+    root = root_of(folder)
+    configs = tuple(job.config for job in jobs if job.config is not None)
+    keys = pool.foretell(Foretell(configs), signum)
+    return [
+        Task(job.number, config, job.words, folder / str(job.number), key, root, reuse)
+        for job, config, key in zip(jobs, configs, keys, strict=True)
+    ]
+
+
+def without_finished(tasks: Sequence[Task], folder: Path, progress: Progress) -> list[Task]:
+    """Return the jobs that nobody has done yet; link the others to their results, and say so."""
+    finished = finished_runs(*places_beside(folder))
+    reused: Counter[Path] = Counter()
+    left = []
+    for task in tasks:
+        found = finished.by_key.get(task.key or "")
+        if found is None:
+            left.append(task)
+        else:
+            link(task.folder, found)
+            progress.results[task.number] = read_run(found)
+            reused[found.parent] += 1
+    if reused:
+        places = ", ".join(shown_path(place) for place in reused)
+        count, total = sum(reused.values()), len(progress.jobs)
+        progress.console.say(f"reused {count} of {total} from {places}", style="yellow")
+    tell_outdated(left, finished, progress.console)
+    return left
+
+
+def tell_begun_anew(tasks: Sequence[Task], console: Console) -> None:
+    """Say which jobs that were stopped cannot go on from their checkpoints, and why."""
+    for task in tasks:
+        found, _ = checkpoint.newest(task.folder / "checkpoints")
+        if found is not None and task.key is not None and found.manifest.get("key") != task.key:
+            console.say(
+                f"job {task.number} begins anew: its checkpoint of step {found.step} was made by "
+                "other sources or versions, or from other images or weights",
+                style="yellow",
+            )
+
+
+def tell_outdated(tasks: Sequence[Task], finished: Finished, console: Console) -> None:
+    """Say how many jobs are done again though they look finished, and why."""
+    count = 0
+    for task in tasks:
+        path = finished.by_words.get(frozenset(task.words))
+        if path is not None and task.key is not None:
+            processes = task.config.strategy.launch.processes or 1
+            count += is_same_but_sources(path, task.config.plain(), processes)
+    if count:
+        console.say(
+            f"not reused: finished runs of {count} of these configurations, made by other sources "
+            "or versions, or from other images or weights",
+            style="yellow",
+        )
+
+
+def take(told: Ended, folder: Path, pool: Pool, progress: Progress) -> None:
+    """Keep how a job ended, and show it."""
+    path = folder / str(told.number)
+    since = next((w.since for w in pool.workers if w.last == told.number), None)
+    seconds = None if since is None else time.monotonic() - since
+    if told.how == REUSED and told.path is not None:
+        link(path, told.path)
+        progress.finished(told.number, read_run(told.path), None)
+    elif told.how == DONE:
+        progress.finished(told.number, read_run(path), seconds)
+    elif told.how != STOPPED:
+        progress.finished(told.number, told.told, seconds)

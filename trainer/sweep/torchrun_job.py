@@ -1,0 +1,136 @@
+"""Jobs that have several processes each: every one is started by torchrun, and ends with it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from trainer.composition.search_path import load_plugins
+from trainer.config.run_config import parse
+from trainer.core.environment import World
+from trainer.core.errors import TrainerError
+from trainer.core.signals import die_with_parent, leave_group
+from trainer.record.console import fail
+from trainer.record.runs import read_summary
+from trainer.run.execute import execute
+from trainer.run.request import Order
+from trainer.strategy.failures import accounted
+from trainer.sweep.messages import DONE, FAILED, STOPPED, Ended, Task
+from trainer.sweep.reuse import is_result
+
+LAST_LINES = 3  # of what torchrun said, where the run itself left no word
+
+
+@dataclass
+class Launched:
+    """The processes of one job.
+
+    Attributes:
+        torchrun: their parent, which has a session of its own.
+        asked: the signal by which it was asked to end, or 0.
+    """
+
+    torchrun: subprocess.Popen[bytes]
+    asked: int = 0
+
+    def stop(self, signum: int) -> None:
+        """Ask for an end with a checkpoint."""
+        self.asked = signum
+        self.torchrun.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End all of them at once."""
+        with contextlib.suppress(OSError):
+            os.killpg(self.torchrun.pid, signal.SIGKILL)
+
+
+def launch(task: Task, resume: Path | None, started: Callable[[Launched], None]) -> Ended:
+    """Do a job in processes of its own, and tell how it ended.
+
+    Args:
+        task: with a configuration that says how many.
+        resume: its folder, if it is to be gone on with there.
+        started: given the processes, which can be stopped from another thread.
+    """
+    with tempfile.TemporaryDirectory(prefix="trainer-job-") as place:
+        order = {
+            "config": task.config.plain(),
+            "plugins": list(task.config.plugins),
+            "words": list(task.words),
+            "folder": str(task.folder),
+            "resume": None if resume is None else str(resume),
+        }
+        file, said = Path(place) / "order.json", Path(place) / "said.txt"
+        file.write_text(json.dumps(order), encoding="utf-8")
+        processes = str(task.config.strategy.launch.processes)
+        command = [sys.executable, "-m", __name__, str(os.getpid()), processes, str(file)]
+        with open(said, "wb") as out:
+            launched = Launched(
+                subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
+            )
+            started(launched)
+            launched.torchrun.wait()
+        return told(task, launched, said.read_text(encoding="utf-8", errors="replace"))
+
+
+def told(task: Task, launched: Launched, said: str) -> Ended:
+    """Return how a job ended, as its folder says it, or else what its processes said."""
+    if is_result(task.folder):
+        return Ended(task.number, DONE)
+    if launched.asked:
+        return Ended(task.number, STOPPED)
+    message = str(read_summary(task.folder).get("message", ""))
+    lines = [line for line in said.splitlines() if line.startswith("error: ")] or [
+        line for line in said.splitlines() if line.strip()
+    ][-LAST_LINES:]
+    return Ended(task.number, FAILED, message or " ".join(lines) or "its processes left no word")
+
+
+def main() -> None:
+    """Be torchrun, for one job: the program of `launch`'s child."""
+    parent, processes, file = sys.argv[1:]
+    die_with_parent(int(parent))
+    from torch.distributed.run import main as torchrun
+
+    torchrun(["--standalone", "--nproc-per-node", processes, "-m", "trainer.sweep.ranks", file])
+
+
+def be_rank(file: Path) -> int:
+    """Be one process of a job and return its exit code."""
+    die_with_parent()
+    order = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        load_plugins(order["plugins"])
+        config = parse(OmegaConf.create(order["config"]), plugins=order["plugins"])
+        resume = None if order["resume"] is None else Path(order["resume"])
+        with accounted():
+            execute(
+                Order(
+                    config,
+                    tuple(order["words"]),
+                    folder=order["folder"],
+                    resume=resume,
+                    quiet=True,
+                )
+            )
+    except TrainerError as error:
+        if World.from_environment().rank == 0 or error.is_own:
+            fail(str(error))
+        leave_group(error.exit_code)
+        return error.exit_code
+    leave_group(0)
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Training while the learning rate rises from step to step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from trainer.core.clock import Clock
+from trainer.core.errors import Diverged
+from trainer.core.registry import Choice
+from trainer.loop import train_epoch
+from trainer.scheduler.base import Point, Schedule, SchedulerKeys
+from trainer.state import Run
+from trainer.task._lr_range_fit import Sweep, has_diverged
+
+
+@dataclass(frozen=True)
+class Climb:
+    """A schedule that goes through given learning rates, one each step.
+
+    Attributes:
+        lrs: what `optim.lr` stands for at each step.
+        peak: `optim.lr`.
+    """
+
+    lrs: tuple[float, ...]
+    peak: float
+
+    def __call__(self, clock: Clock, floor: float) -> Point:
+        """Return the step's learning rate as a factor of the peak."""
+        return Point(self.lrs[min(clock.window, len(self.lrs) - 1)] / self.peak)
+
+
+def climb(
+    run: Run,
+    lrs: Sequence[float],
+    *,
+    peak: float,
+    width: int,
+    factor: float,
+    attend: Callable[[int, float], None],
+) -> Sweep:
+    """Train one step with each learning rate until the loss leaves, and return the losses.
+
+    Args:
+        run: freshly assembled; its schedule is replaced, the loop is the one that trains.
+        lrs: what `optim.lr` stands for at each step.
+        peak: `optim.lr`.
+        width: steps over which the loss is averaged to see whether it leaves.
+        factor: it leaves where it is so many times its least.
+        attend: called with the steps done and the last loss.
+    """
+    total = max(run.total, len(lrs))  # durations of other parts keep their meaning
+    schedule = Schedule(
+        Choice("lr_range", SchedulerKeys(), Climb(tuple(lrs), peak)),
+        peak=peak,
+        total=total,
+        windows_per_epoch=run.data.windows_per_epoch,
+    )
+    climbing = replace(run, schedule=schedule, total=total, wants_pause=lambda clock: True)
+    climbing.state.meter = climbing.new_meter()
+    losses: list[float] = []
+    for loss in losses_of(climbing):
+        losses.append(loss)
+        attend(len(losses), loss)
+        diverged = has_diverged(losses, width, factor)
+        if diverged or len(losses) == len(lrs):
+            break
+    return Sweep(tuple(lrs[: len(losses)]), tuple(losses), diverged)
+
+
+def losses_of(run: Run) -> Iterator[float]:
+    """Train without end, yielding the loss of each step; it ends where a number is not finite."""
+    state = run.state
+    while True:
+        try:
+            for _ in train_epoch(run):
+                yield last_loss(run)
+        except Diverged:  # found at the epoch's end: a gradient or a weight, if not the loss
+            yield math.inf
+            return
+        yield last_loss(run)
+        state.meter = run.new_meter()
+
+
+def last_loss(run: Run) -> float:
+    """Return the mean loss of the last step's images over all processes; synchronises."""
+    meter = run.state.meter
+    return float(run.strategy.total(meter.losses[len(meter.sizes) - 1]))

@@ -1,0 +1,192 @@
+"""What a run will do, as numbers: read off its live parts before the first step."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from trainer.config.run_config import RunConfig
+from trainer.core.clock import Clock
+from trainer.data._windows import Windows
+from trainer.scheduler.base import momentum_of
+from trainer.state import Run
+
+MOST_SAMPLES = 2000  # of a curve: more than any picture of it has columns
+
+APART = ("params", "name", "lr", "base_lr", "weight_decay")  # columns of their own
+
+
+@dataclass(frozen=True)
+class Group:
+    """One parameter group of the optimizer.
+
+    Attributes:
+        name: as the optimizer's rules name it.
+        kinds: how many tensors have each last name, such as `weight`.
+        num_parameters: numbers in them.
+        peak_lr: learning rate where the schedule's factor is 1.
+        weight_decay: coefficient of the decay.
+        settings: what else the optimizer keeps for the group.
+    """
+
+    name: str
+    kinds: Mapping[str, int]
+    num_parameters: int
+    peak_lr: float
+    weight_decay: float
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What the schedule sets at some steps, the first and the last among them.
+
+    Attributes:
+        windows: the steps, ascending.
+        lr: of the first group, at those steps.
+        momentum: momentum or beta1, likewise; None where the optimizer has neither.
+        peak: greatest lr of any step looked at, and `peak_window` where it is first reached.
+    """
+
+    windows: tuple[int, ...]
+    lr: tuple[float, ...]
+    momentum: tuple[float, ...] | None
+
+    @property
+    def peak(self) -> float:
+        """Greatest learning rate of the curve."""
+        return max(self.lr)
+
+    @property
+    def peak_window(self) -> int:
+        """Step at which the greatest learning rate is first reached."""
+        return self.windows[self.lr.index(self.peak)]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a run will do.
+
+    Attributes:
+        steps_per_epoch: optimizer steps of an epoch.
+        total: of the run.
+        warmup: of the warm-up.
+        micro_batch: images of a full micro-batch: of one process, between two optimizer steps.
+        last_batch: images of an epoch's last step.
+        snapshots: number of weights averaged; `first_snapshot` and `last_snapshot` are the steps
+            after which the first and the last are taken.
+        num_parameters: of the model; `num_frozen` of them are in no group.
+        multiply_adds: of one image's forward pass, in convolutions and matrix products.
+        groups: of the optimizer.
+        curve: what the schedule sets.
+    """
+
+    steps_per_epoch: int
+    total: int
+    warmup: int
+    micro_batch: int
+    last_batch: int
+    snapshots: int
+    first_snapshot: int | None
+    last_snapshot: int | None
+    num_parameters: int
+    num_frozen: int
+    multiply_adds: int
+    groups: tuple[Group, ...]
+    curve: Curve
+
+
+def facts_of(run: Run, config: RunConfig) -> Facts:
+    """Return what a run at its first step will do; changes nothing of it."""
+    per_epoch = run.data.windows_per_epoch
+    parts = run.strategy.world.size * config.accumulate
+    windows = Windows(
+        run.data.num_train,
+        config.batch_size,
+        config.data.shared.last,
+        config.accumulate,
+        run.strategy.world.size,
+    )
+    first, stop = windows.bounds(windows.count - 1)
+    taken = snapshots(run, config)
+    groups = groups_of(run.model, run.optimizer)
+    num_parameters = sum(p.numel() for p in run.model.parameters())
+    return Facts(
+        steps_per_epoch=per_epoch,
+        total=run.total,
+        warmup=run.schedule.warmup,
+        micro_batch=config.batch_size // parts,
+        last_batch=stop - first,
+        snapshots=len(taken),
+        first_snapshot=taken[0] if taken else None,
+        last_snapshot=taken[-1] if taken else None,
+        num_parameters=num_parameters,
+        num_frozen=num_parameters - sum(g.num_parameters for g in groups),
+        multiply_adds=multiply_adds(run.model, run.data.image_shape),
+        groups=groups,
+        curve=curve_of(run),
+    )
+
+
+def snapshots(run: Run, config: RunConfig) -> list[int]:
+    """Return the steps after which the weights are averaged."""
+    if config.average.name == "none":
+        return []
+    start = Clock(0, run.total, run.data.windows_per_epoch)
+    plan = config.average.component.plan(config.average.shared, start)
+    return [window for window in range(1, run.total + 1) if plan.is_due(window)]
+
+
+def groups_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Group, ...]:
+    """Return the optimizer's groups; each of their tensors is in one of them only."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    found = []
+    for number, group in enumerate(optimizer.param_groups):
+        tensors = [names.pop(id(p)) for p in group["params"]]
+        found.append(
+            Group(
+                str(group.get("name", number)),
+                Counter(name.rsplit(".", 1)[-1] for name in tensors),
+                sum(p.numel() for p in group["params"]),
+                float(group["base_lr"]),
+                float(group.get("weight_decay", 0.0)),
+                {k: v for k, v in group.items() if k not in APART},
+            )
+        )
+    return tuple(found)
+
+
+def curve_of(run: Run) -> Curve:
+    """Return what the schedule sets over the run, at `MOST_SAMPLES` steps of it or at all."""
+    last, count = run.total - 1, min(run.total, MOST_SAMPLES)
+    windows = [round(i * last / max(count - 1, 1)) for i in range(count)]
+    base_lr, clock = float(run.optimizer.param_groups[0]["base_lr"]), run.clock()
+    times = [clock.at(window) for window in windows]
+    points = [run.courses.points(time, run.schedule(time))[0] for time in times]
+    unscheduled = momentum_of(run.optimizer)
+    # a schedule gives no momentum to an optimizer that runs without
+    momenta = [unscheduled if p.momentum is None or not unscheduled else p.momentum for p in points]
+    return Curve(
+        tuple(windows),
+        tuple(base_lr * p.lr_scale for p in points),
+        tuple(m for m in momenta if m is not None) if unscheduled is not None else None,
+    )
+
+
+def multiply_adds(model: nn.Module, image_shape: tuple[int, int, int]) -> int:
+    """Return the multiply-adds of one image's forward pass; computes none of them.
+
+    Counted on a copy without storage, in convolutions and matrix products, as papers count.
+    """
+    shapes = copy.deepcopy(model).to("meta").eval()
+    dtype = next(shapes.parameters()).dtype
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        shapes(torch.empty((1, *image_shape), device="meta", dtype=dtype))
+    return int(counter.get_total_flops()) // 2
