@@ -100,7 +100,7 @@ def top(module: str) -> str:
 
 def test_the_walk_finds_every_file() -> None:
     assert len(FILES) >= 100
-    assert {"cli", "loop", "mix.mixup", "sweep.jobs", "data._windows"} <= set(MODULES)
+    assert {"cli", "loop", "mix.mixup", "sweep.jobs", "data._steps"} <= set(MODULES)
     assert imported(MODULES["loop"]) >= {"state", "metrics", "scheduler.base"}
     assert "checkpoint" in imported(MODULES["walk"])  # `from trainer import checkpoint`
     assert sum(len(imported(f)) for f in FILES) >= 250

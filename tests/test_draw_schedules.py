@@ -36,7 +36,7 @@ def test_the_panel_of_a_plateau_falls_when_its_loss_stops_falling() -> None:
 def test_a_command_of_the_guide_gives_a_schedule(line: str) -> None:
     config = compose(*shlex.split(line, comments=True))
     total = round(config.epochs * 21)
-    Schedule(config.scheduler, peak=config.optim.shared.lr, total=total, windows_per_epoch=21)
+    Schedule(config.scheduler, peak=config.optim.shared.lr, total=total, steps_per_epoch=21)
 
 
 def test_the_guide_has_commands() -> None:

@@ -17,8 +17,8 @@ from trainer.metrics import Meter, Tally, check_weights
 CPU = torch.device("cpu")
 
 
-def meter_of(windows: int, first: int = 0, dtype: torch.dtype = torch.float64) -> Meter:
-    return Meter(first, windows, device=CPU, dtype=dtype)
+def meter_of(steps: int, first: int = 0, dtype: torch.dtype = torch.float64) -> Meter:
+    return Meter(first, steps, device=CPU, dtype=dtype)
 
 
 def batch_of(labels: list[int], num_classes: int, **keys) -> Batch:
@@ -34,9 +34,9 @@ def sure_of(*labels: int, num_classes: int = 3) -> torch.Tensor:
     return F.one_hot(torch.tensor(labels), num_classes).double()
 
 
-def test_means_weigh_windows_by_their_images() -> None:
+def test_means_weigh_steps_by_their_images() -> None:
     meter = meter_of(2)
-    meter.open(4)  # a window of two micro-batches, their losses shares of its mean 1.0
+    meter.open(4)  # a step of two micro-batches, their losses shares of its mean 1.0
     meter.add(loss_of(0.25), sure_of(0), batch_of([0], 3))
     meter.add(loss_of(0.75), sure_of(1, 2, 0), batch_of([1, 2, 1], 3))
     meter.open(1)
@@ -82,9 +82,9 @@ def test_part_of_an_epoch_is_averaged_over_that_part() -> None:
 def test_two_processes_add_up() -> None:
     mine, theirs = meter_of(2), meter_of(2)
     for meter, scale in ((mine, 1.0), (theirs, 2.0)):
-        for window in range(2):
-            meter.open(4)  # the window's images over both processes
-            meter.add(loss_of(scale * (window + 1)), sure_of(0, 1), batch_of([0, 0], 3))
+        for step in range(2):
+            meter.open(4)  # the step's images over both processes
+            meter.add(loss_of(scale * (step + 1)), sure_of(0, 1), batch_of([0, 0], 3))
     others = iter([theirs.losses, theirs.hits])
     got = mine.reduce(lambda tensor: tensor + next(others))
     assert got.loss == pytest.approx((3.0 + 6.0) / 2)

@@ -64,7 +64,7 @@ def fit(run: Run) -> Generator[EpochRecord | Pause]:
         Diverged: if a loss, gradient or weight is not finite; a loss scaler skips steps with such
             gradients, until no scale is left.
     """
-    while run.state.window < run.total or run.is_trained():
+    while run.state.step < run.total or run.is_trained():
         metrics = means(run) if run.is_trained() else (yield from train_epoch(run))
         try:
             record = close_epoch(run, metrics)
@@ -75,43 +75,41 @@ def fit(run: Run) -> Generator[EpochRecord | Pause]:
 
 
 def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
-    """Train from the present window to the epoch's end and return its means."""
-    state, first, end = run.state, run.state.window, run.epoch_end()
-    epoch, offset = divmod(first, run.data.windows_per_epoch)
+    """Train from the present step to the epoch's end and return its means."""
+    state, first, end = run.state, run.state.step, run.epoch_end()
+    epoch, offset = divmod(first, run.data.steps_per_epoch)
     meter = state.meter  # on the device, and in the checkpoint: a resumed epoch reports the same
     run.model.train()
     start = run.seconds_now()
-    for window in run.data.train_windows(epoch, offset):
-        clock = run.clock()  # the only time: window of total
+    for step in run.data.train_steps(epoch, offset):
+        clock = run.clock()  # the only time: step of total
         set_hyperparameters(run.optimizer, run.courses.points(clock, run.schedule(clock)))
         run.freeze(clock)
-        meter.open(window[0].window_size)
+        meter.open(step[0].step_images)
 
         # torch's closure protocol, over the micro-batches of this process
-        def gradients(window: list[Batch] = window, clock: Clock = clock) -> None:
-            for batch in window:
+        def gradients(step: list[Batch] = step, clock: Clock = clock) -> None:
+            for batch in step:
                 batch = run.mix(run.ready(run.augment(batch, clock)), clock)
                 with run.strategy.sync_on(batch.is_last):
                     with run.precision.autocast():
                         logits = run.parallel(batch.images)  # (B, K)
-                        loss = run.loss(logits, batch) * batch.share  # () of the window's mean
+                        loss = run.loss(logits, batch) * batch.share  # () of the step's mean
                     run.precision.backward(run.strategy.weigh(loss))
                 meter.add(loss, logits, batch)
 
-        def clip(
-            parameters: Iterable[nn.Parameter], is_last: bool = clock.window + 1 == end
-        ) -> None:
+        def clip(parameters: Iterable[nn.Parameter], is_last: bool = clock.step + 1 == end) -> None:
             norm = run.clip(parameters, measure=is_last)
             if is_last and norm is not None:
                 meter.grad_norm = norm
 
-        state.window += 1
+        state.step += 1
         if run.precision.step(run.optimizer, gradients, clip):
             run.average.update(run.model, run.clock())
         else:
             state.skipped_steps += 1
-            run.precision.check_scale(clock.window)
-        if state.window == end:
+            run.precision.check_scale(clock.step)
+        if state.step == end:
             break
         if run.wants_pause(run.clock()):
             state.train_s += run.seconds_now() - start
@@ -126,7 +124,7 @@ def means(run: Run) -> Metrics:
     """Return the means of the epoch that was trained; synchronises, once an epoch; raises
     Diverged."""
     metrics = run.state.meter.reduce(run.strategy.total)
-    check_weights(run.model.parameters(), run.state.window - 1)
+    check_weights(run.model.parameters(), run.state.step - 1)
     return metrics
 
 
@@ -142,23 +140,23 @@ def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
     with put_back(run):
         share_buffers(run.model, run.strategy)
         val = evaluate(run, run.model, run.data.val_batches())
-        check_scores(val, state.window - 1, "validation")
+        check_scores(val, state.step - 1, "validation")
         eval_s = run.seconds_now() - start
-        is_due = state.window == run.total or crossed(
-            state.meter.first, state.window, run.average_every
+        is_due = state.step == run.total or crossed(
+            state.meter.first, state.step, run.average_every
         )
         if is_due and val is not None:
             averaged, average_s = averaged_model(run)
         if averaged is not None:
             start = run.seconds_now()
             avg_val = evaluate(run, averaged, run.data.val_batches())
-            check_scores(avg_val, state.window - 1, "averaged weights' validation")
+            check_scores(avg_val, state.step - 1, "averaged weights' validation")
             eval_s += run.seconds_now() - start
     for schedule in (run.schedule, run.courses):
         schedule.observe(run.clock(), val)
     record = EpochRecord(
-        epoch=state.window / run.data.windows_per_epoch,
-        step=state.window,
+        epoch=state.step / run.data.steps_per_epoch,
+        step=state.step,
         lr=float(run.optimizer.param_groups[0]["lr"]),
         momentum=momentum_of(run.optimizer),
         train=metrics,
@@ -201,7 +199,7 @@ def test_scores(run: Run, averaged: nn.Module | None) -> dict[str, Scores | None
     models = {"test": run.model, "test_avg": averaged}
     return {
         name: check_scores(
-            evaluate(run, model, run.data.test_batches()), run.state.window - 1, "test"
+            evaluate(run, model, run.data.test_batches()), run.state.step - 1, "test"
         )
         for name, model in models.items()
         if model is not None

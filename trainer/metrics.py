@@ -39,28 +39,28 @@ class Meter:
     """Collects one epoch of training, without a device synchronisation until `reduce`.
 
     Args:
-        first: step of the epoch's first window.
-        num_windows: windows of the epoch.
+        first: step of the epoch's first step.
+        num_steps: steps of the epoch.
         device: where the sums live.
         dtype: of the losses.
     """
 
     def __init__(
-        self, first: int, num_windows: int, *, device: torch.device, dtype: torch.dtype
+        self, first: int, num_steps: int, *, device: torch.device, dtype: torch.dtype
     ) -> None:
         self.first = first
-        self.losses = torch.zeros(num_windows, dtype=dtype, device=device)
+        self.losses = torch.zeros(num_steps, dtype=dtype, device=device)
         self.hits = torch.zeros((), dtype=dtype, device=device)
         self.grad_norm: torch.Tensor | None = None
         self.sizes: list[int] = []
         self.seen = 0  # images that `hits` of this process is counted over
 
-    def open(self, window_size: int) -> None:
-        """Begin the next window, of that many images over all processes."""
-        self.sizes.append(window_size)
+    def open(self, step_images: int) -> None:
+        """Begin the next step, of that many images over all processes."""
+        self.sizes.append(step_images)
 
     def add(self, loss: torch.Tensor, logits: torch.Tensor, batch: Batch) -> None:
-        """Count a micro-batch: its loss () is its share of the window's mean loss."""
+        """Count a micro-batch: its loss () is its share of the step's mean loss."""
         self.losses[len(self.sizes) - 1].add_(loss.detach())
         predicted = logits.argmax(1)
         self.seen += len(predicted)

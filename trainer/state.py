@@ -36,7 +36,7 @@ class State:
     """Everything that moves while a run trains, besides weights and optimizer.
 
     Attributes:
-        window: steps done.
+        step: steps done.
         meter: sums over the epoch under way.
         train_s: seconds in training steps, of the epoch under way.
         skipped_steps: steps that a loss scaler skipped, over the run.
@@ -46,7 +46,7 @@ class State:
     """
 
     meter: Meter
-    window: int = 0
+    step: int = 0
     train_s: float = 0.0
     skipped_steps: int = 0
     best_val_top1: float | None = None
@@ -103,11 +103,11 @@ class Run:
     hears_stop: Callable[[], bool] = never
 
     def clock(self) -> Clock:
-        """Return the time: windows done, of all that will be."""
+        """Return the time: steps done, of all that will be."""
         return Clock(
-            self.state.window,
+            self.state.step,
             self.total,
-            self.data.windows_per_epoch,
+            self.data.steps_per_epoch,
             self.schedule.warmup,
             self.seed,
         )
@@ -120,24 +120,24 @@ class Run:
 
     def epoch_number(self) -> int:
         """Return the epoch under way, counted from 1."""
-        return min(self.state.window, self.total - 1) // self.data.windows_per_epoch + 1
+        return min(self.state.step, self.total - 1) // self.data.steps_per_epoch + 1
 
     def epoch_end(self) -> int:
-        """Return the window at which the epoch under way ends, which may be the run's end."""
-        per_epoch = self.data.windows_per_epoch
-        return min((self.state.window // per_epoch + 1) * per_epoch, self.total)
+        """Return the step at which the epoch under way ends, which may be the run's end."""
+        per_epoch = self.data.steps_per_epoch
+        return min((self.state.step // per_epoch + 1) * per_epoch, self.total)
 
     def is_trained(self) -> bool:
         """Return whether an epoch's steps are done and its evaluation is not."""
-        window = self.state.window
-        is_end = window % self.data.windows_per_epoch == 0 or window == self.total
+        step = self.state.step
+        is_end = step % self.data.steps_per_epoch == 0 or step == self.total
         return is_end and bool(self.state.meter.sizes)
 
     def new_meter(self) -> Meter:
-        """Return an empty meter for the epoch that begins at the present window."""
-        capacity = max(self.epoch_end() - self.state.window, 0)
+        """Return an empty meter for the epoch that begins at the present step."""
+        capacity = max(self.epoch_end() - self.state.step, 0)
         dtype = self.precision.wide_dtype
-        return Meter(self.state.window, capacity, device=self.device, dtype=dtype)
+        return Meter(self.state.step, capacity, device=self.device, dtype=dtype)
 
     def seconds_now(self) -> float:
         """Return the clock on the wall, after the device has finished what it was given."""
@@ -163,7 +163,7 @@ def save_state(run: Run) -> dict[str, Any]:
         devices = run.strategy.devices
         mine["cuda_generators"] = [torch.cuda.get_rng_state(device) for device in devices]
     return {
-        "window": state.window,
+        "step": state.step,
         "train_s": state.train_s,
         "skipped_steps": state.skipped_steps,
         "best_val_top1": state.best_val_top1,
@@ -221,7 +221,7 @@ def load_counters(
 ) -> None:
     """Set what was counted, and the generator where it goes on with the same random stream."""
     state = run.state
-    state.window = int(saved["window"])
+    state.step = int(saved["step"])
     state.train_s = float(saved["train_s"])
     state.skipped_steps = int(saved["skipped_steps"])
     state.best_val_top1, state.best_step = saved["best_val_top1"], saved["best_step"]

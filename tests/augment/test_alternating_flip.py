@@ -16,8 +16,8 @@ def is_mirrored(index: np.ndarray, epoch: int, seed: int = 3, start: int = 0) ->
     """Which of the images at these positions of the training set are mirrored in an epoch."""
     count = len(index)
     images = torch.tensor([1, 2], dtype=torch.uint8).view(1, 1, 1, 2).repeat(count, 3, 1, 1)
-    batch = Batch(images, torch.zeros(count).long(), 10, start=start, window_size=500, index=index)
-    clock = Clock(window=10 * epoch + 4, total=100, windows_per_epoch=10, seed=seed)
+    batch = Batch(images, torch.zeros(count).long(), 10, start=start, step_images=500, index=index)
+    clock = Clock(step=10 * epoch + 4, total=100, steps_per_epoch=10, seed=seed)
     got: list[bool] = (AlternatingFlip()(batch, clock).images[:, 0, 0, 0] == 2).tolist()
     return got
 
@@ -57,10 +57,10 @@ def test_in_a_run_two_epochs_in_a_row_show_every_image_both_ways() -> None:
         stored = {tuple(image.flatten().tolist()) for image in everything(run, 0)}
         views: list[set[tuple[int, ...]]] = []
         for epoch in (0, 1, 2):
-            clock = run.clock().at(epoch * run.data.windows_per_epoch)
+            clock = run.clock().at(epoch * run.data.steps_per_epoch)
             images = [
                 image
-                for (batch,) in run.data.train_windows(epoch, 0)
+                for (batch,) in run.data.train_steps(epoch, 0)
                 for image in run.augment(batch, clock).images
             ]
             views.append({tuple(image.flatten().tolist()) for image in images})
@@ -72,7 +72,7 @@ def test_in_a_run_two_epochs_in_a_row_show_every_image_both_ways() -> None:
 
 
 def everything(run, epoch: int):
-    return [image for (batch,) in run.data.train_windows(epoch, 0) for image in batch.images]
+    return [image for (batch,) in run.data.train_steps(epoch, 0) for image in batch.images]
 
 
 def mirrored(view: tuple[int, ...]) -> tuple[int, ...]:

@@ -16,13 +16,13 @@ from trainer.core.clock import Clock
 from trainer.core.registry import Choice
 from trainer.data.base import Batch
 
-CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)
+CLOCK = Clock(step=7, total=100, steps_per_epoch=10, seed=3)
 
 
-def make_batch(count: int, start: int = 0, window_size: int = 0) -> Batch:
+def make_batch(count: int, start: int = 0, step_images: int = 0) -> Batch:
     images = torch.arange(1, 26, dtype=torch.uint8).view(1, 1, 5, 5).repeat(count, 1, 1, 1)
     return Batch(
-        images, torch.zeros(count).long(), 10, start=start, window_size=window_size or count
+        images, torch.zeros(count).long(), 10, start=start, step_images=step_images or count
     )
 
 

@@ -17,14 +17,14 @@ from trainer.core.convert import build
 from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
 
-CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)
+CLOCK = Clock(step=7, total=100, steps_per_epoch=10, seed=3)
 ORACLES = {kind: getattr(oracle, f"adjust_{kind}") for kind in KINDS}
 
 
 def make_batch(count: int, channels: int = 3) -> Batch:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (count, channels, 5, 6), generator=generator).byte()
-    return Batch(images, torch.zeros(count).long(), 10, window_size=count)
+    return Batch(images, torch.zeros(count).long(), 10, step_images=count)
 
 
 def drawn(augment: ColorJitter, batch: Batch) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -15,13 +15,13 @@ from trainer.core.convert import build
 from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
 
-CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)
+CLOCK = Clock(step=7, total=100, steps_per_epoch=10, seed=3)
 
 
 def blanked(augment: Cutout, count: int, height: int = 8, width: int = 8) -> torch.Tensor:
     """Which pixels (B, H, W) of white images were blanked."""
     images = torch.full((count, 3, height, width), 255, dtype=torch.uint8)
-    batch = Batch(images, torch.zeros(count).long(), 10, window_size=count, mean=(0.5, 0.2, 0.0))
+    batch = Batch(images, torch.zeros(count).long(), 10, step_images=count, mean=(0.5, 0.2, 0.0))
     got = augment(batch, CLOCK).images
     value = [128, 51, 0] if augment.fill == "mean" else [0, 0, 0]
     is_blank = (got == torch.tensor(value).view(3, 1, 1)).all(1)

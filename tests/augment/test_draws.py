@@ -1,4 +1,4 @@
-"""Draws belong to a place in the window, numbers and noise alike."""
+"""Draws belong to a place in the step, numbers and noise alike."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from trainer.augment._draws import draw, draw_noise, draw_numbers
 from trainer.core.clock import Clock
 from trainer.data.base import Batch
 
-CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)
+CLOCK = Clock(step=7, total=100, steps_per_epoch=10, seed=3)
 
 
 def make_batch(count: int, start: int = 0, side: int = 5) -> Batch:
     images = torch.zeros(count, 3, side, side, dtype=torch.uint8)
-    return Batch(images, torch.zeros(count).long(), 10, start=start, window_size=24)
+    return Batch(images, torch.zeros(count).long(), 10, start=start, step_images=24)
 
 
 @settings(derandomize=True, max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 24), max_size=4), st.integers(1, 9))
-def test_draws_are_slices_of_those_of_the_window(cuts: list[int], side: int) -> None:
+def test_draws_are_slices_of_those_of_the_step(cuts: list[int], side: int) -> None:
     whole = make_batch(24, side=side)
     numbers = draw(whole, CLOCK, "name", lambda g, n: g.random((n, 2)))
     noise = draw_noise(whole, CLOCK, "name")

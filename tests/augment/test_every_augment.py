@@ -1,4 +1,4 @@
-"""What holds for every augmentation: draws of the window, types and shapes."""
+"""What holds for every augmentation: draws of the step, types and shapes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainer.core.clock import Clock
 from trainer.data.base import Batch
 
 NAMES = [name for name in AUGMENTS.names() if name != "none"]
-CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)
+CLOCK = Clock(step=7, total=100, steps_per_epoch=10, seed=3)
 
 
 def component(name: str) -> Augment:
@@ -24,15 +24,15 @@ def component(name: str) -> Augment:
 
 
 def make_batch(count: int = 24, dtype: torch.dtype = torch.uint8) -> Batch:
-    """A whole window of images of bytes without a zero."""
+    """A whole step of images of bytes without a zero."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(1, 256, (count, 3, 9, 10), generator=generator).to(dtype)
     index, labels = np.arange(100, 100 + count), torch.arange(count) % 10
-    return Batch(images, labels, 10, window_size=count, index=index, mean=(0.5, 0.4, 0.3))
+    return Batch(images, labels, 10, step_images=count, index=index, mean=(0.5, 0.4, 0.3))
 
 
 def piece(batch: Batch, start: int, stop: int) -> Batch:
-    """A micro-batch of the window that `batch` is."""
+    """A micro-batch of the step that `batch` is."""
     part = slice(start, stop)
     assert batch.index is not None
     return replace(
@@ -47,8 +47,8 @@ def piece(batch: Batch, start: int, stop: int) -> Batch:
 @pytest.mark.parametrize("name", NAMES)
 @settings(derandomize=True, max_examples=10, deadline=None)
 @given(st.lists(st.integers(0, 24), max_size=4), st.integers(0, 30))
-def test_a_window_cut_in_pieces_gives_exactly_the_slices(name, cuts, window) -> None:
-    batch, augment, clock = make_batch(), component(name), CLOCK.at(window)
+def test_a_step_cut_in_pieces_gives_exactly_the_slices(name, cuts, step) -> None:
+    batch, augment, clock = make_batch(), component(name), CLOCK.at(step)
     whole = augment(batch, clock).images
     for start, stop in itertools.pairwise([0, *sorted(cuts), 24]):
         if start < stop:  # of whatever micro-batch of whatever process
@@ -103,7 +103,7 @@ def test_images_of_one_and_of_two_hundred_and_odd_sizes_are_taken(name) -> None:
             images,
             torch.zeros(2).long(),
             10,
-            window_size=2,
+            step_images=2,
             index=np.arange(2),
             mean=(0.5,) * channels,
         )

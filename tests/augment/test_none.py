@@ -12,7 +12,7 @@ from trainer.data.base import Batch
 
 
 def test_the_batch_is_returned_as_it_is() -> None:
-    batch = Batch(torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.arange(4), 4, window_size=4)
+    batch = Batch(torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.arange(4), 4, step_images=4)
     assert NoAugment()(batch, Clock(3, 10, 5)) is batch
     assert Chain(())(batch, Clock(3, 10, 5)) is batch
     assert Chain((Choice("none", AugmentKeys(), NoAugment()),))(batch, Clock(3, 10, 5)) is batch

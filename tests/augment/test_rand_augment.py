@@ -15,7 +15,7 @@ from trainer.core.convert import build
 from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
 
-CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)
+CLOCK = Clock(step=7, total=100, steps_per_epoch=10, seed=3)
 THEIRS = (
     *("Identity", "ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness"),
     *("Color", "Contrast", "Sharpness", "Posterize", "Solarize", "AutoContrast", "Equalize"),
@@ -29,7 +29,7 @@ def make_batch(count: int, channels: int = 3, side: int = 33) -> Batch:
     images = torch.randint(0, 256, (count, channels, side, side), generator=generator).byte()
     images = (images // 3 + torch.arange(side, dtype=torch.uint8) * 4).byte()
     mean = (0.5, 0.2, 0.0)[:channels]
-    return Batch(images, torch.zeros(count).long(), 10, window_size=count, mean=mean)
+    return Batch(images, torch.zeros(count).long(), 10, step_images=count, mean=mean)
 
 
 def theirs(image: torch.Tensor, number: int, magnitude: int, sign: float) -> torch.Tensor:
@@ -69,7 +69,7 @@ def test_ours_and_theirs_are_the_same_list() -> None:
 
 def chosen(augment: RandAugment, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     """The operations and signs (B, num_ops) that a batch gets."""
-    count = (batch.window_size, augment.num_ops)
+    count = (batch.step_images, augment.num_ops)
     return (
         draw_numbers(batch, CLOCK, "rand_augment.operation", lambda g, n: g.integers(0, 14, count)),
         draw_numbers(
@@ -103,7 +103,7 @@ def test_operations_and_signs_are_drawn_uniformly() -> None:
 
 def test_what_comes_in_from_beyond_the_edge_is_the_fill() -> None:
     images = torch.full((400, 3, 9, 9), 200, dtype=torch.uint8)
-    batch = Batch(images, torch.zeros(400).long(), 10, window_size=400, mean=(0.5, 0.2, 0.0))
+    batch = Batch(images, torch.zeros(400).long(), 10, step_images=400, mean=(0.5, 0.2, 0.0))
     for fill, value in (("zeros", [0, 0, 0]), ("mean", [128, 51, 0])):
         augment = RandAugment(num_ops=1, magnitude=15, fill=fill)
         is_moved = np.isin(chosen(augment, batch)[0][:, 0], GEOMETRIC)

@@ -17,12 +17,12 @@ from trainer.core.convert import build
 from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
 
-CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)
+CLOCK = Clock(step=7, total=100, steps_per_epoch=10, seed=3)
 
 
 def make_batch(count: int, height: int = 32, width: int = 24) -> Batch:
     images = torch.full((count, 3, height, width), 7, dtype=torch.uint8)
-    return Batch(images, torch.zeros(count).long(), 10, window_size=count, mean=(0.5, 0.2, 0.0))
+    return Batch(images, torch.zeros(count).long(), 10, step_images=count, mean=(0.5, 0.2, 0.0))
 
 
 def ours(augment: RandomErasing, count: int, height: int, width: int) -> np.ndarray:

@@ -16,12 +16,12 @@ from trainer.core.convert import build
 from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
 
-CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)
+CLOCK = Clock(step=7, total=100, steps_per_epoch=10, seed=3)
 
 
 def make_batch(count: int, height: int, width: int) -> Batch:
     images = torch.randint(0, 256, (1, 3, height, width)).byte().expand(count, -1, -1, -1)
-    return Batch(images, torch.zeros(count).long(), 10, window_size=count)
+    return Batch(images, torch.zeros(count).long(), 10, step_images=count)
 
 
 def ours(augment: RandomResizedCrop, count: int, height: int, width: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Shifts by a few pixels, drawn for the whole window."""
+"""Shifts by a few pixels, drawn for the whole step."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from trainer.core.errors import ConfigError
 from trainer.core.registry import Choice
 from trainer.data.base import Batch
 
-CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)
+CLOCK = Clock(step=7, total=100, steps_per_epoch=10, seed=3)
 
 
 def make_batch(count: int, height: int = 6, width: int = 7, channels: int = 3) -> Batch:
-    """A whole window of uint8 images without a zero pixel."""
+    """A whole step of uint8 images without a zero pixel."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(1, 256, (count, channels, height, width), generator=generator).byte()
-    return Batch(images, torch.zeros(count, dtype=torch.int64), 10, window_size=count)
+    return Batch(images, torch.zeros(count, dtype=torch.int64), 10, step_images=count)
 
 
 def piece(batch: Batch, start: int, stop: int) -> Batch:
-    """A micro-batch of the window that `batch` is."""
+    """A micro-batch of the step that `batch` is."""
     labels = batch.labels[start:stop]
     return replace(batch, images=batch.images[start:stop], labels=labels, start=start)
 
@@ -40,7 +40,7 @@ def moves(augment: Shift | Standard, count: int) -> list[tuple[int, int]]:
     """How far each of `count` images was moved down and right, from a single bright pixel."""
     images = torch.zeros(count, 1, 9, 9, dtype=torch.uint8)
     images[:, :, 4, 4] = 255
-    batch = Batch(images, torch.zeros(count, dtype=torch.int64), 10, window_size=count)
+    batch = Batch(images, torch.zeros(count, dtype=torch.int64), 10, step_images=count)
     places = augment(batch, CLOCK).images[:, 0].nonzero()
     assert len(places) == count  # none lost its pixel
     return [(int(row) - 4, int(column) - 4) for _, row, column in places]
@@ -60,7 +60,7 @@ def test_the_greatest_move_is_the_one_asked_for() -> None:
 
 def test_a_move_by_hand() -> None:
     image = torch.tensor([[1, 2], [3, 4]], dtype=torch.uint8).view(1, 1, 2, 2).repeat(200, 1, 1, 1)
-    batch = Batch(image, torch.zeros(200, dtype=torch.int64), 10, window_size=200)
+    batch = Batch(image, torch.zeros(200, dtype=torch.int64), 10, step_images=200)
     for border, expected in (("zeros", [[0, 0], [0, 1]]), ("reflect", [[4, 3], [2, 1]])):
         got = Shift(1, border)(batch, CLOCK).images[:, 0].tolist()
         assert expected in got  # one down, one right
@@ -69,7 +69,7 @@ def test_a_move_by_hand() -> None:
 def test_it_never_mirrors() -> None:
     images = torch.zeros(300, 1, 9, 9, dtype=torch.uint8)
     images[:, :, 4, 4], images[:, :, 4, 5] = 200, 100
-    batch = Batch(images, torch.zeros(300, dtype=torch.int64), 10, window_size=300)
+    batch = Batch(images, torch.zeros(300, dtype=torch.int64), 10, step_images=300)
     got = Shift(2)(batch, CLOCK).images.flatten(1)
     assert torch.equal(got.argmax(1) + 1, (got == 100).int().argmax(1))
 
@@ -85,7 +85,7 @@ def test_a_chain_applies_its_parts_in_order_with_draws_of_their_own() -> None:
 
 @settings(derandomize=True, max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 24), max_size=4), st.sampled_from(["zeros", "reflect"]))
-def test_a_window_cut_in_pieces_gives_exactly_the_slices(cuts: list[int], border) -> None:
+def test_a_step_cut_in_pieces_gives_exactly_the_slices(cuts: list[int], border) -> None:
     batch, augment = make_batch(24), Shift(border=border)
     whole = augment(batch, CLOCK).images
     bounds = [0, *sorted(cuts), 24]

@@ -1,4 +1,4 @@
-"""Pad, crop and mirror: each image on its own, drawn for the whole window."""
+"""Pad, crop and mirror: each image on its own, drawn for the whole step."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from trainer.core.convert import build
 from trainer.core.errors import ConfigError
 from trainer.data.base import Batch
 
-CLOCK = Clock(window=7, total=100, windows_per_epoch=10, seed=3)
+CLOCK = Clock(step=7, total=100, steps_per_epoch=10, seed=3)
 
 
 def make_batch(count: int, height: int = 6, width: int = 7, channels: int = 3) -> Batch:
-    """A whole window of uint8 images without a zero pixel."""
+    """A whole step of uint8 images without a zero pixel."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(1, 256, (count, channels, height, width), generator=generator).byte()
-    return Batch(images, torch.zeros(count, dtype=torch.int64), 10, window_size=count)
+    return Batch(images, torch.zeros(count, dtype=torch.int64), 10, step_images=count)
 
 
 def piece(batch: Batch, start: int, stop: int) -> Batch:
-    """A micro-batch of the window that `batch` is."""
+    """A micro-batch of the step that `batch` is."""
     labels = batch.labels[start:stop]
     return replace(batch, images=batch.images[start:stop], labels=labels, start=start)
 
@@ -39,7 +39,7 @@ def moves(augment: Standard, count: int) -> list[tuple[int, int]]:
     """How far each of `count` images was moved down and right, from a single bright pixel."""
     images = torch.zeros(count, 1, 9, 9, dtype=torch.uint8)
     images[:, :, 4, 4] = 255
-    batch = Batch(images, torch.zeros(count, dtype=torch.int64), 10, window_size=count)
+    batch = Batch(images, torch.zeros(count, dtype=torch.int64), 10, step_images=count)
     places = augment(batch, CLOCK).images[:, 0].nonzero()
     assert len(places) == count  # none lost its pixel
     return [(int(row) - 4, int(column) - 4) for _, row, column in places]
@@ -64,7 +64,7 @@ def test_about_half_are_mirrored_and_nothing_else_happens() -> None:
 def test_crop_and_mirror_are_drawn_apart() -> None:
     images = torch.zeros(4_000, 1, 9, 9, dtype=torch.uint8)
     images[:, :, 4, 4], images[:, :, 4, 5] = 200, 100  # the dim pixel tells which way it looks
-    batch = Batch(images, torch.zeros(4_000, dtype=torch.int64), 10, window_size=4_000)
+    batch = Batch(images, torch.zeros(4_000, dtype=torch.int64), 10, step_images=4_000)
     got = Standard(padding=1)(batch, CLOCK).images[:, 0].flatten(1)
     row, column = torch.div(got.argmax(1), 9, rounding_mode="floor"), got.argmax(1) % 9
     is_mirrored = (got == 100).int().argmax(1) % 9 < column
@@ -86,7 +86,7 @@ def test_every_result_is_a_window_of_the_padded_image(border) -> None:
 
 @settings(derandomize=True, max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 24), max_size=4), st.sampled_from(["zeros", "reflect"]))
-def test_a_window_cut_in_pieces_gives_exactly_the_slices(cuts: list[int], border) -> None:
+def test_a_step_cut_in_pieces_gives_exactly_the_slices(cuts: list[int], border) -> None:
     batch, augment = make_batch(24), Standard(border=border)
     whole = augment(batch, CLOCK).images
     bounds = [0, *sorted(cuts), 24]

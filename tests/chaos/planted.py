@@ -178,14 +178,14 @@ BUGS = (
         "an epoch that is evaluated again has two rows",
         "claiming.py",
         "folder.reopen(run.state.meter.first, config)",
-        "folder.reopen(run.state.window, config)",
+        "folder.reopen(run.state.step, config)",
         "tests/test_evaluation.py::test_an_epoch_evaluated_after_a_stop_has_one_row_whatever_comes_then",
     ),
     Bug(
         "an epoch that was not evaluated counts as saved",
         "saver.py",
-        "self.step = run.state.window - run.is_trained()",
-        "self.step = run.state.window",
+        "self.step = run.state.step - run.is_trained()",
+        "self.step = run.state.step",
         "tests/test_evaluation.py::test_a_signal_is_heeded_at_every_batch_of_an_evaluation",
     ),
     # one writer, whole files
@@ -301,7 +301,7 @@ BUGS = (
     ),
     Bug(
         "every process evaluates all images",
-        "data/_windows.py",
+        "data/_steps.py",
         "return rank * num // world_size, (rank + 1) * num // world_size",
         "return 0, num",
         "tests/data/test_batches.py::test_evaluation_counts_each_image_once_over_all_ranks",

@@ -18,7 +18,7 @@ def poisoned(self: Run, batch: Batch) -> Batch:
     batch = ready(self, batch)
     site, step, rank = os.environ["POISON"].split(",")
     is_here = self.strategy.world.rank == int(rank) and self.model.training
-    if is_here and self.state.window - 1 == int(step):  # counted on before gradients are computed
+    if is_here and self.state.step - 1 == int(step):  # counted on before gradients are computed
         with torch.no_grad():
             harm(self, site, batch)
     return batch

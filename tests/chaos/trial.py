@@ -162,7 +162,7 @@ def tell_steps(tell: Tell) -> None:
 
     def told_step(self: Walk) -> int:
         if os.getpid() == process:
-            tell(f"step {self.run.state.window}")
+            tell(f"step {self.run.state.step}")
         return asked(self)
 
     def told_write(root: Path, step: int, *rest: Any) -> checkpoint.Checkpoint:

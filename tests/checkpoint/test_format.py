@@ -16,7 +16,7 @@ from trainer.core.errors import DiskError, TrainerError
 
 WEIGHTS = {"w": torch.arange(12.0).view(3, 4), "b": torch.ones(3, dtype=torch.float64)}
 AVERAGED = {"w": torch.zeros(3, 4), "b": torch.zeros(3, dtype=torch.float64)}
-STATE = {"window": 7, "optimizer": {"momentum": [torch.full((5,), 0.25)]}}
+STATE = {"step": 7, "optimizer": {"momentum": [torch.full((5,), 0.25)]}}
 
 
 def saved(root: Path, step: int, scale: float = 1.0) -> checkpoint.Checkpoint:
@@ -40,7 +40,7 @@ def test_what_is_read_back_is_what_was_saved(tmp_path: Path) -> None:
         for name, tensor in wrote.items():
             assert read[name].dtype == tensor.dtype
             assert torch.equal(read[name], tensor)
-    assert found.state()["window"] == 7
+    assert found.state()["step"] == 7
     assert torch.equal(found.state()["optimizer"]["momentum"][0], torch.full((5,), 0.25))
     assert sorted(p.name for p in found.path.iterdir()) == [
         *("average.safetensors", "manifest.json", "model.safetensors", "state.pt")

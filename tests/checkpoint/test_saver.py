@@ -22,10 +22,10 @@ def test_no_checkpoint_holds_a_number_that_is_not_finite(here: Path, where: str)
     words = [word for word in TINY if not word.startswith("model")]
     with assembled(*words, "model=cnn", "average=ema", "average.every=1st") as run:
         saver = Saver(run, here / "checkpoints", CheckpointConfig(), {})
-        run.state.window = 1
+        run.state.step = 1
         run.average.update(run.model, run.clock())
         saver.save()
-        run.state.window = 3
+        run.state.step = 3
         averaged = run.average.eval_model()
         assert averaged is not None
         tensors = {

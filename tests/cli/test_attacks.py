@@ -95,7 +95,7 @@ def test_files_that_are_no_checkpoint_s_though_their_sums_are_right(
     fakes = {
         "state.pt": [
             b"not torch's",
-            packed({**state, "window": 999}),
+            packed({**state, "step": 999}),
             packed({**state, "ranks": []}),
             packed({k: v for k, v in state.items() if k != "optimizer"}),
             packed({**state, "seconds": 5}),

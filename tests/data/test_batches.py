@@ -11,7 +11,7 @@ from trainer.core.errors import ConfigError
 from trainer.core.units import Amount
 from trainer.data._batches import build_data
 from trainer.data._stores import store_for
-from trainer.data._windows import Windows, check_batch_size
+from trainer.data._steps import Steps, check_batch_size
 from trainer.data.base import DataKeys
 
 ALL = Amount(0, False)  # val=0: train on everything
@@ -21,9 +21,9 @@ def keys(**others) -> DataKeys:
     return DataKeys(**{"val": ALL, **others})
 
 
-def windows_or_assume(*args) -> Windows:
+def steps_or_assume(*args) -> Steps:
     try:
-        return Windows(*args)
+        return Steps(*args)
     except ConfigError:
         assume(False)
         raise
@@ -43,17 +43,17 @@ def windows_or_assume(*args) -> Windows:
         (5, 16, "drop", [5]),
     ],
 )
-def test_window_sizes_by_hand(num, batch, last, sizes):
-    windows = Windows(num, batch, last)
-    bounds = [windows.bounds(window) for window in range(windows.count)]
+def test_step_imagess_by_hand(num, batch, last, sizes):
+    steps = Steps(num, batch, last)
+    bounds = [steps.bounds(step) for step in range(steps.count)]
     assert [stop - start for start, stop in bounds] == sizes
 
 
 def test_micro_batches_by_hand():
-    windows = Windows(10, 10, "keep", accumulate=1, world_size=2)
-    assert [windows.shares(0, rank) for rank in (0, 1)] == [[(0, 5)], [(5, 10)]]
-    windows = Windows(14, 8, "keep", accumulate=2, world_size=1)
-    assert [windows.shares(window, 0) for window in (0, 1)] == [
+    steps = Steps(10, 10, "keep", accumulate=1, world_size=2)
+    assert [steps.shares(0, rank) for rank in (0, 1)] == [[(0, 5)], [(5, 10)]]
+    steps = Steps(14, 8, "keep", accumulate=2, world_size=1)
+    assert [steps.shares(step, 0) for step in (0, 1)] == [
         [(0, 4), (4, 8)],
         [(8, 11), (11, 14)],
     ]
@@ -71,12 +71,12 @@ def test_every_position_once_over_ranks_and_never_a_single_image(
     num, world, accumulate, part, last
 ):
     batch = world * accumulate * part
-    windows = windows_or_assume(num, batch, last, accumulate, world)
-    assert windows.count == Windows(num, batch, last).count
+    steps = steps_or_assume(num, batch, last, accumulate, world)
+    assert steps.count == Steps(num, batch, last).count
     seen = []
-    for window in range(windows.count):
-        shares = [share for rank in range(world) for share in windows.shares(window, rank)]
-        assert (shares[0][0], shares[-1][1]) == Windows(num, batch, last).bounds(window)
+    for step in range(steps.count):
+        shares = [share for rank in range(world) for share in steps.shares(step, rank)]
+        assert (shares[0][0], shares[-1][1]) == Steps(num, batch, last).bounds(step)
         assert min(stop - start for start, stop in shares) >= 2
         seen += [position for start, stop in shares for position in range(start, stop)]
     assert seen == list(range(len(seen)))
@@ -86,13 +86,13 @@ def test_every_position_once_over_ranks_and_never_a_single_image(
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(2, 65), st.integers(1, 4), st.integers(1, 3), st.integers(2, 8))
-def test_ranks_together_see_the_windows_of_one_process(
+def test_ranks_together_see_the_steps_of_one_process(
     make_source, positions, num, world, accumulate, part
 ):
     batch = world * accumulate * part
-    windows_or_assume(num, batch, "keep", accumulate, world)
+    steps_or_assume(num, batch, "keep", accumulate, world)
     source = make_source(num)
-    alone = list(build_data(source, keys(), batch_size=batch, seed=3).train_windows(1, 0))
+    alone = list(build_data(source, keys(), batch_size=batch, seed=3).train_steps(1, 0))
     ranks = [
         list(
             build_data(
@@ -103,7 +103,7 @@ def test_ranks_together_see_the_windows_of_one_process(
                 seed=3,
                 rank=rank,
                 world_size=world,
-            ).train_windows(1, 0)
+            ).train_steps(1, 0)
         )
         for rank in range(world)
     ]
@@ -117,7 +117,7 @@ def test_ranks_together_see_the_windows_of_one_process(
         assert all(
             [b.is_last for b in part] == [False] * (accumulate - 1) + [True] for part in parts
         )
-    trained = [p for window in alone for p in positions(window[0].images)]
+    trained = [p for step in alone for p in positions(step[0].images)]
     assert sorted(trained) == list(range(num))
 
 
@@ -126,7 +126,7 @@ def test_order_depends_on_seed_and_epoch_alone(make_source, positions):
 
     def order(seed, epoch):
         data = build_data(source, keys(), batch_size=8, seed=seed)
-        return [p for (batch,) in data.train_windows(epoch, 0) for p in positions(batch.images)]
+        return [p for (batch,) in data.train_steps(epoch, 0) for p in positions(batch.images)]
 
     assert order(0, 0) == order(0, 0)
     assert len({tuple(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
@@ -135,13 +135,13 @@ def test_order_depends_on_seed_and_epoch_alone(make_source, positions):
 @pytest.mark.parametrize("start", [0, 1, 3, 6, 7])
 def test_starting_within_an_epoch_equals_skipping(make_source, start):
     data = build_data(make_source(52), keys(), batch_size=8, accumulate=2)
-    assert data.windows_per_epoch == 7
-    skipped = list(data.train_windows(2, 0))[start:]
-    begun = list(data.train_windows(2, start))
+    assert data.steps_per_epoch == 7
+    skipped = list(data.train_steps(2, 0))[start:]
+    begun = list(data.train_steps(2, start))
     assert len(begun) == 7 - start
     for one, other in zip(skipped, begun, strict=True):
-        assert [(b.start, b.window_size, b.is_last) for b in one] == [
-            (b.start, b.window_size, b.is_last) for b in other
+        assert [(b.start, b.step_images, b.is_last) for b in one] == [
+            (b.start, b.step_images, b.is_last) for b in other
         ]
         assert all(torch.equal(a.images, b.images) for a, b in zip(one, other, strict=True))
 
@@ -150,7 +150,7 @@ def test_training_leaves_val_out_and_keeps_to_the_subset(make_source, positions)
     data = build_data(
         make_source(60), DataKeys(val=Amount(6, False), subset=Amount(50, True)), batch_size=9
     )
-    trained = [p for (batch,) in data.train_windows(0, 0) for p in positions(batch.images)]
+    trained = [p for (batch,) in data.train_steps(0, 0) for p in positions(batch.images)]
     held = [p for batch in data.val_batches() for p in positions(batch.images)]
     assert (len(trained), len(held), len(set(trained + held))) == (27, 6, 33)
     assert (data.num_train, data.num_val, data.num_test) == (27, 6, 7)
@@ -214,7 +214,7 @@ def test_streamed_batches_are_bit_identical_to_resident_ones(make_source, worker
     before = torch.get_rng_state()
 
     def every(data):
-        yield from (batch for window in data.train_windows(1, 2) for batch in window)
+        yield from (batch for step in data.train_steps(1, 2) for batch in step)
         yield from data.clean_train_batches(20)
         yield from data.val_batches()
         yield from data.test_batches()
@@ -222,9 +222,9 @@ def test_streamed_batches_are_bit_identical_to_resident_ones(make_source, worker
     for one, other in zip(every(resident), every(streamed), strict=True):
         assert torch.equal(one.images, other.images)
         assert torch.equal(one.labels, other.labels)
-        assert (one.start, one.window_size, one.is_last) == (
+        assert (one.start, one.step_images, one.is_last) == (
             other.start,
-            other.window_size,
+            other.step_images,
             other.is_last,
         )
     assert torch.equal(torch.get_rng_state(), before)  # no draw from the global generator
@@ -275,7 +275,7 @@ def test_partners_are_a_second_independent_order_of_the_same_images(make_source,
 
     def orders(epoch, seed=0, **others):
         data = build_data(source, keys(**others), batch_size=8, seed=seed, partners=True)
-        batches = [batch for (batch,) in data.train_windows(epoch, 0)]
+        batches = [batch for (batch,) in data.train_steps(epoch, 0)]
         assert all(b.partner.is_partner and not b.is_partner for b in batches)
         assert all(torch.equal(b.partner.labels % 3, b.partner.labels) for b in batches)
         return tuple(
@@ -285,7 +285,7 @@ def test_partners_are_a_second_independent_order_of_the_same_images(make_source,
 
     first, second = orders(0)
     assert sorted(first) == sorted(second) == list(range(50))
-    plain = build_data(source, keys(), batch_size=8).train_windows(0, 0)
+    plain = build_data(source, keys(), batch_size=8).train_steps(0, 0)
     assert first == tuple(p for (batch,) in plain for p in positions(batch.images))
     everything = {order for epoch in (0, 1) for seed in (0, 1) for order in orders(epoch, seed)}
     assert len(everything) == 8
@@ -293,7 +293,7 @@ def test_partners_are_a_second_independent_order_of_the_same_images(make_source,
 
 
 @pytest.mark.parametrize(("world", "accumulate"), [(2, 1), (1, 2), (2, 2)])
-def test_partners_belong_to_their_place_in_the_window(make_source, world, accumulate):
+def test_partners_belong_to_their_place_in_the_step(make_source, world, accumulate):
     source = make_source(56)
     alone = build_data(source, keys(), batch_size=16, partners=True)
     ranks = [
@@ -308,13 +308,13 @@ def test_partners_belong_to_their_place_in_the_window(make_source, world, accumu
         )
         for rank in range(world)
     ]
-    windows = zip(*(data.train_windows(1, 1) for data in ranks), strict=True)
-    for (whole,), parts in zip(alone.train_windows(1, 1), windows, strict=True):
+    steps = zip(*(data.train_steps(1, 1) for data in ranks), strict=True)
+    for (whole,), parts in zip(alone.train_steps(1, 1), steps, strict=True):
         batches = [batch.partner for part in parts for batch in part]
         assert torch.equal(torch.cat([b.images for b in batches]), whole.partner.images)
         assert torch.equal(torch.cat([b.labels for b in batches]), whole.partner.labels)
         assert [b.start for b in batches] == [b.start for part in parts for b in part]
-        assert {b.window_size for b in batches} == {whole.window_size}
+        assert {b.step_images for b in batches} == {whole.step_images}
 
 
 def test_workers_that_have_nothing_to_do_are_mentioned(make_source, caplog):

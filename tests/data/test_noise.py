@@ -89,7 +89,7 @@ def test_val_test_and_clean_images_keep_to_their_purpose_and_no_stream_moves(
         for batch in getattr(data, clean)():
             assert batch.labels.tolist() == [p % 3 for p in positions(batch.images)]
     wrong = 0
-    for ours, theirs in zip(data.train_windows(0, 0), plain.train_windows(0, 0), strict=True):
+    for ours, theirs in zip(data.train_steps(0, 0), plain.train_steps(0, 0), strict=True):
         assert torch.equal(ours[0].images, theirs[0].images)
         wrong += int((ours[0].labels != theirs[0].labels).sum())
     assert data.noise is not None
@@ -105,10 +105,10 @@ def test_the_noise_moves_with_the_split_alone(make_source) -> None:
         data = build_data(
             make_source(60), keys, batch_size=10, seed=seed, label_noise=Amount(50, True)
         )
-        windows = data.train_windows(0, 0)
+        steps = data.train_steps(0, 0)
         return sorted(
             (image.flatten().tolist(), int(label))
-            for (batch,) in windows
+            for (batch,) in steps
             for image, label in zip(batch.images, batch.labels, strict=True)
         )
 

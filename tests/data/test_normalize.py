@@ -21,7 +21,7 @@ def make(mean, std, dtype=torch.float32, memory_format=torch.contiguous_format) 
 
 
 def batch_of(images: torch.Tensor) -> Batch:
-    return Batch(images, torch.arange(len(images)), 10, window_size=len(images))
+    return Batch(images, torch.arange(len(images)), 10, step_images=len(images))
 
 
 def test_by_hand() -> None:
@@ -67,7 +67,7 @@ def test_type_and_layout_come_out_and_the_input_is_not_changed(
     assert got.images.is_contiguous(memory_format=memory_format)
     assert torch.equal(images, before)
     assert got.labels is batch.labels
-    assert got.window_size == batch.window_size
+    assert got.step_images == batch.step_images
 
 
 def test_a_partner_is_normalised_alike() -> None:

@@ -249,8 +249,8 @@ def test_a_teacher_moves_no_stream(teacher: Path) -> None:
 def test_the_teacher_computes_in_the_run_s_precision(teacher: Path, precision: str) -> None:
     words = (f"precision={precision}", "loss=distill", f"loss.teacher={teacher}")
     with assembled(*TINY, *words) as run:
-        (window, *_) = run.data.train_windows(0, 0)
-        batch = run.ready(window[0])
+        (step, *_) = run.data.train_steps(0, 0)
+        batch = run.ready(step[0])
         outputs = []
         layers = [m for m in run.loss.teacher.modules() if isinstance(m, nn.Linear)]
         layers[-1].register_forward_hook(lambda _, inputs, logits: outputs.append(logits.dtype))

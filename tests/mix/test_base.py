@@ -20,17 +20,17 @@ from trainer.mix.mixup import Mixup
 
 
 def mixing(total: int = 100, **keys: object) -> Mixing:
-    return Mixing(Choice("mixup", MixKeys(**keys), Mixup()), total=total, windows_per_epoch=10)  # type: ignore[arg-type]
+    return Mixing(Choice("mixup", MixKeys(**keys), Mixup()), total=total, steps_per_epoch=10)  # type: ignore[arg-type]
 
 
 def make_batch() -> Batch:
-    return Batch(torch.rand(8, 1, 2, 2), torch.arange(8), 8, window_size=8)
+    return Batch(torch.rand(8, 1, 2, 2), torch.arange(8), 8, step_images=8)
 
 
 def mixed_steps(mix: Mixing, total: int = 100) -> list[int]:
     batch = make_batch()
     clocks = [Clock(t, total, 10, seed=1) for t in range(total)]
-    return [c.window for c in clocks if mix(batch, c) is not batch]
+    return [c.step for c in clocks if mix(batch, c) is not batch]
 
 
 def test_by_default_every_step_is_mixed() -> None:
@@ -57,7 +57,7 @@ def test_probability_moves_no_other_draw() -> None:
 
 
 def test_the_second_draw_is_gone_after_mixing_or_not() -> None:
-    batch = Batch(torch.rand(8, 1, 2, 2), torch.arange(8), 8, window_size=8, partner=make_batch())
+    batch = Batch(torch.rand(8, 1, 2, 2), torch.arange(8), 8, step_images=8, partner=make_batch())
     clock = Clock(3, 100, 10)
     for mix, t in ((mixing(), 3), (mixing(stop=Duration(2, "st")), 3)):
         assert mix(batch, clock.at(t)).partner is None

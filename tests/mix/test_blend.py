@@ -23,7 +23,7 @@ from trainer.loss.cross_entropy import CrossEntropy
 from trainer.mix._blend import blend, draw_lambda, paste, side
 from trainer.mix._pairs import Pairs, Per
 
-CLOCK = Clock(window=3, total=100, windows_per_epoch=10, seed=5)
+CLOCK = Clock(step=3, total=100, steps_per_epoch=10, seed=5)
 BOTH = pytest.mark.parametrize("mix", [blend, paste])
 PERS = pytest.mark.parametrize("per", ["batch", "sample"])
 Mixer = Callable[[Batch, Pairs, float], Batch]
@@ -33,7 +33,7 @@ def make_batch(count: int = 16, dtype: torch.dtype = torch.float64, side: int = 
     """Random images; labels all different, so that targets tell lambda and partner."""
     generator = torch.Generator().manual_seed(count)
     images = torch.randn(count, 2, side, side + 1, generator=generator, dtype=dtype)
-    return Batch(images, torch.arange(count), count, window_size=count)
+    return Batch(images, torch.arange(count), count, step_images=count)
 
 
 def paired(batch: Batch) -> Batch:
@@ -56,7 +56,7 @@ def kept(batch: Batch) -> torch.Tensor:
 
 def test_two_examples_blended_by_hand() -> None:
     images = torch.tensor([0.0, 10.0], dtype=torch.float64).view(2, 1, 1, 1)
-    batch = paired(Batch(images, torch.tensor([0, 1]), 2, window_size=2))
+    batch = paired(Batch(images, torch.tensor([0, 1]), 2, step_images=2))
     lam = float(draw_lambda(Pairs(batch, CLOCK), 1.0)[0])
     got = mixed(blend, batch)
     assert got.images.flatten().tolist() == pytest.approx([10 - 10 * lam, 10 * lam], rel=1e-12)
@@ -98,9 +98,9 @@ def test_the_area_of_boxes_is_that_of_the_formula_less_what_the_edges_cut() -> N
 @PERS
 @settings(derandomize=True, max_examples=20, deadline=None)
 @given(st.integers(2, 20), st.floats(0.01, 50.0), st.integers(0, 10_000), st.integers(0, 99))
-def test_every_pixel_and_target_is_of_the_pair(mix, per, count, alpha, seed, window) -> None:
+def test_every_pixel_and_target_is_of_the_pair(mix, per, count, alpha, seed, step) -> None:
     batch = paired(make_batch(count))
-    got = mixed(mix, batch, Clock(window, 100, 10, seed=seed), per, alpha)
+    got = mixed(mix, batch, Clock(step, 100, 10, seed=seed), per, alpha)
     lam, other = kept(got), batch.images.roll(1, 0)
     if mix is blend:
         weight = lam.view(-1, 1, 1, 1)
@@ -166,7 +166,7 @@ def test_lambda_follows_the_beta_distribution_over_steps_and_over_samples(alpha:
         float(kept(mixed(blend, paired(batch), CLOCK.at(t), alpha=alpha))[0]) for t in range(1_000)
     ]
     samples = draw_lambda(
-        Pairs(replace(batch, labels=torch.zeros(1_000), window_size=1_000), CLOCK, "sample"), alpha
+        Pairs(replace(batch, labels=torch.zeros(1_000), step_images=1_000), CLOCK, "sample"), alpha
     )
     assert distance(np.array(steps), CDFS[alpha]) < 1
     assert distance(samples, CDFS[alpha]) < 1
@@ -187,7 +187,7 @@ def test_alpha_zero_returns_the_batch(mix: Mixer) -> None:
 
 @BOTH
 @PERS
-def test_independent_partners_make_a_window_the_same_however_it_is_cut(mix, per) -> None:
+def test_independent_partners_make_a_step_the_same_however_it_is_cut(mix, per) -> None:
     whole = paired(make_batch(24))
     assert whole.partner is not None
     expected = mixed(mix, whole, per=per)
@@ -245,11 +245,11 @@ def oracle(transform: v2.Transform, lam: float, batch: Batch) -> tuple[torch.Ten
     return images, targets.double()
 
 
-@pytest.mark.parametrize("window", range(6))
+@pytest.mark.parametrize("step", range(6))
 def test_both_are_those_of_torchvision_given_lambda_place_and_pairing(
-    window: int, monkeypatch: pytest.MonkeyPatch
+    step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch, clock = paired(make_batch(16)), CLOCK.at(window)
+    batch, clock = paired(make_batch(16)), CLOCK.at(step)
     lam = float(draw_lambda(Pairs(batch, clock), 1.0)[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -13,13 +13,13 @@ from trainer.mix._pairs import Pairs
 from trainer.mix.base import MIXES
 from trainer.mix.cutmix import Cutmix
 
-CLOCK = Clock(window=3, total=100, windows_per_epoch=10, seed=5)
+CLOCK = Clock(step=3, total=100, steps_per_epoch=10, seed=5)
 
 
 def test_black_and_white_mix_by_the_area_that_was_pasted() -> None:
     images = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 1, 8, 8)
-    second = Batch(images.flip(0), torch.tensor([1, 0]), 2, window_size=2)
-    batch = Batch(images, torch.tensor([0, 1]), 2, window_size=2, partner=second)
+    second = Batch(images.flip(0), torch.tensor([1, 0]), 2, step_images=2)
+    batch = Batch(images, torch.tensor([0, 1]), 2, step_images=2, partner=second)
     areas = set()
     for t in range(40):
         got = Cutmix(1.0)(batch, Pairs(batch, CLOCK.at(t)))

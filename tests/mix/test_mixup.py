@@ -14,12 +14,12 @@ from trainer.mix._pairs import Pairs
 from trainer.mix.base import MIXES
 from trainer.mix.mixup import Mixup
 
-CLOCK = Clock(window=3, total=100, windows_per_epoch=10, seed=5)
+CLOCK = Clock(step=3, total=100, steps_per_epoch=10, seed=5)
 
 
 def make_batch() -> Batch:
     images = torch.randn(16, 2, 3, 3, generator=torch.Generator().manual_seed(0))
-    return Batch(images, torch.arange(16), 16, window_size=16)
+    return Batch(images, torch.arange(16), 16, step_images=16)
 
 
 def test_the_batch_is_blended_with_its_own_alpha() -> None:
@@ -34,7 +34,7 @@ def test_lambda_is_that_of_the_step_for_every_micro_batch() -> None:
     mixup = Mixup(1.0)
     masses = []
     for start in (0, 16, 32):
-        batch = Batch(torch.zeros(16, 1, 1, 1), torch.arange(16), 16, start=start, window_size=48)
+        batch = Batch(torch.zeros(16, 1, 1, 1), torch.arange(16), 16, start=start, step_images=48)
         targets = mixup(batch, Pairs(batch, CLOCK)).targets
         assert targets is not None
         masses.append(float(targets.diagonal().min()))

@@ -14,13 +14,13 @@ from trainer.mix._pairs import Pairs
 from trainer.mix.base import MIXES
 from trainer.mix.mixup_or_cutmix import MixupOrCutmix
 
-CLOCK = Clock(window=3, total=2000, windows_per_epoch=10, seed=5)
+CLOCK = Clock(step=3, total=2000, steps_per_epoch=10, seed=5)
 
 
 def make_batch(start: int = 0) -> Batch:
     images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     second = Batch(images.roll(1, 0), torch.arange(4).roll(1), 4)
-    return Batch(images, torch.arange(4), 4, start=start, window_size=8, partner=second)
+    return Batch(images, torch.arange(4), 4, start=start, step_images=8, partner=second)
 
 
 def is_cut(batch: Batch, clock: Clock, mix: MixupOrCutmix) -> bool:

@@ -1,4 +1,4 @@
-"""Partners are within the micro-batch or of a second draw; draws belong to the window."""
+"""Partners are within the micro-batch or of a second draw; draws belong to the step."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from trainer.core.clock import Clock
 from trainer.data.base import Batch
 from trainer.mix._pairs import Pairs
 
-CLOCK = Clock(window=3, total=100, windows_per_epoch=10, seed=5)
+CLOCK = Clock(step=3, total=100, steps_per_epoch=10, seed=5)
 
 
 def make_batch(count: int = 16, start: int = 0) -> Batch:
     """Images and labels that tell which example they are."""
     labels = torch.arange(start, start + count)
     images = labels.double().view(-1, 1, 1, 1).expand(-1, 2, 3, 3).clone()
-    return Batch(images, labels, 200, start=start, window_size=count)
+    return Batch(images, labels, 200, start=start, step_images=count)
 
 
 def partners(batch: Batch, clock: Clock = CLOCK) -> list[int]:
@@ -60,18 +60,18 @@ def test_the_layout_of_images_is_kept() -> None:
 
 @settings(derandomize=True, max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 24), max_size=4))
-def test_draws_of_samples_are_slices_of_those_of_the_window(cuts: list[int]) -> None:
+def test_draws_of_samples_are_slices_of_those_of_the_step(cuts: list[int]) -> None:
     whole = Pairs(make_batch(24), CLOCK, "sample").each("name", lambda g, n: g.random((n, 2)))
     assert whole.shape == (24, 2)
     for start, stop in itertools.pairwise([0, *sorted(cuts), 24]):
-        part = replace(make_batch(stop - start, start), window_size=24)
+        part = replace(make_batch(stop - start, start), step_images=24)
         mine = Pairs(part, CLOCK, "sample").each("name", lambda g, n: g.random((n, 2)))
         assert np.array_equal(mine, whole[start:stop])
 
 
 def test_one_draw_serves_every_micro_batch_of_the_step() -> None:
     draws = [
-        Pairs(replace(make_batch(8, start), window_size=16), CLOCK).each(
+        Pairs(replace(make_batch(8, start), step_images=16), CLOCK).each(
             "name", lambda g, n: g.random(n)
         )
         for start in (0, 8)

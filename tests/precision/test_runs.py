@@ -51,12 +51,12 @@ def finished(*words: str) -> tuple[Run, list[EpochRecord]]:
 
 
 def count_steps(run: Run) -> list[int]:
-    """Note the window at which the optimizer is asked to step."""
+    """Note the step at which the optimizer is asked to step."""
     asked: list[int] = []
     step = run.optimizer.step
 
     def counted(*args: Any, **kwargs: Any) -> Any:
-        asked.append(run.state.window)
+        asked.append(run.state.step)
         return step(*args, **kwargs)
 
     run.optimizer.step = counted  # type: ignore[method-assign]
@@ -74,7 +74,7 @@ def assert_equal(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> 
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_one_optimizer_step_a_window_and_none_where_it_is_skipped(name: str) -> None:
+def test_one_optimizer_step_each_and_none_where_it_is_skipped(name: str) -> None:
     words = ("epochs=1", f"precision={name}")
     for clip, accumulate in itertools.product(CLIPS, (1, 4)):
         run = made(*words, clip, f"accumulate={accumulate}")
@@ -82,7 +82,7 @@ def test_one_optimizer_step_a_window_and_none_where_it_is_skipped(name: str) -> 
         (row,) = fit(run)
         assert isinstance(row, EpochRecord)
         assert asked == [1, 2, 3, 4]
-        assert run.state.window == run.total == 4
+        assert run.state.step == run.total == 4
         assert row.skipped_steps == (0 if name in SCALED else None)
 
 
@@ -158,7 +158,7 @@ def test_a_loss_that_is_not_finite_is_divergence_under_a_scale_too() -> None:
 
 def pause_at(run: Run, step: int) -> None:
     """Train to a step, where the run wants a pause."""
-    run.wants_pause = lambda clock: clock.window == step
+    run.wants_pause = lambda clock: clock.step == step
     next(event for event in fit(run) if isinstance(event, Pause))
     run.wants_pause = lambda clock: False
 
@@ -191,7 +191,7 @@ def test_a_resumed_run_ends_with_the_same_bits(name: str, step: int) -> None:
         assert len({r.loss_scale for r in rows}) > 1
 
 
-def test_accumulation_weighs_every_image_alike_the_short_window_included() -> None:
+def test_accumulation_weighs_every_image_alike_the_short_step_included() -> None:
     """Windows of 12, 12, 12 and 11 images in micro-batches of up to 12, 6, 4 and 3 of them."""
     words = (
         "precision=fp64",
@@ -200,11 +200,11 @@ def test_accumulation_weighs_every_image_alike_the_short_window_included() -> No
         "clip_norm=0.5",
     )
     reference, rows = finished(*words)
-    sizes = [w[0].window_size for w in reference.data.train_windows(0, 0)]
+    sizes = [w[0].step_images for w in reference.data.train_steps(0, 0)]
     assert sizes == [12, 12, 12, 11]
     for accumulate in (2, 3, 4):
         run, again = finished(*words, f"accumulate={accumulate}")
-        parts = [[len(b.labels) for b in w] for w in run.data.train_windows(0, 0)]
+        parts = [[len(b.labels) for b in w] for w in run.data.train_steps(0, 0)]
         assert all(len(p) > 1 for p in parts)
         assert len(set(parts[-1])) > 1  # and of unequal parts
         for key, value in weights_of(reference).items():

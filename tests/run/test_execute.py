@@ -271,7 +271,7 @@ def test_the_loop_takes_the_steps_of_a_hand_written_one(here: Path) -> None:
     optimizer = torch.optim.SGD(model.parameters(), **group, fused=True)
     step = 0
     for epoch in range(3):
-        for (batch,) in theirs.data.train_windows(epoch, 0):
+        for (batch,) in theirs.data.train_steps(epoch, 0):
             progress = max(step - 5, 0) / (total - 5)
             scale = 0.5 * (1 + math.cos(math.pi * progress)) if step >= 5 else (step + 1) / 5
             optimizer.param_groups[0]["lr"] = 0.05 * scale

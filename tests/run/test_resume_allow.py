@@ -204,4 +204,4 @@ def test_the_state_of_two_processes_fits_one() -> None:
         saved = save_state(run)
         saved["ranks"] = [saved["ranks"][0], saved["ranks"][0]]
         load_state(run, saved, run.model.state_dict(), {})
-        assert run.state.window == 0
+        assert run.state.step == 0

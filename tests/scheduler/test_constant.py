@@ -14,8 +14,8 @@ from trainer.scheduler.constant import Constant
 
 @settings(derandomize=True, max_examples=30, deadline=None)
 @given(st.integers(1, 300), st.integers(1, 40))
-def test_the_factor_is_one_at_every_step_and_after_the_last(total, windows_per_epoch) -> None:
-    assert set(points(Constant(), total, windows_per_epoch)) == {Point(1.0, None)}
+def test_the_factor_is_one_at_every_step_and_after_the_last(total, steps_per_epoch) -> None:
+    assert set(points(Constant(), total, steps_per_epoch)) == {Point(1.0, None)}
 
 
 @pytest.mark.parametrize("floor", ["0.001", "1%"])

@@ -43,9 +43,9 @@ def test_parity_with_torch_stepped_once_an_epoch() -> None:
 
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(st.integers(1, 500), st.integers(1, 400), st.floats(0.0, 100.0), st.booleans())
-def test_it_never_rises_and_ends_at_its_floor(total, windows_per_epoch, percent, by_epoch) -> None:
-    every = "1ep" if by_epoch and total % windows_per_epoch == 0 else "1st"
-    got = factors(Cosine(), total, windows_per_epoch, min_lr=f"{percent!r}%", every=every)
+def test_it_never_rises_and_ends_at_its_floor(total, steps_per_epoch, percent, by_epoch) -> None:
+    every = "1ep" if by_epoch and total % steps_per_epoch == 0 else "1st"
+    got = factors(Cosine(), total, steps_per_epoch, min_lr=f"{percent!r}%", every=every)
     assert got[0] == 1.0
     assert got[-1] == pytest.approx(percent / 100, abs=1e-15)
     assert all(a >= b - 1e-15 for a, b in itertools.pairwise(got))

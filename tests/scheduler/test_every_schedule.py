@@ -25,7 +25,7 @@ def test_three_steps_run_and_the_last_lr_is_recorded(name: str, call: Call, here
     done = call(*words, "hydra.run.dir=run")
     assert done.code == 0, done.err
     config = compose(*words)
-    made = Schedule(config.scheduler, peak=config.optim.shared.lr, total=3, windows_per_epoch=4)
+    made = Schedule(config.scheduler, peak=config.optim.shared.lr, total=3, steps_per_epoch=4)
     (row,) = rows(here / "run")
     point = made(Clock(2, 3, 4))
     assert row["lr"] == pytest.approx(config.optim.shared.lr * point.lr_scale, rel=1e-12)

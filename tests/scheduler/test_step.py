@@ -44,11 +44,11 @@ def test_parity_with_torch_stepped_once_an_epoch() -> None:
 
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(st.integers(1, 200), st.integers(1, 10))
-def test_a_tenth_of_the_run_drops_ten_times_whatever_the_length(windows: int, epochs: int) -> None:
-    total = windows * epochs
+def test_a_tenth_of_the_run_drops_ten_times_whatever_the_length(steps: int, epochs: int) -> None:
+    total = steps * epochs
     if total < 10:
         return
-    got = factors(Step(step_size=span("10%"), gamma=0.5), total, windows)
+    got = factors(Step(step_size=span("10%"), gamma=0.5), total, steps)
     assert got[-1] == 0.5**10  # also where a tenth is not a whole number of steps
     assert all(a >= b for a, b in itertools.pairwise(got))
 

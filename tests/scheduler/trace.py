@@ -19,22 +19,22 @@ def span(text: str) -> Duration:
     return Duration.parse(text, "key")
 
 
-def schedule(part, total: int, windows_per_epoch: int = 1, *, peak=PEAK, **keys) -> Schedule:
+def schedule(part, total: int, steps_per_epoch: int = 1, *, peak=PEAK, **keys) -> Schedule:
     """The schedule of a run; shared keys as a user writes them."""
     read = {"warmup": Duration, "every": Duration, "min_lr": Rate}
     shared = SchedulerKeys(**{k: read[k].parse(v, f"scheduler.{k}") for k, v in keys.items()})
     choice = Choice("name", shared, part)
-    return Schedule(choice, peak=peak, total=total, windows_per_epoch=windows_per_epoch)
+    return Schedule(choice, peak=peak, total=total, steps_per_epoch=steps_per_epoch)
 
 
-def points(part, total: int, windows_per_epoch: int = 1, **keys) -> list[Point]:
+def points(part, total: int, steps_per_epoch: int = 1, **keys) -> list[Point]:
     """The points of steps 0 to `total`, the last being what is left after the run."""
-    made = schedule(part, total, windows_per_epoch, **keys)
-    return [made(Clock(t, total, windows_per_epoch)) for t in range(total + 1)]
+    made = schedule(part, total, steps_per_epoch, **keys)
+    return [made(Clock(t, total, steps_per_epoch)) for t in range(total + 1)]
 
 
-def factors(part, total: int, windows_per_epoch: int = 1, **keys) -> list[float]:
-    return [p.lr_scale for p in points(part, total, windows_per_epoch, **keys)]
+def factors(part, total: int, steps_per_epoch: int = 1, **keys) -> list[float]:
+    return [p.lr_scale for p in points(part, total, steps_per_epoch, **keys)]
 
 
 def momenta(trace: list[Point]) -> list[float | None]:

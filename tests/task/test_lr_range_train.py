@@ -20,9 +20,7 @@ def test_losses_are_those_of_a_plain_loop() -> None:
         "optim.momentum=0", "optim.nesterov=false", "optim.weight_decay=0", "optim.lr=0.01"
     )
     model = copy.deepcopy(run.model)
-    batches = [
-        run.ready(batch) for epoch in (0, 1) for (batch,) in run.data.train_windows(epoch, 0)
-    ]
+    batches = [run.ready(batch) for epoch in (0, 1) for (batch,) in run.data.train_steps(epoch, 0)]
     lrs = ramp(0.01, 0.5, 7)
     expected = []
     for lr, batch in zip(lrs, batches, strict=False):
@@ -94,10 +92,10 @@ def test_other_parts_see_the_time_of_the_run(steps: int, total: int) -> None:
     seen, augment = [], run.augment
 
     def watched(batch, clock):
-        seen.append((clock.window, clock.total))
+        seen.append((clock.step, clock.total))
         return augment(batch, clock)
 
     run.augment = watched
     climbed(run, ramp(1e-4, 1e-2, steps))
-    assert seen == [(window, total) for window in range(steps)]
+    assert seen == [(step, total) for step in range(steps)]
     assert run.total == 8  # the run itself is left as it was

@@ -47,26 +47,26 @@ def test_steps_snapshots_and_learning_rates_are_those_of_the_run(monkeypatch) ->
 def test_batches_are_those_that_the_data_gives() -> None:
     run, config = live("accumulate=2", "batch_size=24")  # 58 images: 24, 24, 10
     facts = facts_of(run, config)
-    windows = list(run.data.train_windows(0, 0))
-    assert facts.steps_per_epoch == len(windows)
-    assert facts.micro_batch == len(windows[0][0].labels) == 12
-    assert facts.last_batch == windows[-1][0].window_size
+    steps = list(run.data.train_steps(0, 0))
+    assert facts.steps_per_epoch == len(steps)
+    assert facts.micro_batch == len(steps[0][0].labels) == 12
+    assert facts.last_batch == steps[-1][0].step_images
 
 
 def test_warm_up_and_peak_are_found() -> None:
     run, config = live("scheduler=cosine", "scheduler.warmup=1ep", "optim.lr=0.5")
     facts = facts_of(run, config)
     assert facts.warmup == 4
-    assert (facts.curve.peak, facts.curve.peak_window) == (0.5, 3)
+    assert (facts.curve.peak, facts.curve.peak_step) == (0.5, 3)
     assert facts.curve.lr[0] == 0.125
 
 
 def test_a_long_run_is_looked_at_from_its_first_to_its_last_step() -> None:
     run, config = live("epochs=5000", "scheduler=cosine")
     facts = facts_of(run, config)
-    assert facts.curve.windows[0] == 0
-    assert facts.curve.windows[-1] == 19_999
-    assert len(facts.curve.windows) == MOST_SAMPLES
+    assert facts.curve.steps[0] == 0
+    assert facts.curve.steps[-1] == 19_999
+    assert len(facts.curve.steps) == MOST_SAMPLES
 
 
 def test_nothing_of_the_run_changes() -> None:
@@ -76,7 +76,7 @@ def test_nothing_of_the_run_changes() -> None:
     facts_of(run, config)
     assert all(m.training for m in run.model.modules())
     assert torch.equal(torch.get_rng_state(), generator)
-    assert run.state.window == 0
+    assert run.state.step == 0
     for name, value in run.model.state_dict().items():
         assert torch.equal(value, weights[name]), name
 

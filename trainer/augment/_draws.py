@@ -1,4 +1,4 @@
-"""Random numbers of an augmentation: drawn for a whole window and sliced.
+"""Random numbers of an augmentation: drawn for a whole step and sliced.
 
 So they do not depend on the worker, the process, or how many of them there are.
 """
@@ -25,17 +25,17 @@ def draw(batch: Batch, clock: Clock, name: str, make: Make) -> torch.Tensor:
     """Return a micro-batch's share of random numbers, on the device of its images.
 
     Args:
-        batch: the micro-batch; its place in the window picks the slice.
+        batch: the micro-batch; its place in the step picks the slice.
         clock: the step.
         name: name of the draw, its own for every augmentation and purpose.
-        make: `make(generator, n)` returns n draws, one per image of the window.
+        make: `make(generator, n)` returns n draws, one per image of the step.
     """
     return to_device(draw_numbers(batch, clock, name, make), batch.images)
 
 
 def draw_numbers(batch: Batch, clock: Clock, name: str, make: Make) -> Numbers:
     """Return the same as an array, for what is decided before the device has to know."""
-    numbers = make(_generator(batch, clock, name), batch.window_size)
+    numbers = make(_generator(batch, clock, name), batch.step_images)
     return numbers[batch.start : batch.start + len(batch.labels)]
 
 

@@ -26,7 +26,7 @@ class Augment(Protocol):
         """Return the batch with augmented images.
 
         uint8 in, uint8 (or float in [0, 255]) out; the size may change. Draws are those of
-        `_draws.py`, which depend on an image's place in its window and on nothing else.
+        `_draws.py`, which depend on an image's place in its step and on nothing else.
         """
 
 

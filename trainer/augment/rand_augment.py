@@ -66,7 +66,7 @@ class RandAugment:
 
     def __call__(self, batch: Batch, clock: Clock) -> Batch:
         """Return the batch, every image after its operations."""
-        count = (batch.window_size, self.num_ops)
+        count = (batch.step_images, self.num_ops)
         chosen = draw_numbers(
             batch,
             clock,

@@ -55,7 +55,7 @@ class Shadow:
 
     def update(self, model: nn.Module, clock: Clock) -> None:
         """Blend the model's weights in, if a snapshot is due."""
-        if not self.plan.is_due(clock.window):
+        if not self.plan.is_due(clock.step):
             return
         share = self.share(self.count) if self.count else 1.0
         with torch.no_grad():

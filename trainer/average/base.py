@@ -74,9 +74,9 @@ class Plan:
         anchor = self.start if self.anchor is None else self.anchor
         return self.start + 1 + (anchor - self.start - 1) % self.every
 
-    def is_due(self, window: int) -> bool:
-        """Return whether a snapshot is taken after `window` steps are done."""
-        return window >= self.first and (window - self.first) % self.every == 0
+    def is_due(self, step: int) -> bool:
+        """Return whether a snapshot is taken after `step` steps are done."""
+        return step >= self.first and (step - self.first) % self.every == 0
 
     def within(self, keys: AverageKeys, clock: Clock) -> Plan:
         """Return the plan itself; raise ConfigError if its first snapshot is after the run."""
@@ -95,7 +95,7 @@ class Plan:
             return "train longer, or set a shorter average.every"
         units = {
             "%": 100 * latest // clock.total,
-            "ep": latest // clock.windows_per_epoch,
+            "ep": latest // clock.steps_per_epoch,
             "st": latest,
         }
         start = Duration(units[keys.start.unit], keys.start.unit)
@@ -121,7 +121,7 @@ class Average(Protocol):
     is_stale: bool
 
     def update(self, model: nn.Module, clock: Clock) -> None:
-        """Take in the model's weights after `clock.window` steps, if a snapshot is due.
+        """Take in the model's weights after `clock.step` steps, if a snapshot is due.
 
         May write into the model's parameters, in place; never into its buffers.
         """

@@ -39,7 +39,7 @@ class SwaPaper:
 
     def plan(self, keys: AverageKeys, clock: Clock) -> Plan:
         """Return the plan, in time with the epochs' ends."""
-        per_epoch = clock.windows_per_epoch
+        per_epoch = clock.steps_per_epoch
         start = per_epoch * math.ceil(clock.steps(keys.start) / per_epoch)
         return Plan(max(start - 1, 0), clock.steps(keys.every), start).within(keys, clock)
 

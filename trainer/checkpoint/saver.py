@@ -40,7 +40,7 @@ class Saver:
         self.run, self.root, self.config, self.facts = run, root, config, facts
         self.is_main = run.strategy.world.rank == 0
         # one of an epoch that was not evaluated yet does not stand for one that was
-        self.step = run.state.window - run.is_trained()
+        self.step = run.state.step - run.is_trained()
         self._time_s = time.monotonic()
         self._writing: threading.Thread | None = None
         self._failure: BaseException | None = None
@@ -50,8 +50,8 @@ class Saver:
         every = self.config.every
         if every.unit == "s":
             return self.is_main and time.monotonic() - self._time_s >= every.value
-        per = self.run.data.windows_per_epoch if every.unit == "ep" else 1
-        return crossed(self.step, self.run.state.window, max(1, round(every.value * per)))
+        per = self.run.data.steps_per_epoch if every.unit == "ep" else 1
+        return crossed(self.step, self.run.state.step, max(1, round(every.value * per)))
 
     def save(self) -> None:
         """Write a checkpoint of this step, then delete those no longer wanted; in the background,
@@ -67,9 +67,9 @@ class Saver:
         averaged = run.average.eval_model()
         is_bad = not (are_finite(run.model) and are_finite(averaged))
         if run.strategy.agree(int(is_bad)):  # statistics are each process's own
-            raise Diverged(run.state.window - 1, "weights or statistics")
+            raise Diverged(run.state.step - 1, "weights or statistics")
         state = save_state(run)
-        self.step, self._time_s = run.state.window, time.monotonic()
+        self.step, self._time_s = run.state.step, time.monotonic()
         if not self.is_main:
             return
         self.join()
@@ -78,7 +78,7 @@ class Saver:
             averaged=None if averaged is None else averaged.state_dict(),
             state=state,
         )
-        step, best_step = run.state.window, run.state.best_step
+        step, best_step = run.state.step, run.state.best_step
         if not self.config.background:
             self._write(step, files, best_step)
             return

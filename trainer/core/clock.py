@@ -12,31 +12,31 @@ from trainer.core.units import Duration
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The only time of a run: planned optimizer steps ("windows"), of which `total` are taken.
+    """The only time of a run: planned optimizer steps ("steps"), of which `total` are taken.
 
     Attributes:
-        window: steps done, 0 at the first and `total` after the last.
+        step: steps done, 0 at the first and `total` after the last.
         total: steps of the whole run.
-        windows_per_epoch: steps of one pass over the training images.
+        steps_per_epoch: steps of one pass over the training images.
         warmup: steps of warm-up at the start.
         seed: seed of the run, from which every random stream of this step is made.
     """
 
-    window: int
+    step: int
     total: int
-    windows_per_epoch: int
+    steps_per_epoch: int
     warmup: int = 0
     seed: int = 0
 
     @property
     def epoch(self) -> int:
         """Full passes over the training images before this step."""
-        return self.window // self.windows_per_epoch
+        return self.step // self.steps_per_epoch
 
     @property
-    def step(self) -> int:
+    def since_warmup(self) -> int:
         """Steps since the end of warm-up; 0 during it."""
-        return max(self.window - self.warmup, 0)
+        return max(self.step - self.warmup, 0)
 
     @property
     def span(self) -> int:
@@ -46,20 +46,20 @@ class Clock:
     @property
     def progress(self) -> float:
         """Share of the run after warm-up: in [0, 1) at the steps taken, 1 after the last."""
-        return self.step / self.span if self.span else 1.0
+        return self.since_warmup / self.span if self.span else 1.0
 
     def steps(self, duration: Duration) -> int:
         """Return the number of steps that a duration means in this run."""
-        return duration.steps(self.windows_per_epoch, self.total)
+        return duration.steps(self.steps_per_epoch, self.total)
 
     def exact_steps(self, duration: Duration) -> float:
         """Return the same with its fraction: a rounded period would drift over the run."""
-        return duration.exact_steps(self.windows_per_epoch, self.total)
+        return duration.exact_steps(self.steps_per_epoch, self.total)
 
-    def at(self, window: int) -> Clock:
+    def at(self, step: int) -> Clock:
         """Return the clock of another step of the same run."""
-        return replace(self, window=window)
+        return replace(self, step=step)
 
     def stream(self, *names: str | int) -> np.random.Generator:
         """Return this step's random stream of that name: the same for any process and worker."""
-        return rng.stream(self.seed, *names, self.window)
+        return rng.stream(self.seed, *names, self.step)

@@ -58,15 +58,15 @@ class Duration(Written):
     def __str__(self) -> str:
         return f"{written(self.value)}{self.unit}"
 
-    def steps(self, windows_per_epoch: int, total: int) -> int:
+    def steps(self, steps_per_epoch: int, total: int) -> int:
         """Return the number of optimizer steps, rounded to the nearest, a half up."""
-        return math.floor(self.exact_steps(windows_per_epoch, total) + 0.5)
+        return math.floor(self.exact_steps(steps_per_epoch, total) + 0.5)
 
-    def exact_steps(self, windows_per_epoch: int, total: int) -> float:
+    def exact_steps(self, steps_per_epoch: int, total: int) -> float:
         """Return the number of optimizer steps with its fraction."""
         if self.unit == "%":
             return self.value * total / 100
-        return self.value * windows_per_epoch if self.unit == "ep" else self.value
+        return self.value * steps_per_epoch if self.unit == "ep" else self.value
 
 
 @dataclass(frozen=True)

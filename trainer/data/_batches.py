@@ -13,7 +13,7 @@ from trainer.core.units import Amount
 from trainer.data._noise import with_noise
 from trainer.data._splits import Indices, Split, split_source, stratified
 from trainer.data._stores import Store, store_for
-from trainer.data._windows import SMALLEST, Windows, cuts, rank_share
+from trainer.data._steps import SMALLEST, Steps, cuts, rank_share
 from trainer.data.base import Batch, DataKeys, Images, Source
 
 CLEAN_BATCH = 512  # images; fixed, so that BatchNorm statistics do not depend on batch_size
@@ -23,12 +23,12 @@ class Batches:
     """Implements `Data` of base.py; made by `build_data`.
 
     The order of an epoch is a permutation drawn from (seed, epoch); nothing is stored, so any
-    window can be begun with.
+    step can be begun with.
 
     Attributes:
         num_classes: K.
         image_shape: (C, H, W).
-        windows_per_epoch: optimizer steps of an epoch.
+        steps_per_epoch: optimizer steps of an epoch.
         classes: (K,) names.
         mean: (C,) per-channel mean for normalisation, in [0, 1].
         std: (C,) standard deviation, likewise.
@@ -44,7 +44,7 @@ class Batches:
         self,
         source: Source,
         keys: DataKeys,
-        windows: Windows,
+        steps: Steps,
         *,
         split: Split,
         seed: int,
@@ -58,10 +58,10 @@ class Batches:
         self.image_shape = (int(channels), int(height), int(width))
         self.num_classes, self.classes = len(source.classes), source.classes
         self.mean, self.std, self.fingerprint = source.mean, source.std, source.fingerprint
-        self.windows_per_epoch = windows.count
+        self.steps_per_epoch = steps.count
         self.num_train, self.num_val = len(split.train), len(split.val)
         self.num_test = len(source.test)
-        self._windows, self._split = windows, split
+        self._steps, self._split = steps, split
         self._seed, self._split_seed, self._rank = seed, keys.split_seed, rank
         self._eval_batch_size, self._partners = eval_batch_size, partners
         self._train_labels = source.train.labels.numpy()[split.train]
@@ -79,14 +79,13 @@ class Batches:
         self._train_store, self._test_store = stores[:2]
         self._val_store = self._train_store if source.val is None else stores[-1]
 
-    def train_windows(self, epoch: int, start: int) -> Iterator[list[Batch]]:
-        """Yield the windows of an epoch from number `start` on: this process's micro-batches."""
+    def train_steps(self, epoch: int, start: int) -> Iterator[list[Batch]]:
+        """Yield the steps of an epoch from number `start` on: this process's micro-batches."""
         orders = [self._order(epoch, "shuffle")]
         if self._partners:
             orders.append(self._order(epoch, "mix", "shuffle"))
         shares = [
-            self._windows.shares(window, self._rank)
-            for window in range(start, self.windows_per_epoch)
+            self._steps.shares(step, self._rank) for step in range(start, self.steps_per_epoch)
         ]
         bounds = [
             (low + draw * self.num_train, high + draw * self.num_train)
@@ -96,8 +95,8 @@ class Batches:
         ]
         order = np.concatenate(orders)
         loaded, places = self._train_store.batches(order, bounds), iter(bounds)
-        for window, share in enumerate(shares, start):
-            low, high = self._windows.bounds(window)
+        for step, share in enumerate(shares, start):
+            low, high = self._steps.bounds(step)
             batches = []
             for number, (first, _) in enumerate(share, 1):
                 drawn = [
@@ -105,7 +104,7 @@ class Batches:
                         *next(loaded),
                         self.num_classes,
                         start=first - low,
-                        window_size=high - low,
+                        step_images=high - low,
                         is_last=number == len(share),
                         is_partner=draw > 0,
                         index=order[slice(*next(places))],
@@ -139,7 +138,7 @@ class Batches:
         if len(bounds) > 1 and num % CLEAN_BATCH == 1:
             bounds[-2:] = [(bounds[-2][0], num)]
         yield from self._plain(
-            self._train_store, sample, bounds[self._rank :: self._windows.world_size]
+            self._train_store, sample, bounds[self._rank :: self._steps.world_size]
         )
 
     def val_batches(self) -> Iterator[Batch]:
@@ -151,15 +150,15 @@ class Batches:
         yield from self._evaluation(self._test_store, np.arange(self.num_test, dtype=np.int64))
 
     def _evaluation(self, store: Store, indices: Indices) -> Iterator[Batch]:
-        low, high = rank_share(len(indices), self._rank, self._windows.world_size)
+        low, high = rank_share(len(indices), self._rank, self._steps.world_size)
         yield from self._plain(store, indices, cuts(low, high, self._eval_batch_size))
 
     def _plain(
         self, store: Store, order: Indices, bounds: list[tuple[int, int]]
     ) -> Iterator[Batch]:
-        """Yield batches that stand for themselves: each is its own window."""
+        """Yield batches that stand for themselves: each is its own step."""
         for images, labels in store.batches(order, bounds):
-            yield Batch(images, labels, self.num_classes, window_size=len(labels))
+            yield Batch(images, labels, self.num_classes, step_images=len(labels))
 
 
 def build_data(
@@ -196,11 +195,11 @@ def build_data(
         asked.
     """
     split = split_source(source, keys)
-    windows = Windows(len(split.train), batch_size, keys.last, accumulate, world_size)
+    steps = Steps(len(split.train), batch_size, keys.last, accumulate, world_size)
     return Batches(
         source,
         keys,
-        windows,
+        steps,
         split=split,
         seed=seed,
         rank=rank,

@@ -22,7 +22,7 @@ from trainer.core.units import Amount
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images of one micro-batch, and their place in their window (the batch of an optimizer step).
+    """Images of one micro-batch, and their place in their step (the batch of an optimizer step).
 
     Attributes:
         images: (B, C, H, W); uint8 in [0, 255] as stored, floating point once normalised.
@@ -30,9 +30,9 @@ class Batch:
         num_classes: K.
         targets: (B, K) probabilities where examples were mixed, else None: then `labels` say it
             all.
-        start: place of the first image within its window.
-        window_size: images of the window, over all processes and micro-batches.
-        is_last: whether this is the window's last micro-batch in this process.
+        start: place of the first image within its step.
+        step_images: images of the step, over all processes and micro-batches.
+        is_last: whether this is the step's last micro-batch in this process.
         partner: as many images of an independent draw, to be mixed with, where `mix` wants one.
         is_partner: whether this is such a draw: its augmentation is drawn apart.
         index: (B,) positions of the images among the source's training images, by which an
@@ -46,7 +46,7 @@ class Batch:
     num_classes: int
     targets: torch.Tensor | None = None
     start: int = 0
-    window_size: int = 0
+    step_images: int = 0
     is_last: bool = True
     partner: Batch | None = None
     is_partner: bool = False
@@ -55,8 +55,8 @@ class Batch:
 
     @property
     def share(self) -> float:
-        """Share of the window's images that are in this micro-batch, in (0, 1]."""
-        return len(self.labels) / self.window_size if self.window_size else 1.0
+        """Share of the step's images that are in this micro-batch, in (0, 1]."""
+        return len(self.labels) / self.step_images if self.step_images else 1.0
 
 
 @dataclass(frozen=True)
@@ -172,10 +172,10 @@ class Data(Protocol):
     num_test: int
     num_classes: int
     image_shape: tuple[int, int, int]
-    windows_per_epoch: int
+    steps_per_epoch: int
 
-    def train_windows(self, epoch: int, start: int) -> Iterator[list[Batch]]:
-        """Yield the windows of an epoch from number `start` on: this process's micro-batches."""
+    def train_steps(self, epoch: int, start: int) -> Iterator[list[Batch]]:
+        """Yield the steps of an epoch from number `start` on: this process's micro-batches."""
 
     def clean_train_batches(self, num_images: int) -> Iterator[Batch]:
         """Yield this process's share of a fixed stratified sample of training images."""

@@ -22,9 +22,9 @@ class Pairs:
     """The pairs of one micro-batch, and what is drawn for them.
 
     Attributes:
-        batch: the micro-batch; its place in the window picks its share of the draws.
+        batch: the micro-batch; its place in the step picks its share of the draws.
         clock: the step.
-        per: whether a draw is one for the whole window (`batch`) or one per example (`sample`).
+        per: whether a draw is one for the whole step (`batch`) or one per example (`sample`).
     """
 
     batch: Batch
@@ -51,9 +51,9 @@ class Pairs:
         )
 
     def each(self, name: str, make: Make) -> NDArray[np.float64]:
-        """Return random numbers (n, ...): n is 1 with one draw for the whole window, else B.
+        """Return random numbers (n, ...): n is 1 with one draw for the whole step, else B.
 
-        They are drawn for the whole window and sliced, so that they depend neither on the process
+        They are drawn for the whole step and sliced, so that they depend neither on the process
         nor on how many micro-batches there are.
 
         Args:
@@ -64,7 +64,7 @@ class Pairs:
         if self.per == "batch":
             return make(generator, 1)
         start = self.batch.start
-        return make(generator, self.batch.window_size)[start : start + len(self.batch.labels)]
+        return make(generator, self.batch.step_images)[start : start + len(self.batch.labels)]
 
     def step(self, name: str) -> float:
         """Return a uniform number of the step: the same for all its micro-batches."""

@@ -67,15 +67,15 @@ class Mixing:
     Args:
         choice: the configured mixing.
         total: steps of the run.
-        windows_per_epoch: steps of one epoch.
+        steps_per_epoch: steps of one epoch.
 
     Raises:
         ConfigError: if mixing would stop before the first step or after the last.
     """
 
-    def __init__(self, choice: Choice[MixKeys, Mix], *, total: int, windows_per_epoch: int) -> None:
+    def __init__(self, choice: Choice[MixKeys, Mix], *, total: int, steps_per_epoch: int) -> None:
         self.component, self.keys = choice.component, choice.shared
-        self.stop = self.keys.stop.steps(windows_per_epoch, total)
+        self.stop = self.keys.stop.steps(steps_per_epoch, total)
         if not 1 <= self.stop <= total:
             raise ConfigError(
                 f"mix.stop={self.keys.stop} is {self.stop} steps of this run, which has {total}: "
@@ -85,7 +85,7 @@ class Mixing:
     def __call__(self, batch: Batch, clock: Clock) -> Batch:
         """Return the batch, mixed if it is to be at this step."""
         pairs = Pairs(batch, clock, self.keys.lambda_per)
-        if clock.window < self.stop and self._is_drawn(pairs):
+        if clock.step < self.stop and self._is_drawn(pairs):
             batch = self.component(batch, pairs)
         return batch if batch.partner is None else replace(batch, partner=None)
 

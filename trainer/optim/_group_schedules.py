@@ -39,7 +39,7 @@ class Courses:
         """
         stopped = False
         for group, end in zip(optimizer.param_groups, self.ends, strict=True):
-            if end is not None and clock.window >= end:
+            if end is not None and clock.step >= end:
                 for parameter in group["params"]:
                     stopped = stopped or parameter.requires_grad
                     parameter.requires_grad_(False)
@@ -64,7 +64,7 @@ class Courses:
 
 
 def plan_courses(
-    optimizer: torch.optim.Optimizer, rules: Rules, *, total: int, windows_per_epoch: int
+    optimizer: torch.optim.Optimizer, rules: Rules, *, total: int, steps_per_epoch: int
 ) -> Courses:
     """Return what the rules of `optim.groups` mean in one run.
 
@@ -72,7 +72,7 @@ def plan_courses(
         optimizer: its groups say which rules they match, and their peak in `base_lr`.
         rules: of `optim.groups`.
         total: steps of the run.
-        windows_per_epoch: steps of one epoch.
+        steps_per_epoch: steps of one epoch.
 
     Raises:
         ConfigError: if a schedule does not fit the run, a group would be frozen after its end, or
@@ -80,15 +80,15 @@ def plan_courses(
     """
     numbers = [group["rules"] for group in optimizer.param_groups]
     after = [rules.value(n, "freeze_after") for n in numbers]
-    ends = [None if a is None else a.steps(windows_per_epoch, total) for a in after]
+    ends = [None if a is None else a.steps(steps_per_epoch, total) for a in after]
     check_ends(rules, numbers, ends, total)
-    times = {"total": total, "windows_per_epoch": windows_per_epoch}
+    times = {"total": total, "steps_per_epoch": steps_per_epoch}
     schedules = [own_schedule(group, rules, **times) for group in optimizer.param_groups]
     return Courses(tuple(schedules), tuple(ends))
 
 
 def own_schedule(
-    group: Mapping[str, Any], rules: Rules, *, total: int, windows_per_epoch: int
+    group: Mapping[str, Any], rules: Rules, *, total: int, steps_per_epoch: int
 ) -> Schedule | None:
     """Return the schedule that a group of the optimizer has to itself, or None."""
     own = rules.value(group["rules"], "scheduler")
@@ -96,7 +96,7 @@ def own_schedule(
         return None
     try:
         schedule = Schedule(
-            own.choice, peak=group["base_lr"], total=total, windows_per_epoch=windows_per_epoch
+            own.choice, peak=group["base_lr"], total=total, steps_per_epoch=steps_per_epoch
         )
         if schedule.momentum_key and not ("betas" in group or group.get("momentum")):
             raise ConfigError(f"{schedule.momentum_key}: the optimizer has no momentum to cycle")

@@ -98,7 +98,7 @@ class Precision:
 
         Args:
             optimizer: moves the weights.
-            gradients: computes the gradient of the whole window.
+            gradients: computes the gradient of the whole step.
             clip: bounds it, unscaled.
 
         Returns:

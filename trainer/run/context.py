@@ -24,7 +24,7 @@ class Times(TypedDict):
     """The length of a run, as those take it that turn durations into steps."""
 
     total: int
-    windows_per_epoch: int
+    steps_per_epoch: int
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def settle(
             config.batch_size,
             data.num_train,
         )
-    per_epoch = data.windows_per_epoch
-    times = Times(total=planned_steps(config, per_epoch), windows_per_epoch=per_epoch)
+    per_epoch = data.steps_per_epoch
+    times = Times(total=planned_steps(config, per_epoch), steps_per_epoch=per_epoch)
     return Site(config, device, strategy, precision, source, data, data_s, times)
 
 
@@ -117,7 +117,7 @@ def read_in_turn(config: RunConfig, strategy: Strategy) -> Source:
     return from_any(strategy, lambda: first or read_images(config))
 
 
-def planned_steps(config: RunConfig, windows_per_epoch: int) -> int:
+def planned_steps(config: RunConfig, steps_per_epoch: int) -> int:
     """Return the steps of the run, at least one."""
-    steps = max(1, math.floor(config.epochs * windows_per_epoch + 0.5))
+    steps = max(1, math.floor(config.epochs * steps_per_epoch + 0.5))
     return steps if config.max_steps is None else min(steps, config.max_steps)

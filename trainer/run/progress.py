@@ -19,7 +19,7 @@ class Progress:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.first = run.state.window
+        self.first = run.state.step
         self.start = time.perf_counter()
 
     def line(self, width: int = 120) -> Text:
@@ -28,18 +28,18 @@ class Progress:
         length = min(24, width - len(text) - 3)
         if length < 4:
             return Text(text, no_wrap=True, overflow="crop")
-        filled = round(length * self.run.state.window / self.run.total)
+        filled = round(length * self.run.state.step / self.run.total)
         bar = Text("━" * filled, style="cyan").append("━" * (length - filled), style="bright_black")
         return bar.append("  " + text, style="default")
 
     def parts(self) -> list[str]:
         """Return epoch, step, lr, loss, accuracy, images/s and time left, as of now."""
         run = self.run
-        meter, window, total = run.state.meter, run.state.window, run.total
+        meter, step, total = run.state.meter, run.state.step, run.total
         done = len(meter.sizes)
         parts = [
-            f"epoch {run.epoch_number():g}/{total / run.data.windows_per_epoch:g}",
-            f"step {window}/{total}",
+            f"epoch {run.epoch_number():g}/{total / run.data.steps_per_epoch:g}",
+            f"step {step}/{total}",
         ]
         parts.append(f"lr {float(run.optimizer.param_groups[0]['lr']):.4g}")
         if done > 1:
@@ -47,9 +47,9 @@ class Progress:
             parts.append(f"loss {float(losses.sum()) / len(losses):.4f}")
             parts.append(f"acc {min(100 * float(meter.hits) / meter.seen, 100):.1f}%")
         spent = time.perf_counter() - self.start
-        steps = window - self.first
+        steps = step - self.first
         if steps > 0 and spent > 0:
-            per_window = run.data.num_train / run.data.windows_per_epoch
-            parts.append(f"{steps * per_window / spent:,.0f} images/s")
-            parts.append(f"{clock_text((total - window) * spent / steps)} left")
+            per_step = run.data.num_train / run.data.steps_per_epoch
+            parts.append(f"{steps * per_step / spent:,.0f} images/s")
+            parts.append(f"{clock_text((total - step) * spent / steps)} left")
         return parts

@@ -58,7 +58,7 @@ def unforeseen(error: BaseException, path: Path, run: Run | None = None) -> Trai
     if isinstance(error, LostProcess):
         where = f"{error} (see {log})"
         if run is not None:
-            where = f"{error}; the run ended at step {run.state.window} of {run.total} (see {log})"
+            where = f"{error}; the run ended at step {run.state.step} of {run.total} (see {log})"
         if (path / "checkpoints").is_dir():
             where += f"; to go on from its last checkpoint:\n  {command_to_resume(path)}"
         told: TrainerError = LostProcess(where, error.trace)

@@ -71,7 +71,7 @@ def restore(run: Run, root: Path, identity: Identity, console: Console) -> None:
         load_state(run, *parts)
         past = {k: manifest[k] for k in ("forked_from", "resumed_across") if k in manifest}
         if differing:
-            entry = {"step": run.state.window, **{k: list(v) for k, v in differing.items()}}
+            entry = {"step": run.state.step, **{k: list(v) for k, v in differing.items()}}
             past["resumed_across"] = [*past.get("resumed_across", ()), entry]
     except UNFIT as error:
         raise NotFound(f"the checkpoint in {root} does not fit this run: {error}") from error
@@ -82,7 +82,7 @@ def restore(run: Run, root: Path, identity: Identity, console: Console) -> None:
             "not bit for bit",
             style="yellow",
         )
-    console.say(f"resumed at step {run.state.window} of {run.total}")
+    console.say(f"resumed at step {run.state.step} of {run.total}")
 
 
 def contents(found: Checkpoint) -> tuple[Any, ...]:
@@ -93,8 +93,8 @@ def contents(found: Checkpoint) -> tuple[Any, ...]:
     """
     try:
         state = found.state()
-        if state["window"] != found.step:
-            raise ValueError(f"its state is of step {state['window']}")
+        if state["step"] != found.step:
+            raise ValueError(f"its state is of step {state['step']}")
         if len(state["ranks"]) != found.manifest["world_size"]:
             raise ValueError(f"its state is of {len(state['ranks'])} processes")
         return state, found.weights(), found.averaged()

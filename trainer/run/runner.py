@@ -88,7 +88,7 @@ class Walk:
             from_any(run.strategy, lambda: cut(folder, run, self.config))
         elif self.fork is not None:
             self.identity.lineage["forked_from"] = dict(self.fork.told)
-            step = self.run.state.window
+            step = self.run.state.step
             self.console.say(
                 f"forked from {self.fork.told['run']} at step {step} of {self.run.total}"
             )
@@ -97,7 +97,7 @@ class Walk:
         if self.fork is not None:
             self.save()  # from here on the run it came from is not needed
         if self.is_main:
-            purge = self.run.state.window if self.order.resume else None
+            purge = self.run.state.step if self.order.resume else None
             self.board = Board(self.folder.path / "tensorboard", purge)
         self.run.wants_pause = lambda clock: self.asked() != 0
         self.run.hears_stop = lambda: self.run.strategy.hears(self.stops.signum != 0)
@@ -160,14 +160,14 @@ class Walk:
     def attend(self) -> None:
         """Save or stop, if that is due; raises Stopped after a signal."""
         run, asked = self.run, self.asked()
-        if asked == 0 or (asked == SAVE and self.saver.step == run.state.window):
+        if asked == 0 or (asked == SAVE and self.saver.step == run.state.step):
             return
-        if run.state.window > 0 and self.saver.step != run.state.window:
+        if run.state.step > 0 and self.saver.step != run.state.step:
             self.save()
         if asked > SAVE:
             from_any(run.strategy, self.saver.join)
             again = command_to_resume(self.folder.path)
-            where = f"stopped at step {run.state.window} of {run.total}"
+            where = f"stopped at step {run.state.step} of {run.total}"
             raise Stopped(f"{where}; to go on:\n  {again}", asked - SAVE)
 
     def record(self, event: EpochRecord) -> None:
@@ -176,7 +176,7 @@ class Walk:
         row = to_row(event, run)
         from_any(run.strategy, lambda: self.folder.add_row(row) if self.is_main else None)
         if self.is_main:
-            self.console.epoch(row, run.total / run.data.windows_per_epoch)
+            self.console.epoch(row, run.total / run.data.steps_per_epoch)
         if self.board is not None:
             self.board.row(row)
         best = run.state.best_val_top1
@@ -202,7 +202,7 @@ class Walk:
         run = self.run
         averaged, tested = final_scores(run, self.order.config.report_test, self.attend)
         is_new = averaged is not None and run.average.is_stale  # its statistics, since just now
-        if is_new or self.saver.step != run.state.window:
+        if is_new or self.saver.step != run.state.step:
             self.save()
         weights = checkpoint.digest(
             run.model.state_dict(), averaged.state_dict() if averaged is not None else {}

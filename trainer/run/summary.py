@@ -78,7 +78,7 @@ def results_of(run: Run) -> dict[str, Any]:
     return {
         "best_val_top1": state.best_val_top1,
         "best_checkpoint": best,
-        "steps": state.window,
+        "steps": state.step,
         "seconds": {phase: round(seconds.get(phase, 0.0), 3) for phase in PHASES},
     }
 
@@ -101,6 +101,6 @@ def peak_memory(device: torch.device) -> int | None:
 def first_images(run: Run) -> torch.Tensor:
     """Return the first images of the run (B, C, H, W), at most 32, as the network saw them."""
     clock = run.clock().at(0)
-    batch = next(iter(run.data.train_windows(0, 0)))[0]
+    batch = next(iter(run.data.train_steps(0, 0)))[0]
     images: torch.Tensor = run.mix(run.ready(run.augment(batch, clock)), clock).images
     return images[:32]

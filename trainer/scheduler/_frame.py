@@ -33,14 +33,14 @@ class Frame:
         """Moves over the run, the last of them after its last step where it falls there."""
         return math.ceil(self.start.span / self.every - ROUNDING)
 
-    def moves(self, window: int) -> int:
+    def moves(self, step: int) -> int:
         """Return how often the schedule has moved before a step: what loops that call
         `scheduler.step()` once per `every` have counted by then."""
-        return math.floor(max(window - self.start.warmup, 0) / self.every + ROUNDING)
+        return math.floor(max(step - self.start.warmup, 0) / self.every + ROUNDING)
 
-    def moved_at(self, window: int) -> int:
+    def moved_at(self, step: int) -> int:
         """Return the step at which the schedule moved last before or at a step."""
-        return self.start.warmup + math.ceil(self.moves(window) * self.every - ROUNDING)
+        return self.start.warmup + math.ceil(self.moves(step) * self.every - ROUNDING)
 
     def refuse_floor(self, reason: str) -> None:
         """Raise ConfigError if a `min_lr` was set that has nothing to act on."""

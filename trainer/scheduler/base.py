@@ -54,7 +54,7 @@ class Scheduler(Protocol):
     """A component of this seam: a function of the clock. What is more than that has `build`."""
 
     def __call__(self, clock: Clock, floor: float) -> Point:
-        """Return the schedule at `clock.step` steps after warm-up.
+        """Return the schedule at `clock.since_warmup` steps after warm-up.
 
         Args:
             clock: `clock.progress` runs from 0 after warm-up to 1 at the end; `clock.steps()` and
@@ -117,7 +117,7 @@ class Schedule:
         choice: the configured scheduler.
         peak: `optim.lr`.
         total: steps of the run.
-        windows_per_epoch: steps of one epoch.
+        steps_per_epoch: steps of one epoch.
 
     Raises:
         ConfigError: if the warm-up is longer than the run or rises to nothing, or a duration is
@@ -130,10 +130,10 @@ class Schedule:
         *,
         peak: float,
         total: int,
-        windows_per_epoch: int,
+        steps_per_epoch: int,
     ) -> None:
         keys, component = choice.shared, choice.component
-        self.warmup = keys.warmup.steps(windows_per_epoch, total)
+        self.warmup = keys.warmup.steps(steps_per_epoch, total)
         if keys.warmup.value and not self.warmup:
             raise ConfigError(f"scheduler.warmup={keys.warmup} is less than one step of this run")
         if self.warmup and self.warmup >= total:
@@ -141,22 +141,22 @@ class Schedule:
                 f"scheduler.warmup={keys.warmup} is {self.warmup} steps, but the run has only "
                 f"{total}: shorten it"
             )
-        if keys.every.steps(windows_per_epoch, total) < 1:
+        if keys.every.steps(steps_per_epoch, total) < 1:
             raise ConfigError(
                 f"scheduler.every={keys.every} is less than one step; the least is 1st"
             )
         self.floor = keys.min_lr.of(peak, "scheduler.min_lr")
         self.frame = Frame(
-            start=Clock(self.warmup, total, windows_per_epoch, self.warmup),
+            start=Clock(self.warmup, total, steps_per_epoch, self.warmup),
             peak=peak,
             floor=self.floor,
-            every=max(1.0, keys.every.exact_steps(windows_per_epoch, total)),
+            every=max(1.0, keys.every.exact_steps(steps_per_epoch, total)),
         )
         self.scheduler = (
             component.build(self.frame) if isinstance(component, Builder) else component
         )
         # a component's own durations are checked here, before training
-        first = self(Clock(0, total, windows_per_epoch))
+        first = self(Clock(0, total, steps_per_epoch))
         if self.warmup and first.lr_scale == 0.0:
             raise ConfigError(
                 f"scheduler.warmup={keys.warmup} has nothing to rise to: scheduler={choice.name} "
@@ -169,15 +169,15 @@ class Schedule:
     def __call__(self, clock: Clock) -> Point:
         """Return the point of a step: of the clock alone, but for what was observed."""
         moved = Clock(
-            self.frame.moved_at(clock.window),
+            self.frame.moved_at(clock.step),
             clock.total,
-            clock.windows_per_epoch,
+            clock.steps_per_epoch,
             self.warmup,
             clock.seed,
         )
         point = self.scheduler(moved, self.floor)
-        if clock.window < self.warmup:
-            return Point(point.lr_scale * (clock.window + 1) / self.warmup, point.momentum)
+        if clock.step < self.warmup:
+            return Point(point.lr_scale * (clock.step + 1) / self.warmup, point.momentum)
         return point
 
     def observe(self, clock: Clock, scores: Scores | None) -> None:
@@ -185,8 +185,8 @@ class Schedule:
 
         Epochs that end during warm-up, or between two moves, are not observed.
         """
-        begun = (clock.window - 1) // clock.windows_per_epoch * clock.windows_per_epoch
-        has_moved = self.frame.moves(clock.window) > self.frame.moves(begun)
+        begun = (clock.step - 1) // clock.steps_per_epoch * clock.steps_per_epoch
+        has_moved = self.frame.moves(clock.step) > self.frame.moves(begun)
         if isinstance(self.scheduler, Observer) and scores is not None and has_moved:
             self.scheduler.observe(scores)
 

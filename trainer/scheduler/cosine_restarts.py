@@ -36,7 +36,9 @@ class CosineRestarts:
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return floor + (1 - floor) * (1 + cos(pi * T_cur / T_i)) / 2."""
         first = period_steps(clock, self.t_0, "scheduler.t_0")
-        share = self.share_of_cycle(clock.step, first, is_over=clock.step >= clock.span)
+        share = self.share_of_cycle(
+            clock.since_warmup, first, is_over=clock.since_warmup >= clock.span
+        )
         return Point(floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * share)))
 
     def share_of_cycle(self, step: int, first: float, *, is_over: bool) -> float:

@@ -32,5 +32,5 @@ class Exponential:
 
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return gamma ** (periods so far), not below the floor."""
-        periods = clock.step / period_steps(clock, self.period, "scheduler.period")
+        periods = clock.since_warmup / period_steps(clock, self.period, "scheduler.period")
         return Point(max(self.gamma**periods, floor))

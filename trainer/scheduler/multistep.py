@@ -50,6 +50,6 @@ class MultiStep:
 
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return gamma ** (milestones so far), not below the floor."""
-        now = clock.window + ROUNDING
+        now = clock.step + ROUNDING
         drops = sum(clock.exact_steps(milestone) <= now for milestone in self.milestones)
         return Point(max(self.gamma**drops, floor))

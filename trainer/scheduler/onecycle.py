@@ -111,7 +111,7 @@ class Cycle:
 
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return the point of a step, not below the floor."""
-        move = min(self.frame.moves(clock.window), self.frame.num_moves - 1)
+        move = min(self.frame.moves(clock.step), self.frame.num_moves - 1)
         begin, share, phase = 0.0, 1.0, self.phases[-1]
         for phase in self.phases:
             if begin < phase.end and move <= phase.end:

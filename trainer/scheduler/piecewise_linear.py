@@ -84,8 +84,8 @@ class Lines:
 
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return the factor at a step, not below the floor."""
-        i = bisect_right(self.steps, clock.window)  # knots at or before this step
+        i = bisect_right(self.steps, clock.step)  # knots at or before this step
         if i == 0 or i == len(self.steps):
             return Point(max(self.factors[max(i - 1, 0)], floor))
-        share = (clock.window - self.steps[i - 1]) / (self.steps[i] - self.steps[i - 1])
+        share = (clock.step - self.steps[i - 1]) / (self.steps[i] - self.steps[i - 1])
         return Point(max(between(self.factors[i - 1], self.factors[i], share, "linear"), floor))

@@ -52,7 +52,7 @@ class Plateau:
 
     def build(self, frame: Frame) -> Watch:
         """Return a fresh schedule, at the peak."""
-        if frame.every < frame.start.windows_per_epoch:
+        if frame.every < frame.start.steps_per_epoch:
             raise ConfigError(
                 "scheduler.every must be at least 1ep: scheduler=plateau moves at ends of epochs"
             )

@@ -32,6 +32,6 @@ class Step:
 
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return gamma ** (drops so far), not below the floor."""
-        periods = clock.step / period_steps(clock, self.step_size, "scheduler.step_size")
+        periods = clock.since_warmup / period_steps(clock, self.step_size, "scheduler.step_size")
         drops = math.floor(periods + 1e-9)  # a share of the run may fall short by a rounding error
         return Point(max(self.gamma**drops, floor))

@@ -86,7 +86,7 @@ class Fall:
 
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return the factor at a step."""
-        if clock.window < self.begin or clock.window >= self.end:
-            return Point(1.0 if clock.window < self.begin else self.final)
-        share = (clock.window - self.begin) / (self.end - self.begin)
+        if clock.step < self.begin or clock.step >= self.end:
+            return Point(1.0 if clock.step < self.begin else self.final)
+        share = (clock.step - self.begin) / (self.end - self.begin)
         return Point(between(1.0, self.final, share, self.shape))

@@ -144,5 +144,5 @@ class Table:
 
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return the point after the moves so far, not below the floor."""
-        point = self.points[self.frame.moves(clock.window)]
+        point = self.points[self.frame.moves(clock.step)]
         return Point(max(point.lr_scale, floor), point.momentum)

@@ -34,7 +34,7 @@ class Strategy(Protocol):
         """Return the module whose forward pass is used in training."""
 
     def sync_on(self, is_last: bool) -> contextlib.AbstractContextManager[object]:
-        """Return the context of a micro-batch; gradients are exchanged on a window's last one
+        """Return the context of a micro-batch; gradients are exchanged on a step's last one
         only."""
 
     def weigh(self, loss: torch.Tensor) -> torch.Tensor:

@@ -82,7 +82,7 @@ class Ddp:
         return self.parallel
 
     def sync_on(self, is_last: bool) -> contextlib.AbstractContextManager[object]:
-        """Return a context that keeps gradients local on all but the window's last micro-batch."""
+        """Return a context that keeps gradients local on all but the step's last micro-batch."""
         return contextlib.nullcontext() if is_last else self.parallel.no_sync()
 
     def weigh(self, loss: torch.Tensor) -> torch.Tensor:

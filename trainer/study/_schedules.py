@@ -21,13 +21,13 @@ INCHES = (2.5, 1.85)  # of a panel
 def trace(words: str) -> list[Point]:
     """Return the points of every step; a made-up validation loss stops falling twice."""
     made = Schedule(
-        compose(*words.split()).scheduler, peak=0.1, total=TOTAL, windows_per_epoch=PER_EPOCH
+        compose(*words.split()).scheduler, peak=0.1, total=TOTAL, steps_per_epoch=PER_EPOCH
     )
     points = []
-    for window in range(TOTAL):
-        points.append(made(Clock(window, TOTAL, PER_EPOCH)))
-        after = Clock(window + 1, TOTAL, PER_EPOCH)
-        if after.window % PER_EPOCH == 0:
+    for step in range(TOTAL):
+        points.append(made(Clock(step, TOTAL, PER_EPOCH)))
+        after = Clock(step + 1, TOTAL, PER_EPOCH)
+        if after.step % PER_EPOCH == 0:
             level = 0.2 if after.epoch > 9 else 1.0
             made.observe(after, Scores(level + 0.5 ** min(after.epoch, 6), 0.0, None, 1))
     return points
@@ -41,7 +41,7 @@ def figure(panels: Sequence[str], columns: int = 4) -> Figure:
     lines = -(-len(panels) // columns)
     size = (INCHES[0] * columns, INCHES[1] * lines)
     picture = Figure(figsize=size, dpi=100, layout="constrained")
-    epochs = [window / PER_EPOCH for window in range(TOTAL)]
+    epochs = [step / PER_EPOCH for step in range(TOTAL)]
     for axes, words in zip(
         picture.subplots(lines, columns, sharex=True, sharey=True).flat, panels, strict=True
     ):

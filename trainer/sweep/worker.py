@@ -100,7 +100,7 @@ class Line:
             is_apart = self.launched is not None  # its processes watch each other
             return Beat(0, 0, 0.0, None, time.monotonic() if is_apart else cpu_s)
         state = run.state
-        return Beat(state.window, run.total, run.epoch_number(), state.best_val_top1, cpu_s)
+        return Beat(state.step, run.total, run.epoch_number(), state.best_val_top1, cpu_s)
 
     def send(self, message: object) -> None:
         """Tell the sweep something."""

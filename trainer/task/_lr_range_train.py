@@ -29,7 +29,7 @@ class Climb:
 
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return the step's learning rate as a factor of the peak."""
-        return Point(self.lrs[min(clock.window, len(self.lrs) - 1)] / self.peak)
+        return Point(self.lrs[min(clock.step, len(self.lrs) - 1)] / self.peak)
 
 
 def climb(
@@ -56,7 +56,7 @@ def climb(
         Choice("lr_range", SchedulerKeys(), Climb(tuple(lrs), peak)),
         peak=peak,
         total=total,
-        windows_per_epoch=run.data.windows_per_epoch,
+        steps_per_epoch=run.data.steps_per_epoch,
     )
     climbing = replace(run, schedule=schedule, total=total, wants_pause=lambda clock: True)
     climbing.state.meter = climbing.new_meter()

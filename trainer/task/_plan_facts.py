@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from trainer.config.run_config import RunConfig
 from trainer.core.clock import Clock
-from trainer.data._windows import Windows
+from trainer.data._steps import Steps
 from trainer.scheduler.base import momentum_of
 from trainer.state import Run
 
@@ -49,13 +49,13 @@ class Curve:
     """What the schedule sets at some steps, the first and the last among them.
 
     Attributes:
-        windows: the steps, ascending.
+        steps: the steps, ascending.
         lr: of the first group, at those steps.
         momentum: momentum or beta1, likewise; None where the optimizer has neither.
-        peak: greatest lr of any step looked at, and `peak_window` where it is first reached.
+        peak: greatest lr of any step looked at, and `peak_step` where it is first reached.
     """
 
-    windows: tuple[int, ...]
+    steps: tuple[int, ...]
     lr: tuple[float, ...]
     momentum: tuple[float, ...] | None
 
@@ -65,9 +65,9 @@ class Curve:
         return max(self.lr)
 
     @property
-    def peak_window(self) -> int:
+    def peak_step(self) -> int:
         """Step at which the greatest learning rate is first reached."""
-        return self.windows[self.lr.index(self.peak)]
+        return self.steps[self.lr.index(self.peak)]
 
 
 @dataclass(frozen=True)
@@ -105,16 +105,16 @@ class Facts:
 
 def facts_of(run: Run, config: RunConfig) -> Facts:
     """Return what a run at its first step will do; changes nothing of it."""
-    per_epoch = run.data.windows_per_epoch
+    per_epoch = run.data.steps_per_epoch
     parts = run.strategy.world.size * config.accumulate
-    windows = Windows(
+    steps = Steps(
         run.data.num_train,
         config.batch_size,
         config.data.shared.last,
         config.accumulate,
         run.strategy.world.size,
     )
-    first, stop = windows.bounds(windows.count - 1)
+    first, stop = steps.bounds(steps.count - 1)
     taken = snapshots(run, config)
     groups = groups_of(run.model, run.optimizer)
     num_parameters = sum(p.numel() for p in run.model.parameters())
@@ -139,9 +139,9 @@ def snapshots(run: Run, config: RunConfig) -> list[int]:
     """Return the steps after which the weights are averaged."""
     if config.average.name == "none":
         return []
-    start = Clock(0, run.total, run.data.windows_per_epoch)
+    start = Clock(0, run.total, run.data.steps_per_epoch)
     plan = config.average.component.plan(config.average.shared, start)
-    return [window for window in range(1, run.total + 1) if plan.is_due(window)]
+    return [step for step in range(1, run.total + 1) if plan.is_due(step)]
 
 
 def groups_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Group, ...]:
@@ -166,15 +166,15 @@ def groups_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Group
 def curve_of(run: Run) -> Curve:
     """Return what the schedule sets over the run, at `MOST_SAMPLES` steps of it or at all."""
     last, count = run.total - 1, min(run.total, MOST_SAMPLES)
-    windows = [round(i * last / max(count - 1, 1)) for i in range(count)]
+    steps = [round(i * last / max(count - 1, 1)) for i in range(count)]
     base_lr, clock = float(run.optimizer.param_groups[0]["base_lr"]), run.clock()
-    times = [clock.at(window) for window in windows]
+    times = [clock.at(step) for step in steps]
     points = [run.courses.points(time, run.schedule(time))[0] for time in times]
     unscheduled = momentum_of(run.optimizer)
     # a schedule gives no momentum to an optimizer that runs without
     momenta = [unscheduled if p.momentum is None or not unscheduled else p.momentum for p in points]
     return Curve(
-        tuple(windows),
+        tuple(steps),
         tuple(base_lr * p.lr_scale for p in points),
         tuple(m for m in momenta if m is not None) if unscheduled is not None else None,
     )

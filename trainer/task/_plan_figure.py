@@ -37,7 +37,7 @@ def schedule_figure(facts: Facts, title: str) -> Figure:
 def draw_panel(axes: Axes, facts: Facts, values: tuple[float, ...], name: str) -> None:
     """Draw one curve over epochs, with the warm-up and the averaged stretch behind it."""
     per_epoch = facts.steps_per_epoch
-    epochs = [window / per_epoch for window in facts.curve.windows]
+    epochs = [step / per_epoch for step in facts.curve.steps]
     axes.plot(epochs, values, color="tab:cyan", linewidth=1.8)
     if name == "learning rate":
         axes.fill_between(epochs, values, color="tab:cyan", alpha=0.15, linewidth=0)

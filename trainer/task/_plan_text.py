@@ -99,7 +99,7 @@ def schedule_text(facts: Facts, config: RunConfig) -> str:
     curve = facts.curve
     text = f"{config.scheduler.name}: lr {curve.lr[0]:.4g}"
     if curve.peak > curve.lr[0]:
-        text += f", {curve.peak:.4g} from step {curve.peak_window:,}"
+        text += f", {curve.peak:.4g} from step {curve.peak_step:,}"
     if curve.lr[-1] != curve.peak:
         text += f", {curve.lr[-1]:.4g} at the last"
     if facts.warmup:

@@ -73,7 +73,7 @@ def measure(words: tuple[str, ...], warmup: int, steps: int) -> Speed:
     try:
         config = compose(*words)
         run, _ = assemble(config, *prepare(config, World()))
-        run.wants_pause = lambda clock: clock.window in (warmup, warmup + steps)
+        run.wants_pause = lambda clock: clock.step in (warmup, warmup + steps)
         events, spent_s = fit(run), []
         for _ in range(2):
             assert isinstance(next(events), Pause)

@@ -1,4 +1,4 @@
-"""How an epoch's images are cut into windows, and windows into micro-batches: arithmetic alone."""
+"""How an epoch's images are cut into steps, and steps into micro-batches: arithmetic alone."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ SMALLEST = 2  # images of a micro-batch: BatchNorm has no variance of one
 
 
 @dataclass(frozen=True)
-class Windows:
-    """The windows of one epoch, the same for any number of processes and micro-batches.
+class Steps:
+    """The steps of one epoch, the same for any number of processes and micro-batches.
 
     An epoch's images, in its order, are cut every `batch_size`. With `last=keep` the rest is a
-    smaller window, but a rest of fewer than an eighth of a batch (or a single image) joins the
-    window before; with `last=drop` it is left out. A data set smaller than a batch is one window.
+    smaller step, but a rest of fewer than an eighth of a batch (or a single image) joins the
+    step before; with `last=drop` it is left out. A data set smaller than a batch is one step.
 
     Attributes:
         num_images: images of an epoch.
-        batch_size: images of a window, over all processes and micro-batches.
+        batch_size: images of a step, over all processes and micro-batches.
         last: what becomes of the rest.
-        accumulate: micro-batches of a window in each process.
+        accumulate: micro-batches of a step in each process.
         world_size: processes.
     """
 
@@ -55,17 +55,17 @@ class Windows:
         own = self.last == "keep" and rest >= max(self.batch_size // 8, SMALLEST)
         return max(full + own, 1)
 
-    def bounds(self, window: int) -> tuple[int, int]:
-        """Return first and one past the last position, in the epoch's order, of a window."""
-        start, stop = window * self.batch_size, (window + 1) * self.batch_size
-        is_last = window == self.count - 1
+    def bounds(self, step: int) -> tuple[int, int]:
+        """Return first and one past the last position, in the epoch's order, of a step."""
+        start, stop = step * self.batch_size, (step + 1) * self.batch_size
+        is_last = step == self.count - 1
         if is_last and (self.last == "keep" or self.num_images < self.batch_size):
             stop = self.num_images
         return start, stop
 
-    def shares(self, window: int, rank: int) -> list[tuple[int, int]]:
+    def shares(self, step: int, rank: int) -> list[tuple[int, int]]:
         """Return the bounds, in the epoch's order, of the micro-batches of one process."""
-        start, stop = self.bounds(window)
+        start, stop = self.bounds(step)
         parts, size = self.world_size * self.accumulate, stop - start
         mine = range(rank * self.accumulate, (rank + 1) * self.accumulate)
         return [(start + i * size // parts, start + (i + 1) * size // parts) for i in mine]
