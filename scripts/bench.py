@@ -39,10 +39,10 @@ print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_m
 
 
 @contextlib.contextmanager
-def arguments(*words: str) -> Iterator[io.StringIO]:
+def arguments(*overrides: str) -> Iterator[io.StringIO]:
     """Run a block as if called with a command line, keeping what it prints."""
     before, out = sys.argv, io.StringIO()
-    sys.argv = list(words)
+    sys.argv = list(overrides)
     try:
         with contextlib.redirect_stdout(out):
             yield out
@@ -65,7 +65,7 @@ def our_epochs(data: Path, epochs: int) -> list[float]:
     from trainer.run.assemble import assemble
     from trainer.run.device import prepare
 
-    words = [
+    overrides = [
         "data=mnist",
         f"data.root={data}",
         "model=mlp",
@@ -73,7 +73,7 @@ def our_epochs(data: Path, epochs: int) -> list[float]:
         "batch_size=256",
         f"epochs={epochs}",
     ]
-    config = compose(*words, "threads=2")
+    config = compose(*overrides, "threads=2")
     run, _ = assemble(config, *prepare(config, World()))
     return [event.train_s for event in fit(run) if isinstance(event, EpochRecord)]
 

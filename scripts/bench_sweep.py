@@ -25,33 +25,33 @@ ROOT = Path(__file__).resolve().parent.parent
 TRAINING = ("data=mnist", "model=mlp", "optim=adam", "epochs=1", "batch_size=256")
 
 
-def call(words: Sequence[str], cwd: Path) -> None:
+def call(overrides: Sequence[str], cwd: Path) -> None:
     """Run a command to its end, without what this one was told of threads."""
     env = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     env["PYTHONPATH"] = str(ROOT)
-    done = subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True)
+    done = subprocess.run(overrides, cwd=cwd, env=env, capture_output=True, text=True)
     if done.returncode != 0:
-        sys.exit(f"{' '.join(words)}\n{done.stdout}{done.stderr}")
+        sys.exit(f"{' '.join(overrides)}\n{done.stdout}{done.stderr}")
 
 
 def ways(reference: Path, data: Path, jobs: int) -> dict[str, Callable[[Path], None]]:
     """Return how the jobs can be started, each given an empty folder to work in."""
     program = (sys.executable, "-m", "trainer")
-    words = (*TRAINING, f"data.root={data}")
+    overrides = (*TRAINING, f"data.root={data}")
     lrs = [f"{1e-4 * 1.2**job:.6g}" for job in range(jobs)]
     swept = f"optim.lr={','.join(lrs)}"
 
     def one_process_each(here: Path) -> None:
         lines = [
-            (*program, *words, "threads=1", "report_test=false", f"optim.lr={lr}") for lr in lrs
+            (*program, *overrides, "threads=1", "report_test=false", f"optim.lr={lr}") for lr in lrs
         ]
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             list(pool.map(lambda line: call(line, here), lines))
 
     found: dict[str, Callable[[Path], None]] = {
-        "ours": lambda here: call((*program, "-m", *words, swept), here),
+        "ours": lambda here: call((*program, "-m", *overrides, swept), here),
         "hydra_basic": lambda here: call(
-            (*program, "-m", *words, swept, "hydra/launcher=basic"), here
+            (*program, "-m", *overrides, swept, "hydra/launcher=basic"), here
         ),
         "process_per_job": one_process_each,
     }

@@ -65,12 +65,12 @@ def arms(processes: Sequence[int], gpus: int) -> tuple[list[Arm], list[str]]:
     return able, unable
 
 
-def rate(arm: Arm, words: Sequence[str]) -> float:
+def rate(arm: Arm, overrides: Sequence[str]) -> float:
     """Return the images per second of an arm's best epoch after the first."""
     from trainer import read_runs
 
     with tempfile.TemporaryDirectory() as folder:
-        line = [*arm.command, *words, f"hydra.run.dir={folder}/run"]
+        line = [*arm.command, *overrides, f"hydra.run.dir={folder}/run"]
         done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"{shlex.join(line)}\n{done.stderr}")
@@ -121,19 +121,19 @@ def main() -> None:
 
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     able, unable = arms([int(n) for n in options.processes.split(",")], gpus)
-    words = [*shlex.split(options.words), f"epochs={options.epochs}"]
+    overrides = [*shlex.split(options.overrides), f"epochs={options.epochs}"]
     found: dict[Arm, list[float]] = {arm: [] for arm in able}
     for _ in range(options.rounds):
         for arm in able:
-            found[arm].append(rate(arm, words))
+            found[arm].append(rate(arm, overrides))
     text = "\n".join(
         [
             "# Scaling: one process, ddp and dp on the same model and global batch",
             "",
             f"`python -m scripts.scaling {shlex.join(sys.argv[1:])}`".replace(" `", "`"),
             "",
-            f"{machine(gpus)}. Words: `{' '.join(words)}`. Median of {options.rounds} rounds, arms "
-            "in turn; the best epoch after the first.",
+            f"{machine(gpus)}. Overrides: `{' '.join(overrides)}`. Median of "
+            f"{options.rounds} rounds, arms in turn; the best epoch after the first.",
             "",
             table(found),
             "",

@@ -46,10 +46,10 @@ def environment() -> dict[str, str]:
     return {**env, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default", "COLUMNS": "200"}
 
 
-def start(words: Sequence[str], cwd: Path, module: str = "trainer") -> subprocess.Popen[str]:
+def start(overrides: Sequence[str], cwd: Path, module: str = "trainer") -> subprocess.Popen[str]:
     """Start `python -m trainer` in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", module, *words],
+        [sys.executable, "-m", module, *overrides],
         cwd=cwd,
         env=environment(),
         text=True,
@@ -58,9 +58,9 @@ def start(words: Sequence[str], cwd: Path, module: str = "trainer") -> subproces
     )
 
 
-def real(words: Sequence[str], cwd: Path, module: str = "trainer") -> Outcome:
+def real(overrides: Sequence[str], cwd: Path, module: str = "trainer") -> Outcome:
     """Run `python -m trainer` in a process of its own, to its end."""
-    process = start(words, cwd, module)
+    process = start(overrides, cwd, module)
     out, err = process.communicate(timeout=120)
     return Outcome(process.returncode, out, err)
 

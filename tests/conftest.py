@@ -52,8 +52,8 @@ def call(
 
     threads = torch.get_num_threads()
 
-    def run(*words: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["trainer/__main__.py", *words])
+    def run(*overrides: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["trainer/__main__.py", *overrides])
         capfd.readouterr()
         code: object = None
         try:

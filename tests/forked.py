@@ -11,7 +11,7 @@ from typing import NoReturn
 
 
 def be_run(
-    words: Sequence[str], cwd: Path, out: Path, err: Path, *, first: Callable[[], None]
+    overrides: Sequence[str], cwd: Path, out: Path, err: Path, *, first: Callable[[], None]
 ) -> NoReturn:
     """Answer a command line as `python -m trainer` does, and end this process with its code.
 
@@ -26,7 +26,7 @@ def be_run(
     def work() -> None:
         first()
         os.chdir(cwd)
-        sys.argv = ["trainer/__main__.py", *words]
+        sys.argv = ["trainer/__main__.py", *overrides]
         from trainer.cli import main as cli
 
         cli.main()

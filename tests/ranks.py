@@ -57,9 +57,9 @@ def combinations() -> Iterator[tuple[str, ...]]:
         yield (f"scheduler={scheduler}", f"optim={optimizer}", *own, "model.norm=none")
 
 
-def config_of(*words: str) -> RunConfig:
+def config_of(*overrides: str) -> RunConfig:
     """Return the base configuration with words that replace its own."""
-    merged = {w.split("=")[0]: w for w in (*BASE, *words)}
+    merged = {w.split("=")[0]: w for w in (*BASE, *overrides)}
     return compose(*merged.values())
 
 
@@ -71,11 +71,11 @@ def trained(config: RunConfig, world: World) -> Run:
     return run
 
 
-def distance(run: Run, *words: str) -> float:
+def distance(run: Run, *overrides: str) -> float:
     """Return how far the weights of a run of all processes are from those of one by itself."""
     if run.strategy.world.rank != 0:
         return 0.0
-    alone = trained(config_of(*words, "strategy=auto"), World())
+    alone = trained(config_of(*overrides, "strategy=auto"), World())
     pairs = zip(run.model.parameters(), alone.model.parameters(), strict=True)
     return max(float((a - b).abs().max()) for a, b in pairs)
 
@@ -136,9 +136,9 @@ def main(out: Path) -> None:
     """Write what was found."""
     world = World.from_environment()
     found: dict[str, Any] = {}
-    for words in combinations():
-        run = trained(config_of(*words), world)
-        found[" ".join(words[:2])] = distance(run, *words)
+    for overrides in combinations():
+        run = trained(config_of(*overrides), world)
+        found[" ".join(overrides[:2])] = distance(run, *overrides)
     result = {"world_size": world.size, "apart": found}
     result["options"] = options(world) if world.size == 2 else {}
     if world.rank == 0:

@@ -43,9 +43,9 @@ STEPS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @functools.cache
-def values(*words: str) -> dict[str, Any]:
+def values(*overrides: str) -> dict[str, Any]:
     """Return every leaf of what words compose to, by its key."""
-    tree = compose(*words).plain()
+    tree = compose(*overrides).plain()
     return {key: leaf(tree, key) for key in flat(tree)}
 
 
@@ -61,8 +61,10 @@ def changed(before: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     for key, value in changes.items():
         group = key.removesuffix(".name")
         if group != key:
-            words = [f"{k}={v}" for k, v in changes.items() if k != key and is_in(k, group)]
-            own = {k: v for k, v in values(f"{group}={value}", *words).items() if is_in(k, group)}
+            overrides = [f"{k}={v}" for k, v in changes.items() if k != key and is_in(k, group)]
+            own = {
+                k: v for k, v in values(f"{group}={value}", *overrides).items() if is_in(k, group)
+            }
             kept = {k: v for k, v in found.items() if k in own}
             found = {k: v for k, v in found.items() if not is_in(k, group)} | own | kept
     return found | changes
@@ -111,7 +113,7 @@ def test_the_last_step_learns_from_the_teacher(call: Call) -> None:
     short = ("max_steps=2", "scheduler.warmup=1st", "threads=1")
     done = call(f"+experiment={FOLDER}/teacher", *short, "hydra.run.dir=teacher")
     assert done.code == 0, done.err
-    words = (f"+experiment={FOLDER}/distill", "loss.teacher=teacher", *short)
-    done = call(*words, "hydra.run.dir=student")
+    overrides = (f"+experiment={FOLDER}/distill", "loss.teacher=teacher", *short)
+    done = call(*overrides, "hydra.run.dir=student")
     assert done.code == 0, done.err
     assert list(read_run(Path("student")).summary["weights_read"]) == ["loss.teacher"]

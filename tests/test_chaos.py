@@ -13,7 +13,7 @@ import pytest
 
 from tests.chaos.__main__ import attacks
 from tests.chaos.campaign import Tally, Task, attempt, carry_out, spread
-from tests.chaos.cells import FACTORS, all_pairs, coverage, matrix, pairs_of, words_of
+from tests.chaos.cells import FACTORS, all_pairs, coverage, matrix, overrides_of, pairs_of
 from tests.chaos.crash_points import kinds_of
 from tests.chaos.trial import Arena, assert_same, plain_digest
 from trainer import compose
@@ -34,7 +34,7 @@ def test_twelve_cells_hold_every_choice_and_most_pairs() -> None:
 @pytest.mark.slow
 def test_every_cell_is_a_command_line() -> None:
     for cell in matrix(0):
-        config = compose(*words_of(cell))
+        config = compose(*overrides_of(cell))
         assert config.max_steps == 40
 
 

@@ -18,7 +18,7 @@ LINES = re.findall(r"^python -m trainer (scheduler=.*)$", GUIDE, re.MULTILINE)
 
 
 def test_every_schedule_has_a_panel_and_a_formula() -> None:
-    named = dict.fromkeys(words.split()[0] for words in PANELS)
+    named = dict.fromkeys(overrides.split()[0] for overrides in PANELS)
     assert list(named) == [f"scheduler={name}" for name in SCHEDULERS.names()]
     for name in SCHEDULERS.names():
         assert f"| `{name}` |" in GUIDE

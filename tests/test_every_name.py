@@ -59,20 +59,20 @@ def test_the_walk_finds_every_group() -> None:
 @pytest.mark.parametrize(("group", "name"), names())
 def test_a_name_runs_three_steps_and_is_recorded(call: Call, group: str, name: str) -> None:
     if group == "average":
-        words = average_line(name)
+        overrides = average_line(name)
     elif (group, name) == ("loss", "distill"):
         done = call(*TINY, "max_steps=2", "hydra.run.dir=teacher")
         assert done.code == 0, done.err
-        words = (*TINY, "max_steps=3", "loss=distill", "loss.teacher=teacher")
+        overrides = (*TINY, "max_steps=3", "loss=distill", "loss.teacher=teacher")
     else:
-        words = line(group, name)
+        overrides = line(group, name)
     if group == "data" and name in NEED_FILES:
-        done = call(*words, "data.root=nowhere", "hydra.run.dir=run")
+        done = call(*overrides, "data.root=nowhere", "hydra.run.dir=run")
         assert done.code == 5, done.err
         assert "nowhere" in done.err
         assert not Path("run").exists()
         return
-    done = call(*words, "hydra.run.dir=run")
+    done = call(*overrides, "hydra.run.dir=run")
     if (group, name) in REFUSED:
         code, told = REFUSED[group, name]
         assert done.code == code

@@ -222,9 +222,9 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @functools.cache
-def outcome(words: tuple[str, ...]) -> tuple[object, ...]:
+def outcome(overrides: tuple[str, ...]) -> tuple[object, ...]:
     """Return everything that a run's numbers are: weights, learning rates, metrics."""
-    return result(compose(*words))
+    return result(compose(*overrides))
 
 
 def result(config: RunConfig) -> tuple[object, ...]:
@@ -248,14 +248,14 @@ def test_an_option_moves_a_number(
     group: str, name: str, field: str, teachers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(teachers)
-    words = line(group, name, field)
+    overrides = line(group, name, field)
     key = where(group, name, field)
     changed = (
-        *(w for w in words if w.split("=")[0] != key),
+        *(w for w in overrides if w.split("=")[0] != key),
         f"{key}={written(other(group, name, field))}",
     )
     try:
-        moved = outcome(changed) != outcome(words)
+        moved = outcome(changed) != outcome(overrides)
     except ConfigError as error:  # a shared key that has no meaning for this name says so
         moved = key in str(error) and "no effect" in str(error)
     assert moved, f"{key} does nothing for {group}={name}"

@@ -38,11 +38,11 @@ def test_every_schedule_and_optimizer_gives_one_process_s_weights(
     processes: int, tmp_path: Path
 ) -> None:
     result = found(tmp_path / "found.json", processes)
-    words = " ".join(result["apart"])
+    overrides = " ".join(result["apart"])
     for name in SCHEDULERS.names():
-        assert f"scheduler={name} " in words
+        assert f"scheduler={name} " in overrides
     for name in OPTIMIZERS.names():
-        assert f"optim={name}" in words
+        assert f"optim={name}" in overrides
     assert {k: v for k, v in result["apart"].items() if not v < 1e-10} == {}
     assert max(result["apart"].values()) > 0  # two sums in another order: it did run twice
     if processes == 2:

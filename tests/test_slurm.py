@@ -64,11 +64,11 @@ def cluster(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def run(file: str, cluster: dict[str, str], cwd: Path, *words: str) -> tuple[int, list[str]]:
+def run(file: str, cluster: dict[str, str], cwd: Path, *overrides: str) -> tuple[int, list[str]]:
     """Run a job; where it trains, send SIGUSR1 as Slurm does. Return its code and what was said."""
     said = Path(cluster["SAID"])
     said.unlink(missing_ok=True)
-    job = subprocess.Popen(["bash", str(SLURM / file), *words], cwd=cwd, env=cluster)
+    job = subprocess.Popen(["bash", str(SLURM / file), *overrides], cwd=cwd, env=cluster)
     ready = said.with_name("said.ready")
     end = time.monotonic() + 60
     while job.poll() is None and not ready.exists() and time.monotonic() < end:

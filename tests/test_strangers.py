@@ -140,9 +140,9 @@ def test_a_scheduler_an_optimizer_and_a_mix_are_three_new_files_each(tmp_path: P
     for path, content in files.items():
         (copy / path).write_text(content)
     env = {**environment(), "PYTHONPATH": str(copy)}
-    words = ("scheduler=sqrt", "scheduler.power=0.7", "scheduler.warmup=1st", "optim=sign_sgd")
+    overrides = ("scheduler=sqrt", "scheduler.power=0.7", "scheduler.warmup=1st", "optim=sign_sgd")
     done = subprocess.run(
-        [sys.executable, "-m", "trainer", *TINY, *words, "mix=fade", "hydra.run.dir=run"],
+        [sys.executable, "-m", "trainer", *TINY, *overrides, "mix=fade", "hydra.run.dir=run"],
         cwd=tmp_path,
         env=env,
         capture_output=True,
@@ -183,11 +183,11 @@ def test_a_plugin_s_component_is_chosen_by_name_and_only_where_it_is_named(
     (package / "conf" / "mix" / "fade.yaml").write_text(
         "name: fade\nfactor: 0.25\n" + shared_keys("mix")
     )
-    words = [*TINY, "mix=fade", "hydra.run.dir=run"]
-    unknown = warm.run(words, here)
+    overrides = [*TINY, "mix=fade", "hydra.run.dir=run"]
+    unknown = warm.run(overrides, here)
     assert unknown.code == 2
     assert "unknown mix 'fade'" in unknown.err
-    done = warm.run([*words, "plugins=[my_package.tricks]"], here)
+    done = warm.run([*overrides, "plugins=[my_package.tricks]"], here)
     assert done.code == 0, done.err
     again = warm.run(["repeat=run", "hydra.run.dir=again"], here)
     assert again.code == 2  # a recorded configuration imports nothing

@@ -120,16 +120,18 @@ def test_spellings_and_ranges_are_swept(call: Call, here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    "overrides",
     [
         ("hydra/launcher=basic",),
         ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
         ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5"),
     ],
-    ids=lambda words: words[0].split("=")[1],
+    ids=lambda overrides: overrides[0].split("=")[1],
 )
-def test_hydra_s_own_launchers_run_the_jobs(words: tuple[str, ...], call: Call, here: Path) -> None:
-    done = call("-m", *SHORT, "optim.lr=0.05,-1,0.2", *words)
+def test_hydra_s_own_launchers_run_the_jobs(
+    overrides: tuple[str, ...], call: Call, here: Path
+) -> None:
+    done = call("-m", *SHORT, "optim.lr=0.05,-1,0.2", *overrides)
     assert done.code == 1, done.err
     sweep = only(here)
     assert [row["status"] for row in table(sweep)] == ["completed", "failed", "completed"]
@@ -152,9 +154,9 @@ def test_a_job_gives_the_same_bits_as_a_fresh_process(call: Call, warm: Warm, he
     assert done.code == 0, done.err
     sweep = only(here)
     for number in range(4):
-        words = summary(sweep / str(number))["overrides"]
+        overrides = summary(sweep / str(number))["overrides"]
         alone = here / f"alone-{number}"
-        line = [*words, "threads=1", "report_test=false", f"hydra.run.dir={alone}"]
+        line = [*overrides, "threads=1", "report_test=false", f"hydra.run.dir={alone}"]
         assert warm.run(line, here).code == 0
         for key in ("weights_sha256", "key", "best_val_top1"):
             assert summary(alone)[key] == summary(sweep / str(number))[key], key

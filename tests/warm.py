@@ -48,14 +48,14 @@ class Warm:
 
     def run(
         self,
-        words: Sequence[str],
+        overrides: Sequence[str],
         cwd: Path,
         *,
         kill: signal.Signals | None = None,
         after_s: float = 0.0,
     ) -> Ended:
         """Run a command line to its end, or until it is killed some time after a checkpoint."""
-        order = {"words": list(words), "cwd": str(cwd), "signal": kill, "after_s": after_s}
+        order = {"words": list(overrides), "cwd": str(cwd), "signal": kill, "after_s": after_s}
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(order) + "\n")

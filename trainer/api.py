@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trainer.composition.compose import compose_words
+from trainer.composition.compose import compose_overrides
 from trainer.composition.search_path import load_plugins
 from trainer.config.run_config import RunConfig, parse
 from trainer.core.environment import World
 from trainer.record.runs import RunRow
-from trainer.run.execute import Order, execute
+from trainer.run.execute import execute
+from trainer.run.request import RunRequest
 from trainer.task.base import check_trains
 
 
 def compose(
-    *words: str, config_dir: str | Path | None = None, plugins: tuple[str, ...] = ()
+    *overrides: str, config_dir: str | Path | None = None, plugins: tuple[str, ...] = ()
 ) -> RunConfig:
     """Return the configuration that words of a command line mean.
 
@@ -27,7 +28,7 @@ def compose(
         ConfigError: naming the word that is wrong.
     """
     sources = load_plugins(plugins, config_dir)
-    composed = compose_words(words, sources)
+    composed = compose_overrides(overrides, sources)
     return parse(composed.cfg, local_processes=World.from_environment().local_size, plugins=plugins)
 
 
@@ -44,4 +45,4 @@ def train(config: RunConfig, *, folder: str | Path | None = None, quiet: bool = 
         TrainerError: for everything else that a user can mend.
     """
     check_trains(config, "train()", "trainer.task.base.perform(Order(config)) does that")
-    return execute(Order(config, folder=None if folder is None else str(folder), quiet=quiet))
+    return execute(RunRequest(config, folder=None if folder is None else str(folder), quiet=quiet))

@@ -68,7 +68,7 @@ def fit(run: Run) -> Generator[EpochRecord | Pause]:
         metrics = means(run) if run.is_trained() else (yield from train_epoch(run))
         try:
             record = close_epoch(run, metrics)
-        except GaveWay:
+        except EvaluationStopped:
             yield Pause(run.clock())
         else:
             yield record
@@ -83,7 +83,7 @@ def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
     start = run.seconds_now()
     for step in run.data.train_steps(epoch, offset):
         clock = run.clock()  # the only time: step of total
-        set_hyperparameters(run.optimizer, run.courses.points(clock, run.schedule(clock)))
+        set_hyperparameters(run.optimizer, run.group_schedules.points(clock, run.schedule(clock)))
         run.freeze(clock)
         meter.open(step[0].step_images)
 
@@ -123,7 +123,7 @@ def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
 def means(run: Run) -> Metrics:
     """Return the means of the epoch that was trained; synchronises, once an epoch; raises
     Diverged."""
-    metrics = run.state.meter.reduce(run.strategy.total)
+    metrics = run.state.meter.reduce(run.strategy.all_sum)
     check_weights(run.model.parameters(), run.state.step - 1)
     return metrics
 
@@ -152,7 +152,7 @@ def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
             avg_val = evaluate(run, averaged, run.data.val_batches())
             check_scores(avg_val, state.step - 1, "averaged weights' validation")
             eval_s += run.seconds_now() - start
-    for schedule in (run.schedule, run.courses):
+    for schedule in (run.schedule, run.group_schedules):
         schedule.observe(run.clock(), val)
     record = EpochRecord(
         epoch=state.step / run.data.steps_per_epoch,
@@ -173,7 +173,7 @@ def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
     return record
 
 
-class GaveWay(Exception):
+class EvaluationStopped(Exception):
     """An evaluation was left, nothing moved, because a process heard of a stop."""
 
 
@@ -190,7 +190,7 @@ def evaluate(run: Run, model: nn.Module, batches: Iterable[Batch]) -> Scores | N
             batch = run.ready(batch)
             tally.add(run.views(model, batch.images), batch.labels)
     give_way(run)
-    return tally.reduce(run.strategy.total, run.data.num_classes)
+    return tally.reduce(run.strategy.all_sum, run.data.num_classes)
 
 
 def test_scores(run: Run, averaged: nn.Module | None) -> dict[str, Scores | None]:
@@ -223,7 +223,7 @@ def final_scores(
                 averaged, average_s = averaged_model(run)
                 tested = test_scores(run, averaged) if is_tested else {}
             break
-        except GaveWay:
+        except EvaluationStopped:
             attend()
     spent = run.seconds_now() - start - (average_s or 0.0)
     add_seconds(run, average=average_s or 0.0, eval=spent)
@@ -244,7 +244,9 @@ def averaged_model(run: Run) -> tuple[nn.Module | None, float | None]:
 
     if run.average.is_stale:
         clean = while_undisturbed(run, run.data.clean_train_batches(run.bn_images))
-        recompute(model, (run.ready(batch).images for batch in clean), forward, run.strategy.total)
+        recompute(
+            model, (run.ready(batch).images for batch in clean), forward, run.strategy.all_sum
+        )
         give_way(run)
     return model, run.seconds_now() - start
 
@@ -259,8 +261,8 @@ def while_undisturbed(run: Run, batches: Iterable[Batch]) -> Iterator[Batch]:
 
 def give_way(run: Run) -> None:
     """Raise GaveWay in all processes if one of them has heard of a stop."""
-    if run.strategy.agree(int(run.hears_stop())):
-        raise GaveWay
+    if run.strategy.all_max(int(run.hears_stop())):
+        raise EvaluationStopped
 
 
 @contextlib.contextmanager
@@ -271,7 +273,7 @@ def put_back(run: Run) -> Iterator[None]:
     kept = [{name: b.detach().clone() for name, b in m.named_buffers()} for m in models]
     try:
         yield
-    except GaveWay:
+    except EvaluationStopped:
         for model, buffers in zip(models, kept, strict=True):
             for name, value in buffers.items():
                 model.get_buffer(name).copy_(value)
@@ -285,7 +287,7 @@ def share_buffers(model: nn.Module, strategy: Strategy) -> None:
         return
     for buffer in model.buffers():
         if buffer.is_floating_point():
-            buffer.copy_(strategy.total(buffer) / strategy.world.size)
+            buffer.copy_(strategy.all_sum(buffer) / strategy.world.size)
 
 
 def add_seconds(run: Run, **seconds: float) -> None:

@@ -22,7 +22,7 @@ from trainer.metrics import Meter
 from trainer.mix.base import Mixing
 from trainer.model.base import put_weights
 from trainer.optim._clip import Clip
-from trainer.optim._group_schedules import Courses
+from trainer.optim._group_schedules import GroupSchedules
 from trainer.precision.step import Precision
 from trainer.scheduler.base import Schedule
 from trainer.strategy.base import Strategy
@@ -85,7 +85,7 @@ class Run:
     parallel: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: Schedule
-    courses: Courses
+    group_schedules: GroupSchedules
     augment: Chain
     normalize: Normalize
     mix: Mixing
@@ -114,7 +114,7 @@ class Run:
 
     def freeze(self, clock: Clock) -> None:
         """Hold still the parameters whose time has come; training passes leave them out."""
-        if self.courses.freeze(self.optimizer, clock):
+        if self.group_schedules.freeze(self.optimizer, clock):
             # what wraps the model has to learn that some gradients no longer come
             self.parallel = self.strategy.wrap(self.precision.adopt(self.model))
 
@@ -173,8 +173,8 @@ def save_state(run: Run) -> dict[str, Any]:
         "precision": run.precision.state_dict(),
         "average": run.average.state_dict(),
         "schedule": run.schedule.state_dict(),
-        "courses": run.courses.state_dict(),
-        "ranks": run.strategy.gather(mine),
+        "courses": run.group_schedules.state_dict(),
+        "ranks": run.strategy.all_gather(mine),
     }
 
 
@@ -206,7 +206,7 @@ def load_state(
         {**averaged, **{k: v for k, v in mine["average_buffers"].items() if k in averaged}},
     )
     run.schedule.load_state_dict(saved["schedule"])
-    run.courses.load_state_dict(saved["courses"])
+    run.group_schedules.load_state_dict(saved["courses"])
     load_counters(run, saved, mine)
 
 

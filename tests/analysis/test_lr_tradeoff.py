@@ -14,7 +14,7 @@ from tests.command import ROOT, TINY, Call
 from trainer.analysis import lr_tradeoff
 from trainer.analysis._arms import arms_of
 from trainer.analysis._statistics import Spread
-from trainer.analysis._tradeoff import Point, best_of, figure_of
+from trainer.analysis._tradeoff import TradeoffPoint, best_of, figure_of
 from trainer.analysis.lr_tradeoff import to_csv, tradeoff
 from trainer.core.errors import ConfigError, TrainerError
 from trainer.record.runs import RunRow
@@ -39,7 +39,7 @@ def runs() -> list[RunRow]:
     ]
 
 
-def points() -> list[Point]:
+def points() -> list[TradeoffPoint]:
     return tradeoff(arms_of(runs()), "val_top1")
 
 

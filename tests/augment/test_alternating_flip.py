@@ -52,8 +52,8 @@ def test_coins_are_fair_and_independent_of_their_neighbours() -> None:
 
 
 def test_in_a_run_two_epochs_in_a_row_show_every_image_both_ways() -> None:
-    words = ("data=synthetic", "data.num_train=60", "data.image_shape=[1,4,4]", "model=mlp")
-    with assembled(*words, "augment=[alternating_flip]", "batch_size=20", "threads=1") as run:
+    overrides = ("data=synthetic", "data.num_train=60", "data.image_shape=[1,4,4]", "model=mlp")
+    with assembled(*overrides, "augment=[alternating_flip]", "batch_size=20", "threads=1") as run:
         stored = {tuple(image.flatten().tolist()) for image in everything(run, 0)}
         views: list[set[tuple[int, ...]]] = []
         for epoch in (0, 1, 2):

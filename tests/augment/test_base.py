@@ -43,7 +43,7 @@ def test_a_list_is_applied_in_the_order_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("overrides", "message"),
     [
         (
             ("augment=[shift]", "augment.shift.pixels=8"),
@@ -62,8 +62,8 @@ def test_a_list_is_applied_in_the_order_written() -> None:
     ],
 )
 def test_what_does_not_fit_the_images_or_each_other_is_refused(
-    call: Call, words: tuple[str, ...], message: str
+    call: Call, overrides: tuple[str, ...], message: str
 ) -> None:
-    outcome = call(*TINY, *words)
+    outcome = call(*TINY, *overrides)
     assert (outcome.code, message in outcome.err) == (2, True), outcome.err
     assert not Path("outputs").exists()

@@ -136,9 +136,9 @@ def test_the_whole_program_evaluates_by_views_and_trains_as_without(call: Call, 
     from trainer.run.assemble import assemble
     from trainer.run.device import prepare
 
-    words = (*TINY, "average=ema")
+    overrides = (*TINY, "average=ema")
     for name in ("none", "flip_translate"):
-        ended = call(*words, f"tta={name}", f"hydra.run.dir={name}")
+        ended = call(*overrides, f"tta={name}", f"hydra.run.dir={name}")
         assert ended.code == 0, ended.err
     plain, viewed = (
         json.loads((here / name / "summary.json").read_text())
@@ -155,7 +155,7 @@ def test_the_whole_program_evaluates_by_views_and_trains_as_without(call: Call, 
     assert first[0]["train_loss"] == first[1]["train_loss"]
     assert first[0]["val_loss"] != first[1]["val_loss"]
 
-    config = compose(*words, "tta=flip_translate")
+    config = compose(*overrides, "tta=flip_translate")
     run, _ = assemble(config, *prepare(config, World()))
     checkpoint, _ = newest(here / "flip_translate" / "checkpoints")
     assert checkpoint is not None

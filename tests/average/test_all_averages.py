@@ -140,10 +140,15 @@ def test_an_average_is_what_its_formula_says_and_resumes_bit_for_bit(
     ],
 )
 def test_swa_s_spellings_choose_average_and_schedule(
-    call: Call, here: Path, value: str, words: tuple[str, ...], lrs: list[float]
+    call: Call, here: Path, value: str, overrides: tuple[str, ...], lrs: list[float]
 ) -> None:
     done = call(
-        *TINY, f"swa={value}", "optim.lr=0.01", *words, "scheduler.anneal=0st", "hydra.run.dir=run"
+        *TINY,
+        f"swa={value}",
+        "optim.lr=0.01",
+        *overrides,
+        "scheduler.anneal=0st",
+        "hydra.run.dir=run",
     )
     assert done.code == 0, done.err
     config = read_yaml(here / "run/config.yaml")
@@ -170,13 +175,13 @@ def test_each_process_gets_the_buffers_that_it_saved() -> None:
     }
 
 
-def assembled(*words: str) -> tuple[Run, object]:
-    config = compose(*WORDS, *words)
+def assembled(*overrides: str) -> tuple[Run, object]:
+    config = compose(*WORDS, *overrides)
     return assemble(config, *prepare(config, World()))
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("overrides", "message"),
     [
         (("average=swa", "average.start=100%"), "average.start=100% is as long as the run"),
         (("average=swa", "average.start=90%"), "put the first snapshot after step 11"),
@@ -189,28 +194,28 @@ def assembled(*words: str) -> tuple[Run, object]:
         (("average=none", "average.start=1ep"), "unknown key 'average.start'"),
     ],
 )
-def test_what_could_have_no_effect_is_refused(call: Call, here: Path, words, message) -> None:
-    outcome = call(*WORDS, *words)
+def test_what_could_have_no_effect_is_refused(call: Call, here: Path, overrides, message) -> None:
+    outcome = call(*WORDS, *overrides)
     assert outcome.code == 2
     assert message in outcome.err
     assert list(here.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("words", "last"),
+    ("overrides", "last"),
     [
         (("average=swa",), "average.start=50%"),
         (("average=swa_torchcontrib",), "average.start=3st"),
         (("average=ema", "average.start=8st", "average.every=2st"), "average.start=6st"),
     ],
 )
-def test_the_message_ends_with_words_that_work(call: Call, words, last) -> None:
-    refused = call(*WORDS, *words)
+def test_the_message_ends_with_words_that_work(call: Call, overrides, last) -> None:
+    refused = call(*WORDS, *overrides)
     assert refused.code == 2
     tried = re.search(r"set (average\.start=\S+), or train longer", refused.err)
     assert tried is not None, refused.err
     assert tried[1] == last
-    assert call(*WORDS, *words, tried[1]).code == 0
+    assert call(*WORDS, *overrides, tried[1]).code == 0
 
 
 def test_an_average_that_no_start_saves_says_what_does(call: Call) -> None:

@@ -8,21 +8,21 @@ from torch import nn
 
 from trainer.average._averaged_copy import Shadow
 from trainer.average._batch_norm import recompute
-from trainer.average.base import Plan
+from trainer.average.base import SnapshotPlan
 from trainer.core.clock import Clock
 
 
 def averaged_half(dtype: torch.dtype, stop: int | None = None) -> torch.Tensor:
     """The average of a weight that jumps from 1 to 2, followed with a share of a thousandth."""
     model = nn.Linear(1, 1, bias=False).to(dtype)
-    shadow = Shadow(model, Plan(0, 1), lambda count: 0.001)
+    shadow = Shadow(model, SnapshotPlan(0, 1), lambda count: 0.001)
     for step in range(1, 101):
         nn.init.constant_(model.weight, 1.0 if step == 1 else 2.0)
         shadow.update(model, Clock(step, 100, 10))
         if step == stop:
             kept = shadow.eval_model()
             assert kept is not None
-            again = Shadow(model, Plan(0, 1), lambda count: 0.001)
+            again = Shadow(model, SnapshotPlan(0, 1), lambda count: 0.001)
             weights = {k: v.clone() for k, v in kept.state_dict().items()}
             again.load_state_dict(shadow.state_dict(), weights)
             shadow = again

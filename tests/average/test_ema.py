@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tests.average.trajectory import averaged, plan_for, resumed, walk
-from trainer.average.base import AVERAGES, AverageKeys, Plan
+from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
 from trainer.average.ema import Ema
 from trainer.core.clock import Clock
 from trainer.core.convert import build
@@ -18,7 +18,7 @@ from trainer.core.errors import ConfigError
 from trainer.core.units import Amount
 
 
-def path_of(ema: Ema, plan: Plan, values: list[float]) -> list[float | None]:
+def path_of(ema: Ema, plan: SnapshotPlan, values: list[float]) -> list[float | None]:
     """The averaged weight after each step; `values` are the weights, the initial one first."""
     model = nn.Linear(1, 1, bias=False).double()
     weight = model.weight
@@ -34,19 +34,19 @@ def path_of(ema: Ema, plan: Plan, values: list[float]) -> list[float | None]:
 
 
 def test_by_hand() -> None:
-    got = path_of(Ema(0.9), Plan(0, 1), [100.0, 1.0, 2.0, 4.0])
+    got = path_of(Ema(0.9), SnapshotPlan(0, 1), [100.0, 1.0, 2.0, 4.0])
     assert got == pytest.approx([1.0, 1.1, 1.39], rel=1e-14)  # the initial 100 leaves no trace
 
 
 def test_it_begins_after_its_start_and_moves_every_so_often() -> None:
-    got = path_of(Ema(0.5), Plan(1, 2), [9.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+    got = path_of(Ema(0.5), SnapshotPlan(1, 2), [9.0, 1.0, 2.0, 3.0, 4.0, 5.0])
     assert got == [None, None, 3.0, 3.0, 4.0]
 
 
 @settings(derandomize=True, max_examples=40, deadline=None)
 @given(st.floats(0.0, 0.9999), st.lists(st.floats(-10, 10), min_size=2, max_size=30))
 def test_parity_with_the_formula_and_bounds(decay: float, values: list[float]) -> None:
-    got = path_of(Ema(decay), Plan(0, 1), values)
+    got = path_of(Ema(decay), SnapshotPlan(0, 1), values)
     average = values[1]
     for step, value in enumerate(values[1:]):
         average = decay * average + (1 - decay) * value if step else value
@@ -58,7 +58,7 @@ def test_parity_with_torch() -> None:
     model = nn.Linear(3, 2).double()
     multi_avg_fn = torch.optim.swa_utils.get_ema_multi_avg_fn(0.97)
     oracle = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=multi_avg_fn)
-    average = Ema(0.97).build(model, Plan(0, 1))
+    average = Ema(0.97).build(model, SnapshotPlan(0, 1))
     for step in range(1, 20):
         with torch.no_grad():
             for p in model.parameters():
@@ -72,13 +72,13 @@ def test_parity_with_torch() -> None:
 
 
 def test_decay_zero_is_the_present_weights() -> None:
-    assert path_of(Ema(0.0), Plan(0, 1), [0.0, 1.3, -2.7, 0.1]) == [1.3, -2.7, 0.1]
+    assert path_of(Ema(0.0), SnapshotPlan(0, 1), [0.0, 1.3, -2.7, 0.1]) == [1.3, -2.7, 0.1]
 
 
 @settings(derandomize=True, max_examples=20, deadline=None)
 @given(st.floats(0.2, 0.9999), st.lists(st.floats(-10, 10), min_size=2, max_size=40))
 def test_the_decay_warms_up_as_in_tensorflow(decay: float, values: list[float]) -> None:
-    got = path_of(Ema(decay, decay_warmup=True), Plan(0, 1), values)
+    got = path_of(Ema(decay, decay_warmup=True), SnapshotPlan(0, 1), values)
     average = values[1]
     for n, value in enumerate(values[1:]):
         share = min(decay, (1 + n) / (10 + n))
@@ -87,7 +87,7 @@ def test_the_decay_warms_up_as_in_tensorflow(decay: float, values: list[float]) 
 
 
 def test_the_warm_up_by_hand() -> None:
-    got = path_of(Ema(0.99, decay_warmup=True), Plan(0, 1), [0.0, 0.0, 11.0, 1.0])
+    got = path_of(Ema(0.99, decay_warmup=True), SnapshotPlan(0, 1), [0.0, 0.0, 11.0, 1.0])
     assert got == pytest.approx([0.0, 9.0, 0.25 * 9.0 + 0.75 * 1.0])  # decays 2/11, then 3/12
     assert Ema(0.5, decay_warmup=True).share(8) == 1 - 0.5  # 9/18: from here the decay's own
 
@@ -104,7 +104,7 @@ class Norm(nn.Module):
 def buffers_after(policy: str, values: list[float]) -> tuple[float, float, int]:
     """Averaged running mean, scale and count of batches, when those of the model were `values`."""
     model = Norm()
-    average = Ema(0.5, buffers=policy).build(model, Plan(0, 1))
+    average = Ema(0.5, buffers=policy).build(model, SnapshotPlan(0, 1))
     for step, value in enumerate(values, 1):
         model.norm.running_mean.fill_(value)
         model.norm.num_batches_tracked.fill_(step)
@@ -131,7 +131,7 @@ def test_policies_for_buffers_agree_with_torch(policy: str, use_buffers: bool) -
     oracle = torch.optim.swa_utils.AveragedModel(
         model, multi_avg_fn=multi_avg_fn, use_buffers=use_buffers
     )
-    average = Ema(0.9, buffers=policy).build(model, Plan(0, 1))
+    average = Ema(0.9, buffers=policy).build(model, SnapshotPlan(0, 1))
     for step in range(1, 8):
         model(torch.randn(6, 3, generator=torch.Generator().manual_seed(step)))
         average.update(model, Clock(step, 20, 5))
@@ -180,9 +180,9 @@ def test_images_for_statistics_that_are_not_recomputed_are_refused() -> None:
 
 
 def test_a_policy_for_buffers_of_a_model_without_any_is_refused() -> None:
-    Ema().build(nn.Linear(1, 1), Plan(0, 1))
+    Ema().build(nn.Linear(1, 1), SnapshotPlan(0, 1))
     with pytest.raises(ConfigError, match=r"buffers=average has no effect.*no buffers"):
-        Ema(buffers="average").build(nn.Linear(1, 1), Plan(0, 1))
+        Ema(buffers="average").build(nn.Linear(1, 1), SnapshotPlan(0, 1))
 
 
 def test_the_name_loads_the_class() -> None:
@@ -193,7 +193,7 @@ def test_the_name_loads_the_class() -> None:
 @given(st.floats(0.2, 0.99), st.booleans(), st.integers(1, 40))
 def test_what_is_left_of_the_first_snapshot(decay: float, warmup: bool, count: int) -> None:
     ema = Ema(decay, decay_warmup=warmup)
-    left = path_of(ema, Plan(0, 1), [0.0, 1.0, *[0.0] * (count - 1)])[-1]
+    left = path_of(ema, SnapshotPlan(0, 1), [0.0, 1.0, *[0.0] * (count - 1)])[-1]
     told = ema.first_share(count)
     assert told == pytest.approx(left) or (told <= 0.1 and left is not None and left <= 0.1)
 

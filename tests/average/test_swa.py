@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tests.average.trajectory import TOTAL, averaged, module_with, plan_for, resumed, walk
-from trainer.average.base import AVERAGES, AverageKeys, Plan
+from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
 from trainer.average.swa import Swa
 from trainer.core.clock import Clock
 from trainer.core.convert import build
@@ -21,8 +21,10 @@ from trainer.core.errors import ConfigError
 
 def test_by_hand() -> None:
     weights = torch.tensor([[9.0] * 3, [1.0, 2.0, 3.0], [3.0, 2.0, 1.0], [5.0, 5.0, 5.0]])
-    assert averaged(Swa(), Plan(0, 1), weights).tolist() == pytest.approx([3, 3, 3], rel=1e-6)
-    assert averaged(Swa(), Plan(1, 2), weights).tolist() == [5.0, 5.0, 5.0]
+    assert averaged(Swa(), SnapshotPlan(0, 1), weights).tolist() == pytest.approx(
+        [3, 3, 3], rel=1e-6
+    )
+    assert averaged(Swa(), SnapshotPlan(1, 2), weights).tolist() == [5.0, 5.0, 5.0]
 
 
 @settings(derandomize=True, max_examples=40, deadline=None)
@@ -30,7 +32,7 @@ def test_by_hand() -> None:
 def test_it_is_the_mean_of_the_snapshots_at_exactly_the_planned_steps(start, every, seed) -> None:
     weights = walk(seed)
     taken = [t for t in range(TOTAL + 1) if t > start and (t - start) % every == 0]
-    got = averaged(Swa(), Plan(start, every), weights)
+    got = averaged(Swa(), SnapshotPlan(start, every), weights)
     if not taken:
         assert got is None
     else:
@@ -71,7 +73,7 @@ def test_with_the_initial_weights_there_is_an_average_before_the_first_step() ->
 def test_parity_with_torch() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)).double()
     oracle = torch.optim.swa_utils.AveragedModel(model)
-    average = Swa().build(model, Plan(0, 1))
+    average = Swa().build(model, SnapshotPlan(0, 1))
     for step in range(1, 8):
         with torch.no_grad():
             for p in model.parameters():
@@ -87,7 +89,7 @@ def test_parity_with_torch() -> None:
 def test_the_training_model_is_never_touched() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)).train()
     before = copy.deepcopy(model.state_dict())
-    average = Swa().build(model, Plan(0, 1))
+    average = Swa().build(model, SnapshotPlan(0, 1))
     for step in (1, 2):
         average.update(model, Clock(step, TOTAL, 10))
     result = average.eval_model()
@@ -112,7 +114,7 @@ def test_saved_and_loaded_at_any_step_it_goes_on_bit_for_bit(include_init: bool,
 
 def test_buffers_of_the_average_are_loaded_too() -> None:
     model = nn.BatchNorm1d(2)
-    average = Swa().build(model, Plan(0, 1))
+    average = Swa().build(model, SnapshotPlan(0, 1))
     average.update(model, Clock(1, TOTAL, 10))
     saved = {k: v + 1 for k, v in model.state_dict().items()}
     average.load_state_dict({"count": 4, "sums": []}, saved)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from trainer.average.base import AverageKeys, Averaging, Plan
+from trainer.average.base import AverageKeys, Averaging, SnapshotPlan
 from trainer.core.clock import Clock
 from trainer.core.units import Duration
 
@@ -38,11 +38,11 @@ def keys(start: str = "0ep", every: str = "1st") -> AverageKeys:
     return AverageKeys(Duration.parse(start, "start"), Duration.parse(every, "every"))
 
 
-def plan_for(component: Averaging, start: str, every: str, total: int = TOTAL) -> Plan:
+def plan_for(component: Averaging, start: str, every: str, total: int = TOTAL) -> SnapshotPlan:
     return component.plan(keys(start, every), Clock(0, total, 10))
 
 
-def averaged(component: Averaging, plan: Plan, weights: torch.Tensor) -> np.ndarray | None:
+def averaged(component: Averaging, plan: SnapshotPlan, weights: torch.Tensor) -> np.ndarray | None:
     """The averaged weights (3,) after a whole run, or None."""
     model = module_with(weights[0])
     average = component.build(model, plan)
@@ -52,7 +52,9 @@ def averaged(component: Averaging, plan: Plan, weights: torch.Tensor) -> np.ndar
     return weights_of(average.eval_model())
 
 
-def resumed(component: Averaging, plan: Plan, weights: torch.Tensor, stop: int) -> np.ndarray:
+def resumed(
+    component: Averaging, plan: SnapshotPlan, weights: torch.Tensor, stop: int
+) -> np.ndarray:
     """The same, saved after `stop` steps and loaded into parts assembled anew."""
     model = module_with(weights[0])
     average = component.build(model, plan)

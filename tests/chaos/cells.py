@@ -63,7 +63,7 @@ Pair = tuple[tuple[str, int], tuple[str, int]]
 Cell = dict[str, int]  # number of the level, by factor
 
 
-def words_of(cell: Cell) -> tuple[str, ...]:
+def overrides_of(cell: Cell) -> tuple[str, ...]:
     """Return a cell as words of a command line."""
     return (*BASE, *(w for name, level in cell.items() for w in FACTORS[name][level].split()))
 

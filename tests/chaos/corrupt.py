@@ -14,7 +14,7 @@ from typing import Any
 
 import safetensors.torch
 
-from tests.chaos.cells import words_of
+from tests.chaos.cells import overrides_of
 from tests.chaos.trial import Arena, assert_same, plain_digest, run_to_end, start
 from trainer.checkpoint import format as checkpoint
 
@@ -22,12 +22,12 @@ QUICK, FULL = 40, 1000
 THROUGH_THE_PROGRAM = 20  # one trial in so many resumes; the others read
 
 
-def killed(arena: Arena, cell: int, name: str, *words: str) -> Path:
+def killed(arena: Arena, cell: int, name: str, *overrides: str) -> Path:
     """Return a run that was killed after two thirds; made once."""
     run = arena.root / f"{name}-{cell}" / "run"
     if not run.exists():
         arena.fresh(f"{name}-{cell}")
-        order = [*words_of(arena.cells[cell]), *words, "checkpoint.keep=all"]
+        order = [*overrides_of(arena.cells[cell]), *overrides, "checkpoint.keep=all"]
         child = start([*order, f"hydra.run.dir={run}"], run.parent)
         assert child.until(lambda line: line == "saved 27"), child.said
         child.kill()

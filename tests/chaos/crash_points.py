@@ -10,7 +10,7 @@ import signal
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.chaos.cells import words_of
+from tests.chaos.cells import overrides_of
 from tests.chaos.hooks import watching
 from tests.chaos.trial import Arena, Hook, assert_same, run_to_end, start
 from trainer.checkpoint import format as checkpoint
@@ -46,8 +46,8 @@ def points_of(arena: Arena, cell: int) -> list[str]:
     """Return the operations of a cell's run."""
     if cell not in arena.points:
         run = arena.fresh("points") / "run"
-        words = [*words_of(arena.cells[cell]), f"hydra.run.dir={run}"]
-        child = start(words, run.parent, dying(run, -1, False))
+        overrides = [*overrides_of(arena.cells[cell]), f"hydra.run.dir={run}"]
+        child = start(overrides, run.parent, dying(run, -1, False))
         names = []
         while lines := child.lines():
             names += [line.split(" ", 2)[2] for line in lines if line.startswith("point")]
@@ -74,8 +74,8 @@ def trial(arena: Arena, draw: random.Random, number: int) -> str:
     _, expected = arena.whole(cell)
     point, kind, after = choose(arena, cell, number, draw)
     run = arena.fresh("crash") / "run"
-    words = [*words_of(arena.cells[cell]), f"hydra.run.dir={run}"]
-    child = start(words, run.parent, dying(run, point, after))
+    overrides = [*overrides_of(arena.cells[cell]), f"hydra.run.dir={run}"]
+    child = start(overrides, run.parent, dying(run, point, after))
     names, committed = [], 0
     while lines := child.lines():
         names += [line.split(" ", 2)[2] for line in lines if line.startswith("point ")]

@@ -10,7 +10,7 @@ import random
 import re
 from pathlib import Path
 
-from tests.chaos.cells import words_of
+from tests.chaos.cells import overrides_of
 from tests.chaos.crash_points import points_of
 from tests.chaos.hooks import watching
 from tests.chaos.trial import Arena, Child, Hook, assert_same, run_to_end, start
@@ -43,8 +43,8 @@ def trial(arena: Arena, draw: random.Random, number: int) -> str:
             unmount(folder)
     point, kind = draw.randrange(len(points_of(arena, cell))), draw.choice(KINDS)
     run = folder / "run"
-    words = [*words_of(arena.cells[cell]), f"hydra.run.dir={run}"]
-    child = start(words, folder, failing(run, point, kind))
+    overrides = [*overrides_of(arena.cells[cell]), f"hydra.run.dir={run}"]
+    child = start(overrides, folder, failing(run, point, kind))
     told = f"cell {cell}, {errno.errorcode[kind]} from operation {point} on"
     if child.wait() == 0:
         return f"{told}: not reached"
@@ -58,7 +58,7 @@ def filled(arena: Arena, cell: int, folder: Path, size: int, expected: dict[str,
     run = folder / "run"
     told = f"cell {cell}, a disk of {size} kB"
     outside = arena.fresh("outside")
-    child = start([*words_of(arena.cells[cell]), f"hydra.run.dir={run}"], outside)
+    child = start([*overrides_of(arena.cells[cell]), f"hydra.run.dir={run}"], outside)
     if child.wait() == 0:
         return f"{told}: enough"
     look(arena, child, run, told)

@@ -7,7 +7,7 @@ import random
 import signal
 import time
 
-from tests.chaos.cells import words_of
+from tests.chaos.cells import overrides_of
 from tests.chaos.trial import Arena, assert_same, start
 
 QUICK, FULL = 16, 160
@@ -18,7 +18,7 @@ def trial(arena: Arena, draw: random.Random, number: int) -> str:
     cell = number % len(arena.cells)
     _, expected = arena.whole(cell)
     run = arena.fresh("kills") / "run"
-    order = [*words_of(arena.cells[cell]), f"hydra.run.dir={run}"]
+    order = [*overrides_of(arena.cells[cell]), f"hydra.run.dir={run}"]
     total, wanted, at = expected["steps"], draw.randint(1, 3), []
     code = None
     while code != 0:
@@ -45,7 +45,7 @@ def trial(arena: Arena, draw: random.Random, number: int) -> str:
             else:  # before the first checkpoint there is nothing to go on from
                 at[-1] = 1
                 run = run.with_name(f"run-{len(at)}")
-                order = [*words_of(arena.cells[cell]), f"hydra.run.dir={run}"]
+                order = [*overrides_of(arena.cells[cell]), f"hydra.run.dir={run}"]
     assert_same(run, expected)
     arena.count("kills between first and last step", len(at))
     return f"cell {cell}, killed after {', '.join(map(str, at)) or 'nothing'}"

@@ -41,7 +41,7 @@ class Payload:
     """
 
     kind: str
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     codes: tuple[int, ...]
 
 
@@ -160,8 +160,8 @@ def configurations(run: Path, place: Path) -> Iterator[Payload]:
     listed = good.replace("plugins: []", "plugins: [hostile_plugin]")
     assert listed != good
     (folder / "config.yaml").write_text(listed)
-    words = (f"repeat={folder}", f"hydra.run.dir={place / 'replayed'}")
-    yield Payload("configuration: a plugin", words, (0, 2))
+    overrides = (f"repeat={folder}", f"hydra.run.dir={place / 'replayed'}")
+    yield Payload("configuration: a plugin", overrides, (0, 2))
 
 
 def bomb_of_aliases() -> str:
@@ -245,7 +245,7 @@ def data_sets(place: Path) -> Iterator[Payload]:
         )
 
 
-def words(place: Path) -> Iterator[Payload]:
+def overrides(place: Path) -> Iterator[Payload]:
     """Yield command lines that try to run something or to leave the folder of results."""
     touch = f"touch {place / CANARY}"
     for line in (
@@ -284,10 +284,10 @@ def trial(arena: Arena, draw: random.Random, number: int) -> str:
         *configurations(run, place),
         *images(place),
         *data_sets(place),
-        *words(place),
+        *overrides(place),
     ]
     draw.shuffle(every)
-    answers = answers_to([payload.words for payload in every], work, timeout_s=240)
+    answers = answers_to([payload.overrides for payload in every], work, timeout_s=240)
     wrong = []
     for payload, (code, message, _) in zip(every, answers, strict=True):
         is_one = code == 0 or (message.count("error: ") == 1 and "Traceback" not in message)

@@ -33,16 +33,16 @@ def trial(arena: Arena, draw: random.Random, number: int) -> str:
     told = f"{site} at step {step}" + f" on rank {rank} of 2" * is_many
     run = arena.fresh("not-finite") / "run"
     poison = f"{site},{step},{rank}"
-    words = (*LINE, f"hydra.run.dir={run}")
+    overrides = (*LINE, f"hydra.run.dir={run}")
     if is_many:
-        code, said = run_ranks(words, run.parent, POISON=poison)
+        code, said = run_ranks(overrides, run.parent, POISON=poison)
     else:
 
         def hook(tell: Tell) -> None:
             os.environ["POISON"] = poison
             install()
 
-        child = start(words, run.parent, hook)
+        child = start(overrides, run.parent, hook)
         code, said = child.wait(), child.said
     assert code == (1 if is_many else 3), f"{told}: exit code {code}: {said[-2000:]}"
     look(run, step, told)

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def main(overrides: Sequence[str] | None = None) -> None:
     """Train."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
@@ -27,7 +27,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--weight-decay", type=float, default=0.0)
     parser.add_argument("--optimizer", default="sgd")
-    options = parser.parse_args(words)
+    options = parser.parse_args(overrides)
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)

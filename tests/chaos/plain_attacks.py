@@ -37,12 +37,12 @@ class Kills:
     stuck: int
 
 
-def start(words: Sequence[str], err: Path) -> int:
+def start(overrides: Sequence[str], err: Path) -> int:
     """Start the loop in a fork of this process, which has imported everything; return its
     number."""
     child = os.fork()
     if child == 0:
-        leave_after(lambda: plain.main(words), Path(os.devnull), err)
+        leave_after(lambda: plain.main(overrides), Path(os.devnull), err)
     return child
 
 
@@ -158,11 +158,11 @@ def attack_by_lines(count: int, seed: int, place: Path) -> Lines:
     accepted = tracebacks = left = typos = told = 0
     for number in range(count):
         option = draw.choice(sorted(VALUES))
-        words: Sequence[str] = (option, draw.choice(VALUES[option]))
+        overrides: Sequence[str] = (option, draw.choice(VALUES[option]))
         if number % 3 == 0:
-            words = (f"--{typo(option[2:], draw)}", "1")
+            overrides = (f"--{typo(option[2:], draw)}", "1")
         folder, err = place / f"line-{number}", place / f"line-{number}.err"
-        code = end(start(["--out", str(folder), *words], err))
+        code = end(start(["--out", str(folder), *overrides], err))
         said = err.read_text()
         accepted += code == 0
         tracebacks += "Traceback" in said

@@ -16,10 +16,10 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 PATIENCE_S = 180.0
 
 
-def start_ranks(words: Sequence[str], cwd: Path, **variables: str) -> subprocess.Popen[str]:
+def start_ranks(overrides: Sequence[str], cwd: Path, **variables: str) -> subprocess.Popen[str]:
     """Start a command line in two processes, in a session of their own."""
     return subprocess.Popen(
-        [sys.executable, *TORCHRUN, "-m", "trainer", *words],
+        [sys.executable, *TORCHRUN, "-m", "trainer", *overrides],
         cwd=cwd,
         env={**environment(), "OMP_NUM_THREADS": "1", **variables},
         text=True,
@@ -29,10 +29,10 @@ def start_ranks(words: Sequence[str], cwd: Path, **variables: str) -> subprocess
     )
 
 
-def run_ranks(words: Sequence[str], cwd: Path, **variables: str) -> tuple[int, str]:
+def run_ranks(overrides: Sequence[str], cwd: Path, **variables: str) -> tuple[int, str]:
     """Run a command line in two processes to its end; return torchrun's code, which is 1 for any
     failure, and what all printed."""
-    process = start_ranks(words, cwd, **variables)
+    process = start_ranks(overrides, cwd, **variables)
     try:
         said, _ = process.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:

@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Iterable, Iterator
 
-from tests.chaos.cells import words_of
+from tests.chaos.cells import overrides_of
 from tests.chaos.trial import Arena, Hook, Tell, assert_same, start
 from trainer import loop as evaluation
 from trainer.data.base import Batch
@@ -48,8 +48,8 @@ def trial(arena: Arena, draw: random.Random, number: int) -> str:
     signum, step = draw.choice(SIGNALS), draw.randint(4, expected["steps"] - 5)
     to_group, twice = draw.random() < 0.5, draw.random() < 0.3
     batch = 0 if draw.random() < 0.5 else draw.randint(1, 5)
-    words = [*words_of(arena.cells[cell]), f"hydra.run.dir={run}"]
-    child = start(words, run.parent, in_evaluation(batch, signum, to_group) if batch else None)
+    overrides = [*overrides_of(arena.cells[cell]), f"hydra.run.dir={run}"]
+    child = start(overrides, run.parent, in_evaluation(batch, signum, to_group) if batch else None)
     where = f"batch {batch} of evaluations" if batch else f"{step}"
     told = f"cell {cell}, {signum.name}{' twice' * twice} at {where}{' to the group' * to_group}"
     if batch:

@@ -52,7 +52,7 @@ class Siege:
         """The sweep's folder, once it is there."""
         return next(self.place.glob("outputs/default/*"), None)
 
-    def run(self, words: list[str], *, kills: int, until: int | None) -> tuple[int, str]:
+    def run(self, overrides: list[str], *, kills: int, until: int | None) -> tuple[int, str]:
         """Run a line, killing workers until there were so many, and the launcher once so many jobs
         are finished; return the exit code and what it printed.
 
@@ -61,7 +61,7 @@ class Siege:
             kills: of workers, in all runs together.
             until: finished jobs at which the launcher is killed, None for never.
         """
-        process = start(words, self.place)
+        process = start(overrides, self.place)
         deadline = time.monotonic() + PATIENCE_S
         next_kill = time.monotonic() + self.draw.uniform(0.1, 0.5)
         while process.poll() is None:
@@ -117,8 +117,8 @@ def trial(arena: Arena, draw: random.Random, number: int) -> str:
     place = arena.fresh("sweeps")
     (place / "conf" / "sweep").mkdir(parents=True)
     (place / "conf" / "sweep" / "siege.yaml").write_text(ARMS.format(good=good, bad=bad))
-    words = [w for w in TINY if not w.startswith(("epochs", "batch_size"))]
-    line = ["--config-dir", "conf", "-m", *words, "batch_size=8", "epochs=12", "mix=mixup"]
+    overrides = [w for w in TINY if not w.startswith(("epochs", "batch_size"))]
+    line = ["--config-dir", "conf", "-m", *overrides, "batch_size=8", "epochs=12", "mix=mixup"]
     line.append("+sweep=siege")
     siege = Siege(place, draw)
     total = good + 2 * bad

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from tests.chaos.cells import Cell, matrix, words_of
+from tests.chaos.cells import Cell, matrix, overrides_of
 from tests.forked import be_run
 from trainer.checkpoint import format as checkpoint
 
@@ -41,7 +41,7 @@ def prepare() -> None:
     import trainer.optim.adam
 
     torch.set_num_threads(1)
-    trainer.api.compose(*words_of(matrix(0)[0]))  # finds Hydra's plugins
+    trainer.api.compose(*overrides_of(matrix(0)[0]))  # finds Hydra's plugins
     trainer.provenance.git_state()  # cached from now on
 
 
@@ -126,7 +126,7 @@ def has_members(group: int) -> bool:
     return True
 
 
-def start(words: Sequence[str], cwd: Path, hook: Hook | None = None) -> Child:
+def start(overrides: Sequence[str], cwd: Path, hook: Hook | None = None) -> Child:
     """Start a command line in a fork of this process."""
     number = time.monotonic_ns()
     out, err = cwd / f".out-{number}", cwd / f".err-{number}"
@@ -149,18 +149,18 @@ def start(words: Sequence[str], cwd: Path, hook: Hook | None = None) -> Child:
             hook(tell)
 
     if not pid:
-        be_run(words, cwd, out, err, first=first)
+        be_run(overrides, cwd, out, err, first=first)
     os.close(write_end)
     return Child(pid, read_end, out, err)
 
 
 def tell_steps(tell: Tell) -> None:
     """Let this process tell of every step that it has done and of every checkpoint that it has."""
-    from trainer.run.runner import Walk
+    from trainer.run.runner import Runner
 
-    asked, write, process = Walk.asked, checkpoint.write, os.getpid()
+    asked, write, process = Runner.asked, checkpoint.write, os.getpid()
 
-    def told_step(self: Walk) -> int:
+    def told_step(self: Runner) -> int:
         if os.getpid() == process:
             tell(f"step {self.run.state.step}")
         return asked(self)
@@ -170,13 +170,13 @@ def tell_steps(tell: Tell) -> None:
         tell(f"saved {step}")
         return done
 
-    Walk.asked = told_step  # type: ignore[method-assign]
+    Runner.asked = told_step  # type: ignore[method-assign]
     checkpoint.write = told_write  # type: ignore[assignment]
 
 
-def run_to_end(words: Sequence[str], cwd: Path) -> None:
+def run_to_end(overrides: Sequence[str], cwd: Path) -> None:
     """Run a command line that must succeed."""
-    child = start(words, cwd)
+    child = start(overrides, cwd)
     code = child.wait()
     assert code == 0, f"exit code {code}: {child.said}"
     assert "Traceback" not in child.said
@@ -220,7 +220,7 @@ class Arena:
         """Return a cell's run that was never stopped, and what it ended with; made once."""
         if cell not in self.wholes:
             run = self.fresh(f"whole-{cell}") / "run"
-            run_to_end([*words_of(self.cells[cell]), f"hydra.run.dir={run}"], run.parent)
+            run_to_end([*overrides_of(self.cells[cell]), f"hydra.run.dir={run}"], run.parent)
             self.wholes[cell] = (run, outcome(run))
         return self.wholes[cell]
 

@@ -86,8 +86,8 @@ def test_other_classes_get_a_new_last_layer_and_one_line_says_so(
 
 
 def test_a_resumed_run_needs_them_no_more(call: Call, here: Path, donor: Path) -> None:
-    words = (*TINY, f"init_from={donor}@4", "checkpoint.every=1st", "checkpoint.keep=all")
-    assert call(*words, "hydra.run.dir=whole").code == 0
+    overrides = (*TINY, f"init_from={donor}@4", "checkpoint.every=1st", "checkpoint.keep=all")
+    assert call(*overrides, "hydra.run.dir=whole").code == 0
     stopped = here / "stopped"
     shutil.copytree(here / "whole", stopped)
     (stopped / "summary.json").unlink()

@@ -19,8 +19,8 @@ from trainer.core.errors import Diverged
 
 @pytest.mark.parametrize("where", ["weights", "statistics", "average"])
 def test_no_checkpoint_holds_a_number_that_is_not_finite(here: Path, where: str) -> None:
-    words = [word for word in TINY if not word.startswith("model")]
-    with assembled(*words, "model=cnn", "average=ema", "average.every=1st") as run:
+    overrides = [word for word in TINY if not word.startswith("model")]
+    with assembled(*overrides, "model=cnn", "average=ema", "average.every=1st") as run:
         saver = Saver(run, here / "checkpoints", CheckpointConfig(), {})
         run.state.step = 1
         run.average.update(run.model, run.clock())
@@ -40,9 +40,9 @@ def test_no_checkpoint_holds_a_number_that_is_not_finite(here: Path, where: str)
 
 
 def test_the_background_writes_the_same_bytes(call: Call, here: Path) -> None:
-    words = (*TINY, "average=ema", "optim=adam", "checkpoint.keep=all", "checkpoint.every=1st")
-    assert call(*words, "hydra.run.dir=fore").code == 0
-    assert call(*words, "checkpoint.background=true", "hydra.run.dir=back").code == 0
+    overrides = (*TINY, "average=ema", "optim=adam", "checkpoint.keep=all", "checkpoint.every=1st")
+    assert call(*overrides, "hydra.run.dir=fore").code == 0
+    assert call(*overrides, "checkpoint.background=true", "hydra.run.dir=back").code == 0
     fore, back = (sorted((here / n / "checkpoints").iterdir()) for n in ("fore", "back"))
     assert (
         [p.name for p in fore] == [p.name for p in back] == [f"step-{n:08d}" for n in range(1, 9)]
@@ -73,8 +73,8 @@ def test_one_is_written_at_a_time_while_training_goes_on(
             busy.release()
 
     monkeypatch.setattr(checkpoint, "write", watched)
-    words = ("checkpoint.background=true", "checkpoint.every=1st", "hydra.run.dir=run")
-    assert call(*TINY, *words).code == 0
+    overrides = ("checkpoint.background=true", "checkpoint.every=1st", "hydra.run.dir=run")
+    assert call(*TINY, *overrides).code == 0
     assert threads == {"checkpoint"}
     assert not [t for t in threading.enumerate() if t.name == "checkpoint"]
 
@@ -91,8 +91,8 @@ def test_what_fails_there_ends_the_run(
         write(path, content)
 
     monkeypatch.setattr(checkpoint, "write_bytes", full)
-    words = ("checkpoint.background=true", "checkpoint.every=1st", "hydra.run.dir=run")
-    done = call(*TINY, *words)
+    overrides = ("checkpoint.background=true", "checkpoint.every=1st", "hydra.run.dir=run")
+    done = call(*TINY, *overrides)
     assert done.code == 74, done.err
     assert f"step-{step:08d}: no space left" in done.err
     found, damaged = checkpoint.newest(here / "run" / "checkpoints")

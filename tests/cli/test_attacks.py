@@ -153,9 +153,9 @@ def test_a_change_of_any_encoding_in_the_checkout_is_recorded(
 ) -> None:
     from trainer.record import provenance
 
-    def git(*words: str) -> None:
+    def git(*overrides: str) -> None:
         name = ["-c", "user.name=a", "-c", "user.email=a@b"]
-        subprocess.run(["git", *name, *words], cwd=tmp_path, check=True, capture_output=True)
+        subprocess.run(["git", *name, *overrides], cwd=tmp_path, check=True, capture_output=True)
 
     git("init", "-q")
     (tmp_path / "file").write_text("one\n")

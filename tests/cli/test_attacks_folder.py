@@ -17,8 +17,8 @@ PLACES = (".lock", "run.log", "metrics.jsonl", "summary.json", "tensorboard")
 @pytest.mark.slow
 def test_what_is_no_file_of_a_run_is_named_and_nothing_is_touched(warm: Warm, here: Path) -> None:
     run = here / "run"
-    words = [*TINY, "epochs=40", "checkpoint.every=5st", f"hydra.run.dir={run}"]
-    assert warm.run(words, here, kill=signal.SIGKILL).code == -signal.SIGKILL
+    overrides = [*TINY, "epochs=40", "checkpoint.every=5st", f"hydra.run.dir={run}"]
+    assert warm.run(overrides, here, kill=signal.SIGKILL).code == -signal.SIGKILL
     for name in PLACES:
         place, aside = run / name, here / "aside"
         if place.exists():
@@ -42,8 +42,8 @@ def test_what_is_no_file_of_a_run_is_named_and_nothing_is_touched(warm: Warm, he
 @pytest.mark.slow
 def test_the_seconds_of_an_interrupted_epoch_count(warm: Warm, here: Path) -> None:
     run = here / "run"
-    words = [*TINY, "data.num_train=640", "epochs=60", "checkpoint.every=5st"]
-    ended = warm.run([*words, f"hydra.run.dir={run}"], here, kill=signal.SIGTERM)
+    overrides = [*TINY, "data.num_train=640", "epochs=60", "checkpoint.every=5st"]
+    ended = warm.run([*overrides, f"hydra.run.dir={run}"], here, kill=signal.SIGTERM)
     assert ended.code == 143, ended.err
     stopped = read_run(run)
     in_epochs = sum(row.train_s or 0.0 for row in stopped.epochs)

@@ -53,7 +53,7 @@ def test_an_eps_that_is_nothing_is_told_in_the_format_that_is_used() -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    "overrides",
     [
         ("model.hidden=[100000000000000]",),
         ("data.num_train=1e15",),
@@ -62,9 +62,9 @@ def test_an_eps_that_is_nothing_is_told_in_the_format_that_is_used() -> None:
 )
 @pytest.mark.slow
 def test_what_no_memory_holds_is_the_user_s_mistake(
-    call: Call, here: Path, words: tuple[str, ...]
+    call: Call, here: Path, overrides: tuple[str, ...]
 ) -> None:
-    done = call(*TINY, *words)
+    done = call(*TINY, *overrides)
     assert done.code == 2
     assert "error: not enough memory for what was chosen (" in done.err
     assert "enforce fail" not in done.err
@@ -96,11 +96,11 @@ PATHS = (
 )
 
 
-@pytest.mark.parametrize("words", PATHS, ids=lambda words: words[0][:14])
+@pytest.mark.parametrize("overrides", PATHS, ids=lambda overrides: overrides[0][:14])
 def test_paths_that_no_file_can_have_are_refused(
-    call: Call, here: Path, words: tuple[str, ...]
+    call: Call, here: Path, overrides: tuple[str, ...]
 ) -> None:
-    done = call(*words)
+    done = call(*overrides)
     assert done.code == 2
     assert done.err.startswith("error: cannot use the path '/xxx")
     assert done.err.endswith("...: file name too long\n")

@@ -15,17 +15,19 @@ MESSAGE = "error: cannot write to standard output: no space left on device\n"
 pytestmark = pytest.mark.skipif(not FULL.exists(), reason="this system has no device that is full")
 
 
-def call_into_full(call: Call, monkeypatch: pytest.MonkeyPatch, *words: str) -> Outcome:
+def call_into_full(call: Call, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> Outcome:
     with open(FULL, "w") as full, monkeypatch.context() as patched:
         patched.setattr(sys, "stdout", full)
-        return call(*words)
+        return call(*overrides)
 
 
-@pytest.mark.parametrize("words", [("--version",), ("--help",), ("--cfg", "job"), ("task=plan",)])
+@pytest.mark.parametrize(
+    "overrides", [("--version",), ("--help",), ("--cfg", "job"), ("task=plan",)]
+)
 def test_a_full_output_is_code_74_and_one_message(
-    call: Call, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+    call: Call, monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...]
 ) -> None:
-    done = call_into_full(call, monkeypatch, *TINY, *words)
+    done = call_into_full(call, monkeypatch, *TINY, *overrides)
     assert (done.code, done.err) == (74, MESSAGE)
 
 

@@ -24,7 +24,7 @@ LONG = (*TINY, "data.num_train=640", "checkpoint.every=20st", "hydra.run.dir=run
 
 
 def until_checkpoint_on_a_terminal(
-    words: Sequence[str], here: Path, *, nohup: bool
+    overrides: Sequence[str], here: Path, *, nohup: bool
 ) -> subprocess.Popen[bytes]:
     """Start the program on a terminal of its own, and close that after the first checkpoint."""
     ours, theirs = os.openpty()
@@ -35,7 +35,7 @@ def until_checkpoint_on_a_terminal(
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "trainer", *words],
+        [sys.executable, "-m", "trainer", *overrides],
         cwd=here,
         env={**environment(), "TERM": "xterm"},
         **dict.fromkeys(("stdin", "stdout", "stderr"), theirs),

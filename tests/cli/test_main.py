@@ -19,7 +19,7 @@ def test_a_line_is_taken_apart() -> None:
         ["-m", "optim.lr=-0.1,3", "--config-dir=mine", "-cn", "other", "plugins=[a.b, c]", "x=-1"]
     )
     assert line.is_sweep
-    assert line.words == ("optim.lr=-0.1,3", "x=-1")
+    assert line.overrides == ("optim.lr=-0.1,3", "x=-1")
     assert line.values == {"config_dir": "mine", "config_name": "other"}
     assert line.plugins == ("a.b", "c")
     assert take_apart(["resume=a=b, c"]).resume == "a=b, c"
@@ -74,14 +74,14 @@ def test_resume_and_repeat_do_not_go_together(call: Call) -> None:
 
 
 def test_the_examples_of_the_help_compose() -> None:
-    from trainer.composition.compose import compose_words
+    from trainer.composition.compose import compose_overrides
 
     lines = [x.split("  ") for x in HELP.splitlines() if x.startswith("  {program}")]
     commands = [shlex.split(parts[1]) for parts in lines]
     assert len(commands) >= 5
     for command in commands:
-        words = [w for w in command[1:] if not w.startswith(("-m", "resume")) and "," not in w]
-        compose_words(words)
+        overrides = [w for w in command[1:] if not w.startswith(("-m", "resume")) and "," not in w]
+        compose_overrides(overrides)
 
 
 def test_an_interrupted_start_ends_with_130(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

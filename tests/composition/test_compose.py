@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 
 from tests.command import ROOT
 from trainer import compose
-from trainer.composition.compose import Composed, compose_words
-from trainer.composition.overrides import Word, canonical, quoted, split_word
+from trainer.composition.compose import Composed, compose_overrides
+from trainer.composition.overrides import Override, canonical, parse_override, quoted
 from trainer.composition.search_path import SEAMS, Sources
 from trainer.core.errors import ConfigError
 
@@ -63,12 +63,12 @@ def share_of(preset: str, lines: list[dict[str, str]]) -> list[dict[str, str]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_name_that_replaces_a_preset_s_has_its_own_values(preset: str) -> None:
-    bare = tree(compose_words([f"+experiment={preset}"]))
+    bare = tree(compose_overrides([f"+experiment={preset}"]))
     lines = share_of(preset, others(bare))
     checked = set()
     for line in lines:
-        words = [word(g, n) for g, n in line.items()]
-        replaced = tree(compose_words([f"+experiment={preset}", *words]))
+        overrides = [word(g, n) for g, n in line.items()]
+        replaced = tree(compose_overrides([f"+experiment={preset}", *overrides]))
         for group, name in line.items():
             assert replaced[group] == own_values(group, name), f"{group}={name}"
             checked.add((group, name))
@@ -78,11 +78,11 @@ def test_a_name_that_replaces_a_preset_s_has_its_own_values(preset: str) -> None
 
 
 def test_replacing_one_part_leaves_the_preset_s_others_and_says_what_was_dropped() -> None:
-    bare = tree(compose_words(["+experiment=mnist"]))
-    composed = compose_words(["+experiment=mnist", "optim=adam"])
+    bare = tree(compose_overrides(["+experiment=mnist"]))
+    composed = compose_overrides(["+experiment=mnist", "optim=adam"])
     values = tree(composed)
     assert bare["optim"]["lr"] == 0.2
-    assert values["optim"] == tree(compose_words(["optim=adam"]))["optim"]
+    assert values["optim"] == tree(compose_overrides(["optim=adam"]))["optim"]
     assert {k: v for k, v in values.items() if k != "optim"} == {
         k: v for k, v in bare.items() if k != "optim"
     }
@@ -96,15 +96,15 @@ def test_words_count_over_a_preset_whatever_their_order() -> None:
         ["+experiment=mnist", "optim=adam", "optim.lr=0.003"],
         ["optim.lr=0.003", "optim=adam", "+experiment=mnist"],
     ):
-        assert tree(compose_words(line))["optim"]["lr"] == 0.003
-    same = compose_words(["+experiment=mnist", "optim=sgd", "epochs=3"])
+        assert tree(compose_overrides(line))["optim"]["lr"] == 0.003
+    same = compose_overrides(["+experiment=mnist", "optim=sgd", "epochs=3"])
     assert tree(same)["optim"]["lr"] == 0.2  # the preset's own choice, named again
     assert tree(same)["epochs"] == 3
     assert same.notes == ()
 
 
 @pytest.mark.parametrize(
-    ("words", "group", "name"),
+    ("overrides", "group", "name"),
     [
         (["swa=on"], "average", "swa"),
         (["swa=off"], "average", "none"),
@@ -114,26 +114,26 @@ def test_words_count_over_a_preset_whatever_their_order() -> None:
     ],
 )
 def test_spellings_mean_our_names_and_are_recorded_so(
-    words: list[str], group: str, name: str
+    overrides: list[str], group: str, name: str
 ) -> None:
-    composed = compose_words(words)
+    composed = compose_overrides(overrides)
     assert choice(tree(composed), group) == name
-    assert f"{group}={name}" in composed.words
+    assert f"{group}={name}" in composed.overrides
 
 
 def test_spelled_keys_reach_the_part() -> None:
-    values = tree(compose_words(["swa=on", "swa.start=50%", "mixup=on", "mixup.alpha=0.3"]))
+    values = tree(compose_overrides(["swa=on", "swa.start=50%", "mixup=on", "mixup.alpha=0.3"]))
     assert values["average"]["start"] == "50%"
     assert values["mix"]["alpha"] == 0.3
-    assert tree(compose_words(["optimizer.lr=0.3"]))["optim"]["lr"] == 0.3
+    assert tree(compose_overrides(["optimizer.lr=0.3"]))["optim"]["lr"] == 0.3
 
 
 def test_swa_paper_chooses_a_schedule_unless_the_line_does() -> None:
-    both = canonical([split_word("swa=paper")])
+    both = canonical([parse_override("swa=paper")])
     assert [str(w) for w in both] == ["average=swa_paper", "scheduler=swa"]
-    mine = canonical([split_word("swa=paper"), split_word("scheduler=cosine")])
+    mine = canonical([parse_override("swa=paper"), parse_override("scheduler=cosine")])
     assert [str(w) for w in mine] == ["average=swa_paper", "scheduler=cosine"]
-    on = canonical([split_word("swa=on")])
+    on = canonical([parse_override("swa=on")])
     assert [str(w) for w in on] == ["average=swa"]
 
 
@@ -149,7 +149,7 @@ def test_a_path_of_any_characters_is_taken_as_it_is_written(text: str) -> None:
 
     if text[0] in "'\"":
         return  # quoted by the user already
-    spelled = str(quoted(Word("", "data.root", text), is_sweep=False))
+    spelled = str(quoted(Override("", "data.root", text), is_sweep=False))
     override = OverridesParser.create().parse_override(spelled)
     assert override.value() == text
 
@@ -180,6 +180,6 @@ def test_a_configuration_is_read_back_as_the_same_value() -> None:
 def test_a_sweep_s_job_defaults_to_one_thread_and_no_test() -> None:
     from trainer.config.run_config import parse
 
-    single, job = (parse(compose_words([]).cfg, is_sweep=s) for s in (False, True))
+    single, job = (parse(compose_overrides([]).cfg, is_sweep=s) for s in (False, True))
     assert (single.report_test, job.report_test) == (True, False)
     assert job.threads == 1

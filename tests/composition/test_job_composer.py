@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.composition.compose import Composer, compose_words
+from trainer.composition.compose import Composer, compose_overrides
 from trainer.composition.search_path import Sources
 from trainer.core.errors import ConfigError
 
@@ -41,20 +41,20 @@ COMPOSER = Composer(Sources())  # one for all examples: what it keeps must not l
 @settings(max_examples=25, deadline=None)
 @given(CHOICES, VALUES)
 def test_the_quick_way_is_the_long_way(choices: tuple[str, ...], values: dict[str, object]) -> None:
-    words = [*choices, *(f"{key}={value}" for key, value in values.items())]
+    overrides = [*choices, *(f"{key}={value}" for key, value in values.items())]
     try:
-        long = compose_words(words, Sources())
+        long = compose_overrides(overrides, Sources())
     except ConfigError as error:
         with pytest.raises(ConfigError, match=re.escape(str(error))):
-            COMPOSER.compose(words)
+            COMPOSER.compose(overrides)
         return
-    quick = COMPOSER.compose(words)
+    quick = COMPOSER.compose(overrides)
     assert quick.cfg == long.cfg
-    assert (quick.words, quick.notes) == (long.words, long.notes)
+    assert (quick.overrides, quick.notes) == (long.overrides, long.notes)
 
 
 @pytest.mark.parametrize(
-    "words",
+    "overrides",
     [
         ("optim.lrr=0.1",),
         ("optim=sgdd",),
@@ -64,18 +64,18 @@ def test_the_quick_way_is_the_long_way(choices: tuple[str, ...], values: dict[st
         ("+optim.lr=0.1",),
     ],
 )
-def test_mistakes_are_told_as_the_long_way_tells_them(words: tuple[str, ...]) -> None:
+def test_mistakes_are_told_as_the_long_way_tells_them(overrides: tuple[str, ...]) -> None:
     composer = Composer(Sources())
     composer.compose(["optim=adam", "optim.lr=0.1"])  # what is checked already stays apart
     for _ in range(2):
         with pytest.raises(ConfigError) as quick:
-            composer.compose(words)
+            composer.compose(overrides)
         with pytest.raises(ConfigError) as long:
-            compose_words(words, Sources())
+            compose_overrides(overrides, Sources())
         assert str(quick.value) == str(long.value)
 
 
 def test_one_job_s_values_do_not_reach_the_next() -> None:
     composer = Composer(Sources())
     composer.compose(["optim.lr=7", "data.subset=10%"])
-    assert composer.compose(["seed=1"]).cfg == compose_words(["seed=1"], Sources()).cfg
+    assert composer.compose(["seed=1"]).cfg == compose_overrides(["seed=1"], Sources()).cfg

@@ -25,7 +25,7 @@ class Part:
     mode: Literal["up", "down"] = "up"
     limit: float | None = None
     pair: tuple[float, float] = (0.0, 1.0)
-    words: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
     span: Duration = Duration(1, "ep")
     computed: int = field(default=3, init=False)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from trainer.core.errors import ConfigError
 from trainer.core.units import Amount
 from trainer.data._batches import build_data
-from trainer.data._stores import store_for
 from trainer.data._steps import Steps, check_batch_size
+from trainer.data._stores import store_for
 from trainer.data.base import DataKeys
 
 ALL = Amount(0, False)  # val=0: train on everything

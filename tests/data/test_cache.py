@@ -19,14 +19,14 @@ import torch
 
 from trainer.core.errors import DiskError
 from trainer.data import _cache
-from trainer.data._cache import FOLDER, Plan, cached, content_key
+from trainer.data._cache import FOLDER, CachePlan, cached, content_key
 from trainer.data._stats import fingerprint, mean_std
 
 KEY = "0123456789abcdef0123456789abcdef"
 SIZES = {"train": 3, "test": 2}
 
 
-def plan(value: int = 7, calls: list[int] | None = None, wait_s: float = 0.0) -> Plan:
+def plan(value: int = 7, calls: list[int] | None = None, wait_s: float = 0.0) -> CachePlan:
     def fill(images, labels):
         if calls is not None:
             calls.append(1)
@@ -34,7 +34,7 @@ def plan(value: int = 7, calls: list[int] | None = None, wait_s: float = 0.0) ->
         images[:] = np.arange(5, dtype=np.uint8)[:, None, None, None] + value
         labels[:] = [0, 1, 0, 1, 1]
 
-    return Plan(SIZES, (1, 2, 2), ("a", "b"), fill)
+    return CachePlan(SIZES, (1, 2, 2), ("a", "b"), fill)
 
 
 def folder_of(root: Path) -> Path:
@@ -115,7 +115,7 @@ def test_failed_decoding_leaves_nothing(tmp_path):
         raise RuntimeError("broken")
 
     with pytest.raises(RuntimeError, match="broken"):
-        cached(tmp_path, "set", KEY, lambda: Plan(SIZES, (1, 2, 2), ("a", "b"), fail))
+        cached(tmp_path, "set", KEY, lambda: CachePlan(SIZES, (1, 2, 2), ("a", "b"), fail))
     assert not (tmp_path / FOLDER).exists()
 
 
@@ -153,7 +153,7 @@ def _fill_for_ever(root: Path, key: str, begun) -> None:
         begun.set()
         time.sleep(60)
 
-    cached(root, "set", key, lambda: Plan(SIZES, (1, 2, 2), ("a", "b"), fill))
+    cached(root, "set", key, lambda: CachePlan(SIZES, (1, 2, 2), ("a", "b"), fill))
 
 
 def test_user_cache_is_used_where_data_may_not_be_written(tmp_path):

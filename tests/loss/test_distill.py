@@ -179,8 +179,8 @@ def summary(run: Path) -> dict[str, Any]:
 @pytest.fixture
 def teacher(call: Call, here: Path) -> Path:
     """A finished run of a larger network, with averaged weights."""
-    words = ("model.hidden=[24,12]", "average=ema", "optim.lr=0.1", "hydra.run.dir=teacher")
-    ended = call(*TINY, *words)
+    overrides = ("model.hidden=[24,12]", "average=ema", "optim.lr=0.1", "hydra.run.dir=teacher")
+    ended = call(*TINY, *overrides)
     assert ended.code == 0, ended.err
     return here / "teacher"
 
@@ -193,12 +193,12 @@ def test_the_whole_program_learns_from_a_run_and_from_a_file_alike(
     )
     mixed = (*TINY, "loss=distill", "mix=mixup", "loss.temperature=4")
     args = "loss.teacher_args={hidden:[24,12]}"
-    for name, words in {
+    for name, overrides in {
         "run": ("loss.teacher=teacher",),
         "file": ("loss.teacher=w.safetensors", "loss.teacher_model=mlp", args),
         "average": ("loss.teacher=teacher@average",),
     }.items():
-        ended = call(*mixed, *words, f"hydra.run.dir={name}")
+        ended = call(*mixed, *overrides, f"hydra.run.dir={name}")
         assert ended.code == 0, ended.err
     run, file, average = (summary(here / name) for name in ("run", "file", "average"))
     assert run["weights_sha256"] == file["weights_sha256"] != average["weights_sha256"]
@@ -215,8 +215,8 @@ def test_the_whole_program_learns_from_a_run_and_from_a_file_alike(
 
 
 def test_the_teacher_sees_the_student_s_images_in_eval_mode(teacher: Path) -> None:
-    words = ("loss=distill", f"loss.teacher={teacher}", "mix=mixup", "augment=[shift]")
-    with assembled(*TINY, *words) as run:
+    overrides = ("loss=distill", f"loss.teacher={teacher}", "mix=mixup", "augment=[shift]")
+    with assembled(*TINY, *overrides) as run:
         seen: dict[str, torch.Tensor] = {}
         assert isinstance(run.loss, Distillation)
         network = run.loss.teacher
@@ -238,8 +238,8 @@ def test_the_teacher_sees_the_student_s_images_in_eval_mode(teacher: Path) -> No
 
 def test_a_teacher_moves_no_stream(teacher: Path) -> None:
     states = []
-    for words in (("loss=distill", f"loss.teacher={teacher}"), ()):
-        with assembled(*TINY, *words) as run:
+    for overrides in (("loss=distill", f"loss.teacher={teacher}"), ()):
+        with assembled(*TINY, *overrides) as run:
             states.append((run.model.state_dict(), torch.get_rng_state()))
     assert all(torch.equal(t, states[1][0][n]) for n, t in states[0][0].items())
     assert torch.equal(states[0][1], states[1][1])
@@ -247,8 +247,8 @@ def test_a_teacher_moves_no_stream(teacher: Path) -> None:
 
 @pytest.mark.parametrize("precision", ["fp64", "bf16", "O2", "O3"])
 def test_the_teacher_computes_in_the_run_s_precision(teacher: Path, precision: str) -> None:
-    words = (f"precision={precision}", "loss=distill", f"loss.teacher={teacher}")
-    with assembled(*TINY, *words) as run:
+    overrides = (f"precision={precision}", "loss=distill", f"loss.teacher={teacher}")
+    with assembled(*TINY, *overrides) as run:
         (step, *_) = run.data.train_steps(0, 0)
         batch = run.ready(step[0])
         outputs = []
@@ -266,8 +266,8 @@ def test_the_teacher_computes_in_the_run_s_precision(teacher: Path, precision: s
 def test_a_resumed_run_ends_as_the_whole_one_and_wants_the_same_teacher(
     call: Call, here: Path, teacher: Path
 ) -> None:
-    words = (*TINY, "loss=distill", "loss.teacher=teacher", "checkpoint.every=1st")
-    ended = call(*words, "checkpoint.keep=all", "hydra.run.dir=whole")
+    overrides = (*TINY, "loss=distill", "loss.teacher=teacher", "checkpoint.every=1st")
+    ended = call(*overrides, "checkpoint.keep=all", "hydra.run.dir=whole")
     assert ended.code == 0, ended.err
     for name in ("stopped", "other"):
         shutil.copytree(here / "whole", here / name)
@@ -308,8 +308,8 @@ def test_teachers_that_do_not_fit_leave_nothing(call: Call, here: Path, teacher:
         (*file, "loss.teacher_args={hiden:[24,12]}"): (2, "did you mean 'model.hidden'"),
         (*file, "loss.teacher_args={hidden:[24,12]}", "data.num_classes=5"): (2, "(10,) for (5,)"),
     }
-    for words, (code, told) in lines.items():
-        ended = call(*TINY, "loss=distill", *words)
+    for overrides, (code, told) in lines.items():
+        ended = call(*TINY, "loss=distill", *overrides)
         assert ended.code == code, ended.err
         assert told in ended.err
         assert ended.err.count("\n") == 1

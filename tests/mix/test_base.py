@@ -87,12 +87,12 @@ def test_a_stop_that_the_run_does_not_reach_is_refused(stop: Duration) -> None:
 
 def test_mixing_that_mixes_nothing_leaves_the_weights_bit_for_bit(call: Call) -> None:
     found = set()
-    for words in (
+    for overrides in (
         ("mix=none",),
         ("mix=mixup", "mix.alpha=0"),
         ("mix=cutmix", "mix.alpha=0", "mix.partners=independent"),
     ):
-        outcome = call(*TINY, "augment=[shift]", "epochs=1", *words)
+        outcome = call(*TINY, "augment=[shift]", "epochs=1", *overrides)
         assert outcome.code == 0, outcome.err
         summary = json.loads((Path("outputs/latest") / "summary.json").read_text())
         found.add(summary["weights_sha256"])

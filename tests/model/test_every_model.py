@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-import trainer.core.registry
 import yaml
 from torch import nn
 
+import trainer.core.registry
 from trainer.core.convert import build
 from trainer.model.base import MODELS
 

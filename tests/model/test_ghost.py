@@ -114,9 +114,11 @@ def test_null_is_batch_norm_and_bad_sizes_are_refused() -> None:
 
 def test_ghosts_change_a_run_and_those_that_could_not_are_refused(call: Call, here: Path) -> None:
     hashes = []
-    for number, words in enumerate(([], ["model.ghost_batch=4", "average=swa", "swa.start=50%"])):
+    for number, overrides in enumerate(
+        ([], ["model.ghost_batch=4", "average=swa", "swa.start=50%"])
+    ):
         run = here / str(number)
-        done = call(*LINE, *words, f"hydra.run.dir={run}")
+        done = call(*LINE, *overrides, f"hydra.run.dir={run}")
         assert done.code == 0, done.err
         hashes.append(json.loads((run / "summary.json").read_text())["weights_sha256"])
     assert hashes[0] != hashes[1]

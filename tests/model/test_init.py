@@ -233,9 +233,9 @@ def test_a_run_takes_the_key_records_it_repeats_and_resumes_exactly(call: Call, 
 def test_a_network_that_cannot_take_it_is_refused_and_leaves_nothing(
     call: Call, here: Path
 ) -> None:
-    for words in (["init=dirac"], ["init=whiten"], ["init=whiten", "model=cnn"]):
-        line = [w for w in TINY if len(words) == 1 or not w.startswith("model")]
-        refused = call(*line, *words)
+    for overrides in (["init=dirac"], ["init=whiten"], ["init=whiten", "model=cnn"]):
+        line = [w for w in TINY if len(overrides) == 1 or not w.startswith("model")]
+        refused = call(*line, *overrides)
         assert refused.code == 2
-        assert refused.err.startswith(f"error: {words[0]}")
+        assert refused.err.startswith(f"error: {overrides[0]}")
     assert list(here.iterdir()) == []

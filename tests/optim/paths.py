@@ -12,18 +12,18 @@ from torch import nn
 
 from trainer.core.convert import build
 from trainer.core.errors import ConfigError
-from trainer.optim.base import OPTIMIZERS, Group, Member, Optim, OptimKeys
+from trainer.optim.base import OPTIMIZERS, Member, Optim, OptimKeys, ParameterGroup
 
 Gradients = list[list[np.ndarray]]  # by step, by tensor
 
 
-def one_group(parameters: Sequence[nn.Parameter], keys: OptimKeys) -> list[Group]:
+def one_group(parameters: Sequence[nn.Parameter], keys: OptimKeys) -> list[ParameterGroup]:
     """Return the groups of a run without rules."""
     members = tuple(
         Member(f"p{i}", p, frozenset(["matrix" if p.ndim >= 2 else "vector"]))
         for i, p in enumerate(parameters)
     )
-    return [Group("main", members, keys.lr, keys.weight_decay)]
+    return [ParameterGroup("main", members, keys.lr, keys.weight_decay)]
 
 
 def walk(

@@ -22,9 +22,9 @@ from trainer.state import Run
 NO_DECAY = "optim.weight_decay=0"
 
 
-def live(*words: str) -> Run:
+def live(*overrides: str) -> Run:
     """A run of eight steps, four an epoch, ready at the first."""
-    config = compose(*TINY, "report_test=false", *words)
+    config = compose(*TINY, "report_test=false", *overrides)
     return assemble(config, *prepare(config, World()))[0]
 
 
@@ -73,14 +73,14 @@ def test_momentum_too_is_the_group_s_own() -> None:
 def test_a_least_lr_is_that_of_the_group() -> None:
     rule = "{match:bias,lr:10,scheduler:{name:cosine,min_lr:0.5}}"
     run = live("optim.lr=0.1", groups(rule))
-    (own,) = (s for s in run.courses.schedules if s)
+    (own,) = (s for s in run.group_schedules.schedules if s)
     assert own.floor == 0.5  # of 10 * 0.1
 
 
 @pytest.mark.parametrize("optim", ["sgd", "adamw", "lion", "lars", "lamb", "muon", "adagrad"])
 def test_a_frozen_group_neither_steps_nor_decays_nor_costs_a_gradient(optim: str) -> None:
-    words = (f"optim={optim}", "optim.weight_decay=0.1", "optim.lr=0.01")
-    run = live(*words, groups("{match:first,freeze_after:3st}"))
+    overrides = (f"optim={optim}", "optim.weight_decay=0.1", "optim.lr=0.01")
+    run = live(*overrides, groups("{match:first,freeze_after:3st}"))
     names = [g["name"] for g in run.optimizer.param_groups if g["name"].startswith("first")]
     path = trained(run)
     for name in names:
@@ -135,32 +135,32 @@ def test_other_number_formats_freeze_as_well(precision: str) -> None:
 
 
 def test_lookahead_does_not_pull_what_is_frozen() -> None:
-    words = ("average=lookahead", "average.every=2st", "optim.lr=0.1")
-    path = trained(live(*words, groups("{match:first,freeze_after:3st}")))
+    overrides = ("average=lookahead", "average.every=2st", "optim.lr=0.1")
+    path = trained(live(*overrides, groups("{match:first,freeze_after:3st}")))
     assert not has_moved(path[2], path[-1], "first")
     assert has_moved(path[-3], path[-1], "main")
 
 
 def test_a_plateau_of_a_group_s_own_is_told_scores_and_saved() -> None:
     own = "{name:plateau,patience:0ep,factor:0.5,threshold:0.99}"
-    words = ("epochs=4", "optim.lr=0.01", groups(f"{{match:bias,scheduler:{own}}}"))
-    run = live(*words)
+    overrides = ("epochs=4", "optim.lr=0.01", groups(f"{{match:bias,scheduler:{own}}}"))
+    run = live(*overrides)
     rates = [
         [group["lr"] for group in run.optimizer.param_groups]
         for event in fit(run)
         if isinstance(event, EpochRecord)
     ]
     assert rates == [[0.01, pytest.approx(lr)] for lr in (0.01, 0.01, 0.005, 0.0025)]
-    states = run.courses.state_dict()
+    states = run.group_schedules.state_dict()
     assert states[0] == {}
     assert states[1]["lr_scale"] == 0.125
-    fresh = live(*words)
-    fresh.courses.load_state_dict(states)
-    assert fresh.courses.state_dict() == states
+    fresh = live(*overrides)
+    fresh.group_schedules.load_state_dict(states)
+    assert fresh.group_schedules.state_dict() == states
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("overrides", "message"),
     [
         (("{match:bias,freeze_after:2ep}",), "optim.groups[0].freeze_after=2ep is as long as"),
         (("{match:bias,freeze_after:8st}",), "freeze_after=8st is step 8, but the run has 8"),
@@ -176,8 +176,10 @@ def test_a_plateau_of_a_group_s_own_is_told_scores_and_saved() -> None:
         (("{match:head.*,lr:2}",), "optim.groups[0]: no parameter matches head.*; kinds are bias"),
     ],
 )
-def test_what_does_not_fit_the_run_is_refused(words, message: str, call: Call, here: Path) -> None:
-    got = call(*TINY, groups(*words))
+def test_what_does_not_fit_the_run_is_refused(
+    overrides, message: str, call: Call, here: Path
+) -> None:
+    got = call(*TINY, groups(*overrides))
     assert (got.code, message in got.err) == (2, True), got.err
     assert not (here / "outputs").exists()
 
@@ -203,8 +205,8 @@ def test_a_run_with_rules_is_repeated_exactly(call: Call, here: Path) -> None:
         "{match:'2.*',freeze_after:1ep}",
         "{match:first,freeze_after:5st}",
     )
-    words = (*TINY, "optim=adam", "optim.weight_decay=0.01", rules, "checkpoint.every=3st")
-    assert call(*words, "hydra.run.dir=whole").code == 0
+    overrides = (*TINY, "optim=adam", "optim.weight_decay=0.01", rules, "checkpoint.every=3st")
+    assert call(*overrides, "hydra.run.dir=whole").code == 0
     assert call("repeat=whole", "hydra.run.dir=again").code == 0
     weights = [summary(here / run)["weights_sha256"] for run in ("whole", "again")]
     assert weights[0] == weights[1]
@@ -212,15 +214,15 @@ def test_a_run_with_rules_is_repeated_exactly(call: Call, here: Path) -> None:
 
 
 def test_the_linear_rule_scales_every_rate_once_and_says_so(call: Call, here: Path) -> None:
-    words = (*TINY, "optim=muon", "optim.layers=all", "optim.lr=0.5", "optim.other_lr=0.25")
-    words += ("scheduler=step", "scheduler.step_size=1ep", "scheduler.min_lr=0.01")
+    overrides = (*TINY, "optim=muon", "optim.layers=all", "optim.lr=0.5", "optim.other_lr=0.25")
+    overrides += ("scheduler=step", "scheduler.step_size=1ep", "scheduler.min_lr=0.01")
     rule = ("optim.lr_rule=linear", "optim.groups=[{match:bias,lr:4}]")
-    run = live(*words, *rule)  # 16 images a step
+    run = live(*overrides, *rule)  # 16 images a step
     rates = {group["name"]: group["base_lr"] for group in run.optimizer.param_groups}
     assert rates == {"main": 0.03125, "main, adamw": 0.015625, "bias, adamw": 0.0625}
     assert run.schedule.floor == 0.01 / 0.03125
 
-    told = call(*words, *rule, "hydra.run.dir=one")
+    told = call(*overrides, *rule, "hydra.run.dir=one")
     assert "optim.lr_rule=linear: the peak is 0.5 * 16 / 256 = 0.03125" in told.out
     assert "the peak is 0.5 * 16 / 256 = 0.03125" in (here / "one/run.log").read_text()
     assert call("repeat=one", "hydra.run.dir=two").code == 0
@@ -229,7 +231,7 @@ def test_the_linear_rule_scales_every_rate_once_and_says_so(call: Call, here: Pa
         assert row["lr"] == 0.03125
         assert "  lr: 0.5\n" in (here / name / "config.yaml").read_text()
     assert summary(here / "one")["weights_sha256"] == summary(here / "two")["weights_sha256"]
-    assert "lr_rule=linear" not in call(*words, "max_steps=1").out
+    assert "lr_rule=linear" not in call(*overrides, "max_steps=1").out
 
 
 def summary(run: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from trainer.core.convert import build
 from trainer.core.errors import ConfigError
 from trainer.optim._groups import group_rows, parameter_groups
 from trainer.optim._kinds import KINDS
-from trainer.optim.base import Group, OptimKeys
+from trainer.optim.base import OptimKeys, ParameterGroup
 from trainer.optim.muon import Muon
 from trainer.optim.sgd import Sgd
 
@@ -30,7 +30,7 @@ def keys(*rules: Any, lr: float = 0.1, weight_decay: float = 0.01) -> OptimKeys:
     return build(OptimKeys, values, "optim")
 
 
-def names(group: Group) -> list[str]:
+def names(group: ParameterGroup) -> list[str]:
     return [member.name for member in group.members]
 
 

@@ -13,7 +13,7 @@ from tests.optim.paths import check_refused, check_same, one_group, random_probl
 from tests.optim.test_newton_schulz import by_numpy
 from trainer.core.errors import ConfigError
 from trainer.optim._groups import parameter_groups
-from trainer.optim.base import OPTIMIZERS, Group, OptimKeys
+from trainer.optim.base import OPTIMIZERS, OptimKeys, ParameterGroup
 from trainer.optim.muon import Muon, MuonOptimizer, factor, product_dtype
 
 SHAPES = ((4, 6), (5, 3, 2, 2), (6, 4), (5,))
@@ -116,8 +116,8 @@ def test_matrices_come_first_and_each_group_keeps_its_own_rates() -> None:
     keys = OptimKeys(0.1, 0.5)
     (main,) = parameter_groups(small(), keys)
     groups = [
-        Group("slow", main.members[:4], 0.1, 0.5),  # the first convolution and the norm
-        Group("fast", main.members[4:], 0.3, 0.0),
+        ParameterGroup("slow", main.members[:4], 0.1, 0.5),  # the first convolution and the norm
+        ParameterGroup("fast", main.members[4:], 0.3, 0.0),
     ]
     optimizer = Muon(other_lr=0.01).build(groups, keys)
     found = [(g["name"], g["by"], g["lr"], g["weight_decay"]) for g in optimizer.param_groups]

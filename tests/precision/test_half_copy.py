@@ -192,8 +192,8 @@ def test_a_model_of_halves_casts_at_its_border_and_so_do_its_copies() -> None:
     torch.testing.assert_close(wide(images_of()), model(images_of()), rtol=0.02, atol=0.02)
 
 
-def made(*words: str) -> Run:
-    config = compose(*TINY, *words)
+def made(*overrides: str) -> Run:
+    config = compose(*TINY, *overrides)
     return assemble(config, *prepare(config, World()))[0]
 
 
@@ -215,8 +215,8 @@ def state_types(run: Run) -> set[torch.dtype]:
 def test_where_each_level_keeps_weights_and_the_optimizer_s_state(
     optim: str, name: str, weights: torch.dtype, network_types: set[torch.dtype]
 ) -> None:
-    words = ("optim.momentum=0.9",) if optim == "sgd" else ("optim.eps=1e-4",)
-    run = made(f"precision={name}", f"optim={optim}", "epochs=1", *words)
+    overrides = ("optim.momentum=0.9",) if optim == "sgd" else ("optim.eps=1e-4",)
+    run = made(f"precision={name}", f"optim={optim}", "epochs=1", *overrides)
     list(fit(run))
     assert {p.dtype for p in run.model.parameters()} == {weights}
     assert state_types(run) == {weights}
@@ -239,12 +239,12 @@ def test_two_levels_are_other_names_bit_for_bit(level: str, name: str) -> None:
 @pytest.mark.parametrize("name", ["O1", "O2", "O3"])
 @pytest.mark.slow
 def test_every_level_trains_with_convolutions_averages_mixing_and_clipping(name: str) -> None:
-    words = ["model=cnn", "model.width=4", "mix=mixup", "average=ema", "average.start=0ep"]
-    words += ["clip_norm=1.0", "accumulate=2", "optim.lr=0.02"]
+    overrides = ["model=cnn", "model.width=4", "mix=mixup", "average=ema", "average.start=0ep"]
+    overrides += ["clip_norm=1.0", "accumulate=2", "optim.lr=0.02"]
     ends = {}
     kept = [word for word in TINY if not word.startswith("model")]
     for precision in ("fp32", name):
-        config = compose(*kept, *words, f"precision={precision}")
+        config = compose(*kept, *overrides, f"precision={precision}")
         run = assemble(config, *prepare(config, World()))[0]
         ends[precision] = list(fit(run))[-1]
     for field in ("loss", "grad_norm"):

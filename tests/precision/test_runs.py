@@ -39,14 +39,14 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def made(*words: str) -> Run:
+def made(*overrides: str) -> Run:
     """Return a run, ready at its first step: four steps an epoch, the last of fewer images."""
-    config = compose(*TINY, "optim.lr=0.01", *words)
+    config = compose(*TINY, "optim.lr=0.01", *overrides)
     return assemble(config, *prepare(config, World()))[0]
 
 
-def finished(*words: str) -> tuple[Run, list[EpochRecord]]:
-    run = made(*words)
+def finished(*overrides: str) -> tuple[Run, list[EpochRecord]]:
+    run = made(*overrides)
     return run, [event for event in fit(run) if isinstance(event, EpochRecord)]
 
 
@@ -75,9 +75,9 @@ def assert_equal(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> 
 
 @pytest.mark.parametrize("name", HERE)
 def test_one_optimizer_step_each_and_none_where_it_is_skipped(name: str) -> None:
-    words = ("epochs=1", f"precision={name}")
+    overrides = ("epochs=1", f"precision={name}")
     for clip, accumulate in itertools.product(CLIPS, (1, 4)):
-        run = made(*words, clip, f"accumulate={accumulate}")
+        run = made(*overrides, clip, f"accumulate={accumulate}")
         asked = count_steps(run)
         (row,) = fit(run)
         assert isinstance(row, EpochRecord)
@@ -91,9 +91,9 @@ def test_one_optimizer_step_each_and_none_where_it_is_skipped(name: str) -> None
 def test_overflows_are_skipped_counted_and_recorded_while_time_goes_on(
     name: str, clip: str
 ) -> None:
-    words = (f"precision={name}", f"precision.init_scale={OVERFLOW}", clip)
-    words = (*words, "average=swa", "average.start=0ep", "average.every=1st")
-    run = made(*words, "scheduler=exponential", "epochs=10", "optim.momentum=0.9")
+    overrides = (f"precision={name}", f"precision.init_scale={OVERFLOW}", clip)
+    overrides = (*overrides, "average=swa", "average.start=0ep", "average.every=1st")
+    run = made(*overrides, "scheduler=exponential", "epochs=10", "optim.momentum=0.9")
     asked, before, lrs = count_steps(run), weights_of(run), []
     parameters = {name for name, _ in run.model.named_parameters()}
     for row in fit(run):
@@ -133,8 +133,8 @@ def test_endless_skipping_ends_the_run_with_its_own_code(
 ) -> None:
     backward = Precision.backward
     monkeypatch.setattr(Precision, "backward", lambda self, loss: backward(self, loss * 1e38))
-    words = ("precision=fp16", "precision.init_scale=1024", "epochs=9", "name=endless")
-    ended = call(*TINY, *words)
+    overrides = ("precision=fp16", "precision.init_scale=1024", "epochs=9", "name=endless")
+    ended = call(*TINY, *overrides)
     assert ended.code == 3
     assert "the gradient at step 10 is not finite at any loss scale" in ended.err
     assert "until it fell to 0.5" in ended.err
@@ -166,16 +166,16 @@ def pause_at(run: Run, step: int) -> None:
 @pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("step", [2, 6])
 def test_a_resumed_run_ends_with_the_same_bits(name: str, step: int) -> None:
-    words = [f"precision={name}", "average=ema", "mix=mixup", "accumulate=2", "clip_norm=0.1"]
-    words += ["optim.momentum=0.9", "epochs=3"]
+    overrides = [f"precision={name}", "average=ema", "mix=mixup", "accumulate=2", "clip_norm=0.1"]
+    overrides += ["optim.momentum=0.9", "epochs=3"]
     if name in SCALED:  # skips at first, then it grows
-        words += [f"precision.init_scale={2.0**19}", "precision.growth_interval=3"]
-    whole, rows = finished(*words)
-    half = made(*words)
+        overrides += [f"precision.init_scale={2.0**19}", "precision.growth_interval=3"]
+    whole, rows = finished(*overrides)
+    half = made(*overrides)
     pause_at(half, step)
     averaged = half.average.eval_model()
     saved = copy.deepcopy(save_state(half)), weights_of(half)
-    resumed = made(*words)
+    resumed = made(*overrides)
     with torch.no_grad():  # nothing of what it was made with may stay
         for parameter in resumed.model.parameters():
             parameter.fill_(0.1)
@@ -193,17 +193,17 @@ def test_a_resumed_run_ends_with_the_same_bits(name: str, step: int) -> None:
 
 def test_accumulation_weighs_every_image_alike_the_short_step_included() -> None:
     """Windows of 12, 12, 12 and 11 images in micro-batches of up to 12, 6, 4 and 3 of them."""
-    words = (
+    overrides = (
         "precision=fp64",
         "model.norm=none",
         *("data.num_train=52", "data.val=5", "batch_size=12"),
         "clip_norm=0.5",
     )
-    reference, rows = finished(*words)
+    reference, rows = finished(*overrides)
     sizes = [w[0].step_images for w in reference.data.train_steps(0, 0)]
     assert sizes == [12, 12, 12, 11]
     for accumulate in (2, 3, 4):
-        run, again = finished(*words, f"accumulate={accumulate}")
+        run, again = finished(*overrides, f"accumulate={accumulate}")
         parts = [[len(b.labels) for b in w] for w in run.data.train_steps(0, 0)]
         assert all(len(p) > 1 for p in parts)
         assert len(set(parts[-1])) > 1  # and of unequal parts
@@ -224,13 +224,13 @@ def test_only_scaled_runs_record_a_scale(call: Call, here: Path) -> None:
 
 
 def test_bad_words_are_refused_before_anything_is_made(call: Call, here: Path) -> None:
-    for words, message in {
+    for overrides, message in {
         ("precision=tf32",): "needs an NVIDIA GPU of compute capability 8.0 or higher",
         ("precision=bf16", "precision.init_scale=2"): "belongs to precision=",
         ("precision=O3", "optim=adam"): "optim.eps=1e-08 is 0 in the float16",
         ("precision=fp16", "precision.init_scale=0.1"): "precision.init_scale must be from 1 to",
     }.items():
-        refused = call(*TINY, *words)
+        refused = call(*TINY, *overrides)
         assert refused.code == 2, refused.err
         assert message in refused.err
     assert list(here.iterdir()) == []

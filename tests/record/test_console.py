@@ -40,11 +40,11 @@ def test_numbers_are_shown_as_people_read_them() -> None:
     assert [clock_text(s) for s in (0.4, 61, 3725)] == ["0:00", "1:01", "1:02:05"]
 
 
-def on_a_terminal(words: tuple[str, ...], here: Path) -> tuple[int, str]:
+def on_a_terminal(overrides: tuple[str, ...], here: Path) -> tuple[int, str]:
     """Run the program with a terminal of 120 columns; return its exit code and what it drew."""
     main, other = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "trainer", *words],
+        [sys.executable, "-m", "trainer", *overrides],
         cwd=here,
         env={**environment(), "TERM": "xterm-256color", "COLUMNS": "120"},
         stdout=other,
@@ -68,8 +68,8 @@ def on_a_terminal(words: tuple[str, ...], here: Path) -> tuple[int, str]:
 
 @pytest.mark.slow
 def test_a_terminal_shows_a_live_line_that_goes_away(here: Path) -> None:
-    words = (*TINY, "data.num_train=2000", "epochs=12", "hydra.run.dir=run")
-    code, drawn = on_a_terminal(words, here)
+    overrides = (*TINY, "data.num_train=2000", "epochs=12", "hydra.run.dir=run")
+    code, drawn = on_a_terminal(overrides, here)
     assert code == 0, drawn
     live = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
     assert re.search(r"epoch \d+/12  step \d+/\d+  lr 0\.05  loss \d+\.\d+  acc \d+", live)
@@ -128,13 +128,13 @@ def test_the_live_line_fits_its_terminal(here: Path) -> None:
     from trainer.loop import fit
     from trainer.run.assemble import assemble
     from trainer.run.device import prepare
-    from trainer.run.progress import Progress
+    from trainer.run.progress import RunProgress
 
     config = compose(*TINY, "data.num_train=300")
     run, _ = assemble(config, *prepare(config, World()))
     run.wants_pause = lambda clock: True
     steps = fit(run)
-    progress = Progress(run)
+    progress = RunProgress(run)
     for _ in range(3):
         next(steps)
     meter = run.state.meter

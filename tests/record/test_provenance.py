@@ -111,9 +111,9 @@ def test_a_plugin_s_sources_are_in_the_digest(tmp_path, monkeypatch) -> None:
 def test_new_files_are_part_of_what_differed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def git(*words: str) -> None:
+    def git(*overrides: str) -> None:
         who = ("-c", "user.name=a", "-c", "user.email=a@b.example")
-        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+        subprocess.run(["git", *who, *overrides], cwd=tmp_path, check=True, capture_output=True)
 
     package = tmp_path / "trainer"
     (package / "new").mkdir(parents=True)

@@ -21,15 +21,15 @@ HARD = (
 )
 
 
-def finished(call: Call, *words: str) -> RunRow:
+def finished(call: Call, *overrides: str) -> RunRow:
     """Run a command line to its end and return its record."""
-    done = call(*words, "hydra.run.dir=run")
+    done = call(*overrides, "hydra.run.dir=run")
     assert done.code == 0, done.err
     return read_run(Path("run"))
 
 
-def weights(call: Call, name: str, *words: str) -> str:
-    done = call(*words, f"hydra.run.dir={name}")
+def weights(call: Call, name: str, *overrides: str) -> str:
+    done = call(*overrides, f"hydra.run.dir={name}")
     assert done.code == 0, done.err
     digest: str = read_run(Path(name)).summary["weights_sha256"]
     return digest
@@ -90,21 +90,21 @@ def test_averaging_leaves_the_training_alone(call: Call) -> None:
 
 @pytest.mark.slow
 def test_torchvision_s_networks_train(call: Call) -> None:
-    words = ("data=synthetic", "data.num_train=40", "data.num_test=10", "max_steps=2")
-    row = finished(call, "model=torchvision", "model.arch=resnet18", *words, "batch_size=16")
+    overrides = ("data=synthetic", "data.num_train=40", "data.num_test=10", "max_steps=2")
+    row = finished(call, "model=torchvision", "model.arch=resnet18", *overrides, "batch_size=16")
     assert row.summary["steps"] == 2
     assert row.settings["model.arch"] == "resnet18"
 
 
 def test_repeating_a_run_of_other_choices_gives_the_same_weights(call: Call) -> None:
-    words = (
+    overrides = (
         *("data=synthetic", "data.num_train=64", "data.num_test=20", "data.image_shape=[1,8,8]"),
         *("augment=[shift]", "model=mlp", "model.hidden=[8]", "optim=adam", "scheduler=step"),
         *("average=ema", "mix=mixup", "loss.label_smoothing=0.1", "precision=bf16"),
         *("strategy=single", "seed=3", "epochs=1.5", "batch_size=16", "accumulate=2"),
         *("clip_norm=1.0", "threads=1", "name=mine", "checkpoint.every=3st"),
     )
-    first = call(*words)
+    first = call(*overrides)
     assert first.code == 0, first.err
     (run,) = read_runs("outputs")
     again = call(f"repeat={run.path}")
@@ -124,14 +124,14 @@ def test_repeating_a_run_of_other_choices_gives_the_same_weights(call: Call) -> 
 @pytest.mark.slow
 def test_what_must_not_matter_does_not(call: Call) -> None:
     base = weights(call, "a", *TINY, "average=ema")
-    for name, words in {
+    for name, overrides in {
         "b": ("checkpoint.every=1st", "checkpoint.keep=all"),
         "c": ("name=other", "report_test=false"),
         "d": ("average.eval_every=2ep",),
         "e": ("data.resident_share=0", "data.workers=1"),
         "f": ("data.resident_share=0",),
     }.items():
-        assert weights(call, name, *TINY, "average=ema", *words) == base, words
+        assert weights(call, name, *TINY, "average=ema", *overrides) == base, overrides
 
 
 def test_seeds_move_the_weights_and_not_the_split(call: Call) -> None:
@@ -142,8 +142,8 @@ def test_seeds_move_the_weights_and_not_the_split(call: Call) -> None:
 
 
 def test_training_on_everything_offers_no_validation(call: Call) -> None:
-    words = [w for w in TINY if not w.startswith("data.num_test")]
-    row = finished(call, *words, "data.val=0", "data.num_test=20000")  # takes milliseconds
+    overrides = [w for w in TINY if not w.startswith("data.num_test")]
+    row = finished(call, *overrides, "data.val=0", "data.num_test=20000")  # takes milliseconds
     assert all(e.val_loss is None and e.val_top1 is None for e in row.epochs)
     assert "best_val_top1" not in row.summary
     assert "best_checkpoint" not in row.summary
@@ -179,9 +179,9 @@ def test_a_batch_larger_than_the_data_is_said(call: Call) -> None:
 
 def test_scores_that_are_not_finite_are_divergence_and_no_numbers(call: Call) -> None:
     wide = [w for w in TINY if not w.startswith("model.hidden")]
-    words = ("model.norm=none", "model.hidden=[8,8]", "optim.lr=1e18", "max_steps=1")
+    overrides = ("model.norm=none", "model.hidden=[8,8]", "optim.lr=1e18", "max_steps=1")
     for name, val in (("val", "10%"), ("test", "0")):
-        done = call(*wide, *words, f"data.val={val}", f"hydra.run.dir={name}")
+        done = call(*wide, *overrides, f"data.val={val}", f"hydra.run.dir={name}")
         assert done.code == 3, done.out
         row = read_run(Path(name))
         assert row.status == "diverged"
@@ -260,8 +260,8 @@ def test_the_loop_takes_the_steps_of_a_hand_written_one(here: Path) -> None:
     from trainer.run.assemble import assemble
     from trainer.run.device import prepare
 
-    words = (*HARD, "epochs=3", "scheduler=cosine", "scheduler.warmup=5st", "clip_norm=0.5")
-    config = compose(*words)
+    overrides = (*HARD, "epochs=3", "scheduler=cosine", "scheduler.warmup=5st", "clip_norm=0.5")
+    config = compose(*overrides)
     ours, _ = assemble(config, *prepare(config, World()))
     for _ in fit(ours):
         pass
@@ -287,8 +287,8 @@ def test_the_loop_takes_the_steps_of_a_hand_written_one(here: Path) -> None:
 
 
 def test_nothing_is_left_where_nothing_was_asked_for(call: Call, here: Path) -> None:
-    for words in (("--help",), ("--version",), ("--cfg", "job"), ("--cfg", "job", "--resolve")):
-        done = call(*words)
+    for overrides in (("--help",), ("--version",), ("--cfg", "job"), ("--cfg", "job", "--resolve")):
+        done = call(*overrides)
         assert done.code == 0, done.err
         assert done.out
     assert snapshot(here) == {}

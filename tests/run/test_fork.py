@@ -57,7 +57,7 @@ def test_unchanged_it_ends_as_the_run_did(call: Call, here: Path, step: int) -> 
 def test_what_is_free_changes_and_takes_effect(call: Call, here: Path) -> None:
     assert call(*EVERY, "hydra.run.dir=run").code == 0
     seen = {summary(here / "run")["weights_sha256"]}
-    for number, words in enumerate(
+    for number, overrides in enumerate(
         (
             ("optim.lr=0.2",),
             ("optim.momentum=0.5", "optim.weight_decay=0.01"),
@@ -73,12 +73,12 @@ def test_what_is_free_changes_and_takes_effect(call: Call, here: Path) -> None:
             ("accumulate=2", "clip_norm=0.01", "loss.label_smoothing=0.1"),
         )
     ):
-        done = call("fork=run@6", *words, f"hydra.run.dir=fork-{number}")
-        assert done.code == 0, (words, done.err)
+        done = call("fork=run@6", *overrides, f"hydra.run.dir=fork-{number}")
+        assert done.code == 0, (overrides, done.err)
         told = summary(here / f"fork-{number}")
-        assert told["weights_sha256"] not in seen, words
+        assert told["weights_sha256"] not in seen, overrides
         seen.add(told["weights_sha256"])
-        steps = 8 if "epochs" not in " ".join(words) else told["steps"]
+        steps = 8 if "epochs" not in " ".join(overrides) else told["steps"]
         assert told["steps"] == steps
         assert told["forked_from"]["step"] == 6
     averaged = json.loads((here / "fork-5" / "metrics.jsonl").read_text().splitlines()[-1])

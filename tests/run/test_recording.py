@@ -14,7 +14,7 @@ from trainer.core.errors import ConfigError, Stopped, TrainerError
 from trainer.record.console import Console
 from trainer.run.assemble import assemble
 from trainer.run.device import prepare
-from trainer.run.request import Order
+from trainer.run.request import RunRequest
 from trainer.task._record import Record, recorded
 
 
@@ -25,7 +25,7 @@ def summary(here: Path) -> dict[str, Any]:
 
 def do(what: Any) -> None:
     """Record a task that calls `what` with its record."""
-    order = Order(compose(*TINY), words=("a=b",), notes=("a note",), folder="there")
+    order = RunRequest(compose(*TINY), overrides=("a=b",), notes=("a note",), folder="there")
     run, source = assemble(order.config, *prepare(order.config, World()))
     with recorded(order, run, source, Console(quiet=True), start_s=0.0) as record:
         what(record)

@@ -84,17 +84,17 @@ def assert_same(run: Path, whole: Path) -> None:
 
 
 def kill_and_resume(
-    warm: Warm, words: Sequence[str], here: Path, kills: int, draw: random.Random
+    warm: Warm, overrides: Sequence[str], here: Path, kills: int, draw: random.Random
 ) -> None:
     """Kill a run again and again at random moments; then let it end and compare."""
     whole = here / "whole"
-    done = warm.run([*words, f"hydra.run.dir={whole}"], here)
+    done = warm.run([*overrides, f"hydra.run.dir={whole}"], here)
     assert done.code == 0, done.err
     killed, attempt, order = 0, 0, [""]
     while killed < kills:
         run = here / f"killed-{attempt}"
         if not run.exists():
-            order = [*words, f"hydra.run.dir={run}"]
+            order = [*overrides, f"hydra.run.dir={run}"]
         after_s = draw.uniform(0.0, done.span_s / (kills + 1))
         ended = warm.run(order, here, kill=signal.SIGKILL, after_s=after_s)
         if ended.code == 0:  # it was faster than the signal
@@ -124,12 +124,12 @@ def test_the_kills_are_twenty() -> None:
 
 @pytest.mark.slow
 def test_a_signal_saves_and_prints_the_line_that_goes_on(warm: Warm, here: Path) -> None:
-    words = [*LONG, *CELLS["adam_ema_mixup_fp16"], "checkpoint.every=25st"]
+    overrides = [*LONG, *CELLS["adam_ema_mixup_fp16"], "checkpoint.every=25st"]
     whole = here / "whole"
-    assert warm.run([*words, f"hydra.run.dir={whole}"], here).code == 0
+    assert warm.run([*overrides, f"hydra.run.dir={whole}"], here).code == 0
     for signum, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 138)):
         run = here / f"a run, stopped by {signum}"
-        stopped = warm.run([*words, f"hydra.run.dir={run}"], here, kill=signum)
+        stopped = warm.run([*overrides, f"hydra.run.dir={run}"], here, kill=signum)
         assert stopped.code == code, stopped.err
         assert "Traceback" not in stopped.err + stopped.out
         told = summary(run)
@@ -170,8 +170,8 @@ def test_resume_refuses_other_words_threads_and_a_missing_checkpoint(
     warm: Warm, here: Path
 ) -> None:
     run = here / "run"
-    words = [*LONG, *SMALL, f"hydra.run.dir={run}"]
-    assert warm.run(words, here, kill=signal.SIGKILL).code == -signal.SIGKILL
+    overrides = [*LONG, *SMALL, f"hydra.run.dir={run}"]
+    assert warm.run(overrides, here, kill=signal.SIGKILL).code == -signal.SIGKILL
     refused = warm.run([f"resume={run}", "optim.lr=0.5"], here)
     assert refused.code == 2
     assert "optim.lr=0.5" in refused.err
@@ -194,10 +194,10 @@ def test_resume_refuses_other_words_threads_and_a_missing_checkpoint(
     assert not (run / "summary.json").exists()
 
 
-def killed(warm: Warm, here: Path, name: str, *words: str) -> Path:
+def killed(warm: Warm, here: Path, name: str, *overrides: str) -> Path:
     """Return a run that was killed after a checkpoint."""
     run = here / name
-    ended = warm.run([*LONG, *SMALL, *words, f"hydra.run.dir={run}"], here, kill=signal.SIGKILL)
+    ended = warm.run([*LONG, *SMALL, *overrides, f"hydra.run.dir={run}"], here, kill=signal.SIGKILL)
     assert ended.code == -signal.SIGKILL, ended.err
     return run
 

@@ -100,13 +100,13 @@ def test_threads_change_with_the_word_and_the_record_says_so(
 
 
 def test_nothing_else_can_be_allowed(call: Call, run: Path) -> None:
-    for words, text in (
+    for overrides, text in (
         ((f"resume={run}", "resume_allow=[thread]"), "did you mean 'threads'"),
         (("resume_allow=[threads]",), "name it by resume="),
         ((f"resume={run}", "optim.lr=1", "resume_allow=[threads,device]"), "optim.lr=1.0 (was"),
         ((f"resume={run}", "seed=3", "epochs=5"), "seed=3 (was 0), epochs=5.0 (was 2"),
     ):
-        refused = call(*words)
+        refused = call(*overrides)
         assert refused.code == 2
         assert text in refused.err
 
@@ -161,8 +161,8 @@ def test_on_two_processes_a_run_of_one_keeps_order_and_schedule(call: Call, here
 
     from tests.command import environment
 
-    words = (*EVERY, "precision=fp64", "model.norm=none", "scheduler=cosine", "accumulate=2")
-    assert call(*words, "hydra.run.dir=one").code == 0
+    overrides = (*EVERY, "precision=fp64", "model.norm=none", "scheduler=cosine", "accumulate=2")
+    assert call(*overrides, "hydra.run.dir=one").code == 0
     shutil.copytree(here / "one", here / "two")
     run = cut(here / "two", 5)
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

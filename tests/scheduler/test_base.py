@@ -28,7 +28,7 @@ from trainer.scheduler.piecewise_linear import PiecewiseLinear
 from trainer.scheduler.plateau import Plateau
 from trainer.scheduler.polynomial import Polynomial
 from trainer.scheduler.step import Step
-from trainer.scheduler.swa import Swa
+from trainer.scheduler.swa import SwaSchedule
 from trainer.scheduler.torch import Torch
 
 ALL = {
@@ -43,7 +43,7 @@ ALL = {
     "plateau": Plateau(),
     "polynomial": Polynomial(),
     "step": Step(),
-    "swa": Swa(),
+    "swa": SwaSchedule(),
     "torch": Torch(),
 }
 # What a schedule of defaults is worth after the last step, of any run; `None`: its floor.

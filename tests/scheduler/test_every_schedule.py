@@ -21,10 +21,10 @@ def rows(run: Path) -> list[dict[str, float]]:
 
 @pytest.mark.parametrize("name", SCHEDULERS.names())
 def test_three_steps_run_and_the_last_lr_is_recorded(name: str, call: Call, here: Path) -> None:
-    words = (*TINY, f"scheduler={name}", *ARGS.get(name, ()), "max_steps=3")
-    done = call(*words, "hydra.run.dir=run")
+    overrides = (*TINY, f"scheduler={name}", *ARGS.get(name, ()), "max_steps=3")
+    done = call(*overrides, "hydra.run.dir=run")
     assert done.code == 0, done.err
-    config = compose(*words)
+    config = compose(*overrides)
     made = Schedule(config.scheduler, peak=config.optim.shared.lr, total=3, steps_per_epoch=4)
     (row,) = rows(here / "run")
     point = made(Clock(2, 3, 4))
@@ -34,8 +34,8 @@ def test_three_steps_run_and_the_last_lr_is_recorded(name: str, call: Call, here
 
 @pytest.mark.parametrize(("batch_size", "accumulate"), [(16, 1), (16, 2), (28, 4), (58, 1)])
 def test_the_last_step_is_one_before_the_end_value(batch_size, accumulate, call, here) -> None:
-    words = (*TINY, f"batch_size={batch_size}", f"accumulate={accumulate}", "optim.lr=0.4")
-    done = call(*words, "scheduler=polynomial", "scheduler.min_lr=25%", "hydra.run.dir=run")
+    overrides = (*TINY, f"batch_size={batch_size}", f"accumulate={accumulate}", "optim.lr=0.4")
+    done = call(*overrides, "scheduler=polynomial", "scheduler.min_lr=25%", "hydra.run.dir=run")
     assert done.code == 0, done.err
     first, last = rows(here / "run")
     total = last["step"]

@@ -160,8 +160,8 @@ def lrs(run: Path) -> list[float]:
 
 def test_a_run_feeds_it_and_a_resumed_one_ends_with_the_same_bits(call: Call, here: Path) -> None:
     run = here / "run"
-    words = (*TINY, *DROPS, "optim.lr=0.1", "checkpoint.every=1ep", "checkpoint.keep=all")
-    assert call(*words, f"hydra.run.dir={run}").code == 0
+    overrides = (*TINY, *DROPS, "optim.lr=0.1", "checkpoint.every=1ep", "checkpoint.keep=all")
+    assert call(*overrides, f"hydra.run.dir={run}").code == 0
     assert lrs(run) == pytest.approx([0.1, 0.1, 0.01, 0.001, 0.0001])
     before = json.loads((run / "summary.json").read_text())
     rows = lrs(run)

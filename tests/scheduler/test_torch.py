@@ -129,16 +129,16 @@ def test_what_a_class_refuses_or_a_schedule_may_not_do_is_told(name, args, messa
 
 
 def test_a_command_line_its_record_and_its_repetition(call: Call, here: Path) -> None:
-    words = ("scheduler=torch", "scheduler.lr_scheduler=MultiStepLR", "max_steps=3")
+    overrides = ("scheduler=torch", "scheduler.lr_scheduler=MultiStepLR", "max_steps=3")
     args = "scheduler.args={milestones:[1,2],gamma:0.5}"
     first, second = here / "first", here / "second"
-    done = call(*TINY, *words, args, f"hydra.run.dir={first}")
+    done = call(*TINY, *overrides, args, f"hydra.run.dir={first}")
     assert done.code == 0, done.err
     again = call(f"repeat={first}", "scheduler.args.gamma=0.25", f"hydra.run.dir={second}")
     assert again.code == 0, again.err
     recorded = [yaml.safe_load((r / "config.yaml").read_text()) for r in (first, second)]
     assert [c["scheduler"]["args"]["gamma"] for c in recorded] == [0.5, 0.25]
     assert all(c["scheduler"]["args"]["milestones"] == [1, 2] for c in recorded)
-    told = call(*TINY, *words, "scheduler.args={milestones:[1],gama:0.5}")
+    told = call(*TINY, *overrides, "scheduler.args={milestones:[1],gama:0.5}")
     assert told.code == 2
     assert "did you mean 'scheduler.args.gamma'" in told.err

@@ -60,7 +60,7 @@ cli.leave_group(code)
 """
 
 
-def torchrun(here: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def torchrun(here: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
     """Run two processes of a script that answers three lines and goes on with a run.
 
     One script, so that starting is paid once.
@@ -69,7 +69,7 @@ def torchrun(here: Path, *words: str) -> subprocess.CompletedProcess[str]:
     script.write_text(RUNS)
     line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     return subprocess.run(
-        [*line, str(script), str(here), *words],
+        [*line, str(script), str(here), *overrides],
         cwd=here,
         env=environment(),
         capture_output=True,
@@ -96,8 +96,8 @@ def rows(run: Path) -> list[dict[str, Any]]:
 @pytest.mark.slow
 def test_two_processes_equal_one_and_leave_one_folder(here: Path, call: Call) -> None:
     few = ("max_steps=5", "seed=1", "checkpoint.every=3st", "checkpoint.keep=all")
-    words = [w for w in FP64 if not w.startswith(("max_steps", "optim.groups"))]
-    assert call(*words, *few, "hydra.run.dir=teacher").code == 0
+    overrides = [w for w in FP64 if not w.startswith(("max_steps", "optim.groups"))]
+    assert call(*overrides, *few, "hydra.run.dir=teacher").code == 0
     done = torchrun(here, *TAUGHT, "--", *EVERYTHING, "--", *WHITENED)
     assert done.returncode == 0, done.stderr[-3000:]
     (here / "runs.py").unlink()

@@ -18,8 +18,8 @@ from trainer.core.errors import (
 )
 from trainer.strategy import failures as rollcall
 from trainer.strategy.failures import Answer, accounted, answer, explained, is_broken
-from trainer.strategy.process_group import JOINED, Group
-from trainer.strategy.rendezvous import Meeting
+from trainer.strategy.process_group import JOINED, ProcessGroup
+from trainer.strategy.rendezvous import Rendezvous
 
 GLOO = "[x/gloo/transport/tcp/pair.cc:561] Connection closed by peer [127.0.0.1]:13228"
 
@@ -29,8 +29,10 @@ def others(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Make this process one of three; what the others answer is put in by the test."""
     monkeypatch.setattr(rollcall, "GRACE_S", 0.3)
     store: Any = HashStore()
-    meeting = Meeting("x", ("process 10 on a", "process 11 on a", "process 12 on b"))
-    groups = [Group(World(r, r, 3, 3, True), store, meeting, 60.0, calls=7) for r in range(3)]
+    meeting = Rendezvous("x", ("process 10 on a", "process 11 on a", "process 12 on b"))
+    groups = [
+        ProcessGroup(World(r, r, 3, 3, True), store, meeting, 60.0, calls=7) for r in range(3)
+    ]
     token = JOINED.set(groups[0])
     yield lambda **said: [answer(groups[int(k[1])], v) for k, v in said.items()]
     JOINED.reset(token)

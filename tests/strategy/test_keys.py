@@ -45,7 +45,7 @@ def test_what_does_not_exist_is_refused(values: dict[str, object], named: str) -
 
 
 @pytest.mark.parametrize(
-    ("words", "named"),
+    ("overrides", "named"),
     [
         (("strategy=dp",), "two GPUs"),
         (("strategy=ddp",), "torchrun"),
@@ -54,9 +54,9 @@ def test_what_does_not_exist_is_refused(values: dict[str, object], named: str) -
     ],
 )
 def test_what_cannot_take_effect_here_is_refused(
-    call: Call, words: tuple[str, ...], named: str
+    call: Call, overrides: tuple[str, ...], named: str
 ) -> None:
-    done = call(*TINY, *words)
+    done = call(*TINY, *overrides)
     assert done.code == 2
     assert named in done.err
 
@@ -64,8 +64,8 @@ def test_what_cannot_take_effect_here_is_refused(
 def test_timeouts_do_not_make_another_result() -> None:
     from trainer.run.identity import result_key
 
-    def key(*words: str) -> str:
-        config = compose(*TINY, *words).plain()
+    def key(*overrides: str) -> str:
+        config = compose(*TINY, *overrides).plain()
         facts = {"device": "cpu", "precision": "fp32", "sources": ""}
         return result_key(config, fingerprint="", weights={}, **facts)
 

@@ -51,11 +51,11 @@ class Faulty:
 
 
 @contextlib.contextmanager
-def torchrun(here: Path, *words: str, agent: tuple[str, ...] = ()) -> Iterator[Any]:
+def torchrun(here: Path, *overrides: str, agent: tuple[str, ...] = ()) -> Iterator[Any]:
     """Start processes; whatever of them is left is killed at the end."""
     env = {**environment(), "OMP_NUM_THREADS": "1", "MARK": str(here)}
     process = subprocess.Popen(
-        [*AGENT, *agent, "-m", "trainer", *words],
+        [*AGENT, *agent, "-m", "trainer", *overrides],
         cwd=here,
         env={**env, "PYTHONPATH": f"{env['PYTHONPATH']}{os.pathsep}{here.parent}"},
         text=True,
@@ -175,8 +175,8 @@ def test_what_a_checkpoint_in_the_background_meets_is_an_error_of_all(
     here: Path, step: int, more: str
 ) -> None:
     (here.parent / "disk_plugin.py").write_text(BACKGROUND.replace("STEP", str(step)) + more)
-    words = ("plugins=[disk_plugin]", "checkpoint.every=1st", "checkpoint.background=true")
-    with torchrun(here, *TINY, *words, "hydra.run.dir=run") as process:
+    overrides = ("plugins=[disk_plugin]", "checkpoint.every=1st", "checkpoint.background=true")
+    with torchrun(here, *TINY, *overrides, "hydra.run.dir=run") as process:
         _, err = process.communicate(timeout=200)
     assert told(here / "run")["exit_code"] == 74, err
     for rank in (0, 1):
@@ -207,8 +207,8 @@ def test_an_error_of_one_process_ends_all_and_is_told_with_its_trace(here: Path)
     conf = here.parent / "conf" / "loss"
     conf.mkdir(parents=True)
     (conf / "faulty.yaml").write_text("name: faulty\nhow: raise\nstep: 3\n")
-    words = ("plugins=[faulty_plugin]", "loss=faulty", "checkpoint.every=1st")
-    with torchrun(here, *TINY, *words, "hydra.run.dir=run") as process:
+    overrides = ("plugins=[faulty_plugin]", "loss=faulty", "checkpoint.every=1st")
+    with torchrun(here, *TINY, *overrides, "hydra.run.dir=run") as process:
         _, err = process.communicate(timeout=200)
     assert process.returncode == 1
     assert "ValueError: a bug of one process" in err
@@ -216,12 +216,12 @@ def test_an_error_of_one_process_ends_all_and_is_told_with_its_trace(here: Path)
     assert told(here / "run")["message"].startswith("rank 1 (process ")
     assert "ValueError: a bug of one process" in told(here / "run")["message"]
     assert "in loss" in (here / "run/run.log").read_text()  # the other process's traceback
-    check_restarted(here, words)
+    check_restarted(here, overrides)
 
 
-def check_restarted(here: Path, words: tuple[str, ...]) -> None:
+def check_restarted(here: Path, overrides: tuple[str, ...]) -> None:
     """A killed process, and torchrun starting all of them again: the run goes on in its folder."""
-    kill = (*TINY, *words, "loss.how=kill", "average=ema")
+    kill = (*TINY, *overrides, "loss.how=kill", "average=ema")
     with torchrun(here, *kill, "hydra.run.dir=again", agent=("--max-restarts=1",)) as process:
         _, err = process.communicate(timeout=200)
     assert process.returncode == 0, err[-3000:]
@@ -238,8 +238,8 @@ def check_restarted(here: Path, words: tuple[str, ...]) -> None:
 @pytest.mark.slow
 def test_a_sweep_s_jobs_run_in_one_group_whatever_becomes_of_those_before(here: Path) -> None:
     swept = ("data.num_train=4,64", "optim.lr=1e30,0.05")  # 4 images are too few to be shared
-    words = [w for w in TINY if not w.startswith("data.num_train")]
-    with torchrun(here, "-m", *words, *swept, "hydra.sweep.dir=sweep") as process:
+    overrides = [w for w in TINY if not w.startswith("data.num_train")]
+    with torchrun(here, "-m", *overrides, *swept, "hydra.sweep.dir=sweep") as process:
         out, err = process.communicate(timeout=200)
     assert process.returncode == 1  # two jobs without a result
     assert sorted(p.name for p in here.iterdir()) == ["sweep"]

@@ -8,10 +8,10 @@ import pytest
 from torch.distributed import HashStore
 
 from trainer.core.errors import LostProcess
-from trainer.strategy.rendezvous import Meeting, meet
+from trainer.strategy.rendezvous import Rendezvous, meet
 
 
-def together(store: HashStore, size: int, order: list[int]) -> list[Meeting]:
+def together(store: HashStore, size: int, order: list[int]) -> list[Rendezvous]:
     with ThreadPoolExecutor(size) as pool:
         found = {rank: pool.submit(meet, store, rank, size, 20.0) for rank in order}
         return [found[rank].result() for rank in range(size)]

@@ -13,9 +13,9 @@ from trainer import compose
 from trainer.core.environment import World
 from trainer.core.errors import ConfigError
 from trainer.precision.step import Precision
-from trainer.strategy.ddp import Ddp, Dp, Spread, build_strategy
+from trainer.strategy.ddp import DataParallelModel, Ddp, Dp, build_strategy
 from trainer.strategy.keys import StrategyChoice, parse_strategy
-from trainer.strategy.process_group import JOINED, Group
+from trainer.strategy.process_group import JOINED, ProcessGroup
 
 CPU = torch.device("cpu")
 FP32 = Precision("fp32", CPU)
@@ -41,13 +41,13 @@ def test_a_small_batch_goes_to_fewer_devices(
 ) -> None:
     model = nn.Linear(2, 2)
     batch = torch.randn(images, 2)
-    torch.testing.assert_close(Spread(model, GPUS)(batch), model(batch))
+    torch.testing.assert_close(DataParallelModel(model, GPUS)(batch), model(batch))
     assert asked == [list(GPUS[:wanted])]
 
 
 def test_what_is_trained_is_the_bare_model() -> None:
     model = nn.Linear(2, 2)
-    spread = Spread(model, GPUS)
+    spread = DataParallelModel(model, GPUS)
     assert list(spread.parameters()) == list(model.parameters())
     assert list(model.state_dict()) == ["weight", "bias"]
 
@@ -67,7 +67,7 @@ def test_dp_on_three_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     strategy.take(torch.device("cuda", 0), FP32, 1)
     assert strategy.devices == GPUS
     wrapped = strategy.wrap(nn.Linear(1, 1))
-    assert isinstance(wrapped, Spread)
+    assert isinstance(wrapped, DataParallelModel)
 
 
 @pytest.mark.parametrize("name", ["single", "dp"])
@@ -79,7 +79,7 @@ def test_one_process_strategies_refuse_several(name: str) -> None:
 def ddp(**keys: object) -> Ddp:
     nobody: Any = None
     return Ddp(
-        World(), Group(World(), nobody, nobody, 1.0), parse_strategy({"name": "ddp", **keys})
+        World(), ProcessGroup(World(), nobody, nobody, 1.0), parse_strategy({"name": "ddp", **keys})
     )
 
 

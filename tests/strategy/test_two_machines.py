@@ -55,9 +55,9 @@ class Machine:
                 os.kill(number, signal.SIGKILL)
 
 
-def ip(*words: str) -> str:
+def ip(*overrides: str) -> str:
     """Call `ip` and return what it says."""
-    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(["ip", *overrides], check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def machines(tmp_path: Path) -> Iterator[tuple[Machine, Machine]]:
                 ip("netns", "delete", m.name)
 
 
-def start(machines: tuple[Machine, Machine], *words: str) -> list[Any]:
+def start(machines: tuple[Machine, Machine], *overrides: str) -> list[Any]:
     """Start torchrun on both machines, as its documentation says."""
     first = machines[0]
     started = []
@@ -102,7 +102,7 @@ def start(machines: tuple[Machine, Machine], *words: str) -> list[Any]:
             *("ip", "netns", "exec", m.name, sys.executable, "-m", "torch.distributed.run"),
             *("--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=1"),
             *(f"--rdzv-endpoint={first.address}:29400", f"--local-addr={m.address}"),
-            *(f"--rdzv-conf=is_host={int(m is first)}", "-m", "trainer", *words),
+            *(f"--rdzv-conf=is_host={int(m is first)}", "-m", "trainer", *overrides),
         ]
         env = {**environment(), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": m.link}
         pipe = subprocess.PIPE

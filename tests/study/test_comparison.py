@@ -21,8 +21,8 @@ from trainer.record.runs import read_runs
 from trainer.study import comparison as command
 from trainer.study._trials import Trial, chosen
 from trainer.study.comparisons import stages, told
-from trainer.study.comparisons.spec import Plan, changed, load, names, plan_of
-from trainer.study.comparisons.stages import Result
+from trainer.study.comparisons.spec import ComparisonPlan, changed, load, names, plan_of
+from trainer.study.comparisons.stages import ComparisonResult
 from trainer.study.demos.pictures import framed
 
 SMALL = (
@@ -40,7 +40,7 @@ SWEEPER: dict[str, Any] = {
 }
 
 
-def two() -> Plan:
+def two() -> ComparisonPlan:
     return plan_of("two", ASKED, SWEEPER)
 
 
@@ -53,7 +53,9 @@ def arm(label: str, *numbers: float | None) -> Arm:
     return Arm(label, {"optim": label}, tuple(runs))
 
 
-def result(plan: Plan, tuned: dict[str, list[float]], values: dict[str, str]) -> Result:
+def result(
+    plan: ComparisonPlan, tuned: dict[str, list[float]], values: dict[str, str]
+) -> ComparisonResult:
     """A comparison that trained nothing; untuned arms are five points worse."""
     arms = tuple(arm(label, *numbers) for label, numbers in tuned.items())
     untuned = tuple(arm(label, *(x - 0.05 for x in numbers)) for label, numbers in tuned.items())
@@ -62,8 +64,8 @@ def result(plan: Plan, tuned: dict[str, list[float]], values: dict[str, str]) ->
         for label in tuned
     )
     found = compare(arms, stages.REPORTED, is_paired=None, against=plan.against)
-    picked = {trial.arm: trial.words for trial in trials}
-    return Result(plan, trials, picked, arms, untuned, found)
+    picked = {trial.arm: trial.overrides for trial in trials}
+    return ComparisonResult(plan, trials, picked, arms, untuned, found)
 
 
 @pytest.mark.parametrize("name", names())
@@ -106,9 +108,9 @@ def test_every_arm_composes(name: str) -> None:
     plan = load(name)
     jobs = plan.trials()
     for label in plan.labels:
-        config = compose(*plan.words(label, (), 0))
+        config = compose(*plan.overrides(label, (), 0))
         assert config.data.name == {"mnist": "mnist", "cifar10": "cifar10_jpeg"}[name.split("_")[1]]
-        compose(*next(job.words for job in jobs if job.arm == label))
+        compose(*next(job.overrides for job in jobs if job.arm == label))
 
 
 def test_an_arm_is_its_fixed_words_and_what_is_tried() -> None:
@@ -118,13 +120,13 @@ def test_an_arm_is_its_fixed_words_and_what_is_tried() -> None:
     jobs = plan.trials()
     assert [job.arm for job in jobs] == ["a"] * 24 + ["b"] * 24
     assert {job.seed for job in jobs} == {1000, 1001}
-    assert jobs[0].words == ("+sweep=two", "optim=sgd", *jobs[0].values, "seed=1000")
+    assert jobs[0].overrides == ("+sweep=two", "optim=sgd", *jobs[0].values, "seed=1000")
     rates = [float(job.values[0].split("=")[1]) for job in jobs if job.arm == "b"]
     assert all(1e-4 <= rate <= 1e-2 for rate in rates)
     assert sum(rate < 1e-3 for rate in rates) == 12  # half of the draws in each decade
     fixed = changed(plan, line=["optim.lr=0.1"], n=None, trials=None)
     assert fixed.searched("a") == {}
-    assert [job.words for job in fixed.trials()][:2] == [
+    assert [job.overrides for job in fixed.trials()][:2] == [
         ("+sweep=two", "optim=sgd", "optim.lr=0.1", f"seed={seed}") for seed in (1000, 1001)
     ]
 
@@ -148,7 +150,7 @@ def test_trials_are_gathered_over_their_seeds() -> None:
     rows = [made_run(j.seed, r.val_top1 or 0, status=r.status) for j, r in zip(jobs, by_place)]  # noqa: B905
     trials = stages.trials_of(plan, jobs, rows)
     assert [t.arm for t in trials] == ["a", "a", "b", "b"]
-    by_values = {(t.arm, t.words): t for t in trials}
+    by_values = {(t.arm, t.overrides): t for t in trials}
     found = [by_values[key] for key in sorted(by_values)]
     assert [t.spread.n for t in found] == [2, 2, 1, 2]
     assert [t.is_chosen for t in found] == [False, True, False, True]
@@ -159,11 +161,11 @@ def test_final_runs_are_both_kinds_of_every_arm_seed_by_seed() -> None:
     jobs = stages.final_jobs(plan, {"a": ("optim.lr=0.02",), "b": ("optim.lr=0.003",)})
     assert len(jobs) == 3 * 2 * 2
     assert [job.arm for job in jobs[:4]] == ["a", "a", "b", "b"]
-    assert jobs[2].words == (
+    assert jobs[2].overrides == (
         *("+sweep=two", "optim=adam", "optim.eps=1e-07", "optim.lr=0.003", "seed=0"),
         "report_test=true",
     )
-    assert not any(word.startswith("optim.lr") for word in jobs[3].words)
+    assert not any(word.startswith("optim.lr") for word in jobs[3].overrides)
     assert [job.seed for job in jobs] == [0] * 4 + [1] * 4 + [2] * 4
 
 
@@ -220,8 +222,8 @@ def test_mixup_is_compared_at_each_weight_decay() -> None:
 def test_a_tiny_comparison_leaves_its_four_files_and_goes_on_where_it_was(
     here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], call: Call
 ) -> None:
-    words = ("swa_mnist", *SMALL, "--n", "2", "--trials", "2", "--out", "there")
-    assert answer(monkeypatch, *words) == 0
+    overrides = ("swa_mnist", *SMALL, "--n", "2", "--trials", "2", "--out", "there")
+    assert answer(monkeypatch, *overrides) == 0
     printed = capfd.readouterr().out
     made = sorted(p.name for p in (here / "there").iterdir())
     assert made == [f"swa_mnist{end}" for end in (".csv", ".md", ".png", "_trials.csv")]
@@ -241,7 +243,7 @@ def test_a_tiny_comparison_leaves_its_four_files_and_goes_on_where_it_was(
     assert {run.config["seed"] for run in tested} == {0, 1}
     assert {run.config["seed"] for run in runs.values() if not run.test} == {1000, 1001}
     assert all(run.test_avg for run in tested if run.config["average"]["name"] != "none")
-    assert answer(monkeypatch, *words) == 0
+    assert answer(monkeypatch, *overrides) == 0
     assert (here / "there" / "swa_mnist.md").read_text() == page
     done = call("-m", "+sweep=swa_mnist", *SMALL, "hydra.sweeper.trials=2")  # the first stage alone
     assert done.code == 0, done.err
@@ -249,8 +251,8 @@ def test_a_tiny_comparison_leaves_its_four_files_and_goes_on_where_it_was(
     assert {run.path for run in read_runs(here / "outputs")} == set(runs)
 
 
-def answer(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["comparison", *words])
+def answer(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["comparison", *overrides])
     code: Any = 0
     try:
         command.main("python -m scripts.comparison")
@@ -270,14 +272,14 @@ def test_without_a_name_all_are_listed(
 def test_mistakes_end_with_two_and_leave_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
-    for words, said in (
+    for overrides, said in (
         (("swa_mnits",), "did you mean 'swa_mnist'?"),
         (("swa_mnist", "--n", "1"), "--n must be 2 or more"),
         (("swa_mnist", "seed=3"), "seed is the comparison's own"),
         (("swa_mnist", "optim=adamm"), "did you mean 'adam"),
         (("swa_mnist", "--n", "1001"), "seeds 1000 would be used for choosing and for reporting"),
     ):
-        assert answer(monkeypatch, *words) == 2
+        assert answer(monkeypatch, *overrides) == 2
         assert said in capsys.readouterr().err
     assert list(here.iterdir()) == []
 

@@ -62,8 +62,8 @@ def test_every_demo_has_seeds_enough_and_words_that_compose(name: str) -> None:
     made = load(name)
     assert made.seeds >= 10
     for one in (made.arms[0], made.arms[-1]) if made.axes else made.arms:
-        words = [w for w in made.words(one) if w != "strategy=ddp"]  # torchrun's alone
-        config = compose(*words)
+        overrides = [w for w in made.overrides(one) if w != "strategy=ddp"]  # torchrun's alone
+        config = compose(*overrides)
         assert config.threads == 1
         assert config.data.name == "digits_hard"
 
@@ -74,10 +74,10 @@ def test_tuned_values_are_the_best_of_those_that_were_tried(name: str) -> None:
     rows = list(csv.DictReader((TUNING / f"{name}.csv").read_text().splitlines()))
     for one in made.arms:
         mine = [row for row in rows if row["arm"] == one.label]
-        assert {row["words"] for row in mine} == {" ".join(words) for words in one.trials()}
+        assert {row["words"] for row in mine} == {" ".join(overrides) for overrides in one.trials()}
         assert all(int(row["n"]) >= 2 for row in mine if row["chosen"])
         (best,) = [row for row in mine if row["chosen"]]
-        assert set(best["words"].split()) <= set(one.words), one.label
+        assert set(best["words"].split()) <= set(one.overrides), one.label
     assert len({len(one.trials()) for one in made.arms}) == 1, "arms are tuned alike"
 
 
@@ -161,7 +161,7 @@ def test_a_tiny_demo_leaves_records_a_picture_and_a_sentence(here: Path, call: C
     assert "- data: synthetic, fingerprint" in result.page
     is_hinted = "Where to look: `python -m trainer optim.lr=0.2`" in result.told
     assert is_hinted == (verdict.NO_EFFECT in shown.sentence)
-    assert call(*made.words(made.arms[0]), "seed=0", "hydra.run.dir=alone").code == 0
+    assert call(*made.overrides(made.arms[0]), "seed=0", "hydra.run.dir=alone").code == 0
     first, alone = result.arms[0].runs[0], read_runs(here / "alone")[0]
     assert first.key == alone.key
     assert first.summary["weights_sha256"] == alone.summary["weights_sha256"]
@@ -196,7 +196,7 @@ def test_tuning_tries_all_on_val_and_marks_the_best(
         "trick": {"words": [], "tune": {"optim.momentum": [0.5, 0.9]}},
     }
     trials = tuning.tune(demo_of("two", {**TREE, "arms": arms}), here / "tried", quiet=True)
-    assert [(t.arm, *t.words) for t in trials] == [
+    assert [(t.arm, *t.overrides) for t in trials] == [
         *(("plain", "optim.lr=0.1"), ("plain", "optim.lr=1")),
         *(("trick", "optim.momentum=0.5"), ("trick", "optim.momentum=0.9")),
     ]
@@ -204,7 +204,7 @@ def test_tuning_tries_all_on_val_and_marks_the_best(
     assert len(tried) == 8
     assert not any(run.test for run in tried)
     for one in trials:
-        mine = [run for run in tried if set(one.words) <= set(run.summary["overrides"])]
+        mine = [run for run in tried if set(one.overrides) <= set(run.summary["overrides"])]
         assert {run.config["seed"] for run in mine} == {1000, 1001}
         assert one.spread.mean == statistics.fmean(run.val_top1 or 0.0 for run in mine)
     for two in (trials[:2], trials[2:]):
@@ -217,7 +217,7 @@ def cells(name: str) -> list[Arm]:
     made = load(name)
     arms = []
     for i, one in enumerate(made.arms):
-        values = {word.split("=")[0]: yaml.safe_load(word.split("=")[1]) for word in one.words}
+        values = {word.split("=")[0]: yaml.safe_load(word.split("=")[1]) for word in one.overrides}
         optim = {"name": "sgd", "lr": values.get("optim.lr", 0.1)}
         config = {"optim": optim, "batch_size": values.get("batch_size", 64)}
         runs = arm(one.label, *(0.5 + 0.01 * i + 0.001 * s for s in range(3))).runs
@@ -250,8 +250,8 @@ def test_two_processes_give_the_weights_of_one(here: Path) -> None:
     assert len(speed.ratios_of(read)) == 1
 
 
-def answer(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["demo", *words])
+def answer(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["demo", *overrides])
     code: Any = 0
     try:
         command.main("python -m scripts.demo")

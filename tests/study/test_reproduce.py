@@ -93,8 +93,8 @@ def test_words_of_all_scales_are_put_together() -> None:
 
 def test_the_schedules_are_those_of_the_text_s_formulas() -> None:
     (item,) = chosen("schedules")
-    for words in item.at("cpu")["panels"]:
-        assert studies.farthest(words) < 1e-12
+    for overrides in item.at("cpu")["panels"]:
+        assert studies.farthest(overrides) < 1e-12
     # the triangle of a quarter of 400 steps up: half way up at 50, at the top at 100
     assert [studies.cyclic(step) for step in (0, 50, 100, 200, 250)] == [0.0, 0.5, 1.0, 0.0, 0.5]
     assert studies.step_decay(119) == 1.0
@@ -217,8 +217,8 @@ def test_errors_and_differences_are_told_in_the_units_of_publications() -> None:
     }
 
 
-def answer(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["reproduce", *words])
+def answer(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["reproduce", *overrides])
     code: Any = 0
     try:
         command.main("python -m scripts.reproduce")

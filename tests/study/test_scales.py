@@ -19,7 +19,7 @@ from trainer.study.flatness import study as flatness
 from trainer.study.reproduce import methods
 from trainer.study.reproduction import studies, sweeps
 from trainer.study.reproduction.registry import Item, items
-from trainer.sweep.expand import Words
+from trainer.sweep.expand import JobOverrides
 from trainer.sweep.jobs import Sweep, check_jobs
 
 NAMES = [item.name for item in items()]
@@ -42,15 +42,15 @@ def checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Checked:
     def run_all(jobs: Sequence[Sequence[str]], **_: Any) -> list[RunRow]:
         # those that differ in numbers alone compose alike
         kinds = {tuple(NUMBER.sub("", word) for word in line): line for line in jobs}
-        made = check_jobs([Words(tuple(line)) for line in kinds.values()], SWEEP)
+        made = check_jobs([JobOverrides(tuple(line)) for line in kinds.values()], SWEEP)
         assert [job.error for job in made if job.config is None] == []
         found.append(len(jobs))
         if len(found) == item_stages:
             raise Enough
         return [made_run(seed, 0.5) for seed in range(len(jobs))]
 
-    def train(words: Sequence[str], folder: Path) -> RunRow:
-        compose(*words)
+    def train(overrides: Sequence[str], folder: Path) -> RunRow:
+        compose(*overrides)
         found.append(1)
         return made_run(0, 0.5, path=str(folder), epochs=200)
 
@@ -64,7 +64,7 @@ def checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Checked:
 
     def perform(made: Any, *, seeds: int, **_: Any) -> None:
         for arm in made.arms:
-            compose(*[w for w in made.words(arm) if w != "strategy=ddp"])  # torchrun's alone
+            compose(*[w for w in made.overrides(arm) if w != "strategy=ddp"])  # torchrun's alone
         found.append(seeds)
         raise Enough
 

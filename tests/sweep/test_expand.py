@@ -9,19 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.core.errors import ConfigError
-from trainer.sweep.expand import Search, Words, draws, expand
+from trainer.sweep.expand import JobOverrides, Search, draws, expand
 
 
 def test_listed_values_are_multiplied_the_last_fastest() -> None:
     found = expand(["a=1,2", "b=x,y", "hydra.launcher.workers=2"], Search())
-    assert [w.words for w in found] == [
+    assert [w.overrides for w in found] == [
         *(("a=1", "b=x"), ("a=1", "b=y"), ("a=2", "b=x"), ("a=2", "b=y"))
     ]
 
 
 def test_the_line_replaces_what_a_preset_sweeps_over() -> None:
     search = Search(params={"a": "1,2", "seed": "0,1"})
-    assert [w.words for w in expand(["a=7"], search)] == [("seed=0", "a=7"), ("seed=1", "a=7")]
+    assert [w.overrides for w in expand(["a=7"], search)] == [("seed=0", "a=7"), ("seed=1", "a=7")]
 
 
 def test_arms_are_products_of_their_own() -> None:
@@ -30,19 +30,19 @@ def test_arms_are_products_of_their_own() -> None:
         arms={"small": {"optim": "sgd", "optim.lr": "0.1"}, "other": {"optim": "adam"}},
     )
     assert expand([], search) == [
-        Words(("seed=0", "optim=sgd", "optim.lr=0.1"), "small"),
-        Words(("seed=1", "optim=sgd", "optim.lr=0.1"), "small"),
-        Words(("seed=0", "optim=adam"), "other"),
-        Words(("seed=1", "optim=adam"), "other"),
+        JobOverrides(("seed=0", "optim=sgd", "optim.lr=0.1"), "small"),
+        JobOverrides(("seed=1", "optim=sgd", "optim.lr=0.1"), "small"),
+        JobOverrides(("seed=0", "optim=adam"), "other"),
+        JobOverrides(("seed=1", "optim=adam"), "other"),
     ]
-    assert all("seed=5" in w.words for w in expand(["seed=5"], search))
+    assert all("seed=5" in w.overrides for w in expand(["seed=5"], search))
 
 
 def test_values_of_yaml_are_words() -> None:
     arm = {"a": 1e30, "b": True, "c": None, "d": [1, "x"], "seed": "range(2)"}
     (first, second) = expand([], Search(arms={"one": arm}))
-    assert first.words == ("a=1e+30", "b=True", "c=null", "d=[1,x]", "seed=0")
-    assert second.words[-1] == "seed=1"
+    assert first.overrides == ("a=1e+30", "b=True", "c=null", "d=[1,x]", "seed=0")
+    assert second.overrides[-1] == "seed=1"
 
 
 @settings(deadline=None)  # how long is not what is tested
@@ -56,8 +56,8 @@ def test_every_stratum_of_the_logarithm_is_drawn_from_once(
     trials: int, seed: int, low: float, octaves: float
 ) -> None:
     high = low * 2**octaves
-    words = draws({"lr": f"tag(log, interval({low},{high}))"}, trials, seed)
-    places = [math.log2(float(w.split("=")[1]) / low) / octaves for (w,) in words]
+    overrides = draws({"lr": f"tag(log, interval({low},{high}))"}, trials, seed)
+    places = [math.log2(float(w.split("=")[1]) / low) / octaves for (w,) in overrides]
     # four digits move a draw by at most a two-thousandth of itself
     slack = 1e-3 / octaves
     for rank, place in enumerate(sorted(places)):
@@ -68,12 +68,12 @@ def test_draws_are_the_same_for_every_combination_and_for_the_same_seed() -> Non
     arm = {"optim": "sgd,adam", "lr": "interval(0,1)", "wd": "interval(0,1)", "seed": "0,1"}
     found = draws(arm, 5, 3)
     assert len(found) == 5 * 4
-    settings = {tuple(w for w in words if w[:2] in ("lr", "wd")) for words in found}
+    settings = {tuple(w for w in overrides if w[:2] in ("lr", "wd")) for overrides in found}
     assert len(settings) == 5
     assert found == draws(arm, 5, 3)
     assert found != draws(arm, 5, 4)
-    lrs = [next(w for w in words if w[:2] == "lr").split("=")[1] for words in found]
-    wds = [next(w for w in words if w[:2] == "wd").split("=")[1] for words in found]
+    lrs = [next(w for w in overrides if w[:2] == "lr").split("=")[1] for overrides in found]
+    wds = [next(w for w in overrides if w[:2] == "wd").split("=")[1] for overrides in found]
     assert lrs != wds  # each key has draws of its own
 
 

@@ -9,8 +9,8 @@ import pytest
 from tests.command import TINY
 from trainer.composition.search_path import Sources
 from trainer.record.runs import RunRow
-from trainer.run.execute import Order, execute
-from trainer.sweep.expand import Words
+from trainer.run.execute import RunRequest, execute
+from trainer.sweep.expand import JobOverrides
 from trainer.sweep.jobs import Sweep, check_job
 from trainer.sweep.reuse import key_before
 
@@ -24,16 +24,16 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return done(folder, "average=ema", "seed=5")[1].path
 
 
-def done(folder: Path, *words: str, plugins: tuple[str, ...] = ()) -> tuple[str, RunRow]:
+def done(folder: Path, *overrides: str, plugins: tuple[str, ...] = ()) -> tuple[str, RunRow]:
     """Return the key that a job is foretold to have, and its record."""
-    job = check_job(0, Words((*SHORT, *words)), Sweep(Sources(), plugins))
+    job = check_job(0, JobOverrides((*SHORT, *overrides)), Sweep(Sources(), plugins))
     assert job.config is not None, job.error
     told = key_before(job.config)
-    return told, execute(Order(job.config, job.words, folder=str(folder), quiet=True))
+    return told, execute(RunRequest(job.config, job.overrides, folder=str(folder), quiet=True))
 
 
 @pytest.mark.parametrize(
-    "words",
+    "overrides",
     [
         ("seed=3", "name=other", "threads=2", "device=cpu"),
         ("augment=[standard,cutout]", "augment.cutout.size=2", "mix=mixup", "label_noise=20%"),
@@ -52,11 +52,11 @@ def done(folder: Path, *words: str, plugins: tuple[str, ...] = ()) -> tuple[str,
         ),
         ("fork={run}@2", "max_steps=4", "average=ema", "optim.lr=0.03"),
     ],
-    ids=lambda words: words[0].partition("/")[0].partition("{")[0],
+    ids=lambda overrides: overrides[0].partition("/")[0].partition("{")[0],
 )
 @pytest.mark.slow
-def test_a_key_is_foretold(words: tuple[str, ...], teacher: Path, tmp_path: Path) -> None:
-    named = [word.format(run=teacher) for word in words]
+def test_a_key_is_foretold(overrides: tuple[str, ...], teacher: Path, tmp_path: Path) -> None:
+    named = [word.format(run=teacher) for word in overrides]
     told, row = done(tmp_path / "run", *named)
     assert told == row.key
 

@@ -12,26 +12,26 @@ from tests.command import TINY
 from trainer.composition.search_path import Sources
 from trainer.core.errors import DataError
 from trainer.record.console import Console
-from trainer.run.execute import Order, execute
-from trainer.sweep.expand import Words
+from trainer.run.execute import RunRequest, execute
+from trainer.sweep.expand import JobOverrides
 from trainer.sweep.jobs import Sweep, check_job
-from trainer.sweep.messages import Task
+from trainer.sweep.messages import JobTask
 from trainer.sweep.reuse import key_before
 from trainer.sweep.supervisor import tell_begun_anew
 from trainer.sweep.worker import left
 
 
-def task_of(folder: Path, *words: str) -> Task:
+def task_of(folder: Path, *overrides: str) -> JobTask:
     """Return a job whose key is not foretold."""
-    job = check_job(0, Words(words), Sweep(Sources()))
+    job = check_job(0, JobOverrides(overrides), Sweep(Sources()))
     assert job.config is not None, job.error
-    return Task(0, job.config, job.words, folder, None, folder.parent)
+    return JobTask(0, job.config, job.overrides, folder, None, folder.parent)
 
 
 @pytest.mark.slow
 def test_a_checkpoint_is_gone_on_with_told_or_kept(here: Path) -> None:
     task = task_of(here / "0", *TINY, "max_steps=3")
-    execute(Order(task.config, task.words, folder=str(task.folder), quiet=True))
+    execute(RunRequest(task.config, task.overrides, folder=str(task.folder), quiet=True))
     (task.folder / "summary.json").unlink()  # as a killed worker leaves it
     assert left(task) == task.folder
     foretold = replace(task, key=key_before(task.config))

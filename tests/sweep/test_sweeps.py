@@ -119,8 +119,8 @@ def test_reuse_can_be_switched_off_and_a_changed_setting_is_new(call: Call, here
 
 
 def test_a_changed_source_reuses_nothing(fragile: list[str], here: Path) -> None:
-    words = [w for w in fragile if not w.startswith("plugins")]
-    line = ["-m", "plugins=[fragile]", *words, "model.times=0", "seed=0,1"]
+    overrides = [w for w in fragile if not w.startswith("plugins")]
+    line = ["-m", "plugins=[fragile]", *overrides, "model.times=0", "seed=0,1"]
     env = {**environment(), "PYTHONPATH": f"{ROOT}:{here / 'plugin'}"}
 
     def run() -> str:
@@ -234,8 +234,11 @@ def test_a_sweep_that_was_stopped_goes_on_with_what_is_missing(
 
 
 def test_two_sweeps_at_once_never_do_a_job_twice(here: Path) -> None:
-    words = ["-m", *TINY, "epochs=4", "hydra.launcher.workers=1"]
-    both = [start([*words, "seed=0,1,2,3,4,5"], here), start([*words, "seed=5,4,3,2,1,0"], here)]
+    overrides = ["-m", *TINY, "epochs=4", "hydra.launcher.workers=1"]
+    both = [
+        start([*overrides, "seed=0,1,2,3,4,5"], here),
+        start([*overrides, "seed=5,4,3,2,1,0"], here),
+    ]
     for process in both:
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, out + err
@@ -297,7 +300,7 @@ def test_each_job_may_have_processes_of_its_own(call: Call, here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("overrides", "told"),
     [
         (("strategy=ddp",), "strategy.processes=2, for the jobs of a sweep"),
         (("strategy.processes=0",), "strategy.processes must be at least 1"),
@@ -308,9 +311,9 @@ def test_each_job_may_have_processes_of_its_own(call: Call, here: Path) -> None:
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_made(
-    words: tuple[str, ...], told: str, call: Call, here: Path
+    overrides: tuple[str, ...], told: str, call: Call, here: Path
 ) -> None:
-    done = call("-m", *SHORT, *words)
+    done = call("-m", *SHORT, *overrides)
     assert done.code == 2, done.out + done.err
     assert told in done.err
     assert not (here / "outputs").exists()

@@ -15,7 +15,7 @@ from tests.command import TINY, Call, environment, snapshot
 from trainer.api import compose, train
 from trainer.core.errors import ConfigError
 from trainer.record.runs import read_run
-from trainer.run.request import Order
+from trainer.run.request import RunRequest
 from trainer.task.base import perform
 from trainer.task.lr_range import LrRange
 
@@ -64,35 +64,35 @@ def test_a_sweep_leaves_numbers_a_picture_and_the_line_that_trains(call: Call, h
 
 
 def test_training_gives_the_same_bits_before_and_after(here: Path) -> None:
-    words = (*TINY, "mix=mixup", "optim=adam")
-    before = train(compose(*words), folder="before", quiet=True)
+    overrides = (*TINY, "mix=mixup", "optim=adam")
+    before = train(compose(*overrides), folder="before", quiet=True)
     kept, generator = snapshot(here), torch.get_rng_state()
-    perform(Order(compose(*words, *FEW), folder="range", quiet=True))
+    perform(RunRequest(compose(*overrides, *FEW), folder="range", quiet=True))
     assert torch.equal(torch.get_rng_state(), generator)
     assert {k: v for k, v in snapshot(here).items() if not k.startswith("range")} == kept
-    after = train(compose(*words), folder="after", quiet=True)
+    after = train(compose(*overrides), folder="after", quiet=True)
     assert before.summary["weights_sha256"] == after.summary["weights_sha256"]
 
 
 def test_the_sweep_begins_where_training_would(here: Path) -> None:
-    words = (*TINY, "max_steps=1", "batch_size=58")
-    perform(Order(compose(*words, *FEW), folder="range", quiet=True))
-    row = train(compose(*words), folder="run", quiet=True)
+    overrides = (*TINY, "max_steps=1", "batch_size=58")
+    perform(RunRequest(compose(*overrides, *FEW), folder="range", quiet=True))
+    row = train(compose(*overrides), folder="run", quiet=True)
     assert float(table(here / "range")[0]["loss"]) == pytest.approx(row.epochs[0].train_loss)
 
 
 @pytest.mark.parametrize(
-    "words",
+    "overrides",
     [
         ("optim=adam", "mix=mixup", "accumulate=2"),
         ("precision=bf16", "average=ema", "clip_norm=1.0"),
         ("precision=fp64", "scheduler=cosine", "augment=[shift]"),
     ],
-    ids=lambda words: words[0],
+    ids=lambda overrides: overrides[0],
 )
 @pytest.mark.slow
-def test_it_works_with_every_part(here: Path, words: tuple[str, ...]) -> None:
-    row = perform(Order(compose(*TINY, *words, *FEW, ON), folder="range", quiet=True))
+def test_it_works_with_every_part(here: Path, overrides: tuple[str, ...]) -> None:
+    row = perform(RunRequest(compose(*TINY, *overrides, *FEW, ON), folder="range", quiet=True))
     assert row is not None
     assert row.status == "completed"
     losses = [float(r["loss"]) for r in table(here / "range")]
@@ -168,11 +168,11 @@ def test_neither_a_sweep_nor_a_resume_takes_it(call: Call, here: Path) -> None:
 @pytest.mark.slow
 def test_two_processes_find_what_one_does(here: Path) -> None:
     parts = ("model=lenet5", "precision=fp64", "augment=[shift]")
-    words = (*(w for w in TINY if not w.startswith("model")), *parts, *FEW)
-    perform(Order(compose(*words), folder="one", quiet=True))
+    overrides = (*(w for w in TINY if not w.startswith("model")), *parts, *FEW)
+    perform(RunRequest(compose(*overrides), folder="one", quiet=True))
     line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
-        [*line, "-m", "trainer", *words, "hydra.run.dir=two"],
+        [*line, "-m", "trainer", *overrides, "hydra.run.dir=two"],
         cwd=here,
         env=environment(),
         capture_output=True,

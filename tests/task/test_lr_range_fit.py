@@ -3,11 +3,11 @@ import math
 import numpy as np
 import pytest
 
-from trainer.task._lr_range_fit import Sweep, find, has_diverged, local_lines, ramp
+from trainer.task._lr_range_fit import LrSweep, find, has_diverged, local_lines, ramp
 
 
-def swept(losses: list[float], low: float = 1e-4, high: float = 1.0, *, diverged=False) -> Sweep:
-    return Sweep(ramp(low, high, len(losses)), tuple(losses), diverged)
+def swept(losses: list[float], low: float = 1e-4, high: float = 1.0, *, diverged=False) -> LrSweep:
+    return LrSweep(ramp(low, high, len(losses)), tuple(losses), diverged)
 
 
 def valley(steps: int = 121) -> list[float]:

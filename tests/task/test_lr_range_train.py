@@ -7,11 +7,11 @@ import torch
 from tests.task.test_plan_facts import live
 from trainer.scheduler import base as schedules
 from trainer.state import Run
-from trainer.task._lr_range_fit import Sweep, ramp
+from trainer.task._lr_range_fit import LrSweep, ramp
 from trainer.task._lr_range_train import climb
 
 
-def climbed(run: Run, lrs: tuple[float, ...], peak: float = 0.01, factor: float = 4.0) -> Sweep:
+def climbed(run: Run, lrs: tuple[float, ...], peak: float = 0.01, factor: float = 4.0) -> LrSweep:
     return climb(run, lrs, peak=peak, width=2, factor=factor, attend=lambda steps, loss: None)
 
 

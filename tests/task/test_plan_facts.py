@@ -15,16 +15,16 @@ from trainer.state import Run
 from trainer.task._plan_facts import MOST_SAMPLES, facts_of, groups_of, multiply_adds
 
 
-def live(*words: str) -> tuple[Run, RunConfig]:
-    config = compose(*TINY, *words)
+def live(*overrides: str) -> tuple[Run, RunConfig]:
+    config = compose(*TINY, *overrides)
     run, _ = assemble(config, *prepare(config, World()))
     return run, config
 
 
 def test_steps_snapshots_and_learning_rates_are_those_of_the_run(monkeypatch) -> None:
-    words = ("scheduler=cyclic", "scheduler.base_momentum=0.8", "scheduler.max_momentum=0.95")
+    overrides = ("scheduler=cyclic", "scheduler.base_momentum=0.8", "scheduler.max_momentum=0.95")
     run, config = live(
-        *words, "epochs=3.5", "average=swa", "average.start=3st", "average.every=2st"
+        *overrides, "epochs=3.5", "average=swa", "average.start=3st", "average.every=2st"
     )
     facts = facts_of(run, config)
     seen: list[tuple[float, float]] = []

@@ -8,8 +8,8 @@ from trainer.task._plan_facts import facts_of
 from trainer.task._plan_text import amount, settings_text, show
 
 
-def printed(*words: str, encoding: str = "utf-8", width: int = 100) -> str:
-    run, config = live(*words)
+def printed(*overrides: str, encoding: str = "utf-8", width: int = 100) -> str:
+    run, config = live(*overrides)
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding=encoding)
     show(facts_of(run, config), run, config, Console(file=file, width=width))

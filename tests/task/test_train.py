@@ -5,7 +5,7 @@ import pytest
 from tests.command import TINY
 from trainer.api import compose, train
 from trainer.core.errors import ConfigError
-from trainer.run.request import Order
+from trainer.run.request import RunRequest
 from trainer.task.base import perform
 
 
@@ -16,7 +16,7 @@ def test_the_task_is_a_choice_like_any_other(here: Path) -> None:
 
 
 def test_performing_it_trains(here: Path) -> None:
-    row = perform(Order(compose(*TINY, "max_steps=1"), folder="run", quiet=True))
+    row = perform(RunRequest(compose(*TINY, "max_steps=1"), folder="run", quiet=True))
     assert row is not None
     assert row.status == "completed"
 

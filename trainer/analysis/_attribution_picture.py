@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainer.analysis._arms import higher_is_better, is_share
-from trainer.analysis._comparison import Comparison, Row
+from trainer.analysis._comparison import Comparison, ComparisonRow
 from trainer.analysis._pictures import bare, lost_text, title_of, within_shares
 from trainer.analysis._statistics import CONFIDENCE
 from trainer.analysis._tables import shown
@@ -58,7 +58,7 @@ def draw_part(axes: Axes, part: Comparison) -> None:
 
 
 def draw_row(
-    axes: Axes, place: int, row: Row, *, scale: float, start: float | None, metric: str
+    axes: Axes, place: int, row: ComparisonRow, *, scale: float, start: float | None, metric: str
 ) -> None:
     """Draw an arm's seeds, its mean, and the bar from the mean that it is compared with."""
     mean = scale * (row.spread.mean or 0.0)
@@ -73,7 +73,7 @@ def draw_row(
     axes.plot(mean, place, "|", color=MEAN, ms=15, mew=2.2)
 
 
-def color_of(row: Row, metric: str) -> str:
+def color_of(row: ComparisonRow, metric: str) -> str:
     """Return a colour: whether the difference is surely better, surely worse, or neither; the
     others that were looked at are taken into account."""
     found = row.difference
@@ -84,7 +84,7 @@ def color_of(row: Row, metric: str) -> str:
     return BETTER if (found.mean > 0.0) == higher_is_better(metric) else WORSE
 
 
-def difference_text(row: Row, metric: str) -> str:
+def difference_text(row: ComparisonRow, metric: str) -> str:
     """Return a difference with its interval, and the runs that have no number."""
     found, parts = row.difference, []
     if found is not None:

@@ -19,7 +19,7 @@ from trainer.core.errors import ConfigError, TrainerError
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """One arm in a comparison.
 
     Attributes:
@@ -52,7 +52,7 @@ class Comparison:
     metric: str
     baseline: Arm
     is_paired: bool | None
-    rows: tuple[Row, ...]
+    rows: tuple[ComparisonRow, ...]
     against: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -85,7 +85,7 @@ def compare(
     rows = []
     for arm in arms:
         values, others = numbers[arm.label], numbers[(against or {}).get(arm.label, first.label)]
-        row = Row(arm, Spread.of(list(values.values())))
+        row = ComparisonRow(arm, Spread.of(list(values.values())))
         if arm is not first and values and others:
             found = difference_of(others, values, is_paired)
             row = replace(row, difference=found, correlation=correlation(others, values))
@@ -115,7 +115,7 @@ def named(arms: Sequence[Arm], words: str) -> Arm:
     return found[0]
 
 
-def adjusted(rows: Sequence[Row]) -> tuple[Row, ...]:
+def adjusted(rows: Sequence[ComparisonRow]) -> tuple[ComparisonRow, ...]:
     """Return rows with p adjusted for the number of differences that have one."""
     chances = [row.difference.p for row in rows if row.difference]
     corrected = iter(holm([p for p in chances if p is not None]))

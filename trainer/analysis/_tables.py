@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from trainer.analysis._arms import is_share
-from trainer.analysis._comparison import Comparison, Row
+from trainer.analysis._comparison import Comparison, ComparisonRow
 from trainer.analysis._labels import varied_keys
 from trainer.analysis._statistics import POWER, Spread
 from trainer.record.csv_files import csv_text
@@ -29,7 +29,7 @@ HEADINGS = (
 )
 
 
-def numbers_of(row: Row) -> dict[str, float | int | None]:
+def numbers_of(row: ComparisonRow) -> dict[str, float | int | None]:
     """Return a row's numbers by name; what does not apply is None."""
     found = row.difference
     return {
@@ -87,7 +87,7 @@ def line_of(texts: Sequence[str]) -> str:
     return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
 
 
-def cells(row: Row, metric: str) -> list[str]:
+def cells(row: ComparisonRow, metric: str) -> list[str]:
     """Return a row as text."""
     found, interval = row.difference, ""
     if found is not None and found.low is not None:

@@ -23,7 +23,7 @@ LOWEST = 0.7  # times the least loss: where it begins
 
 
 @dataclass(frozen=True)
-class Point:
+class TradeoffPoint:
     """What one learning rate came to.
 
     Attributes:
@@ -42,14 +42,14 @@ class Point:
         return Spread.of(list(self.values.values()))
 
 
-def best_of(points: Sequence[Point], metric: str) -> Point | None:
+def best_of(points: Sequence[TradeoffPoint], metric: str) -> TradeoffPoint | None:
     """Return the point with the best mean among those of which every run completed, if any."""
     whole = [p for p in points if p.values and len(p.values) == len(p.arm.runs)]
     sign = 1.0 if higher_is_better(metric) else -1.0
     return max(whole, key=lambda point: sign * (point.spread.mean or 0.0), default=None)
 
 
-def figure_of(points: Sequence[Point], metric: str, title: str = "") -> Figure:
+def figure_of(points: Sequence[TradeoffPoint], metric: str, title: str = "") -> Figure:
     """Return loss curves beside final numbers, a colour for each learning rate."""
     from matplotlib.figure import Figure
 
@@ -61,7 +61,7 @@ def figure_of(points: Sequence[Point], metric: str, title: str = "") -> Figure:
     return figure
 
 
-def draw_losses(axes: Axes, points: Sequence[Point]) -> None:
+def draw_losses(axes: Axes, points: Sequence[TradeoffPoint]) -> None:
     """Draw the training loss over epochs: means of completed runs, and each diverged run as far
     as it came."""
     top = len(points) - 1
@@ -115,7 +115,7 @@ def cut_off(axes: Axes, drawn: Sequence[tuple[Line2D, Sequence[float]]]) -> None
     )
 
 
-def draw_finals(axes: Axes, points: Sequence[Point], metric: str) -> None:
+def draw_finals(axes: Axes, points: Sequence[TradeoffPoint], metric: str) -> None:
     """Draw final numbers over the learning rate: every seed, the mean with its 95 % interval, and
     below them the runs that have none."""
     scale = 100.0 if is_share(metric) else 1.0
@@ -135,7 +135,7 @@ def draw_finals(axes: Axes, points: Sequence[Point], metric: str) -> None:
     bare(axes)
 
 
-def draw_point(axes: Axes, point: Point, scale: float, color: Color) -> None:
+def draw_point(axes: Axes, point: TradeoffPoint, scale: float, color: Color) -> None:
     """Draw the final numbers of one learning rate, and count the runs without."""
     numbers = [scale * value for value in point.values.values()]
     mean, half = point.spread.mean, point.spread.half_width

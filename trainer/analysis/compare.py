@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from trainer.analysis._arms import Arm, arms_of, trained
 from trainer.analysis._command import add_metric, out_of, read_arms, reader, write_texts
-from trainer.analysis._comparison import Comparison, Row, compare, difference_of
+from trainer.analysis._comparison import Comparison, ComparisonRow, compare, difference_of
 from trainer.analysis._pictures import arms_figure, bare, colors, draw_finals, title_of
 from trainer.analysis._statistics import Difference, Spread, paired, welch
 from trainer.analysis._tables import line_of, shown, to_csv, to_markdown
@@ -21,8 +21,8 @@ from trainer.core.errors import telling_errors
 __all__ = [
     "Arm",
     "Comparison",
+    "ComparisonRow",
     "Difference",
-    "Row",
     "Spread",
     "arms_figure",
     "arms_of",

@@ -16,15 +16,15 @@ from trainer.analysis._arms import Arm
 from trainer.analysis._command import add_metric, out_of, read_arms, reader, write_texts
 from trainer.analysis._labels import varied_keys
 from trainer.analysis._statistics import Spread
-from trainer.analysis._tradeoff import Point, best_of, figure_of
+from trainer.analysis._tradeoff import TradeoffPoint, best_of, figure_of
 from trainer.analysis.slices.grid import LR, number_of
 from trainer.core.errors import ConfigError, TrainerError, telling_errors
 from trainer.record.csv_files import csv_text
 
-__all__ = ["Point", "best_of", "figure_of", "to_csv", "tradeoff"]
+__all__ = ["TradeoffPoint", "best_of", "figure_of", "to_csv", "tradeoff"]
 
 
-def tradeoff(arms: Sequence[Arm], metric: str) -> list[Point]:
+def tradeoff(arms: Sequence[Arm], metric: str) -> list[TradeoffPoint]:
     """Return a point for each learning rate, ascending.
 
     Raises:
@@ -35,13 +35,13 @@ def tradeoff(arms: Sequence[Arm], metric: str) -> list[Point]:
     if varied != [LR]:
         told = ", ".join(varied) or "nothing"
         raise ConfigError(f"the runs must differ in {LR} and the seed alone; they differ in {told}")
-    points = [Point(number_of(arm, LR), arm, arm.values(metric)) for arm in arms]
+    points = [TradeoffPoint(number_of(arm, LR), arm, arm.values(metric)) for arm in arms]
     if not any(point.values for point in points):
         raise TrainerError(f"none of the runs completed with {metric}")
     return sorted(points, key=lambda point: point.lr)
 
 
-def to_csv(points: Sequence[Point]) -> str:
+def to_csv(points: Sequence[TradeoffPoint]) -> str:
     """Return a line for each learning rate; accuracies are shares."""
     heads: list[object] = ["lr", "n", "mean", "sd", "diverged", "failed", "final_train_loss"]
     table = [heads]

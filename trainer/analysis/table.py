@@ -20,7 +20,7 @@ from trainer.analysis._tables import NOTHING, heading, line_of, mean_and_sd, set
 from trainer.core.errors import TrainerError, telling_errors, unknown
 from trainer.record.csv_files import csv_text
 
-__all__ = ["SHOWN", "Setting", "Table", "table_of", "to_csv", "to_markdown"]
+__all__ = ["SHOWN", "ResultTable", "Setting", "table_of", "to_csv", "to_markdown"]
 
 SHOWN = ("val_top1", "avg_val_top1", "test_top1", "test_avg_top1", "total_seconds")
 NOTE = (
@@ -43,7 +43,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Table:
+class ResultTable:
     """Settings and what they came to.
 
     Attributes:
@@ -59,7 +59,7 @@ class Table:
 
 def table_of(
     arms: Sequence[Arm], metrics: Sequence[str] | None = None, sort: str | None = None
-) -> Table:
+) -> ResultTable:
     """Return the table of arms.
 
     Args:
@@ -86,7 +86,9 @@ def table_of(
     ]
     if sort:
         rows.sort(key=lambda row: standing(row.spreads[found.index(sort)], sort))
-    return Table(tuple(found), tuple(telling_keys([arm.settings for arm in arms])), tuple(rows))
+    return ResultTable(
+        tuple(found), tuple(telling_keys([arm.settings for arm in arms])), tuple(rows)
+    )
 
 
 def standing(spread: Spread, metric: str) -> tuple[bool, float]:
@@ -95,7 +97,7 @@ def standing(spread: Spread, metric: str) -> tuple[bool, float]:
     return spread.mean is None, -mean if higher_is_better(metric) else mean
 
 
-def to_csv(table: Table) -> str:
+def to_csv(table: ResultTable) -> str:
     """Return a line for each row: settings, counts, and mean, sd and n of each metric; accuracies
     are shares."""
     numbers = [f"{metric}{part}" for metric in table.metrics for part in ("", "_sd", "_n")]
@@ -109,7 +111,7 @@ def to_csv(table: Table) -> str:
     return csv_text(lines)
 
 
-def to_markdown(table: Table) -> str:
+def to_markdown(table: ResultTable) -> str:
     """Return the table, mean and sd of each metric in one column; accuracies in percent. How many
     runs diverged or failed is told where some did."""
     arms = [row.arm for row in table.rows]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from trainer.average._batch_norm import batch_norms
-from trainer.average.base import Plan
+from trainer.average.base import SnapshotPlan
 from trainer.core.clock import Clock
 from trainer.model.base import put_weights
 
@@ -39,7 +39,7 @@ class Shadow:
     def __init__(
         self,
         model: nn.Module,
-        plan: Plan,
+        plan: SnapshotPlan,
         share: Callable[[int], float],
         *,
         buffers: Buffers = "recompute",

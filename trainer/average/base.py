@@ -43,7 +43,7 @@ class AverageKeys:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SnapshotPlan:
     """At which steps of one run snapshots are taken.
 
     Attributes:
@@ -57,7 +57,7 @@ class Plan:
     anchor: int | None = None
 
     @classmethod
-    def of(cls, keys: AverageKeys, clock: Clock) -> Plan:
+    def of(cls, keys: AverageKeys, clock: Clock) -> SnapshotPlan:
         """Return the plan of most averages: at `start + every`, and each `every` from then on.
 
         Raises:
@@ -78,7 +78,7 @@ class Plan:
         """Return whether a snapshot is taken after `step` steps are done."""
         return step >= self.first and (step - self.first) % self.every == 0
 
-    def within(self, keys: AverageKeys, clock: Clock) -> Plan:
+    def within(self, keys: AverageKeys, clock: Clock) -> SnapshotPlan:
         """Return the plan itself; raise ConfigError if its first snapshot is after the run."""
         if self.first > clock.total:
             raise ConfigError(
@@ -142,7 +142,7 @@ class Averaging(Protocol):
     def check(self, keys: AverageKeys) -> None:
         """Raise ConfigError for a shared key that this average cannot follow; needs no data."""
 
-    def plan(self, keys: AverageKeys, clock: Clock) -> Plan:
+    def plan(self, keys: AverageKeys, clock: Clock) -> SnapshotPlan:
         """Return when snapshots are taken, usually `Plan.of(keys, clock)`.
 
         Args:
@@ -153,7 +153,7 @@ class Averaging(Protocol):
             ConfigError: if the run ends before the first one.
         """
 
-    def build(self, model: nn.Module, plan: Plan) -> Average:
+    def build(self, model: nn.Module, plan: SnapshotPlan) -> Average:
         """Return a fresh average for `model`, whose weights are those before the first step.
 
         Raises:

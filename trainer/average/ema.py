@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from trainer.average._averaged_copy import Buffers, Shadow
-from trainer.average.base import AVERAGES, AverageKeys, Plan
+from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
 from trainer.core.clock import Clock
 from trainer.core.errors import ConfigError
 
@@ -56,9 +56,9 @@ class Ema:
                 f"average.buffers={self.buffers}; leave it out, or write average.buffers=recompute"
             )
 
-    def plan(self, keys: AverageKeys, clock: Clock) -> Plan:
+    def plan(self, keys: AverageKeys, clock: Clock) -> SnapshotPlan:
         """Return the plan; tell where the run is too short for the decay."""
-        plan = Plan.of(keys, clock)
+        plan = SnapshotPlan.of(keys, clock)
         count = 1 + (clock.total - plan.first) // plan.every
         if (first := self.first_share(count)) > TRACE:
             other = "" if self.decay_warmup else ", or set average.decay_warmup=true"
@@ -68,7 +68,7 @@ class Ema:
             )
         return plan
 
-    def build(self, model: nn.Module, plan: Plan) -> Shadow:
+    def build(self, model: nn.Module, plan: SnapshotPlan) -> Shadow:
         """Return the moving average.
 
         Raises:

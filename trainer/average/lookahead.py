@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from trainer.average._averaged_copy import Shadow
-from trainer.average.base import AVERAGES, AverageKeys, Plan
+from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
 from trainer.core.clock import Clock
 from trainer.core.errors import ConfigError
 
@@ -44,11 +44,11 @@ class Lookahead:
     def check(self, keys: AverageKeys) -> None:
         """Accept every shared key."""
 
-    def plan(self, keys: AverageKeys, clock: Clock) -> Plan:
+    def plan(self, keys: AverageKeys, clock: Clock) -> SnapshotPlan:
         """Return the plan, whose first snapshot, at `start` itself, makes the slow weights."""
-        plan = Plan.of(keys, clock)
+        plan = SnapshotPlan.of(keys, clock)
         return replace(plan, start=plan.start - 1, anchor=plan.start)
 
-    def build(self, model: nn.Module, plan: Plan) -> Shadow:
+    def build(self, model: nn.Module, plan: SnapshotPlan) -> Shadow:
         """Return the slow weights."""
         return Shadow(model, plan, lambda count: self.alpha, pulls=True)

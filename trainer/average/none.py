@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from trainer.average.base import AVERAGES, AverageKeys, Plan
+from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
 from trainer.core.clock import Clock
 
 
@@ -38,10 +38,10 @@ class NoAverage:
     def check(self, keys: AverageKeys) -> None:
         """Accept the defaults: there are no others."""
 
-    def plan(self, keys: AverageKeys, clock: Clock) -> Plan:
+    def plan(self, keys: AverageKeys, clock: Clock) -> SnapshotPlan:
         """Return a plan that nobody asks."""
-        return Plan(0, 1)
+        return SnapshotPlan(0, 1)
 
-    def build(self, model: nn.Module, plan: Plan) -> Nothing:
+    def build(self, model: nn.Module, plan: SnapshotPlan) -> Nothing:
         """Return the empty average."""
         return Nothing()

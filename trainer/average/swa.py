@@ -8,7 +8,7 @@ from torch import nn
 
 from trainer.average._averaged_copy import Shadow
 from trainer.average._mean import equal_share
-from trainer.average.base import AVERAGES, AverageKeys, Plan
+from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
 from trainer.core.clock import Clock
 
 
@@ -33,11 +33,11 @@ class Swa:
     def check(self, keys: AverageKeys) -> None:
         """Accept every shared key."""
 
-    def plan(self, keys: AverageKeys, clock: Clock) -> Plan:
+    def plan(self, keys: AverageKeys, clock: Clock) -> SnapshotPlan:
         """Return the plan; it has a snapshot at `start` itself with `include_init`."""
-        plan = Plan.of(keys, clock)
+        plan = SnapshotPlan.of(keys, clock)
         return replace(plan, start=plan.start - 1, anchor=plan.start) if self.include_init else plan
 
-    def build(self, model: nn.Module, plan: Plan) -> Shadow:
+    def build(self, model: nn.Module, plan: SnapshotPlan) -> Shadow:
         """Return the running mean."""
         return Shadow(model, plan, equal_share)

@@ -9,7 +9,7 @@ from torch import nn
 
 from trainer.average._averaged_copy import Shadow
 from trainer.average._mean import equal_share
-from trainer.average.base import AVERAGES, AverageKeys, Plan
+from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
 from trainer.core.clock import Clock
 from trainer.core.errors import ConfigError
 
@@ -37,12 +37,12 @@ class SwaPaper:
                 "ones such as average.every=1ep, or choose average=swa"
             )
 
-    def plan(self, keys: AverageKeys, clock: Clock) -> Plan:
+    def plan(self, keys: AverageKeys, clock: Clock) -> SnapshotPlan:
         """Return the plan, in time with the epochs' ends."""
         per_epoch = clock.steps_per_epoch
         start = per_epoch * math.ceil(clock.steps(keys.start) / per_epoch)
-        return Plan(max(start - 1, 0), clock.steps(keys.every), start).within(keys, clock)
+        return SnapshotPlan(max(start - 1, 0), clock.steps(keys.every), start).within(keys, clock)
 
-    def build(self, model: nn.Module, plan: Plan) -> Shadow:
+    def build(self, model: nn.Module, plan: SnapshotPlan) -> Shadow:
         """Return the running mean."""
         return Shadow(model, plan, equal_share)

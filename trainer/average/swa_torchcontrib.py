@@ -8,7 +8,7 @@ from torch import nn
 
 from trainer.average._averaged_copy import Shadow
 from trainer.average._mean import equal_share
-from trainer.average.base import AVERAGES, AverageKeys, Plan
+from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
 from trainer.core.clock import Clock
 from trainer.core.errors import ConfigError
 from trainer.core.units import Duration
@@ -41,11 +41,11 @@ class SwaTorchcontrib:
         if keys.every.value < 1:
             raise ConfigError(f"average.every={keys.every}: the least is 1st")
 
-    def plan(self, keys: AverageKeys, clock: Clock) -> Plan:
+    def plan(self, keys: AverageKeys, clock: Clock) -> SnapshotPlan:
         """Return the plan, in time with step 0."""
-        plan = Plan(clock.steps(keys.start), clock.steps(keys.every), anchor=0)
+        plan = SnapshotPlan(clock.steps(keys.start), clock.steps(keys.every), anchor=0)
         return plan.within(keys, clock)
 
-    def build(self, model: nn.Module, plan: Plan) -> Shadow:
+    def build(self, model: nn.Module, plan: SnapshotPlan) -> Shadow:
         """Return the running mean."""
         return Shadow(model, plan, equal_share)

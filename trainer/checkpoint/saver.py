@@ -66,7 +66,7 @@ class Saver:
         run = self.run
         averaged = run.average.eval_model()
         is_bad = not (are_finite(run.model) and are_finite(averaged))
-        if run.strategy.agree(int(is_bad)):  # statistics are each process's own
+        if run.strategy.all_max(int(is_bad)):  # statistics are each process's own
             raise Diverged(run.state.step - 1, "weights or statistics")
         state = save_state(run)
         self.step, self._time_s = run.state.step, time.monotonic()

@@ -26,7 +26,7 @@ from trainer.core.limits import short_timeout
 from trainer.core.weights_source import Origin
 from trainer.record.runs import RunRow, read_run
 from trainer.strategy.base import Strategy
-from trainer.strategy.collectives import from_first
+from trainer.strategy.collectives import broadcast
 
 MAX_BYTES = 8 * 2**30  # of a weights file: beyond any network here, well below a wrong path's harm
 
@@ -73,7 +73,7 @@ def read_all(
         TrainerError: as `read_weights`, in every process.
     """
     return {
-        key: from_first(strategy, partial(read_weights, key, origin, model))
+        key: broadcast(strategy, partial(read_weights, key, origin, model))
         for key, origin in origins.items()
     }
 

@@ -28,7 +28,7 @@ ALLOWED = ("threads", "world_size", "versions", "device")  # in resume_allow
 
 
 @dataclass(frozen=True)
-class Line:
+class CommandLine:
     """A command line, taken apart.
 
     Attributes:
@@ -41,7 +41,7 @@ class Line:
             sweep's jobs.
     """
 
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     flags: tuple[str, ...]
     values: dict[str, str]
     resume: str | None
@@ -57,18 +57,18 @@ class Line:
         return any(flag in SWEEP_FLAGS for flag in self.flags)
 
 
-def is_text(word: str) -> bool:
+def is_text(override: str) -> bool:
     """Return whether a word of the command line is text that files and folders can be named by."""
     try:
-        return b"\0" not in word.encode()
+        return b"\0" not in override.encode()
     except UnicodeEncodeError:  # bytes that are no UTF-8 come as surrogates
         return False
 
 
-def take_apart(arguments: Sequence[str]) -> Line:
+def take_apart(arguments: Sequence[str]) -> CommandLine:
     """Return the parts of a command line; `--key value` and `--key=value` are both understood for
     flags."""
-    words, flags, values = [], [], {}
+    overrides, flags, values = [], [], {}
     special: dict[str, str] = {}
     rest = list(arguments)
     while rest:
@@ -89,9 +89,9 @@ def take_apart(arguments: Sequence[str]) -> Line:
         ):
             special[flag] = attached
         else:
-            words.append(text)
-    return Line(
-        tuple(words),
+            overrides.append(text)
+    return CommandLine(
+        tuple(overrides),
         tuple(flags),
         values,
         special.get("resume"),
@@ -122,7 +122,7 @@ def allowed(special: Mapping[str, str]) -> tuple[str, ...]:
 
 def reused(special: Mapping[str, str]) -> str | None:
     """Return what `reuse` says, None where it is not there; raise ConfigError for another word."""
-    word = special.get("reuse")
-    if word is not None and word not in ("on", "off"):
-        raise ConfigError(f"reuse must be on or off, got '{word}'")
-    return word
+    override = special.get("reuse")
+    if override is not None and override not in ("on", "off"):
+        raise ConfigError(f"reuse must be on or off, got '{override}'")
+    return override

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from trainer import STARTED, __version__
-from trainer.cli.arguments import HYDRA_FLAGS, SWEEP_FLAGS, Line, take_apart
-from trainer.composition.overrides import canonical, quoted, split_word
+from trainer.cli.arguments import HYDRA_FLAGS, SWEEP_FLAGS, CommandLine, take_apart
+from trainer.composition.overrides import canonical, parse_override, quoted
 from trainer.composition.search_path import Sources
 from trainer.core.errors import ConfigError, Diverged, Stopped, TrainerError
 from trainer.core.limits import is_hung_up, reporting_system, silence
@@ -75,7 +75,7 @@ def flush() -> int:
     return 0
 
 
-def answer(line: Line) -> int:
+def answer(line: CommandLine) -> int:
     """Do what a command line asks and return the exit code."""
     for flag in line.flags:
         if flag in ("--help", "-h"):
@@ -107,14 +107,14 @@ def answer(line: Line) -> int:
     return single(line, sources)
 
 
-def is_sweep_folder(line: Line) -> bool:
+def is_sweep_folder(line: CommandLine) -> bool:
     """Return whether what is to be resumed is a sweep, and not a run."""
     return line.resume is not None and (Path(line.resume) / "sweep.yaml").is_file()
 
 
-def single(line: Line, sources: Sources) -> int:
+def single(line: CommandLine, sources: Sources) -> int:
     """Compose one run and show or perform it."""
-    from trainer.composition.compose import compose_words
+    from trainer.composition.compose import compose_overrides
     from trainer.composition.replay import check_agrees, read_recorded
     from trainer.core.weights_source import Origin
 
@@ -124,20 +124,23 @@ def single(line: Line, sources: Sources) -> int:
             "state: name one of them"
         )
     recorded = line.resume if line.resume is not None else line.repeat
-    words = line.words
+    overrides = line.overrides
     if line.fork is not None:
-        recorded, words = str(Origin.parse(line.fork, "fork").run), (*words, f"fork={line.fork}")
+        recorded, overrides = (
+            str(Origin.parse(line.fork, "fork").run),
+            (*overrides, f"fork={line.fork}"),
+        )
     replayed = (
         None if recorded is None else from_first_process(lambda: read_recorded(Path(recorded)))
     )
-    composed = compose_words(words, sources, replayed)
+    composed = compose_overrides(overrides, sources, replayed)
     if "cfg" in line.values:
         return show_config(line, composed)
-    if any(split_word(text).key == "sweep" for text in line.words):
+    if any(parse_override(text).key == "sweep" for text in line.overrides):
         raise ConfigError("+sweep= names values to sweep over: write -m before it")
     from trainer.config.run_config import parse
     from trainer.core.environment import World
-    from trainer.run.execute import Order
+    from trainer.run.request import RunRequest
     from trainer.task.base import check_trains, perform
 
     local = World.from_environment().local_size
@@ -150,9 +153,9 @@ def single(line: Line, sources: Sources) -> int:
     resume = None if line.resume is None else Path(line.resume).absolute()
     startup_s = time.perf_counter() - STARTED
     perform(
-        Order(
+        RunRequest(
             config,
-            composed.words,
+            composed.overrides,
             composed.notes,
             composed.run_dir,
             resume,
@@ -168,13 +171,13 @@ def from_first_process(find: Callable[[], T]) -> T:
     if not is_one_of_several():
         return find()
     from trainer.core.environment import World
-    from trainer.strategy.collectives import from_first
-    from trainer.strategy.ddp import everyone
+    from trainer.strategy.collectives import broadcast
+    from trainer.strategy.ddp import communicator
 
-    return from_first(everyone(World.from_environment()), find)
+    return broadcast(communicator(World.from_environment()), find)
 
 
-def show_config(line: Line, composed: Composed) -> int:
+def show_config(line: CommandLine, composed: Composed) -> int:
     """Print the composed configuration, as Hydra's --cfg would, with replaced parts as they will
     be."""
     from omegaconf import OmegaConf
@@ -199,7 +202,7 @@ def show_config(line: Line, composed: Composed) -> int:
     return 0
 
 
-def load_sources(line: Line) -> Sources:
+def load_sources(line: CommandLine) -> Sources:
     """Return where this line's configurations are looked up."""
     from trainer.composition.search_path import load_plugins
 
@@ -208,18 +211,18 @@ def load_sources(line: Line) -> Sources:
     )
 
 
-def ask_hydra(line: Line, sources: Sources) -> int:
+def ask_hydra(line: CommandLine, sources: Sources) -> int:
     """Let Hydra answer its own flags."""
     from trainer.sweep.hydra_bridge import run_hydra
 
-    words = (
-        [quoted(w, is_sweep=False) for w in canonical([split_word(t) for t in line.words])]
+    overrides = (
+        [quoted(w, is_sweep=False) for w in canonical([parse_override(t) for t in line.overrides])]
         if not any(f in ("--shell-completion", "-sc") for f in line.flags)
-        else list(line.words)
+        else list(line.overrides)
     )
     values = [t for k in ("cfg", "package") if k in line.values for t in (f"--{k}", line.values[k])]
-    preset = ["hydra/sweeper=trainer"] if any("sweep=" in str(w) for w in words) else []
-    run_hydra([*line.flags, *values, *(str(w) for w in words), *preset], sources)
+    preset = ["hydra/sweeper=trainer"] if any("sweep=" in str(w) for w in overrides) else []
+    run_hydra([*line.flags, *values, *(str(w) for w in overrides), *preset], sources)
     return 0
 
 

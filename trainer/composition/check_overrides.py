@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from trainer.composition import not_built as pending
-from trainer.composition.overrides import Word
+from trainer.composition.overrides import Override
 from trainer.composition.search_path import SEAMS, Sources, choice_keys, known_keys
 from trainer.core.errors import ConfigError, nearest, unknown
 
 OF_ONE_RUN = ("hydra.run.dir", "hydra.job.chdir", "hydra.output_subdir")
 
 
-def check_words(
-    words: Iterable[Word],
+def check_overrides(
+    overrides: Iterable[Override],
     sources: Sources,
     *,
     is_sweep: bool = False,
@@ -30,81 +30,87 @@ def check_words(
         is_sweep: whether a value may be several, separated by commas.
         replayed: a recorded run's configuration, whose choices stand where the words make none.
     """
-    words = list(words)
+    overrides = list(overrides)
     groups = sources.groups()
-    chosen = {w.key: w.value for w in words if w.key in groups}
+    chosen = {w.key: w.value for w in overrides if w.key in groups}
     known = known_keys(sources, chosen, replayed)
-    for word in words:
-        if word.key.startswith("hydra"):
-            check_hydra_word(word, is_sweep=is_sweep)
-        elif word.key in groups or (word.key in pending.NAMES and word.key != "engine"):
-            check_choice(word, sources, is_sweep=is_sweep)
-            if word.key not in SEAMS and not word.prefix:
-                raise ConfigError(f"{word}: a preset is added to the default job: write +{word}")
+    for override in overrides:
+        if override.key.startswith("hydra"):
+            check_hydra_override(override, is_sweep=is_sweep)
+        elif override.key in groups or (override.key in pending.NAMES and override.key != "engine"):
+            check_choice(override, sources, is_sweep=is_sweep)
+            if override.key not in SEAMS and not override.prefix:
+                raise ConfigError(
+                    f"{override}: a preset is added to the default job: write +{override}"
+                )
         else:
-            check_key(word, known, sources)
+            check_key(override, known, sources)
 
 
-def check_hydra_word(word: Word, *, is_sweep: bool) -> None:
+def check_hydra_override(override: Override, *, is_sweep: bool) -> None:
     """Raise ConfigError for settings of Hydra that would break what this program promises, or do
     nothing."""
-    if word.key in ("hydra.job.chdir", "hydra.output_subdir") and word.value not in (
+    if override.key in ("hydra.job.chdir", "hydra.output_subdir") and override.value not in (
         "false",
         "null",
     ):
         raise ConfigError(
-            f"{word}: a run's folder is laid out by this program; leave {word.key} alone"
+            f"{override}: a run's folder is laid out by this program; leave {override.key} alone"
         )
-    if any(part.startswith("_") for part in re.split(r"[./]", word.key)):
-        raise ConfigError(f"{word}: what Hydra makes is chosen by name, as in hydra/launcher=basic")
-    if not is_sweep and word.key not in OF_ONE_RUN:
-        raise ConfigError(f"{word} is of sweeps (with -m): it would do nothing to a single run")
+    if any(part.startswith("_") for part in re.split(r"[./]", override.key)):
+        raise ConfigError(
+            f"{override}: what Hydra makes is chosen by name, as in hydra/launcher=basic"
+        )
+    if not is_sweep and override.key not in OF_ONE_RUN:
+        raise ConfigError(f"{override} is of sweeps (with -m): it would do nothing to a single run")
 
 
-def check_choice(word: Word, sources: Sources, *, is_sweep: bool) -> None:
+def check_choice(override: Override, sources: Sources, *, is_sweep: bool) -> None:
     """Raise ConfigError if a group has no such name; in a sweep only if it has none of them: one
     that is wrong costs its own jobs alone."""
-    options = sources.options(word.key)
-    if is_sweep and re.match(r"\s*(choice|glob|range|sort|shuffle|interval)\(", word.value):
+    options = sources.options(override.key)
+    if is_sweep and re.match(r"\s*(choice|glob|range|sort|shuffle|interval)\(", override.value):
         return  # Hydra expands these; every job's choice is checked when it is composed
-    values = [word.value]
-    if is_sweep or word.value.startswith("["):  # in a sweep also several lists, as in [a,b],[c]
-        values = [v.strip("[] ") for v in word.value.split(",")]
+    values = [override.value]
+    if is_sweep or override.value.startswith("["):  # in a sweep also several lists, as in [a,b],[c]
+        values = [v.strip("[] ") for v in override.value.split(",")]
     names = [v.strip() for v in values]
     for name in names:
-        pending.check_name(word.key, name)
+        pending.check_name(override.key, name)
     wrong = [name for name in names if name not in options]
     if wrong and not (is_sweep and len(wrong) < len(names)):
-        raise unknown(word.key, wrong[0], options)
+        raise unknown(override.key, wrong[0], options)
 
 
-def check_key(word: Word, known: Sequence[str], sources: Sources) -> None:
+def check_key(override: Override, known: Sequence[str], sources: Sources) -> None:
     """Raise ConfigError if a key does not exist in the chosen parts."""
-    pending.check_key(word.key)
-    if word.key == "engine":
-        pending.check_name("engine", word.value)
-    if word.key in known or any(word.key.startswith(f"{k}.") for k in known):
-        if word.prefix == "+":
-            raise ConfigError(f"{word}: {word.key} exists already; write it without +")
+    pending.check_key(override.key)
+    if override.key == "engine":
+        pending.check_name("engine", override.value)
+    if override.key in known or any(override.key.startswith(f"{k}.") for k in known):
+        if override.prefix == "+":
+            raise ConfigError(f"{override}: {override.key} exists already; write it without +")
         return
-    if any(k.startswith(f"{word.key}.") for k in known):
+    if any(k.startswith(f"{override.key}.") for k in known):
         raise ConfigError(
-            f"{word}: {word.key} is a group of keys; set one of them, such as "
-            f"{next(k for k in known if k.startswith(word.key + '.'))}"
+            f"{override}: {override.key} is a group of keys; set one of them, such as "
+            f"{next(k for k in known if k.startswith(override.key + '.'))}"
         )
-    owners = owners_of(word.key, sources)
+    owners = owners_of(override.key, sources)
     if owners:
-        group = word.key.split(".")[0]
+        group = override.key.split(".")[0]
         raise ConfigError(
-            f"unknown key '{word.key}' for the chosen {group}; it belongs to "
+            f"unknown key '{override.key}' for the chosen {group}; it belongs to "
             f"{' or '.join(f'{group}={name}' for name in owners)}"
         )
     candidates = [*known, *sources.groups()]
-    match = nearest(word.key, candidates) or nearest_last(word.key, candidates)
+    match = nearest(override.key, candidates) or nearest_last(override.key, candidates)
     hint = f"; did you mean '{match}'?" if match else ""
-    here = sorted(k for k in known if k.split(".")[0] == word.key.split(".")[0] and "." in word.key)
+    here = sorted(
+        k for k in known if k.split(".")[0] == override.key.split(".")[0] and "." in override.key
+    )
     raise ConfigError(
-        f"unknown key '{word.key}'{hint}" + (f" known: {', '.join(here)}" if here else "")
+        f"unknown key '{override.key}'{hint}" + (f" known: {', '.join(here)}" if here else "")
     )
 
 

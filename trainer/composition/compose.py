@@ -23,8 +23,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.composition.check_overrides import check_words
-from trainer.composition.overrides import Word, canonical, quote, quoted, split_word
+from trainer.composition.check_overrides import check_overrides
+from trainer.composition.overrides import Override, canonical, parse_override, quote, quoted
 from trainer.composition.replay import REPLAYED, store_replayed
 from trainer.composition.search_path import CONF, SEAMS, Sources
 from trainer.core.convert import shown
@@ -51,12 +51,12 @@ class Composed:
     """
 
     cfg: DictConfig
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     notes: tuple[str, ...] = ()
     run_dir: str | None = None
 
 
-def compose_words(
+def compose_overrides(
     texts: Sequence[str], sources: Sources | None = None, replayed: Mapping[str, Any] | None = None
 ) -> Composed:
     """Return what a command line composes to.
@@ -70,50 +70,50 @@ def compose_words(
         ConfigError: naming the culprit, before anything was created and without importing torch.
     """
     sources = sources or Sources()
-    words = [quoted(w, is_sweep=False) for w in canonical([split_word(t) for t in texts])]
-    check_words(words, sources, replayed=replayed)
-    presets = [w for w in words if w.key in sources.groups() and w.key not in SEAMS]
+    overrides = [quoted(w, is_sweep=False) for w in canonical([parse_override(t) for t in texts])]
+    check_overrides(overrides, sources, replayed=replayed)
+    presets = [w for w in overrides if w.key in sources.groups() and w.key not in SEAMS]
     if replayed is not None:
         store_replayed(replayed)
-        presets.insert(0, Word("+", "experiment", REPLAYED))
-        words.insert(0, presets[0])
+        presets.insert(0, Override("+", "experiment", REPLAYED))
+        overrides.insert(0, presets[0])
     with initialized(sources):
-        full = compose_one(sources, words)
-        notes = replace_parts(full, words, presets, sources) if presets else ()
+        full = compose_one(sources, overrides)
+        notes = replace_parts(full, overrides, presets, sources) if presets else ()
     run_dir = None if full.hydra.run.dir == DEFAULT_DIR else full.hydra.run.dir
     with open_dict(full):
         del full["hydra"]
-    told = tuple(str(w) for w in words if not w.key.startswith("hydra") and w.value != REPLAYED)
+    told = tuple(str(w) for w in overrides if not w.key.startswith("hydra") and w.value != REPLAYED)
     return Composed(full, told, notes, run_dir)
 
 
-def compose_one(sources: Sources, words: Sequence[Word]) -> DictConfig:
+def compose_one(sources: Sources, overrides: Sequence[Override]) -> DictConfig:
     """Return what Hydra composes from words, its own node included; its errors are told as ours."""
-    overrides = [*(str(w) for w in words), "hydra/sweeper=trainer"]
+    texts = [*(str(w) for w in overrides), "hydra/sweeper=trainer"]
     if sources.extra:
         folders = ",".join(quote(f"file://{folder.absolute()}") for folder in sources.extra)
-        overrides.append(f"hydra.searchpath=[{folders}]")
+        texts.append(f"hydra.searchpath=[{folders}]")
     try:
-        return hydra_compose(sources.primary, overrides=overrides, return_hydra_config=True)
+        return hydra_compose(sources.primary, overrides=texts, return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(culprit(words) or told(error)) from error
+        raise ConfigError(culprit(overrides) or told(error)) from error
 
 
-def culprit(words: Sequence[Word]) -> str | None:
+def culprit(overrides: Sequence[Override]) -> str | None:
     """Return a message on the first word whose value is not of Hydra's grammar, or is several
     values."""
-    for word in words:
+    for override in overrides:
         try:
-            override = OverridesParser.create().parse_override(str(word))
+            parsed = OverridesParser.create().parse_override(str(override))
         except HydraException:
             return (
-                f"cannot read the value of {word.key}: {shown(word.value)}; "
-                f"quote it if it is text: {word.key}=\"'...'\""
+                f"cannot read the value of {override.key}: {shown(override.value)}; "
+                f"quote it if it is text: {override.key}=\"'...'\""
             )
-        if override.is_sweep_override():
+        if parsed.is_sweep_override():
             return (
-                f"{word} names several values: write -m first to sweep over them, "
-                f"or brackets for a list: {word.key}=[...]"
+                f"{override} names several values: write -m first to sweep over them, "
+                f"or brackets for a list: {override.key}=[...]"
             )
     return None
 
@@ -140,7 +140,7 @@ def initialized(sources: Sources) -> Iterator[None]:
 
 
 def replace_parts(
-    full: DictConfig, words: Sequence[Word], presets: Sequence[Word], sources: Sources
+    full: DictConfig, overrides: Sequence[Override], presets: Sequence[Override], sources: Sources
 ) -> tuple[str, ...]:
     """Give every part that replaces a preset's choice its own values, in place, and return what was
     dropped.
@@ -153,10 +153,10 @@ def replace_parts(
     replaced = [g for g in SEAMS if choices[g] != preset_choices[g]]
     if not replaced:
         return ()
-    picked = [w for w in words if w.key in replaced]
-    own_values = [w for w in words if w.key.split(".")[0] in replaced and "." in w.key]
+    picked = [w for w in overrides if w.key in replaced]
+    own_values = [w for w in overrides if w.key.split(".")[0] in replaced and "." in w.key]
     own = compose_one(sources, [*picked, *own_values])
-    plain = compose_one(sources, [Word("", g, preset_choices[g]) for g in replaced])
+    plain = compose_one(sources, [Override("", g, preset_choices[g]) for g in replaced])
     notes = []
     for group in replaced:
         with open_dict(full):
@@ -202,8 +202,8 @@ class Composer:
         self.sources = sources
         self.groups = sources.groups()
         self.parser = OverridesParser.create()
-        self.bases: dict[tuple[Word, ...], Composed] = {}
-        self.checked: set[tuple[tuple[Word, ...], str]] = set()
+        self.bases: dict[tuple[Override, ...], Composed] = {}
+        self.checked: set[tuple[tuple[Override, ...], str]] = set()
 
     def compose(self, texts: Sequence[str]) -> Composed:
         """Return what the words of one job compose to.
@@ -211,30 +211,32 @@ class Composer:
         Raises:
             ConfigError: naming the culprit.
         """
-        words = [quoted(w, is_sweep=False) for w in canonical([split_word(t) for t in texts])]
-        choices = tuple(w for w in words if w.key in self.groups)
-        values = [w for w in words if w.key not in self.groups]
+        overrides = [
+            quoted(w, is_sweep=False) for w in canonical([parse_override(t) for t in texts])
+        ]
+        choices = tuple(w for w in overrides if w.key in self.groups)
+        values = [w for w in overrides if w.key not in self.groups]
         if any(w.key.startswith("hydra") or "${" in w.value for w in values):
-            return compose_words(texts, self.sources)
+            return compose_overrides(texts, self.sources)
         self.check(choices, values)
         if choices not in self.bases:
-            self.bases[choices] = compose_words([str(w) for w in choices], self.sources)
+            self.bases[choices] = compose_overrides([str(w) for w in choices], self.sources)
         base = self.bases[choices]
         try:
-            overrides = self.parser.parse_overrides([str(w) for w in values])
-            if any(o.is_sweep_override() for o in overrides):
-                return compose_words(texts, self.sources)  # which tells what is wrong with it
+            parsed = self.parser.parse_overrides([str(w) for w in values])
+            if any(o.is_sweep_override() for o in parsed):
+                return compose_overrides(texts, self.sources)  # which tells what is wrong with it
             cfg = copy.deepcopy(base.cfg)
             OmegaConf.set_struct(cfg, True)
-            ConfigLoaderImpl._apply_overrides_to_config(overrides, cfg)
+            ConfigLoaderImpl._apply_overrides_to_config(parsed, cfg)
         except (HydraException, OmegaConfBaseException):
-            return compose_words(texts, self.sources)
-        return Composed(cfg, tuple(str(w) for w in words), base.notes)
+            return compose_overrides(texts, self.sources)
+        return Composed(cfg, tuple(str(w) for w in overrides), base.notes)
 
-    def check(self, choices: tuple[Word, ...], values: Sequence[Word]) -> None:
+    def check(self, choices: tuple[Override, ...], values: Sequence[Override]) -> None:
         """Raise ConfigError for a word that does not exist beside these choices; each key is looked
         up once."""
         new = [w for w in values if (choices, f"{w.prefix}{w.key}") not in self.checked]
         if new or choices not in self.bases:
-            check_words([*choices, *new], self.sources)
+            check_overrides([*choices, *new], self.sources)
             self.checked |= {(choices, f"{w.prefix}{w.key}") for w in new}

@@ -29,7 +29,7 @@ RENAMED = {"optimizer": "optim", "swa.": "average.", "mixup.": "mix.", "optimize
 
 
 @dataclass(frozen=True)
-class Word:
+class Override:
     """One `key=value` of a command line.
 
     Attributes:
@@ -46,11 +46,11 @@ class Word:
         return f"{self.prefix}{self.key}={self.value}"
 
 
-def split_word(text: str) -> Word:
+def parse_override(text: str) -> Override:
     """Return a word's parts; raise ConfigError if it is not `key=value`."""
     match = re.fullmatch(r"(\+{0,2})([A-Za-z_][\w./@-]*)=(.*)", text, re.DOTALL)
     if match:
-        return Word(match[1], match[2], match[3])
+        return Override(match[1], match[2], match[3])
     if text.startswith("~"):
         raise ConfigError(
             f"{text}: no key can be removed; set it to the value you want "
@@ -59,17 +59,17 @@ def split_word(text: str) -> Word:
     raise ConfigError(f"cannot read '{text}': write key=value, or group=name")
 
 
-def quoted(word: Word, *, is_sweep: bool) -> Word:
+def quoted(override: Override, *, is_sweep: bool) -> Override:
     """Return a word whose value Hydra takes literally, where its key holds text such as a path.
 
     Paths may hold `=`, brackets, blanks or accents; names may look like numbers. In a sweep a comma
     separates values.
     """
-    value = word.value
-    if word.key not in TEXT_KEYS or value[:1] in ("'", '"') or "${" in value or value == "null":
-        return word
+    value = override.value
+    if override.key not in TEXT_KEYS or value[:1] in ("'", '"') or "${" in value or value == "null":
+        return override
     parts = value.split(",") if is_sweep else [value]
-    return Word(word.prefix, word.key, ",".join(map(quote, parts)))
+    return Override(override.prefix, override.key, ",".join(map(quote, parts)))
 
 
 def quote(text: str) -> str:
@@ -79,7 +79,7 @@ def quote(text: str) -> str:
     return f"'{escaped}{chr(92) * trailing}'"
 
 
-def canonical(words: Sequence[Word], *, is_sweep: bool = False) -> list[Word]:
+def canonical(overrides: Sequence[Override], *, is_sweep: bool = False) -> list[Override]:
     """Return words under the project's own names: `swa=on` is `average=swa`, `optimizer.lr` is
     `optim.lr`.
 
@@ -91,35 +91,37 @@ def canonical(words: Sequence[Word], *, is_sweep: bool = False) -> list[Word]:
     Raises:
         ConfigError: for a value that the spelling does not have.
     """
-    names_scheduler = any(w.key == "scheduler" for w in words)
-    out: list[Word] = []
-    for word in words:
-        if word.key in SPELLINGS:
-            out += spelled(word, names_scheduler=names_scheduler, is_sweep=is_sweep)
+    names_scheduler = any(w.key == "scheduler" for w in overrides)
+    out: list[Override] = []
+    for override in overrides:
+        if override.key in SPELLINGS:
+            out += spelled(override, names_scheduler=names_scheduler, is_sweep=is_sweep)
             continue
         for tried, meant in RENAMED.items():
-            if word.key == tried or (tried.endswith(".") and word.key.startswith(tried)):
-                word = replace(word, key=meant + word.key[len(tried) :])
+            if override.key == tried or (tried.endswith(".") and override.key.startswith(tried)):
+                override = replace(override, key=meant + override.key[len(tried) :])
                 break
-        out.append(word)
+        out.append(override)
     return out
 
 
-def spelled(word: Word, *, names_scheduler: bool, is_sweep: bool) -> list[Word]:
+def spelled(override: Override, *, names_scheduler: bool, is_sweep: bool) -> list[Override]:
     """Return the words that a spelling such as `swa=on` means."""
-    table = SPELLINGS[word.key]
-    values = [v.strip() for v in word.value.split(",")] if is_sweep else [word.value.strip()]
+    table = SPELLINGS[override.key]
+    values = (
+        [v.strip() for v in override.value.split(",")] if is_sweep else [override.value.strip()]
+    )
     for value in values:
         if value.lower() not in table and value not in table:
-            raise unknown(word.key, value, table)
+            raise unknown(override.key, value, table)
     meanings = [table[v.lower()] for v in values]
     if len(values) == 1:
-        means = [split_word(text) for text in meanings[0]]
+        means = [parse_override(text) for text in meanings[0]]
         return [w for w in means if not (w.key == "scheduler" and names_scheduler)]
     if all(len(m) == 1 or names_scheduler for m in meanings):
-        firsts = [split_word(m[0]) for m in meanings]
+        firsts = [parse_override(m[0]) for m in meanings]
         return [replace(firsts[0], value=",".join(w.value for w in firsts))]
-    return [word]
+    return [override]
 
 
 def spellings_help() -> str:

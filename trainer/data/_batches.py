@@ -12,8 +12,8 @@ from trainer.core import rng
 from trainer.core.units import Amount
 from trainer.data._noise import with_noise
 from trainer.data._splits import Indices, Split, split_source, stratified
-from trainer.data._stores import Store, store_for
 from trainer.data._steps import SMALLEST, Steps, cuts, rank_share
+from trainer.data._stores import Store, store_for
 from trainer.data.base import Batch, DataKeys, Images, Source
 
 CLEAN_BATCH = 512  # images; fixed, so that BatchNorm statistics do not depend on batch_size

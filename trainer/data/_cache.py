@@ -40,7 +40,7 @@ Fill = Callable[[NDArray[np.uint8], NDArray[np.int64]], None]
 
 
 @dataclass(frozen=True)
-class Plan:
+class CachePlan:
     """What a cache will hold, and how it is filled.
 
     Attributes:
@@ -81,7 +81,7 @@ def content_key(names: Sequence[str], stats: NDArray[np.int64], *options: str | 
     return digest.hexdigest()
 
 
-def cached(root: Path, name: str, key: str, plan: Callable[[], Plan]) -> Source:
+def cached(root: Path, name: str, key: str, plan: Callable[[], CachePlan]) -> Source:
     """Return the images of the cache with that key, making it first where there is no whole one.
 
     Two processes that make it at once both end well: each builds under a name of its own, one
@@ -178,7 +178,7 @@ def _cut(images: torch.Tensor, labels: torch.Tensor, sizes: dict[str, int]) -> d
     return splits
 
 
-def _filled(images: NDArray[np.uint8], plan: Plan) -> tuple[NDArray[np.int64], dict[str, Any]]:
+def _filled(images: NDArray[np.uint8], plan: CachePlan) -> tuple[NDArray[np.int64], dict[str, Any]]:
     """Fill the array `images`; return the labels and what `meta.json` says."""
     labels = np.empty(plan.num, dtype=np.int64)
     plan.fill(images, labels)
@@ -198,14 +198,14 @@ def _filled(images: NDArray[np.uint8], plan: Plan) -> tuple[NDArray[np.int64], d
     return labels, {**meta, "seal": _seal(meta)}
 
 
-def _in_memory(plan: Plan) -> Source:
+def _in_memory(plan: CachePlan) -> Source:
     """Return the images without a cache."""
     images = np.empty((plan.num, *plan.shape), dtype=np.uint8)
     labels, meta = _filled(images, plan)
     return _source(torch.from_numpy(images), torch.from_numpy(labels), meta)
 
 
-def _build(folder: Path, plan: Plan) -> None:
+def _build(folder: Path, plan: CachePlan) -> None:
     """Make a cache under a temporary name, flush it, and rename it to `folder`."""
     with in_the_making(folder) as building:
         with held(building):

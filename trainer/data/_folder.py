@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.core.errors import ConfigError, DataError
-from trainer.data._cache import Plan, cached, content_key
+from trainer.data._cache import CachePlan, cached, content_key
 from trainer.data._decode import decode_all
 from trainer.data.base import Source
 
@@ -181,4 +181,6 @@ def read_files(
 
     stats = np.concatenate([files.stats for files in splits.values()])
     key = content_key(names, stats, cache_size)
-    return cached(root, name, key, lambda: Plan(sizes, (3, cache_size, cache_size), classes, fill))
+    return cached(
+        root, name, key, lambda: CachePlan(sizes, (3, cache_size, cache_size), classes, fill)
+    )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from trainer.core.errors import DataError
 from trainer.core.limits import short_timeout
-from trainer.data._cache import Plan, cached, content_key
+from trainer.data._cache import CachePlan, cached, content_key
 from trainer.data._stats import Channels
 from trainer.data.base import Source
 
@@ -70,7 +70,7 @@ class Published:
         source = cached(Path(root), self.name, key, lambda: self._plan(root))
         return replace(source, mean=mean, std=std)
 
-    def _plan(self, root: str) -> Plan:
+    def _plan(self, root: str) -> CachePlan:
         """Return what to store, read through torchvision."""
         for file in self.files:
             if file in IDX:
@@ -88,7 +88,7 @@ class Published:
 
         sizes = {name: len(part) for name, part in zip(splits, pixels, strict=True)}
         channels, height, width = pixels[0].shape[1:]
-        return Plan(
+        return CachePlan(
             sizes, (channels, height, width), self.classes or tuple(splits["train"].classes), fill
         )
 

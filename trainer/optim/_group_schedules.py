@@ -16,7 +16,7 @@ from trainer.scheduler.base import Point, Schedule
 
 
 @dataclass(frozen=True)
-class Courses:
+class GroupSchedules:
     """One entry for each group of the optimizer.
 
     Attributes:
@@ -63,9 +63,9 @@ class Courses:
                 schedule.load_state_dict(state)
 
 
-def plan_courses(
+def plan_group_schedules(
     optimizer: torch.optim.Optimizer, rules: Rules, *, total: int, steps_per_epoch: int
-) -> Courses:
+) -> GroupSchedules:
     """Return what the rules of `optim.groups` mean in one run.
 
     Args:
@@ -84,7 +84,7 @@ def plan_courses(
     check_ends(rules, numbers, ends, total)
     times = {"total": total, "steps_per_epoch": steps_per_epoch}
     schedules = [own_schedule(group, rules, **times) for group in optimizer.param_groups]
-    return Courses(tuple(schedules), tuple(ends))
+    return GroupSchedules(tuple(schedules), tuple(ends))
 
 
 def own_schedule(

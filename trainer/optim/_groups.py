@@ -14,7 +14,7 @@ from trainer.core.errors import ConfigError
 from trainer.core.registry import Choice
 from trainer.optim._kinds import KINDS, kinds_of
 from trainer.optim._rules import SETTINGS, Rule, Rules
-from trainer.optim.base import RULE_IMAGES, Group, Member, Optim, OptimKeys
+from trainer.optim.base import RULE_IMAGES, Member, Optim, OptimKeys, ParameterGroup
 
 log = logging.getLogger("trainer")
 
@@ -43,7 +43,7 @@ def build_optimizer(
     return optimizer
 
 
-def parameter_groups(model: nn.Module, keys: OptimKeys) -> list[Group]:
+def parameter_groups(model: nn.Module, keys: OptimKeys) -> list[ParameterGroup]:
     """Return every parameter of the model in exactly one group; one that layers share counts once.
 
     Those that match the same rules are a group; the one of those that match none comes first.
@@ -68,12 +68,12 @@ def parameter_groups(model: nn.Module, keys: OptimKeys) -> list[Group]:
     return [make_group(found[numbers], numbers, keys) for numbers in sorted(found)]
 
 
-def make_group(members: Sequence[Member], numbers: Numbers, keys: OptimKeys) -> Group:
+def make_group(members: Sequence[Member], numbers: Numbers, keys: OptimKeys) -> ParameterGroup:
     """Return the group of the parameters that match the rules of these numbers."""
     rules = keys.groups
     lr, decay = (rules.value(numbers, setting) for setting in ("lr", "weight_decay"))
     schedule, end = (rules.value(numbers, setting) for setting in ("scheduler", "freeze_after"))
-    return Group(
+    return ParameterGroup(
         " + ".join(rules.rules[i].label for i in numbers) or MAIN,
         tuple(members),
         keys.lr if lr is None else lr * keys.lr,

@@ -9,8 +9,8 @@ import torch
 
 from trainer.optim.base import (
     OPTIMIZERS,
-    Group,
     OptimKeys,
+    ParameterGroup,
     check_positive,
     check_unit,
     torch_groups,
@@ -37,7 +37,7 @@ class Adadelta:
         check_unit("optim.rho", self.rho)
         check_positive("optim.eps", self.eps)
 
-    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return torch.optim.Adadelta(
             torch_groups(groups),

@@ -9,8 +9,8 @@ import torch
 
 from trainer.optim.base import (
     OPTIMIZERS,
-    Group,
     OptimKeys,
+    ParameterGroup,
     check_not_negative,
     check_positive,
     fused,
@@ -38,7 +38,7 @@ class Adagrad:
         check_not_negative("optim.initial_accumulator_value", self.initial_accumulator_value)
         check_positive("optim.eps", self.eps)
 
-    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return torch.optim.Adagrad(
             torch_groups(groups),

@@ -9,8 +9,8 @@ import torch
 
 from trainer.optim.base import (
     OPTIMIZERS,
-    Group,
     OptimKeys,
+    ParameterGroup,
     check_betas,
     check_positive,
     fused,
@@ -39,7 +39,7 @@ class Adam:
         check_betas(self.betas)
         check_positive("optim.eps", self.eps)
 
-    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return torch.optim.Adam(
             torch_groups(groups),

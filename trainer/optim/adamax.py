@@ -9,8 +9,8 @@ import torch
 
 from trainer.optim.base import (
     OPTIMIZERS,
-    Group,
     OptimKeys,
+    ParameterGroup,
     check_betas,
     check_positive,
     torch_groups,
@@ -37,7 +37,7 @@ class Adamax:
         check_betas(self.betas)
         check_positive("optim.eps", self.eps)
 
-    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return torch.optim.Adamax(
             torch_groups(groups),

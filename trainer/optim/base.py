@@ -67,7 +67,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Group:
+class ParameterGroup:
     """Parameters that are moved alike.
 
     Attributes:
@@ -104,7 +104,7 @@ class Group:
 class Optim(Protocol):
     """A component of this seam."""
 
-    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return an optimizer over the groups, each with the `lr` and `weight_decay` it names.
 
         Args:
@@ -116,12 +116,14 @@ class Optim(Protocol):
 OPTIMIZERS: Registry[Optim] = Registry("optim", OptimKeys)
 
 
-def torch_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:
+def torch_groups(groups: Sequence[ParameterGroup]) -> list[dict[str, Any]]:
     """Return groups as the classes of `torch.optim` take them."""
     return [group.options() for group in groups]
 
 
-def fused(make: Callable[..., torch.optim.Optimizer], groups: Sequence[Group]) -> bool | None:
+def fused(
+    make: Callable[..., torch.optim.Optimizer], groups: Sequence[ParameterGroup]
+) -> bool | None:
     """Return True where a class of `torch.optim` is fused for these parameters, else None.
 
     None leaves the choice to torch: foreach on a GPU, a loop on a CPU, where foreach gains nothing.

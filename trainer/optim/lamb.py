@@ -11,8 +11,8 @@ import torch
 from trainer.optim._foreach import ByGroup, Tensors, norms, scale_each
 from trainer.optim.base import (
     OPTIMIZERS,
-    Group,
     OptimKeys,
+    ParameterGroup,
     check_betas,
     check_positive,
     torch_groups,
@@ -46,7 +46,7 @@ class Lamb:
         check_betas(self.betas)
         check_positive("optim.eps", self.eps)
 
-    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         least = 0 if self.adapt_vectors else 2
         settings = {"betas": self.betas, "eps": self.eps, "least_ndim": least}

@@ -11,8 +11,8 @@ import torch
 from trainer.optim._foreach import ByGroup, Tensors, norms, scale_each
 from trainer.optim.base import (
     OPTIMIZERS,
-    Group,
     OptimKeys,
+    ParameterGroup,
     check_positive,
     check_unit,
     torch_groups,
@@ -47,7 +47,7 @@ class Lars:
         check_unit("optim.momentum", self.momentum)
         check_positive("optim.trust_coefficient", self.trust_coefficient)
 
-    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         least = 0 if self.adapt_vectors else 2
         settings = {"momentum": self.momentum, "trust": self.trust_coefficient, "least_ndim": least}

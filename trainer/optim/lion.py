@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from trainer.optim._foreach import ByGroup, Tensors, decay
-from trainer.optim.base import OPTIMIZERS, Group, OptimKeys, check_betas, torch_groups
+from trainer.optim.base import OPTIMIZERS, OptimKeys, ParameterGroup, check_betas, torch_groups
 
 
 @OPTIMIZERS.register("lion")
@@ -31,7 +31,7 @@ class Lion:
     def __post_init__(self) -> None:
         check_betas(self.betas)
 
-    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return LionOptimizer(torch_groups(groups), {"betas": self.betas})
 

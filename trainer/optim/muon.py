@@ -13,9 +13,9 @@ from trainer.optim._foreach import ByGroup, Tensors, decay
 from trainer.optim._newton_schulz import orthogonalize
 from trainer.optim.base import (
     OPTIMIZERS,
-    Group,
     Member,
     OptimKeys,
+    ParameterGroup,
     check_betas,
     check_positive,
     check_unit,
@@ -88,7 +88,7 @@ class Muon:
                         f"optim.{name} belongs to optim.other={other}, but optim.other={self.other}"
                     )
 
-    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer: the groups' matrices first, then what else is in them.
 
         Raises:

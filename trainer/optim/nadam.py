@@ -9,8 +9,8 @@ import torch
 
 from trainer.optim.base import (
     OPTIMIZERS,
-    Group,
     OptimKeys,
+    ParameterGroup,
     check_betas,
     check_decoupled,
     check_not_negative,
@@ -45,7 +45,7 @@ class NAdam:
         check_positive("optim.eps", self.eps)
         check_not_negative("optim.momentum_decay", self.momentum_decay)
 
-    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         check_decoupled(self.decoupled_weight_decay, keys)
         return torch.optim.NAdam(

@@ -9,8 +9,8 @@ import torch
 
 from trainer.optim.base import (
     OPTIMIZERS,
-    Group,
     OptimKeys,
+    ParameterGroup,
     check_betas,
     check_decoupled,
     check_positive,
@@ -41,7 +41,7 @@ class RAdam:
         check_betas(self.betas)
         check_positive("optim.eps", self.eps)
 
-    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         check_decoupled(self.decoupled_weight_decay, keys)
         return torch.optim.RAdam(

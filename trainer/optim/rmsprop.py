@@ -9,8 +9,8 @@ import torch
 
 from trainer.optim.base import (
     OPTIMIZERS,
-    Group,
     OptimKeys,
+    ParameterGroup,
     check_positive,
     check_unit,
     torch_groups,
@@ -42,7 +42,7 @@ class RMSprop:
         check_positive("optim.eps", self.eps)
         check_unit("optim.momentum", self.momentum)
 
-    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return torch.optim.RMSprop(
             torch_groups(groups),

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import torch
 
 from trainer.core.errors import ConfigError
-from trainer.optim.base import OPTIMIZERS, Group, OptimKeys, check_unit, fused, torch_groups
+from trainer.optim.base import (
+    OPTIMIZERS,
+    OptimKeys,
+    ParameterGroup,
+    check_unit,
+    fused,
+    torch_groups,
+)
 
 
 @OPTIMIZERS.register("sgd")
@@ -31,7 +38,7 @@ class Sgd:
                 "optim.nesterov=true needs optim.momentum above 0: set optim.nesterov=false as well"
             )
 
-    def build(self, groups: Sequence[Group], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return torch.optim.SGD(
             torch_groups(groups),

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
-class Pairs:
+class HalfPairs:
     """Tensors of a model and their counterparts in its float16 copy; none where there is no copy.
 
     Args:
@@ -71,7 +71,7 @@ class HalfCopy(nn.Module):
                 tensor.data = tensor.data.half()
         parameters = zip(model.parameters(), self.net.parameters(), strict=True)
         buffers = zip(model.buffers(), self.net.buffers(), strict=True)
-        self.pairs = Pairs(
+        self.pairs = HalfPairs(
             [(master, half) for master, half in parameters if master is not half],
             [(master, half) for master, half in buffers if master is not half],
         )

@@ -18,7 +18,7 @@ from trainer.precision.formats import (
     resolve,
     set_products,
 )
-from trainer.precision.half_copy import HalfCopy, Pairs
+from trainer.precision.half_copy import HalfCopy, HalfPairs
 
 # A mean loss needs no scale below 1: gradients that overflow float16 unscaled are lost anyway.
 LEAST_SCALE = 1.0
@@ -46,7 +46,7 @@ class Precision:
         self.format = FORMATS[self.name]
         self.dtype = self.format.weights
         self.wide_dtype = torch.promote_types(self.dtype, torch.float32)
-        self.pairs = Pairs()
+        self.pairs = HalfPairs()
         self.scales_loss = self.format.scales_loss
         keys = loss_scale or LossScale()
         self.scaler = torch.amp.GradScaler(

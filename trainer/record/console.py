@@ -219,11 +219,11 @@ def command_to_resume(path: Path) -> str:
     return command_line(f"resume={path}")
 
 
-def command_line(*words: str) -> str:
+def command_line(*overrides: str) -> str:
     """Return a line for the shell that calls this program as it was called."""
     started_as = Path(sys.argv[0]).name
     program = ["trainer"] if started_as == "trainer" else ["python", "-m", "trainer"]
-    return shlex.join([*program, *words])
+    return shlex.join([*program, *overrides])
 
 
 def shown_path(path: Path) -> str:

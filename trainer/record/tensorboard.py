@@ -34,7 +34,7 @@ TAGS = {
 }
 
 
-class Board:
+class TensorBoard:
     """Writes scalars, pictures and the hparams row; TensorBoard is imported at the first of them.
 
     Args:

@@ -11,7 +11,7 @@ from torch import nn
 from trainer.augment._tta import choose_views
 from trainer.augment.base import Chain
 from trainer.average._batch_norm import check_bn_images
-from trainer.average.base import Plan
+from trainer.average.base import SnapshotPlan
 from trainer.checkpoint.load_into import start_from
 from trainer.checkpoint.teacher import Teachers
 from trainer.checkpoint.weights import Weights, read_all
@@ -28,12 +28,12 @@ from trainer.mix.base import Mixing
 from trainer.model._ghost import check_ghosts
 from trainer.model.base import put_weights
 from trainer.optim._clip import build_clip
-from trainer.optim._group_schedules import plan_courses
+from trainer.optim._group_schedules import plan_group_schedules
 from trainer.optim._groups import build_optimizer
 from trainer.precision.half_copy import cast_at_the_border
 from trainer.precision.step import Precision
-from trainer.run.context import Site, settle
-from trainer.run.fork import Fork, check_site
+from trainer.run.context import RunContext, settle
+from trainer.run.fork import Fork, check_context
 from trainer.scheduler.base import Schedule
 from trainer.state import Run, State
 from trainer.strategy.base import Strategy
@@ -62,23 +62,23 @@ def assemble(
     has_state = is_resumed or fork is not None
     origins = {k: o for k, o in config.origins().items() if not (has_state and k == "init_from")}
     weights = read_all(origins, plain_choice(config.model), strategy)
-    site = settle(config, device, strategy, precision)
-    planned = plan(site)  # refuses what does not fit the run before a network is built
-    model = build_model(site)
-    normalize = build_normalize(site, model)
+    context = settle(config, device, strategy, precision)
+    planned = plan(context)  # refuses what does not fit the run before a network is built
+    model = build_model(context)
+    normalize = build_normalize(context, model)
     if fork is not None:
-        check_site(fork, site.source, precision)
+        check_context(fork, context.source, precision)
         put_weights(model, fork.weights)  # before an average that begins here copies them
     elif "init_from" in weights:
-        start_from(model, weights["init_from"], site.data.num_classes)
+        start_from(model, weights["init_from"], context.data.num_classes)
     elif not is_resumed:
         config.init(
             model,
-            lambda count: (normalize(b).images for b in site.data.clean_train_batches(count)),
-            site.data.image_shape,
-            strategy.total,
+            lambda count: (normalize(b).images for b in context.data.clean_train_batches(count)),
+            context.data.image_shape,
+            strategy.all_sum,
         )
-    return build_run(site, planned, model, normalize, weights=weights), site.source
+    return build_run(context, planned, model, normalize, weights=weights), context.source
 
 
 @dataclass(frozen=True)
@@ -88,50 +88,50 @@ class Planned:
     schedule: Schedule
     augment: Chain
     mix: Mixing
-    snapshots: Plan
+    snapshots: SnapshotPlan
     average_every: int
 
 
-def plan(site: Site) -> Planned:
+def plan(context: RunContext) -> Planned:
     """Return the parts that need no network.
 
     Raises:
         ConfigError: if something would begin after the run's end, or does not fit the images.
     """
-    config = site.config
+    config = context.config
     peak = config.optim.shared.peak(config.batch_size)
-    schedule = Schedule(config.scheduler, peak=peak, **site.times)
+    schedule = Schedule(config.scheduler, peak=peak, **context.times)
     augment = Chain(config.augment)
-    augment.check(site.data.image_shape)
-    mix = Mixing(config.mix, **site.times)
-    keys, clock = config.average.shared, Clock(0, **site.times)
+    augment.check(context.data.image_shape)
+    mix = Mixing(config.mix, **context.times)
+    keys, clock = config.average.shared, Clock(0, **context.times)
     snapshots = config.average.component.plan(keys, clock)
     return Planned(schedule, augment, mix, snapshots, max(1, clock.steps(keys.eval_every)))
 
 
-def build_model(site: Site) -> nn.Module:
+def build_model(context: RunContext) -> nn.Module:
     """Return the network with weights drawn from the seed's `init` stream: the same in every
     process."""
-    torch.manual_seed(derive(site.config.seed, "init"))
-    model = site.config.model.component.build(site.data.image_shape, site.data.num_classes)
-    model = place(model, site.device, site.precision.dtype)
-    check_ghosts(model, site.smallest_batch)
+    torch.manual_seed(derive(context.config.seed, "init"))
+    model = context.config.model.component.build(context.data.image_shape, context.data.num_classes)
+    model = place(model, context.device, context.precision.dtype)
+    check_ghosts(model, context.smallest_batch)
     return model
 
 
-def build_normalize(site: Site, model: nn.Module) -> Normalize:
+def build_normalize(context: RunContext, model: nn.Module) -> Normalize:
     """Return what brings images to a network's numbers, in the layout that helps it."""
     return Normalize.of(
-        site.source.mean,
-        site.source.std,
-        device=site.device,
-        dtype=site.precision.wide_dtype,
+        context.source.mean,
+        context.source.std,
+        device=context.device,
+        dtype=context.precision.wide_dtype,
         memory_format=torch.channels_last if is_convolutional(model) else torch.contiguous_format,
     )
 
 
 def build_run(
-    site: Site,
+    context: RunContext,
     planned: Planned,
     model: nn.Module,
     normalize: Normalize,
@@ -147,32 +147,32 @@ def build_run(
         normalize: brings images to the network's numbers.
         weights: trained ones that were read, by key.
     """
-    config, data, precision = site.config, site.data, site.precision
+    config, data, precision = context.config, context.data, context.precision
     optimizer = build_optimizer(config.optim, model, config.batch_size)
     check_momentum(planned.schedule, optimizer, config)
-    courses = plan_courses(optimizer, config.optim.shared.groups, **site.times)
+    group_schedules = plan_group_schedules(optimizer, config.optim.shared.groups, **context.times)
     check_bn_images(config.average.shared, model)
     average = config.average.component.build(model, planned.snapshots)
-    parallel = site.strategy.wrap(precision.adopt(model))
+    parallel = context.strategy.wrap(precision.adopt(model))
     # from here on numbers are drawn for dropout: each process its own
-    torch.manual_seed(derive(config.seed, "model", site.strategy.world.rank))
-    for number, device in enumerate(site.strategy.devices[1:], 1):  # and each device its own
+    torch.manual_seed(derive(config.seed, "model", context.strategy.world.rank))
+    for number, device in enumerate(context.strategy.devices[1:], 1):  # and each device its own
         with torch.cuda.device(device):
             torch.cuda.manual_seed(derive(config.seed, "model", number))
     teachers = Teachers(
-        weights, site.source, lambda n: precision.lend(place(n, site.device, precision.dtype))
+        weights, context.source, lambda n: precision.lend(place(n, context.device, precision.dtype))
     )
     num_evaluated = data.num_val + (data.num_test if config.report_test else 0)
     run = Run(
         seed=config.seed,
-        device=site.device,
-        strategy=site.strategy,
+        device=context.device,
+        strategy=context.strategy,
         data=data,
         model=model,
         parallel=parallel,
         optimizer=optimizer,
         schedule=planned.schedule,
-        courses=courses,
+        group_schedules=group_schedules,
         augment=planned.augment,
         normalize=normalize,
         mix=planned.mix,
@@ -183,12 +183,12 @@ def build_run(
         clip=build_clip(
             model, norm=config.clip_norm, value=config.clip_value, adaptive=config.clip_adaptive
         ),
-        total=site.times["total"],
+        total=context.times["total"],
         average_every=planned.average_every,
         bn_images=config.average.shared.bn_images.of(data.num_train),
         state=State(
-            Meter(0, 0, device=site.device, dtype=precision.wide_dtype),
-            seconds={"data": site.data_s},
+            Meter(0, 0, device=context.device, dtype=precision.wide_dtype),
+            seconds={"data": context.data_s},
         ),
         weights_read={key: w.sha256 for key, w in weights.items()},
     )

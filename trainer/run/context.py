@@ -15,7 +15,7 @@ from trainer.data._batches import build_data
 from trainer.data.base import Data, Source
 from trainer.precision.step import Precision
 from trainer.strategy.base import Strategy
-from trainer.strategy.collectives import from_any
+from trainer.strategy.collectives import on_all_ranks
 
 log = logging.getLogger("trainer")
 
@@ -28,7 +28,7 @@ class Times(TypedDict):
 
 
 @dataclass(frozen=True)
-class Site:
+class RunContext:
     """What a run stands on.
 
     Attributes:
@@ -56,7 +56,7 @@ class Site:
 
 def settle(
     config: RunConfig, device: torch.device, strategy: Strategy, precision: Precision
-) -> Site:
+) -> RunContext:
     """Read the images and return what the run stands on.
 
     Raises:
@@ -86,7 +86,7 @@ def settle(
         )
     per_epoch = data.steps_per_epoch
     times = Times(total=planned_steps(config, per_epoch), steps_per_epoch=per_epoch)
-    return Site(config, device, strategy, precision, source, data, data_s, times)
+    return RunContext(config, device, strategy, precision, source, data, data_s, times)
 
 
 _kept: dict[tuple[Any, str], Source] | None = None  # of the data set read last, in a warm process
@@ -113,8 +113,8 @@ def read_images(config: RunConfig) -> Source:
 def read_in_turn(config: RunConfig, strategy: Strategy) -> Source:
     """Return the images; the first process of each machine reads first, so that one downloads."""
     is_first = strategy.world.local_rank == 0
-    first = from_any(strategy, lambda: read_images(config) if is_first else None)
-    return from_any(strategy, lambda: first or read_images(config))
+    first = on_all_ranks(strategy, lambda: read_images(config) if is_first else None)
+    return on_all_ranks(strategy, lambda: first or read_images(config))
 
 
 def planned_steps(config: RunConfig, steps_per_epoch: int) -> int:

@@ -10,7 +10,7 @@ from trainer.core.errors import ConfigError
 from trainer.data._steps import check_batch_size
 from trainer.precision.step import Precision, build_precision
 from trainer.strategy.base import Strategy
-from trainer.strategy.collectives import from_any
+from trainer.strategy.collectives import on_all_ranks
 from trainer.strategy.ddp import build_strategy
 
 
@@ -57,5 +57,5 @@ def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Pr
         strategy.take(device, precision, config.accumulate)
         return device, precision
 
-    device, precision = from_any(strategy, choose)  # one machine may lack what another has
+    device, precision = on_all_ranks(strategy, choose)  # one machine may lack what another has
     return device, strategy, precision

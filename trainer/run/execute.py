@@ -15,82 +15,82 @@ from trainer.record.runs import RunRow, read_run
 from trainer.run.assemble import assemble
 from trainer.run.device import prepare
 from trainer.run.fork import begin_from, read_fork
-from trainer.run.request import Order
-from trainer.run.runner import Walk
-from trainer.strategy.collectives import from_first
+from trainer.run.request import RunRequest
+from trainer.run.runner import Runner
+from trainer.strategy.collectives import broadcast
 from trainer.strategy.process_group import JOINED
 
-__all__ = ["Order", "execute"]
 
-
-def execute(order: Order) -> RunRow:
+def execute(request: RunRequest) -> RunRow:
     """Carry a run out and return its record.
 
     Raises:
         TrainerError: for everything that a user can mend; where a folder exists, its summary says
             it too.
     """
-    start = time.perf_counter() - order.startup_s
+    start = time.perf_counter() - request.startup_s
     world = World.from_environment()
-    device, strategy, precision = prepare(order.config, world)
-    console = Console(quiet=order.quiet or world.rank != 0)
-    resume = from_first(strategy, lambda: order.resume or left(order))
-    order = replace(order, resume=resume)
-    if from_first(strategy, lambda: is_finished(order)):
-        return tell_again(order, console)
+    device, strategy, precision = prepare(request.config, world)
+    console = Console(quiet=request.quiet or world.rank != 0)
+    resume = broadcast(strategy, lambda: request.resume or left(request))
+    request = replace(request, resume=resume)
+    if broadcast(strategy, lambda: is_finished(request)):
+        return tell_again(request, console)
     with console.listening():
-        is_resumed = order.resume is not None
-        fork = None if is_resumed else from_first(strategy, lambda: read_fork(order.config))
+        is_resumed = request.resume is not None
+        fork = None if is_resumed else broadcast(strategy, lambda: read_fork(request.config))
         run, source = assemble(
-            order.config, device, strategy, precision, is_resumed=is_resumed, fork=fork
+            request.config, device, strategy, precision, is_resumed=is_resumed, fork=fork
         )
         if fork is not None:
-            begin_from(run, fork, order.config)
-        if order.watch is not None:
-            order.watch(run)
-        path = from_first(strategy, lambda: folder_for(order))
+            begin_from(run, fork, request.config)
+        if request.watch is not None:
+            request.watch(run)
+        path = broadcast(strategy, lambda: folder_for(request))
         with removed_if_unused(path):
-            walk = Walk(order, run, source, path, console, start_s=start, fork=fork)
+            walk = Runner(request, run, source, path, console, start_s=start, fork=fork)
             walk.begin()
         return walk.walk()
 
 
-def tell_again(order: Order, console: Console) -> RunRow:
+def tell_again(request: RunRequest, console: Console) -> RunRow:
     """Print the results of a run that is complete, and return its record."""
-    assert order.resume is not None
+    assert request.resume is not None
     if World.from_environment().rank != 0:  # the folder may be on another machine
-        return RunRow(order.resume, order.config.plain(), (), "completed")
-    row = read_run(order.resume)
+        return RunRow(request.resume, request.config.plain(), (), "completed")
+    row = read_run(request.resume)
     Folder(row.path).tidy()
     console.say(f"{shown_path(row.path)} is finished already")
     show_result(row, console)
     return row
 
 
-def left(order: Order) -> Path | None:
+def left(request: RunRequest) -> Path | None:
     """Return the folder of the run that an earlier attempt of this torchrun was at, if it can be
     gone on with; jobs of a sweep are begun anew."""
     group = JOINED.get()
-    text = None if group is None or order.quiet else group.recall()
-    words, path = json.loads(text) if text else ([], "")
+    text = None if group is None or request.quiet else group.recall()
+    overrides, path = json.loads(text) if text else ([], "")
     is_it = (
-        path and tuple(words) == order.words and checkpoint.newest(Path(path) / "checkpoints")[0]
+        path
+        and tuple(overrides) == request.overrides
+        and checkpoint.newest(Path(path) / "checkpoints")[0]
     )
     return Path(path) if is_it else None
 
 
-def folder_for(order: Order) -> Path:
+def folder_for(request: RunRequest) -> Path:
     """Return the folder of a run, made if it begins; a later attempt will find it."""
-    path = order.resume or make_folder(order.folder, order.config.name)
+    path = request.resume or make_folder(request.folder, request.config.name)
     group = JOINED.get()
     if group is not None:
-        group.remember(json.dumps([order.words, str(path)]))
+        group.remember(json.dumps([request.overrides, str(path)]))
     return path
 
 
-def is_finished(order: Order) -> bool:
+def is_finished(request: RunRequest) -> bool:
     """Return whether the run to go on with is complete; check the folder of one that begins."""
-    if order.resume is None:
-        check_folder(order.folder)
+    if request.resume is None:
+        check_folder(request.folder)
         return False
-    return read_run(order.resume).status == "completed"
+    return read_run(request.resume).status == "completed"

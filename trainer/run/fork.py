@@ -113,7 +113,7 @@ def check_changes(before: Mapping[str, Any], config: RunConfig, origin: str) -> 
         )
 
 
-def check_site(fork: Fork, source: Source, precision: Precision) -> None:
+def check_context(fork: Fork, source: Source, precision: Precision) -> None:
     """Raise ConfigError if the images or the weights' number format are others than they were."""
     if fork.data.get("fingerprint") != source.fingerprint:
         raise ConfigError(
@@ -165,7 +165,7 @@ def begin_from(run: Run, fork: Fork, config: RunConfig) -> None:
             run.average.load_state_dict(saved["average"], {**fork.averaged, **buffers})
         if is_same("scheduler"):
             run.schedule.load_state_dict(saved["schedule"])
-        run.courses.load_state_dict(saved["courses"])
+        run.group_schedules.load_state_dict(saved["courses"])
         seconds = run.state.seconds
         load_counters(run, saved, mine, same_stream=fork.config["seed"] == config.seed)
         run.state.seconds = seconds

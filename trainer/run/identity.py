@@ -18,7 +18,7 @@ from trainer.config.run_config import RunConfig
 from trainer.data.base import Source
 from trainer.record import provenance
 from trainer.record.provenance import PACKAGE
-from trainer.run.request import Order
+from trainer.run.request import RunRequest
 from trainer.state import Run
 
 COMPUTING = ("torchvision", "numpy")  # what numbers come from besides torch: networks, draws
@@ -101,28 +101,30 @@ class Identity:
             from; `resumed_across`, the differences that `resume_allow` accepted. Empty for most.
     """
 
-    def __init__(self, order: Order, run: Run, source: Source) -> None:
-        self.order, self.run, self.source = order, run, source
-        self.sources = sources_digest(order.config.plugins)
+    def __init__(self, request: RunRequest, run: Run, source: Source) -> None:
+        self.request, self.run, self.source = request, run, source
+        self.sources = sources_digest(request.config.plugins)
         self.lineage: dict[str, Any] = {}
 
     @property
     def key(self) -> str:
         """Says when two runs must agree."""
         across = self.lineage.get("resumed_across", ())
-        return key_of(self.run, self.order.config, self.source, sources=self.sources, across=across)
+        return key_of(
+            self.run, self.request.config, self.source, sources=self.sources, across=across
+        )
 
     def told(self) -> dict[str, Any]:
         """Return what `summary.json` says besides results."""
         return {
             "key": self.key,
             **self.lineage,
-            **facts_of(self.run, self.order.config, self.source),
+            **facts_of(self.run, self.request.config, self.source),
         }
 
     def manifest(self) -> dict[str, Any]:
         """Return what the manifest of a checkpoint says besides its files."""
-        return {**self.told(), "sources": self.sources, "config": self.order.config.plain()}
+        return {**self.told(), "sources": self.sources, "config": self.request.config.plain()}
 
 
 def facts_of(run: Run, config: RunConfig, source: Source) -> dict[str, Any]:

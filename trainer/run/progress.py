@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trainer.state import Run
 
 
-class Progress:
+class RunProgress:
     """The live line of a run, read from its state by the display's own thread: the loop knows
     nothing of it."""
 

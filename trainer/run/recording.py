@@ -12,13 +12,13 @@ from trainer.core.files import reporting_disk
 from trainer.record import provenance
 from trainer.record.console import Console, command_to_resume
 from trainer.record.run_folder import Folder
-from trainer.run.request import Order
+from trainer.run.request import RunRequest
 from trainer.state import Run
 
 STATUS: dict[type[TrainerError], str] = {Diverged: "diverged", Stopped: "interrupted"}
 
 
-def claim(order: Order, folder: Folder, console: Console, run: Run) -> None:
+def claim(request: RunRequest, folder: Folder, console: Console, run: Run) -> None:
     """Lock the folder and write what is known before the first step; the first process alone.
 
     Raises:
@@ -29,8 +29,8 @@ def claim(order: Order, folder: Folder, console: Console, run: Run) -> None:
         return
     with reporting_disk(folder.path):
         folder.lock()
-        if order.resume is None:
-            folder.write_config(order.config.plain())
+        if request.resume is None:
+            folder.write_config(request.config.plain())
             difference = provenance.git_state()[1]
             if difference:
                 (folder.path / "source.diff").write_text(difference)

@@ -11,7 +11,7 @@ from trainer.state import Run
 
 
 @dataclass(frozen=True)
-class Order:
+class RunRequest:
     """What to run, and where its record goes.
 
     Attributes:
@@ -27,7 +27,7 @@ class Order:
     """
 
     config: RunConfig
-    words: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     folder: str | None = None
     resume: Path | None = None

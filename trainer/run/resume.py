@@ -13,7 +13,7 @@ from trainer.core.yaml_files import flat, leaf
 from trainer.record.console import Console, command_line
 from trainer.run.identity import UNRELATED, UNRELATED_DATA, Identity
 from trainer.state import Run, load_state
-from trainer.strategy.collectives import from_first
+from trainer.strategy.collectives import broadcast
 
 MUST_MATCH = ("precision", "data")
 
@@ -65,7 +65,7 @@ def restore(run: Run, root: Path, identity: Identity, console: Console) -> None:
         differing = check_fits(found, identity)
         return found.manifest, differing, contents(found)
 
-    manifest, differing, parts = from_first(run.strategy, find)
+    manifest, differing, parts = broadcast(run.strategy, find)
     run.weights_read.update(manifest.get("weights_read", {}))
     try:
         load_state(run, *parts)
@@ -134,7 +134,7 @@ def check_fits(found: Checkpoint, identity: Identity) -> Differences:
                 f"{str(before.get(key))[:12]} then, {sha256[:12]} now)"
             )
     differing, needed = differences(then, now)
-    if not needed <= set(identity.order.allow):
+    if not needed <= set(identity.request.allow):
         raise ConfigError(refusal(differing, needed, identity))
     return differing
 
@@ -163,10 +163,10 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Differ
     """Return in what two manifests differ that may be allowed, and the words that allow it."""
     found: Differences = {}
     needed = set()
-    for name, word in MAY_DIFFER.items():
+    for name, override in MAY_DIFFER.items():
         if then.get(name) != now[name]:
             found[name] = (then.get(name), now[name])
-            needed.add(word)
+            needed.add(override)
     for name in VERSIONS:
         old = dict(then["versions"]).get(name)
         if old != now["versions"].get(name):
@@ -186,10 +186,10 @@ def refusal(differing: Differences, needed: set[str], identity: Identity) -> str
         else f"it was made with {name}={then}, this is {name}={now}"
         for name, (then, now) in differing.items()
     ]
-    order = identity.order
-    words = [w for w in order.words if not w.startswith("resume")]
-    allow = ",".join(sorted(needed | set(order.allow)))
-    line = command_line(f"resume={order.resume}", *words, f"resume_allow=[{allow}]")
+    request = identity.request
+    overrides = [w for w in request.overrides if not w.startswith("resume")]
+    allow = ",".join(sorted(needed | set(request.allow)))
+    line = command_line(f"resume={request.resume}", *overrides, f"resume_allow=[{allow}]")
     return (
         f"the checkpoint can only go on exactly as it was: {'; '.join(told)}. Use what it was made "
         f"with, or go on close to it, not bit for bit, with\n  {line}"

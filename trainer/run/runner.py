@@ -20,20 +20,20 @@ from trainer.record import provenance
 from trainer.record.console import Console, command_to_resume, show_result
 from trainer.record.run_folder import Folder
 from trainer.record.runs import RunRow, read_run
-from trainer.record.tensorboard import Board
+from trainer.record.tensorboard import TensorBoard
 from trainer.run.fork import Fork
 from trainer.run.identity import Identity
-from trainer.run.progress import Progress
+from trainer.run.progress import RunProgress
 from trainer.run.recording import STATUS, claim, cut, unforeseen
-from trainer.run.request import Order
+from trainer.run.request import RunRequest
 from trainer.run.resume import restore
 from trainer.run.summary import first_images, opening, plain_scores, results_of, to_row
 from trainer.state import Run
-from trainer.strategy.collectives import from_any
+from trainer.strategy.collectives import on_all_ranks
 from trainer.strategy.failures import explained
 
 
-class Walk:
+class Runner:
     """The course of one run: what happens between the loop's yields.
 
     Args:
@@ -48,7 +48,7 @@ class Walk:
 
     def __init__(
         self,
-        order: Order,
+        request: RunRequest,
         run: Run,
         source: Source,
         path: Path,
@@ -57,15 +57,15 @@ class Walk:
         start_s: float,
         fork: Fork | None = None,
     ) -> None:
-        self.order, self.run, self.console, self.fork = order, run, console, fork
-        self.identity = Identity(order, run, source)
+        self.request, self.run, self.console, self.fork = request, run, console, fork
+        self.identity = Identity(request, run, source)
         self.is_main = run.strategy.world.rank == 0
         self.folder = Folder(path)
-        self.config = order.config.plain()
+        self.config = request.config.plain()
         self.start_s = start_s
-        run.state.seconds["startup"] = order.startup_s
+        run.state.seconds["startup"] = request.startup_s
         self.stops = Stops()
-        self.board: Board | None = None
+        self.tensorboard: TensorBoard | None = None
 
     def begin(self) -> None:
         """Take the folder over: lock, configuration, log; then go on from a checkpoint, if there is
@@ -79,26 +79,26 @@ class Walk:
 
     def take_over(self) -> None:
         """Begin, without putting back what was taken if that fails."""
-        order, folder, console, run = self.order, self.folder, self.console, self.run
-        from_any(run.strategy, lambda: claim(order, folder, console, run))
-        for note in self.order.notes:
+        request, folder, console, run = self.request, self.folder, self.console, self.run
+        on_all_ranks(run.strategy, lambda: claim(request, folder, console, run))
+        for note in self.request.notes:
             self.console.say(note, style="yellow")
-        if self.order.resume is not None:
+        if self.request.resume is not None:
             restore(self.run, self.folder.checkpoints, self.identity, self.console)
-            from_any(run.strategy, lambda: cut(folder, run, self.config))
+            on_all_ranks(run.strategy, lambda: cut(folder, run, self.config))
         elif self.fork is not None:
             self.identity.lineage["forked_from"] = dict(self.fork.told)
             step = self.run.state.step
             self.console.say(
                 f"forked from {self.fork.told['run']} at step {step} of {self.run.total}"
             )
-        saving, facts = self.order.config.checkpoint, self.identity.manifest()
+        saving, facts = self.request.config.checkpoint, self.identity.manifest()
         self.saver = Saver(self.run, self.folder.checkpoints, saving, facts)
         if self.fork is not None:
             self.save()  # from here on the run it came from is not needed
         if self.is_main:
-            purge = self.run.state.step if self.order.resume else None
-            self.board = Board(self.folder.path / "tensorboard", purge)
+            purge = self.run.state.step if self.request.resume else None
+            self.tensorboard = TensorBoard(self.folder.path / "tensorboard", purge)
         self.run.wants_pause = lambda clock: self.asked() != 0
         self.run.hears_stop = lambda: self.run.strategy.hears(self.stops.signum != 0)
 
@@ -106,8 +106,8 @@ class Walk:
         """Close every file and give the folder back."""
         with contextlib.ExitStack() as last:  # each, whatever befalls the others
             last.callback(self.folder.close)
-            if self.board is not None:
-                last.callback(self.board.close)
+            if self.tensorboard is not None:
+                last.callback(self.tensorboard.close)
             last.callback(self.console.close)
 
     def walk(self) -> RunRow:
@@ -128,8 +128,8 @@ class Walk:
 
     def train(self) -> None:
         """Train, with what is done between the loop's yields."""
-        self.console.say(opening(self.run, self.order.config, self.folder.path))
-        self.console.start(Progress(self.run).line)
+        self.console.say(opening(self.run, self.request.config, self.folder.path))
+        self.console.start(RunProgress(self.run).line)
         self.run.strategy.begin_steps()
         with contextlib.closing(fit(self.run)) as events:  # and workers that read ahead
             for event in events:
@@ -152,9 +152,9 @@ class Walk:
     def asked(self) -> int:
         """Return what all processes agree is due now: 0 nothing, SAVE a checkpoint, above it a stop
         by the signal of so much more; raise what a checkpoint in the background met, in all."""
-        asked = self.run.strategy.agree(self.saver.wish(self.stops.signum))
+        asked = self.run.strategy.all_max(self.saver.wish(self.stops.signum))
         if asked == FAILED:
-            from_any(self.run.strategy, self.saver.join)
+            on_all_ranks(self.run.strategy, self.saver.join)
         return asked
 
     def attend(self) -> None:
@@ -165,7 +165,7 @@ class Walk:
         if run.state.step > 0 and self.saver.step != run.state.step:
             self.save()
         if asked > SAVE:
-            from_any(run.strategy, self.saver.join)
+            on_all_ranks(run.strategy, self.saver.join)
             again = command_to_resume(self.folder.path)
             where = f"stopped at step {run.state.step} of {run.total}"
             raise Stopped(f"{where}; to go on:\n  {again}", asked - SAVE)
@@ -174,11 +174,11 @@ class Walk:
         """Write an epoch's row, and a checkpoint if it is the best so far."""
         run = self.run
         row = to_row(event, run)
-        from_any(run.strategy, lambda: self.folder.add_row(row) if self.is_main else None)
+        on_all_ranks(run.strategy, lambda: self.folder.add_row(row) if self.is_main else None)
         if self.is_main:
             self.console.epoch(row, run.total / run.data.steps_per_epoch)
-        if self.board is not None:
-            self.board.row(row)
+        if self.tensorboard is not None:
+            self.tensorboard.row(row)
         best = run.state.best_val_top1
         if row.val_top1 is not None and (best is None or row.val_top1 > best):
             run.state.best_val_top1, run.state.best_step = row.val_top1, row.step
@@ -188,7 +188,7 @@ class Walk:
     def save(self) -> None:
         """Write a checkpoint of this step."""
         self.count_time()
-        from_any(self.run.strategy, self.saver.save)
+        on_all_ranks(self.run.strategy, self.saver.save)
 
     def count_time(self) -> None:
         """Bring the run's total up to date, resumed parts included."""
@@ -200,22 +200,22 @@ class Walk:
         """Evaluate on the test images, write the last checkpoint and the summary, and print the
         table."""
         run = self.run
-        averaged, tested = final_scores(run, self.order.config.report_test, self.attend)
+        averaged, tested = final_scores(run, self.request.config.report_test, self.attend)
         is_new = averaged is not None and run.average.is_stale  # its statistics, since just now
         if is_new or self.saver.step != run.state.step:
             self.save()
         weights = checkpoint.digest(
             run.model.state_dict(), averaged.state_dict() if averaged is not None else {}
         )
-        from_any(run.strategy, self.saver.finish)
+        on_all_ranks(run.strategy, self.saver.finish)
         self.console.stop()
         if not self.is_main:
             return
         scores = {name: plain_scores(found) for name, found in tested.items()}
         self.write_summary("completed", 0, {**scores, "weights_sha256": weights})
         row = read_run(self.folder.path)
-        if self.board is not None:
-            self.board.finish(first_images(self.run), row)
+        if self.tensorboard is not None:
+            self.tensorboard.finish(first_images(self.run), row)
         show_result(row, self.console)
 
     def end(self, status: str, exit_code: int, message: str) -> None:
@@ -234,7 +234,7 @@ class Walk:
         self.count_time()
         facts = {
             "status": status,
-            "overrides": list(self.order.words),
+            "overrides": list(self.request.overrides),
             **more,
             **results_of(self.run),
             **self.identity.told(),

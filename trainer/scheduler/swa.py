@@ -16,7 +16,7 @@ from trainer.scheduler.base import SCHEDULERS, Point
 
 @SCHEDULERS.register("swa")
 @dataclass(frozen=True)
-class Swa:
+class SwaSchedule:
     """The learning rate stays at its peak, then falls to `swa_lr` and stays there, so that the
     weights go on exploring while they are averaged.
 

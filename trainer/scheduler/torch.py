@@ -83,7 +83,7 @@ class Torch:
         asks = args.get("cycle_momentum", any(name in args for name in MOMENTUM))
         return "scheduler.args" if asks else None
 
-    def build(self, frame: Frame) -> Table:
+    def build(self, frame: Frame) -> ScheduleTable:
         """Return the table of one run.
 
         Raises:
@@ -107,7 +107,7 @@ class Torch:
                     f"{point.lr_scale * frame.peak:g} after {i} moves; a schedule stays between 0 "
                     f"and its peak, optim.lr={frame.peak:g}"
                 )
-        return Table(frame, points)
+        return ScheduleTable(frame, points)
 
     def render(self, frame: Frame, given: Mapping[str, Any]) -> tuple[Point, ...]:
         """Return the points of every move of a run and of the one after its last step."""
@@ -131,7 +131,7 @@ class Torch:
 
 
 @dataclass(frozen=True)
-class Table:
+class ScheduleTable:
     """A schedule as its values.
 
     Attributes:

@@ -45,21 +45,21 @@ class Strategy(Protocol):
         """Note that all processes are ready for the first step: from now on they wait less long
         for each other."""
 
-    def total(self, tensor: torch.Tensor) -> torch.Tensor:
+    def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the sum of a tensor over all processes, in a new tensor; the argument is left
         alone."""
 
-    def agree(self, value: int) -> int:
+    def all_max(self, value: int) -> int:
         """Return the greatest value that any process brings; the same for all."""
 
     def hears(self, asks: bool) -> bool:
         """Return whether a process is known to ask for a stop, where `asks` says whether this one
         does; no exchange: processes hear of it at different times, and may call it or not."""
 
-    def share(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """Return the first process's value in every process."""
 
-    def gather(self, value: Any) -> list[Any]:
+    def all_gather(self, value: Any) -> list[Any]:
         """Return the values of all processes by rank, in every process."""
 
 
@@ -89,11 +89,11 @@ class Single:
         """Return the loss itself."""
         return loss
 
-    def total(self, tensor: torch.Tensor) -> torch.Tensor:
+    def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return a copy of the tensor."""
         return tensor.clone()
 
-    def agree(self, value: int) -> int:
+    def all_max(self, value: int) -> int:
         """Return the value."""
         return value
 
@@ -101,10 +101,10 @@ class Single:
         """Return what this process asks."""
         return asks
 
-    def share(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """Return the value."""
         return value
 
-    def gather(self, value: Any) -> list[Any]:
+    def all_gather(self, value: Any) -> list[Any]:
         """Return the value in a list."""
         return [value]

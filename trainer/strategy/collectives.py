@@ -11,21 +11,21 @@ from trainer.core.errors import TrainerError
 T = TypeVar("T")
 
 
-class Together(Protocol):
+class Communicator(Protocol):
     """What processes find out together by: a strategy, or the group that it stands on."""
 
     @property
     def world(self) -> World:
         """Return the processes."""
 
-    def share(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """Return the first process's value in every process."""
 
-    def gather(self, value: Any) -> list[Any]:
+    def all_gather(self, value: Any) -> list[Any]:
         """Return the values of all processes by rank, in every process."""
 
 
-def from_any(strategy: Together, act: Callable[[], T]) -> T:
+def on_all_ranks(strategy: Communicator, act: Callable[[], T]) -> T:
     """Return what `act` returns in this process, once it has succeeded in all.
 
     Args:
@@ -40,7 +40,7 @@ def from_any(strategy: Together, act: Callable[[], T]) -> T:
         result.append(act())
     except TrainerError as error:
         failed = error
-    others = strategy.gather(failed)
+    others = strategy.all_gather(failed)
     if failed is not None:
         raise failed
     for rank, other in enumerate(others):
@@ -51,7 +51,7 @@ def from_any(strategy: Together, act: Callable[[], T]) -> T:
     return result[0]
 
 
-def from_first(strategy: Together, find: Callable[[], T]) -> T:
+def broadcast(strategy: Communicator, find: Callable[[], T]) -> T:
     """Return what the first process finds, in every process; only it needs the files.
 
     Args:
@@ -67,7 +67,7 @@ def from_first(strategy: Together, find: Callable[[], T]) -> T:
             found = find()
         except TrainerError as error:
             found = error
-    found = strategy.share(found)
+    found = strategy.broadcast(found)
     if isinstance(found, TrainerError):
         raise found
     return found

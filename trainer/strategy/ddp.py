@@ -14,9 +14,9 @@ from trainer.core.environment import TORCHRUN, World
 from trainer.core.errors import ConfigError
 from trainer.precision.step import Precision
 from trainer.strategy.base import Single, Strategy
-from trainer.strategy.collectives import Together
+from trainer.strategy.collectives import Communicator
 from trainer.strategy.keys import StrategyChoice, Timeouts
-from trainer.strategy.process_group import Group, join
+from trainer.strategy.process_group import ProcessGroup, join
 from trainer.strategy.sync_batch_norm import with_synced_norms
 
 SMALLEST = 2  # images of a device: BatchNorm has no variance of one
@@ -37,7 +37,7 @@ class Ddp:
         choice: how.
     """
 
-    def __init__(self, world: World, group: Group, choice: StrategyChoice) -> None:
+    def __init__(self, world: World, group: ProcessGroup, choice: StrategyChoice) -> None:
         self.world, self.group, self.choice = world, group, choice
         self.is_wrapped = False
 
@@ -93,25 +93,25 @@ class Ddp:
         """Wait less long for each other from now on."""
         self.group.wait_at_most(self.choice.timeouts.timeout.value)
 
-    def total(self, tensor: torch.Tensor) -> torch.Tensor:
+    def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the sum over all processes."""
-        return self.group.total(tensor)
+        return self.group.all_sum(tensor)
 
-    def agree(self, value: int) -> int:
+    def all_max(self, value: int) -> int:
         """Return the greatest value."""
-        return self.group.agree(value)
+        return self.group.all_max(value)
 
     def hears(self, asks: bool) -> bool:
         """Return whether a process is known to ask for a stop."""
         return self.group.hears(asks)
 
-    def share(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """Return rank 0's value; it must be plain data."""
-        return self.group.share(value)
+        return self.group.broadcast(value)
 
-    def gather(self, value: Any) -> list[Any]:
+    def all_gather(self, value: Any) -> list[Any]:
         """Return every rank's value; they must be plain data."""
-        return self.group.gather(value)
+        return self.group.all_gather(value)
 
 
 class Dp(Single):
@@ -139,10 +139,10 @@ class Dp(Single):
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """Return a module that spreads its batches over the devices."""
-        return Spread(model, self.devices)
+        return DataParallelModel(model, self.devices)
 
 
-class Spread(nn.Module):
+class DataParallelModel(nn.Module):
     """A model whose passes are spread over devices.
 
     Args:
@@ -211,7 +211,7 @@ def check_start(choice: StrategyChoice, world: World, *, is_sweep: bool = False)
         )
 
 
-def everyone(world: World) -> Together:
+def communicator(world: World) -> Communicator:
     """Return what all processes find things out by, before anything was configured.
 
     Raises:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from trainer.core.errors import LostProcess, TrainerError
-from trainer.strategy.process_group import JOINED, Group
+from trainer.strategy.process_group import JOINED, ProcessGroup
 
 GRACE_S = 4.0  # those that live answer in milliseconds: gloo closes all connections when one fails
 
@@ -118,14 +118,14 @@ def trace_of(error: BaseException) -> str:
     return "".join(traceback.format_exception(error)) if kind_of(error) == "bug" else ""
 
 
-def answer(group: Group, mine: Answer) -> None:
+def answer(group: ProcessGroup, mine: Answer) -> None:
     """Say how this process ended the present job."""
     group.store.set(
         f"end/{group.meeting.name}/{group.jobs}/{group.world.rank}", json.dumps(asdict(mine))
     )
 
 
-def call(group: Group, mine: Answer) -> dict[int, Answer]:
+def call(group: ProcessGroup, mine: Answer) -> dict[int, Answer]:
     """Return the answers of all processes that give one in time, this one's at least."""
     answers = {group.world.rank: mine}
 
@@ -163,7 +163,7 @@ def can_go_on(answers: Mapping[int, Answer], size: int) -> bool:
     return len({a.calls for a in answers.values()}) == 1 and (same or not bugs)
 
 
-def blame(group: Group, answers: Mapping[int, Answer]) -> str:
+def blame(group: ProcessGroup, answers: Mapping[int, Answer]) -> str:
     """Return a message on whose fault it is that exchanges failed."""
     members = group.meeting.members
     failed = [r for r, a in sorted(answers.items()) if a.kind in ("error", "bug")]

@@ -18,7 +18,7 @@ import torch.distributed as dist
 from torch._C._distributed_c10d import PrefixStore, TCPStore
 
 from trainer.core.environment import World
-from trainer.strategy.rendezvous import Meeting, meet
+from trainer.strategy.rendezvous import Rendezvous, meet
 
 LOOK_S = 1.0  # between looks for others' wish to stop, in evaluations
 
@@ -26,7 +26,7 @@ NCCL_MARGIN_S = 15  # gloo, which can tell, speaks first; then NCCL ends a proce
 
 
 @dataclass
-class Group:
+class ProcessGroup:
     """All processes of this attempt.
 
     Attributes:
@@ -43,7 +43,7 @@ class Group:
 
     world: World
     store: TCPStore
-    meeting: Meeting
+    meeting: Rendezvous
     timeout_s: float
     calls: int = 0
     jobs: int = 0
@@ -52,14 +52,14 @@ class Group:
     heard: int | None = None
     looks_at: float = 0.0
 
-    def total(self, tensor: torch.Tensor) -> torch.Tensor:
+    def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the sum of a tensor over all processes, in a new tensor."""
         self.calls += 1
         copy = tensor.detach().clone()
         dist.all_reduce(copy)
         return copy
 
-    def agree(self, value: int) -> int:
+    def all_max(self, value: int) -> int:
         """Return the greatest value that any process brings; on the CPU, so that no queue of a
         device has to be waited for."""
         self.calls += 1
@@ -67,14 +67,14 @@ class Group:
         dist.all_reduce(number, op=dist.ReduceOp.MAX)
         return int(number)
 
-    def share(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """Return rank 0's value, plain data, in every process."""
         self.calls += 1
         box = [value]
         dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
         return box[0]
 
-    def gather(self, value: Any) -> list[Any]:
+    def all_gather(self, value: Any) -> list[Any]:
         """Return every rank's value, plain data, in every process."""
         self.calls += 1
         values: list[Any] = [None] * self.world.size
@@ -116,10 +116,10 @@ class Group:
         set_timeout(seconds)
 
 
-JOINED: ContextVar[Group | None] = ContextVar("joined", default=None)
+JOINED: ContextVar[ProcessGroup | None] = ContextVar("joined", default=None)
 
 
-def join(world: World, start_timeout_s: float) -> Group:
+def join(world: World, start_timeout_s: float) -> ProcessGroup:
     """Return the process group, joined once per process: re-created gloo groups read their peers'
     old addresses. A restarted attempt gets keys of its own in torchrun's store, for the same
     reason.
@@ -137,7 +137,7 @@ def join(world: World, start_timeout_s: float) -> Group:
     serves = world.rank == 0 and not agent_serves
     store = TCPStore(host, port, world.size, serves, timeout=timeout, wait_for_workers=False)
     meeting = meet(PrefixStore("trainer", store), world.rank, world.size, start_timeout_s)
-    group = Group(world, store, meeting, start_timeout_s)
+    group = ProcessGroup(world, store, meeting, start_timeout_s)
     JOINED.set(group)
     dist.init_process_group(
         backend(world),

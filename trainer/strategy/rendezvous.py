@@ -18,7 +18,7 @@ POLL_S = 0.02
 
 
 @dataclass(frozen=True)
-class Meeting:
+class Rendezvous:
     """Who came.
 
     Attributes:
@@ -30,7 +30,7 @@ class Meeting:
     members: tuple[str, ...]
 
 
-def meet(store: Store, rank: int, size: int, timeout_s: float) -> Meeting:
+def meet(store: Store, rank: int, size: int, timeout_s: float) -> Rendezvous:
     """Wait for all processes of this attempt.
 
     torchrun counts restarts, but each machine for itself: the counts of two machines may differ.
@@ -58,7 +58,7 @@ def meet(store: Store, rank: int, size: int, timeout_s: float) -> Meeting:
                 store.set("list", json.dumps(listed))
             store.set(f"found/{name}/{rank}", "")
             if store.check([f"found/{name}/{r}" for r in range(size)]):
-                return Meeting(name, tuple(json.loads(entry or "")[1] for entry in listed))
+                return Rendezvous(name, tuple(json.loads(entry or "")[1] for entry in listed))
         time.sleep(POLL_S)
     raise LostProcess(absent(store, rank, size, timeout_s))
 

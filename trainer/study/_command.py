@@ -19,7 +19,7 @@ def reader(program: str, text: str, known: Sequence[str]) -> argparse.ArgumentPa
     """
     made = argparse.ArgumentParser(prog=program, description=text)
     made.add_argument("name", nargs="?", help=", ".join(known))
-    made.add_argument("words", nargs="*", help="added to every run, such as epochs=30")
+    made.add_argument("overrides", nargs="*", help="added to every run, such as epochs=30")
     made.add_argument("--out", type=Path, help="folder of pages, tables and pictures")
     return made
 

@@ -24,6 +24,6 @@ def commit_of(run: RunRow) -> str:
     return f"{str(git.get('commit'))[:10]}{'' if git.get('clean') else ', changed'}"
 
 
-def shown_words(words: Sequence[str]) -> tuple[str, ...]:
+def shown_overrides(overrides: Sequence[str]) -> tuple[str, ...]:
     """Return words as a page shows them: a place on this machine says nothing elsewhere."""
-    return tuple("data.root=DIR" if w.startswith("data.root=") else w for w in words)
+    return tuple("data.root=DIR" if w.startswith("data.root=") else w for w in overrides)

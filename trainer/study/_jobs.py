@@ -31,11 +31,13 @@ def run_all(
         rows = run_jobs(jobs, folder=folder, quiet=quiet)
     except Stopped as error:  # the sweep's own line would go on with one stage of several
         raise Stopped(f"stopped; {AGAIN}", error.signum) from error
-    lost = [(words, row) for words, row in zip(jobs, rows, strict=True) if isinstance(row, str)]
+    lost = [
+        (overrides, row) for overrides, row in zip(jobs, rows, strict=True) if isinstance(row, str)
+    ]
     if lost:
-        words, reason = lost[0]
+        overrides, reason = lost[0]
         raise TrainerError(
-            f"{len(lost)} of {len(jobs)} runs have no result; the first is {' '.join(words)}: "
+            f"{len(lost)} of {len(jobs)} runs have no result; the first is {' '.join(overrides)}: "
             f"{reason}. {AGAIN.capitalize()}"
         )
     return [row for row in rows if isinstance(row, RunRow)]

@@ -18,10 +18,10 @@ TOTAL = EPOCHS * PER_EPOCH
 INCHES = (2.5, 1.85)  # of a panel
 
 
-def trace(words: str) -> list[Point]:
+def trace(overrides: str) -> list[Point]:
     """Return the points of every step; a made-up validation loss stops falling twice."""
     made = Schedule(
-        compose(*words.split()).scheduler, peak=0.1, total=TOTAL, steps_per_epoch=PER_EPOCH
+        compose(*overrides.split()).scheduler, peak=0.1, total=TOTAL, steps_per_epoch=PER_EPOCH
     )
     points = []
     for step in range(TOTAL):
@@ -42,10 +42,10 @@ def figure(panels: Sequence[str], columns: int = 4) -> Figure:
     size = (INCHES[0] * columns, INCHES[1] * lines)
     picture = Figure(figsize=size, dpi=100, layout="constrained")
     epochs = [step / PER_EPOCH for step in range(TOTAL)]
-    for axes, words in zip(
+    for axes, overrides in zip(
         picture.subplots(lines, columns, sharex=True, sharey=True).flat, panels, strict=True
     ):
-        points = trace(words)
+        points = trace(overrides)
         factors = [point.lr_scale for point in points]
         axes.plot(epochs, factors, color="tab:cyan", linewidth=1.6, label="lr / optim.lr")
         axes.fill_between(epochs, factors, color="tab:cyan", alpha=0.15, linewidth=0)
@@ -53,7 +53,7 @@ def figure(panels: Sequence[str], columns: int = 4) -> Figure:
             momenta = [point.momentum or 0.0 for point in points]
             axes.plot(epochs, momenta, color="tab:orange", linewidth=1.2, label="momentum")
             axes.legend(frameon=False, fontsize=7, loc="lower center")
-        axes.set_title(words.replace(" scheduler.", "\n"), fontsize=8)
+        axes.set_title(overrides.replace(" scheduler.", "\n"), fontsize=8)
         axes.grid(visible=True, alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=7)

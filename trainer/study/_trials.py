@@ -21,7 +21,7 @@ class Trial:
     """
 
     arm: str
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     spread: Spread
     is_chosen: bool = False
 
@@ -38,5 +38,5 @@ def to_csv(trials: Sequence[Trial]) -> str:
     for t in trials:
         numbers = ["" if v is None else f"{v:.4f}" for v in (t.spread.mean, t.spread.sd)]
         mark = "yes" if t.is_chosen else ""
-        rows.append([t.arm, " ".join(t.words), t.spread.n, *numbers, mark])
+        rows.append([t.arm, " ".join(t.overrides), t.spread.n, *numbers, mark])
     return csv_text(rows)

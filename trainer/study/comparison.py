@@ -14,8 +14,8 @@ from pathlib import Path
 
 from trainer.core.errors import telling_errors
 from trainer.study._command import chosen, listing, reader
-from trainer.study._facts import shown_words
-from trainer.study.comparisons.spec import Plan, changed, load, names
+from trainer.study._facts import shown_overrides
+from trainer.study.comparisons.spec import ComparisonPlan, changed, load, names
 
 
 def main(program: str = "python -m trainer.study.comparison") -> None:
@@ -26,7 +26,7 @@ def main(program: str = "python -m trainer.study.comparison") -> None:
             print(listing(f"{program} NAME", {name: load(name).question for name in names()}))
             return
         plans = [
-            changed(load(name), line=options.words, n=options.n, trials=options.trials)
+            changed(load(name), line=options.overrides, n=options.n, trials=options.trials)
             for name in chosen(options.name, names())
         ]
         for plan in plans:
@@ -47,21 +47,21 @@ def parser(program: str) -> argparse.ArgumentParser:
     return made
 
 
-def command_of(program: str, plan: Plan, n: int | None, trials: int | None) -> str:
+def command_of(program: str, plan: ComparisonPlan, n: int | None, trials: int | None) -> str:
     """Return the line that makes the same again."""
     given = {"--n": n, "--trials": trials}
     options = [f"{name} {value}" for name, value in given.items() if value is not None]
-    return " ".join([program, plan.name, *shown_words(plan.line), *options])
+    return " ".join([program, plan.name, *shown_overrides(plan.line), *options])
 
 
-def show(plan: Plan, out: Path | None, command: str) -> None:
+def show(plan: ComparisonPlan, out: Path | None, command: str) -> None:
     """Run a comparison, write its files and print what can be said."""
     from trainer.api import compose
     from trainer.study.comparisons.page import page, write
     from trainer.study.comparisons.stages import perform
 
     for label in plan.labels:
-        compose(*plan.words(label, (), 0))
+        compose(*plan.overrides(label, (), 0))
     result = perform(plan)
     file = write(result, out or Path("outputs") / plan.name, command)
     print(f"\n{page(result, command)}\npage  {file}")

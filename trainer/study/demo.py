@@ -32,7 +32,7 @@ def main(program: str = "python -m trainer.study.demo") -> None:
             print(listing(f"{program} TRICK", {name: load(name).question for name in names()}))
             return
         for name in chosen(options.name, names()):
-            demo = load(name).with_words(options.words)
+            demo = load(name).with_overrides(options.overrides)
             if options.tune:
                 tune(demo, options.out)
             else:
@@ -67,7 +67,7 @@ def show(demo: Demo, seeds: int | None, out: Path | None, program: str) -> None:
 
 
 @dataclass(frozen=True)
-class Result:
+class DemoResult:
     """What a demonstration gave.
 
     Attributes:
@@ -92,7 +92,7 @@ def perform(
     folder: Path | None = None,
     command: str = "",
     quiet: bool = False,
-) -> Result:
+) -> DemoResult:
     """Run a demonstration and return what it gave; what is finished already is not run again, but
     where runs are timed against each other.
 
@@ -117,15 +117,15 @@ def perform(
         raise ConfigError(f"--seeds must be 2 or more, or there is no interval; got {count}")
     kind, wanted = kind_of(demo), None if folder is None else str(folder)
     for arm in (demo.arms[0], demo.arms[-1]) if demo.axes else demo.arms:
-        compose(*demo.words(arm))
+        compose(*demo.overrides(arm))
     check_folder(wanted)
     place = make_folder(wanted, f"demo-{demo.name}")
     with removed_if_unused(place):
         arms = kind.run(demo, place, range(count), quiet=quiet)
-    data = compose(*demo.words(demo.arms[0])).data.name
+    data = compose(*demo.overrides(demo.arms[0])).data.name
     facts = f"{command}   |   {data}, {count} seeds per arm   |   tricks-trainer {__version__}"
     shown = kind.show(demo, arms, facts)
-    return Result(shown, arms, place, told(demo, shown), page(demo, shown, arms, command))
+    return DemoResult(shown, arms, place, told(demo, shown), page(demo, shown, arms, command))
 
 
 def tune(demo: Demo, out: Path | None) -> None:

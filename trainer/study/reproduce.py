@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.core.errors import ConfigError, Diverged, TrainerError, telling_errors
 from trainer.core.files import replace_text
 from trainer.study._command import listing, reader
-from trainer.study._facts import shown_words
+from trainer.study._facts import shown_overrides
 from trainer.study.reproduction.registry import SCALES, Item, chosen, items
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ def main(program: str = "python -m trainer.study.reproduce") -> None:
         found = chosen(options.name)
         check_scale(options.scale)
         command = " ".join(
-            [program, options.name, "--scale", options.scale, *shown_words(options.words)]
+            [program, options.name, "--scale", options.scale, *shown_overrides(options.overrides)]
         )
         place = options.out or Path("outputs") / "reproduce" / options.scale
-        made = make_all(found, options.scale, options.words, place)
-        file = write(made, options.scale, options.words, place, command)
+        made = make_all(found, options.scale, options.overrides, place)
+        file = write(made, options.scale, options.overrides, place, command)
     failed = [name for name, one in made.items() if isinstance(one, str)]
     print(f"\nreport  {file}")
     if failed:
@@ -93,7 +93,7 @@ def methods() -> dict[str, Method]:
 
 
 def make_all(
-    found: Sequence[Item], scale: str, words: Sequence[str], place: Path
+    found: Sequence[Item], scale: str, overrides: Sequence[str], place: Path
 ) -> dict[str, Outcome | str]:
     """Make figures and tables one after the other; what fails costs itself alone.
 
@@ -104,7 +104,7 @@ def make_all(
     for item in found:
         print(f"\n{item.name}: {item.title}", flush=True)
         try:
-            made[item.name] = make(item, scale, words, place / item.name)
+            made[item.name] = make(item, scale, overrides, place / item.name)
         except Diverged as error:
             made[item.name] = str(error)
         except TrainerError as error:
@@ -115,11 +115,11 @@ def make_all(
     return made
 
 
-def make(item: Item, scale: str, words: Sequence[str], folder: Path) -> Outcome:
+def make(item: Item, scale: str, overrides: Sequence[str], folder: Path) -> Outcome:
     """Make one figure or table, unless the same was made already by the same sources."""
     from trainer.study.reproduction.outcome import forget, save, saved
 
-    told, key = order_of(item, scale, words)
+    told, key = order_of(item, scale, overrides)
     known = saved(folder, key)
     if known is not None:
         print("made already, by the same sources")
@@ -131,18 +131,22 @@ def make(item: Item, scale: str, words: Sequence[str], folder: Path) -> Outcome:
     return outcome
 
 
-def order_of(item: Item, scale: str, words: Sequence[str]) -> tuple[dict[str, Any], str]:
+def order_of(item: Item, scale: str, overrides: Sequence[str]) -> tuple[dict[str, Any], str]:
     """Return what a method is told, and what says that it would make the same again."""
     from trainer.run.identity import sources_digest
 
     told = item.at(scale)
-    told["words"] = (*told["words"], *words)
+    told["overrides"] = (*told["overrides"], *overrides)
     plain = json.dumps([item.how, told], sort_keys=True, default=str)
     return told, hashlib.sha256((plain + sources_digest(())).encode()).hexdigest()
 
 
 def write(
-    made: Mapping[str, Outcome | str], scale: str, words: Sequence[str], place: Path, command: str
+    made: Mapping[str, Outcome | str],
+    scale: str,
+    overrides: Sequence[str],
+    place: Path,
+    command: str,
 ) -> Path:
     """Write the report of what was made now, and of what had been made with the same words before;
     return its path."""
@@ -151,7 +155,7 @@ def write(
 
     whole: dict[str, Outcome | str] = {}
     for item in items():
-        before = saved(place / item.name, order_of(item, scale, words)[1])
+        before = saved(place / item.name, order_of(item, scale, overrides)[1])
         found = made.get(item.name, before)
         if found is not None:
             whole[item.name] = found

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.core.override_parser.types import IntervalSweep
+from hydra.core.override_parser.types import Override as HydraOverride
 from hydra.errors import HydraException
 
 from trainer.core.convert import shown
@@ -44,7 +45,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Words:
+class JobOverrides:
     """The words of one job.
 
     Attributes:
@@ -52,11 +53,11 @@ class Words:
         arm: that it belongs to, empty where the sweep has none.
     """
 
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     arm: str = ""
 
 
-def expand(line: Sequence[str], search: Search, config_loader: Any = None) -> list[Words]:
+def expand(line: Sequence[str], search: Search, config_loader: Any = None) -> list[JobOverrides]:
     """Return the words of every job of a sweep.
 
     Args:
@@ -67,30 +68,30 @@ def expand(line: Sequence[str], search: Search, config_loader: Any = None) -> li
     Raises:
         ConfigError: if a word cannot be read, or a draw is asked for that cannot be made.
     """
-    named = {word.split("=", 1)[0].lstrip("+") for word in line}
-    jobs: list[Words] = []
+    named = {override.split("=", 1)[0].lstrip("+") for override in line}
+    jobs: list[JobOverrides] = []
     for arm, own in (search.arms or {"": {}}).items():
         if not isinstance(own, Mapping):
             raise ConfigError(f"hydra.sweeper.arms.{arm} must hold keys and values, got {own!r}")
         merged = {**search.params, **own}
         kept = [
-            f"{key}={as_word(value)}"
+            f"{key}={as_text(value)}"
             for key, value in merged.items()
             if key.lstrip("+") not in named
         ]
         found = expand_one([*kept, *line], search, arm, config_loader)
-        jobs += [Words(tuple(words), arm) for words in found]
+        jobs += [JobOverrides(tuple(overrides), arm) for overrides in found]
     if len(jobs) > MOST_JOBS:
         raise ConfigError(f"{len(jobs):,} jobs: a sweep may have {MOST_JOBS:,}")
     return jobs
 
 
-def as_word(value: Any) -> str:
+def as_text(value: Any) -> str:
     """Return a value of YAML as the command line has it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list | tuple):
-        return f"[{','.join(map(as_word, value))}]"
+        return f"[{','.join(map(as_text, value))}]"
     return str(value)
 
 
@@ -103,16 +104,16 @@ def draws(arm: Mapping[str, str], trials: int, seed: int = 0) -> list[tuple[str,
         seed: of the draws.
     """
     line = [f"{key}={value}" for key, value in arm.items()]
-    return [words.words for words in expand(line, Search(trials=trials, seed=seed))]
+    return [overrides.overrides for overrides in expand(line, Search(trials=trials, seed=seed))]
 
 
 def expand_one(
-    words: Sequence[str], search: Search, arm: str, config_loader: Any
+    overrides: Sequence[str], search: Search, arm: str, config_loader: Any
 ) -> list[list[str]]:
     """Return the words of every job of one product: for each draw, all combinations of the rest."""
     parser = OverridesParser.create(config_loader=config_loader)
     try:
-        parsed = parser.parse_overrides(list(words))
+        parsed = parser.parse_overrides(list(overrides))
         intervals = [o for o in parsed if o.is_interval_sweep()]
         check_number(parsed, search.trials or 1 if intervals else 1)
         (product,) = BasicSweeper.split_arguments(
@@ -132,7 +133,7 @@ def expand_one(
     return [[*job, *drawn] for drawn in zip(*columns, strict=True) for job in jobs]
 
 
-def check_number(parsed: Sequence[Override], trials: int) -> None:
+def check_number(parsed: Sequence[HydraOverride], trials: int) -> None:
     """Raise ConfigError if words multiply to more jobs than a sweep may have: before they do."""
     total = trials
     for override in parsed:
@@ -143,7 +144,7 @@ def check_number(parsed: Sequence[Override], trials: int) -> None:
         raise ConfigError(f"{total:,} jobs or more: a sweep may have {MOST_JOBS:,}")
 
 
-def column(override: Override, search: Search, arm: str) -> list[str]:
+def column(override: HydraOverride, search: Search, arm: str) -> list[str]:
     """Return the words that one interval gives, one for each trial.
 
     As many strata as trials, one draw in each, in a random order of their own: "A Comparison of

@@ -24,26 +24,27 @@ from trainer.composition.overrides import quote
 from trainer.composition.search_path import CONF, Sources
 from trainer.core.environment import World
 from trainer.core.errors import ConfigError
-from trainer.run.execute import Order, execute
-from trainer.sweep.expand import Words
+from trainer.run.execute import execute
+from trainer.run.request import RunRequest
+from trainer.sweep.expand import JobOverrides
 from trainer.sweep.jobs import CURRENT, Sweep, check_job
 
 PLUGINS = Path(__file__).resolve().parent
 
 
-def through_hydra(words: Sequence[str], current: Sweep) -> int:
+def through_hydra(overrides: Sequence[str], current: Sweep) -> int:
     """Run a sweep by Hydra's machinery, so that sweepers and launchers of others can be named;
     return the exit code."""
-    for word in words if World.from_environment().is_torchrun else ():
-        part, _, name = word.partition("=")
+    for override in overrides if World.from_environment().is_torchrun else ():
+        part, _, name = override.partition("=")
         if part in ("hydra/sweeper", "hydra/launcher") and name != "trainer":
             raise ConfigError(
-                f"{word} under torchrun: the processes run the jobs together, one after the other; "
-                f"leave {part} out, or start without torchrun"
+                f"{override} under torchrun: the processes run the jobs together, one after the "
+                f"other; leave {part} out, or start without torchrun"
             )
     token = CURRENT.set(current)
     try:
-        run_hydra(["-m", *words], current.sources)
+        run_hydra(["-m", *overrides], current.sources)
     finally:
         CURRENT.reset(token)
     return current.exit_code
@@ -103,14 +104,14 @@ def task(cfg: DictConfig) -> float | None:
     """Run one job that a launcher of Hydra's started; return its best validation accuracy, for
     sweepers that search."""
     node = HydraConfig.get()
-    words = list(OmegaConf.to_container(node.overrides.task) or [])
+    overrides = list(OmegaConf.to_container(node.overrides.task) or [])
     composed: Any = HydraConfig.instance().cfg
     number = int(OmegaConf.select(composed, "hydra.job.num", default=0))
     current = CURRENT.get(Sweep(Sources()))
-    job = check_job(number, Words(tuple(str(w) for w in words)), current)
+    job = check_job(number, JobOverrides(tuple(str(w) for w in overrides)), current)
     if job.config is None:
         raise ConfigError(job.error)
-    row = execute(Order(job.config, job.words, folder=node.runtime.output_dir, quiet=True))
+    row = execute(RunRequest(job.config, job.overrides, folder=node.runtime.output_dir, quiet=True))
     return row.best_val_top1
 
 

@@ -11,13 +11,13 @@ from trainer.core.errors import Diverged, Stopped, TrainerError
 from trainer.record.console import Console
 from trainer.record.runs import RunRow, read_run
 from trainer.run.execute import execute
-from trainer.run.request import Order
-from trainer.strategy.collectives import from_first
-from trainer.strategy.ddp import everyone
+from trainer.run.request import RunRequest
+from trainer.strategy.collectives import broadcast
+from trainer.strategy.ddp import communicator
 from trainer.strategy.failures import accounted, is_broken
 from trainer.sweep.jobs import Job, Sweep
 from trainer.sweep.locks import cleared
-from trainer.sweep.results import job_line, swept_keys, words_apart
+from trainer.sweep.results import job_line, overrides_apart, swept_keys
 from trainer.sweep.reuse import is_result
 
 
@@ -53,21 +53,21 @@ def run_together(
             rows[job.number] = str(error)
         except Exception as error:  # costs this job, never the others
             rows[job.number] = f"{type(error).__name__}: {error}"
-        console.say(job_line(job.number, words_apart(job, varied), rows[job.number]))
+        console.say(job_line(job.number, overrides_apart(job, varied), rows[job.number]))
     return rows
 
 
 def go_on(job: Job, path: Path) -> RunRow:
     """Return the record of a job, run in all processes from where an earlier attempt left it."""
-    group = everyone(World.from_environment())
-    how = from_first(group, lambda: left(path))
+    group = communicator(World.from_environment())
+    how = broadcast(group, lambda: left(path))
     if how == "finished":
         is_first = group.world.rank == 0
         return read_run(path) if is_first else RunRow(path, {}, (), "completed")
     assert job.config is not None
     resume = path if how == "resume" else None
-    order = Order(job.config, job.words, folder=str(path), resume=resume, quiet=True)
-    return execute(order)
+    request = RunRequest(job.config, job.overrides, folder=str(path), resume=resume, quiet=True)
+    return execute(request)
 
 
 def left(path: Path) -> str:

@@ -22,7 +22,7 @@ from trainer.data._steps import check_batch_size
 from trainer.record.console import command_line, shown_path
 from trainer.record.run_folder import make_folder
 from trainer.strategy.ddp import check_start
-from trainer.sweep.expand import Words
+from trainer.sweep.expand import JobOverrides
 from trainer.sweep.reuse import LISTING
 from trainer.task.base import check_trains
 
@@ -68,7 +68,7 @@ class Job:
     """
 
     number: int
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     arm: str = ""
     config: RunConfig | None = None
     error: str = ""
@@ -77,13 +77,13 @@ class Job:
 CURRENT: ContextVar[Sweep] = ContextVar("sweep")
 
 
-def check_jobs(found: Sequence[Words], current: Sweep) -> list[Job]:
+def check_jobs(found: Sequence[JobOverrides], current: Sweep) -> list[Job]:
     """Return the jobs that the words mean, each with its configuration or what is wrong with it.
 
     Raises:
         ConfigError: if none of them is valid.
     """
-    jobs = [check_job(number, words, current) for number, words in enumerate(found)]
+    jobs = [check_job(number, overrides, current) for number, overrides in enumerate(found)]
     if all(job.config is None for job in jobs):
         told = "\n".join(dict.fromkeys(job.error for job in jobs))
         if len(jobs) == 1:
@@ -92,19 +92,19 @@ def check_jobs(found: Sequence[Words], current: Sweep) -> list[Job]:
     return jobs
 
 
-def check_job(number: int, words: Words, current: Sweep) -> Job:
+def check_job(number: int, overrides: JobOverrides, current: Sweep) -> Job:
     """Return a job with its configuration, or with what is wrong with it."""
     try:
-        composed: Composed = current.composer.compose(words.words)
+        composed: Composed = current.composer.compose(overrides.overrides)
         config = parse(composed.cfg, is_sweep=True, plugins=current.plugins)
         check_trains(config, "a sweep", "leave out -m")
         check_start(config.strategy, World.from_environment(), is_sweep=True)
         processes = config.strategy.launch.processes
         if processes is not None:
             check_batch_size(config.batch_size, config.accumulate, processes)
-        return Job(number, composed.words, words.arm, config)
+        return Job(number, composed.overrides, overrides.arm, config)
     except ConfigError as error:
-        return Job(number, words.words, words.arm, error=str(error))
+        return Job(number, overrides.overrides, overrides.arm, error=str(error))
 
 
 def begin(wanted: str | None, name: str, jobs: Sequence[Job]) -> Path:
@@ -113,7 +113,7 @@ def begin(wanted: str | None, name: str, jobs: Sequence[Job]) -> Path:
     listing = [
         {
             "job": job.number,
-            "overrides": list(job.words),
+            "overrides": list(job.overrides),
             **({"arm": job.arm} if job.arm else {}),
         }
         for job in jobs
@@ -123,7 +123,7 @@ def begin(wanted: str | None, name: str, jobs: Sequence[Job]) -> Path:
     return folder
 
 
-def read_listing(folder: Path) -> list[Words]:
+def read_listing(folder: Path) -> list[JobOverrides]:
     """Return the words of every job that a sweep's folder lists, read as data.
 
     Raises:
@@ -146,16 +146,16 @@ def read_listing(folder: Path) -> list[Words]:
     return [listed(number, entry, path) for number, entry in enumerate(content)]
 
 
-def listed(number: int, entry: Any, path: Path) -> Words:
+def listed(number: int, entry: Any, path: Path) -> JobOverrides:
     """Return the words of one entry of a list of jobs; raise ConfigError if it is none."""
-    words = entry.get("overrides") if isinstance(entry, dict) else None
+    overrides = entry.get("overrides") if isinstance(entry, dict) else None
     if (
-        not isinstance(words, list)
-        or not all(isinstance(w, str) for w in words)
+        not isinstance(overrides, list)
+        or not all(isinstance(w, str) for w in overrides)
         or entry.get("job") != number
         or not isinstance(entry.get("arm", ""), str)
     ):
         raise ConfigError(f"{path}: entry {number} must hold job: {number} and overrides: [...]")
-    if any(word.lstrip("+").startswith("plugins") for word in words):
+    if any(override.lstrip("+").startswith("plugins") for override in overrides):
         raise ConfigError(f"{path}: plugins are named on the command line, never in a file")
-    return Words(tuple(words), entry.get("arm", ""))
+    return JobOverrides(tuple(overrides), entry.get("arm", ""))

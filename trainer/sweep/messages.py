@@ -15,7 +15,7 @@ LOST = "lost"  # as the sweep tells itself of a worker that can tell nothing any
 
 
 @dataclass(frozen=True)
-class Task:
+class JobTask:
     """A job that a worker is to do.
 
     Attributes:
@@ -30,7 +30,7 @@ class Task:
 
     number: int
     config: RunConfig
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     folder: Path
     key: str | None
     root: Path

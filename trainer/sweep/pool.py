@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 
-from trainer.sweep.messages import BUSY, FAILED, LOST, Beat, Ended, Foretell, Keys, Stop, Task
+from trainer.sweep.messages import BUSY, FAILED, LOST, Beat, Ended, Foretell, JobTask, Keys, Stop
 from trainer.sweep.worker_process import Worker, new_worker
 
 WAIT_S = 0.2  # between looks at what has come, at most
@@ -62,7 +62,7 @@ class Pool:
 
     def run(
         self,
-        tasks: Sequence[Task],
+        tasks: Sequence[JobTask],
         ended: Callable[[Ended], None],
         signum: Callable[[], int],
         look: Callable[[], None],
@@ -75,7 +75,7 @@ class Pool:
             signum: returns the signal that has come, or 0.
             look: called a few times a second.
         """
-        waiting, later = deque(tasks), deque[tuple[float, Task]]()
+        waiting, later = deque(tasks), deque[tuple[float, JobTask]]()
         while (waiting or later or any(w.task for w in self.workers)) and not signum():
             while later and later[0][0] <= time.monotonic():
                 waiting.append(later.popleft()[1])
@@ -93,16 +93,16 @@ class Pool:
         if signum():
             self.stop(signum(), ended)
 
-    def give(self, worker: Worker, task: Task) -> None:
+    def give(self, worker: Worker, task: JobTask) -> None:
         """Let a worker do a job, or its successor where it died idle."""
         try:
             worker.give(task)
         except OSError:
             self.replace(worker).give(task)
 
-    def news(self) -> list[tuple[Task, Ended]]:
+    def news(self) -> list[tuple[JobTask, Ended]]:
         """Wait a moment, and return how jobs ended since."""
-        found: list[tuple[Task, Ended]] = []
+        found: list[tuple[JobTask, Ended]] = []
         if time.monotonic() - self.looked_at > ABSENT_S:  # this process itself stood still
             for worker in self.workers:
                 worker.alive_at = time.monotonic()
@@ -116,7 +116,7 @@ class Pool:
                 found += self.lose(worker, f"made no progress for {still_s:.0f} s")
         return found
 
-    def hear(self, worker: Worker) -> list[tuple[Task, Ended]]:
+    def hear(self, worker: Worker) -> list[tuple[JobTask, Ended]]:
         """Take what a worker has to say; return how its job ended, if it did."""
         try:
             message = worker.pipe.recv()
@@ -131,7 +131,7 @@ class Pool:
             self.replace(worker)  # what it holds may be what was missing
         return [(task, message)]
 
-    def lose(self, worker: Worker, how: str) -> list[tuple[Task, Ended]]:
+    def lose(self, worker: Worker, how: str) -> list[tuple[JobTask, Ended]]:
         """Replace a worker that is lost, and return what became of its job."""
         self.replace(worker)
         code = worker.process.exitcode or 0
@@ -140,7 +140,7 @@ class Pool:
             return []
         return [(worker.task, Ended(worker.task.number, LOST, f"its worker {how}{by}, twice"))]
 
-    def is_first_loss(self, task: Task) -> bool:
+    def is_first_loss(self, task: JobTask) -> bool:
         """Count a loss, and return whether it was the job's first."""
         self.lost[task.number] = self.lost.get(task.number, 0) + 1
         return self.lost[task.number] == 1

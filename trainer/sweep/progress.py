@@ -16,7 +16,7 @@ from rich.text import Text
 from trainer.record.console import Console, clock_text, percent
 from trainer.record.runs import RunRow
 from trainer.sweep.jobs import Job
-from trainer.sweep.results import job_line, scores_of, words_apart
+from trainer.sweep.results import job_line, overrides_apart, scores_of
 from trainer.sweep.reuse import has_result
 from trainer.sweep.worker_process import Worker
 
@@ -24,7 +24,7 @@ Result = RunRow | str  # a job's record, or what went wrong with it
 
 
 @dataclass
-class Progress:
+class SweepProgress:
     """What is known of a sweep under way.
 
     Attributes:
@@ -80,7 +80,7 @@ class Progress:
 
     def told(self, number: int) -> list[str]:
         """Return the words in which a job differs from the others, all of them if none does."""
-        return words_apart(self.jobs[number], self.varied)
+        return overrides_apart(self.jobs[number], self.varied)
 
     def left_s(self) -> float | None:
         """Return the seconds that are left, as the jobs so far tell; None before the first."""
@@ -115,10 +115,10 @@ class Progress:
         parts += [f"{lost} without result"] if lost else []
         best = self.best()
         if best is not None:
-            parts.append(f"best val {percent(best[1])} (job {best[0]}: {self.words(best[0])})")
+            parts.append(f"best val {percent(best[1])} (job {best[0]}: {self.overrides(best[0])})")
         return line.append("  " + "  ".join(parts), style="default")
 
-    def words(self, number: int) -> str:
+    def overrides(self, number: int) -> str:
         """Return what distinguishes a job, its seed left out."""
         return " ".join(w for w in self.told(number) if not w.startswith("seed="))
 

@@ -67,9 +67,9 @@ def scores_of(row: RunRow) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def job_line(number: int, words: Sequence[str], row: RunRow | str) -> str:
+def job_line(number: int, overrides: Sequence[str], row: RunRow | str) -> str:
     """Return one line about a job that ended."""
-    told = " ".join(words)
+    told = " ".join(overrides)
     if isinstance(row, str):
         return f"job {number}  failed  {told}: {row}"
     scores = "  ".join(f"{name} {percent(value)}" for name, value in scores_of(row).items())
@@ -179,7 +179,7 @@ def in_words(grid: Grid, room: int) -> Grid:
     heads, *settings = grid
     told = [[f"{h}={c}" for h, c in zip(heads, cells, strict=True) if c] for cells in settings]
     fitting = [[w if cell_len(w) <= room else w.replace("=", "= ", 1) for w in ws] for ws in told]
-    return [["setting"], *([" ".join(words)] for words in fitting)]
+    return [["setting"], *([" ".join(overrides)] for overrides in fitting)]
 
 
 def drawn(left: Grid, right: Grid) -> Table:
@@ -226,27 +226,29 @@ def tell_invalid(jobs: Sequence[Job], console: Console) -> None:
     varied = swept_keys(jobs)
     for job in jobs:
         if job.config is None:
-            words = " ".join(words_apart(job, varied))
-            console.say(f"job {job.number} ({words}): {job.error}", style="red")
+            overrides = " ".join(overrides_apart(job, varied))
+            console.say(f"job {job.number} ({overrides}): {job.error}", style="red")
 
 
 def swept_keys(jobs: Sequence[Job]) -> list[str]:
     """Return the keys of words that are not the same in all jobs, `seed` last."""
-    keys = list(dict.fromkeys(w.split("=", 1)[0].lstrip("+") for job in jobs for w in job.words))
+    keys = list(
+        dict.fromkeys(w.split("=", 1)[0].lstrip("+") for job in jobs for w in job.overrides)
+    )
     varied = [k for k in keys if len({value_of(job, k) for job in jobs}) > 1]
     return sorted(varied, key=lambda k: k == "seed")
 
 
-def words_apart(job: Job, varied: Sequence[str]) -> list[str]:
+def overrides_apart(job: Job, varied: Sequence[str]) -> list[str]:
     """Return the words in which a job differs from the others, all of them if none does."""
-    differing = [w for w in job.words if w.split("=", 1)[0].lstrip("+") in varied]
-    return differing or list(job.words)
+    differing = [w for w in job.overrides if w.split("=", 1)[0].lstrip("+") in varied]
+    return differing or list(job.overrides)
 
 
 def value_of(job: Job, key: str) -> str:
     """Return what a job's words say of a key."""
     return next(
-        (w.split("=", 1)[1] for w in job.words if w.split("=", 1)[0].lstrip("+") == key), ""
+        (w.split("=", 1)[1] for w in job.overrides if w.split("=", 1)[0].lstrip("+") == key), ""
     )
 
 

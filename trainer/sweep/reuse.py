@@ -69,10 +69,10 @@ def finished_runs(*places: Path) -> Finished:
     found = Finished()
     for path in (path for place in places for path in folders(place)):
         summary = read_summary(path)
-        key, words = summary.get("key"), summary.get("overrides", [])
+        key, overrides = summary.get("key"), summary.get("overrides", [])
         if key is not None and is_result(path, summary):
             found.by_key.setdefault(key, path)
-            found.by_words[frozenset(map(str, words))] = path
+            found.by_words[frozenset(map(str, overrides))] = path
     return found
 
 

@@ -20,12 +20,12 @@ from trainer.core.errors import ConfigError
 from trainer.core.units import Seconds
 from trainer.record.console import Console, shown_path
 from trainer.record.runs import RunRow, read_run
-from trainer.strategy.collectives import from_first
-from trainer.strategy.ddp import everyone
-from trainer.sweep.expand import Search, Words, expand
+from trainer.strategy.collectives import broadcast
+from trainer.strategy.ddp import communicator
+from trainer.sweep.expand import JobOverrides, Search, expand
 from trainer.sweep.in_one_group import run_together
 from trainer.sweep.jobs import CURRENT, Job, Sweep, begin, check_jobs, read_listing
-from trainer.sweep.results import finish, job_line, swept_keys, tell_invalid, words_apart
+from trainer.sweep.results import finish, job_line, overrides_apart, swept_keys, tell_invalid
 from trainer.sweep.supervisor import Settings, supervise
 from trainer.sweep.worker_process import warm_up
 
@@ -45,7 +45,7 @@ class Hydra:
     function: TaskFunction
 
 
-def run_sweep(words: Sequence[str], search: Search, hydra: Hydra) -> None:
+def run_sweep(overrides: Sequence[str], search: Search, hydra: Hydra) -> None:
     """Expand, check, run and sum up what Hydra's sweeper was given; the exit code goes to the
     current sweep."""
     current, config = CURRENT.get(), hydra.config
@@ -54,11 +54,11 @@ def run_sweep(words: Sequence[str], search: Search, hydra: Hydra) -> None:
     world = World.from_environment()
     if launcher == "trainer" and not world.is_torchrun:
         warm_up()
-    jobs = check_jobs(expand(words, search, hydra.context.config_loader), current)
-    all_processes = everyone(world)
+    jobs = check_jobs(expand(overrides, search, hydra.context.config_loader), current)
+    all_processes = communicator(world)
     console = Console(quiet=world.rank != 0)
     wanted = str(config.hydra.sweep.dir)
-    folder = from_first(
+    folder = broadcast(
         all_processes, lambda: begin(None if wanted == DEFAULT_DIR else wanted, name_of(jobs), jobs)
     )
     console.say(f"{counted(len(jobs), 'job')} in {shown_path(folder)}")
@@ -80,7 +80,7 @@ def resume_sweep(folder: Path, current: Sweep) -> int:
     world = World.from_environment()
     if not world.is_torchrun:
         warm_up()
-    listed = from_first(everyone(world), lambda: read_listing(folder))
+    listed = broadcast(communicator(world), lambda: read_listing(folder))
     jobs = check_jobs(listed, current)
     console = Console(quiet=world.rank != 0)
     console.say(f"{counted(len(jobs), 'job')} in {shown_path(folder)}")
@@ -116,7 +116,7 @@ def run_jobs(
     """
     warm_up()
     current = Sweep(sources or Sources(), reuse=reuse)
-    jobs = check_jobs([Words(tuple(line)) for line in lines], current)
+    jobs = check_jobs([JobOverrides(tuple(line)) for line in lines], current)
     console = Console(quiet=quiet)
     place = begin(None if folder is None else str(folder), name_of(jobs), jobs)
     rows = supervise(jobs, place, console, Settings(workers), current)
@@ -172,7 +172,7 @@ def run_by(
     )
     # the launcher numbers the jobs that it is given; a folder is named by its number in the sweep
     valid = [job for job in jobs if job.config is not None]
-    lines = [[*job.words, f"hydra.sweep.subdir={job.number}"] for job in valid]
+    lines = [[*job.overrides, f"hydra.sweep.subdir={job.number}"] for job in valid]
     failure = "left no result"
     try:
         launcher.launch(lines, initial_job_idx=0)
@@ -183,6 +183,6 @@ def run_by(
     for job in valid:
         path = folder / str(job.number)
         rows[job.number] = read_run(path) if (path / "summary.json").exists() else failure
-        words = words_apart(job, varied)
-        console.say(job_line(job.number, words, rows[job.number]))
+        overrides = overrides_apart(job, varied)
+        console.say(job_line(job.number, overrides, rows[job.number]))
     return rows

@@ -20,9 +20,9 @@ from trainer.record.console import Console, shown_path
 from trainer.record.runs import RunRow, read_run
 from trainer.sweep.jobs import Job, Sweep
 from trainer.sweep.locks import link, present
-from trainer.sweep.messages import DONE, REUSED, STOPPED, Ended, Foretell, Task
+from trainer.sweep.messages import DONE, REUSED, STOPPED, Ended, Foretell, JobTask
 from trainer.sweep.pool import Pool
-from trainer.sweep.progress import Progress
+from trainer.sweep.progress import SweepProgress
 from trainer.sweep.results import swept_keys
 from trainer.sweep.reuse import (
     Finished,
@@ -78,7 +78,7 @@ def supervise(
         if todo:
             pool = pool_for([job.config for job in todo if job.config is not None], settings)
             by_number = {job.number: job for job in jobs}
-            progress = Progress(console, by_number, varied, results, pool.count)
+            progress = SweepProgress(console, by_number, varied, results, pool.count)
             do_rest(todo, folder, pool, progress, stops=stops, reuse=current.reuse)
         if todo and stops.signum:
             left = sum(job.number not in results for job in jobs)
@@ -91,7 +91,13 @@ def supervise(
 
 
 def do_rest(
-    jobs: Sequence[Job], folder: Path, pool: Pool, progress: Progress, *, stops: Stops, reuse: bool
+    jobs: Sequence[Job],
+    folder: Path,
+    pool: Pool,
+    progress: SweepProgress,
+    *,
+    stops: Stops,
+    reuse: bool,
 ) -> None:
     """Have the jobs done that are left, until a signal ends that."""
     with present(root_of(folder)):
@@ -124,10 +130,10 @@ def result_of(job: Job, folder: Path, console: Console) -> Result:
     path = folder / str(job.number)
     row = read_run(path)
     recorded = row.summary.get("overrides")
-    if path.is_symlink() or recorded is None or set(recorded) == set(job.words):
+    if path.is_symlink() or recorded is None or set(recorded) == set(job.overrides):
         return row
     told = f"{shown_path(path)} holds the result of other words: {' '.join(map(str, recorded))}"
-    console.say(f"job {job.number} ({' '.join(job.words)}): {told}", style="red")
+    console.say(f"job {job.number} ({' '.join(job.overrides)}): {told}", style="red")
     return told
 
 
@@ -164,18 +170,20 @@ def gpus(configs: Sequence[RunConfig], processes: int) -> list[str] | None:
 
 def tasks_of(
     jobs: Sequence[Job], folder: Path, pool: Pool, *, reuse: bool, signum: Callable[[], int]
-) -> list[Task]:
+) -> list[JobTask]:
     """Return jobs as they are given to workers, with the keys that their results will have."""
     root = root_of(folder)
     configs = tuple(job.config for job in jobs if job.config is not None)
     keys = pool.foretell(Foretell(configs), signum)
     return [
-        Task(job.number, config, job.words, folder / str(job.number), key, root, reuse)
+        JobTask(job.number, config, job.overrides, folder / str(job.number), key, root, reuse)
         for job, config, key in zip(jobs, configs, keys, strict=True)
     ]
 
 
-def without_finished(tasks: Sequence[Task], folder: Path, progress: Progress) -> list[Task]:
+def without_finished(
+    tasks: Sequence[JobTask], folder: Path, progress: SweepProgress
+) -> list[JobTask]:
     """Return the jobs that nobody has done yet; link the others to their results, and say so."""
     finished = finished_runs(*places_beside(folder))
     reused: Counter[Path] = Counter()
@@ -196,7 +204,7 @@ def without_finished(tasks: Sequence[Task], folder: Path, progress: Progress) ->
     return left
 
 
-def tell_begun_anew(tasks: Sequence[Task], console: Console) -> None:
+def tell_begun_anew(tasks: Sequence[JobTask], console: Console) -> None:
     """Say which jobs that were stopped cannot go on from their checkpoints, and why."""
     for task in tasks:
         found, _ = checkpoint.newest(task.folder / "checkpoints")
@@ -208,11 +216,11 @@ def tell_begun_anew(tasks: Sequence[Task], console: Console) -> None:
             )
 
 
-def tell_outdated(tasks: Sequence[Task], finished: Finished, console: Console) -> None:
+def tell_outdated(tasks: Sequence[JobTask], finished: Finished, console: Console) -> None:
     """Say how many jobs are done again though they look finished, and why."""
     count = 0
     for task in tasks:
-        path = finished.by_words.get(frozenset(task.words))
+        path = finished.by_words.get(frozenset(task.overrides))
         if path is not None and task.key is not None:
             processes = task.config.strategy.launch.processes or 1
             count += is_same_but_sources(path, task.config.plain(), processes)
@@ -224,7 +232,7 @@ def tell_outdated(tasks: Sequence[Task], finished: Finished, console: Console) -
         )
 
 
-def take(told: Ended, folder: Path, pool: Pool, progress: Progress) -> None:
+def take(told: Ended, folder: Path, pool: Pool, progress: SweepProgress) -> None:
     """Keep how a job ended, and show it."""
     path = folder / str(told.number)
     since = next((w.since for w in pool.workers if w.last == told.number), None)

@@ -23,9 +23,9 @@ from trainer.core.signals import die_with_parent, leave_group
 from trainer.record.console import fail
 from trainer.record.runs import read_summary
 from trainer.run.execute import execute
-from trainer.run.request import Order
+from trainer.run.request import RunRequest
 from trainer.strategy.failures import accounted
-from trainer.sweep.messages import DONE, FAILED, STOPPED, Ended, Task
+from trainer.sweep.messages import DONE, FAILED, STOPPED, Ended, JobTask
 from trainer.sweep.reuse import is_result
 
 LAST_LINES = 3  # of what torchrun said, where the run itself left no word
@@ -54,7 +54,7 @@ class Launched:
             os.killpg(self.torchrun.pid, signal.SIGKILL)
 
 
-def launch(task: Task, resume: Path | None, started: Callable[[Launched], None]) -> Ended:
+def launch(task: JobTask, resume: Path | None, started: Callable[[Launched], None]) -> Ended:
     """Do a job in processes of its own, and tell how it ended.
 
     Args:
@@ -63,15 +63,15 @@ def launch(task: Task, resume: Path | None, started: Callable[[Launched], None])
         started: given the processes, which can be stopped from another thread.
     """
     with tempfile.TemporaryDirectory(prefix="trainer-job-") as place:
-        order = {
+        request = {
             "config": task.config.plain(),
             "plugins": list(task.config.plugins),
-            "words": list(task.words),
+            "overrides": list(task.overrides),
             "folder": str(task.folder),
             "resume": None if resume is None else str(resume),
         }
         file, said = Path(place) / "order.json", Path(place) / "said.txt"
-        file.write_text(json.dumps(order), encoding="utf-8")
+        file.write_text(json.dumps(request), encoding="utf-8")
         processes = str(task.config.strategy.launch.processes)
         command = [sys.executable, "-m", __name__, str(os.getpid()), processes, str(file)]
         with open(said, "wb") as out:
@@ -83,7 +83,7 @@ def launch(task: Task, resume: Path | None, started: Callable[[Launched], None])
         return told(task, launched, said.read_text(encoding="utf-8", errors="replace"))
 
 
-def told(task: Task, launched: Launched, said: str) -> Ended:
+def told(task: JobTask, launched: Launched, said: str) -> Ended:
     """Return how a job ended, as its folder says it, or else what its processes said."""
     if is_result(task.folder):
         return Ended(task.number, DONE)
@@ -108,17 +108,17 @@ def main() -> None:
 def be_rank(file: Path) -> int:
     """Be one process of a job and return its exit code."""
     die_with_parent()
-    order = json.loads(file.read_text(encoding="utf-8"))
+    request = json.loads(file.read_text(encoding="utf-8"))
     try:
-        load_plugins(order["plugins"])
-        config = parse(OmegaConf.create(order["config"]), plugins=order["plugins"])
-        resume = None if order["resume"] is None else Path(order["resume"])
+        load_plugins(request["plugins"])
+        config = parse(OmegaConf.create(request["config"]), plugins=request["plugins"])
+        resume = None if request["resume"] is None else Path(request["resume"])
         with accounted():
             execute(
-                Order(
+                RunRequest(
                     config,
-                    tuple(order["words"]),
-                    folder=order["folder"],
+                    tuple(request["overrides"]),
+                    folder=request["folder"],
                     resume=resume,
                     quiet=True,
                 )

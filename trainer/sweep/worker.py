@@ -30,7 +30,7 @@ from trainer.core.limits import is_of_memory
 from trainer.core.signals import HANDLED, Stops
 from trainer.run.context import keep_images
 from trainer.run.execute import execute
-from trainer.run.request import Order
+from trainer.run.request import RunRequest
 from trainer.state import Run
 from trainer.sweep.locks import claimed, cleared
 from trainer.sweep.messages import (
@@ -42,9 +42,9 @@ from trainer.sweep.messages import (
     Beat,
     Ended,
     Foretell,
+    JobTask,
     Keys,
     Stop,
-    Task,
 )
 from trainer.sweep.reuse import is_result, key_before
 from trainer.sweep.torchrun_job import Launched, launch
@@ -53,7 +53,7 @@ BEAT_S = 0.5
 
 
 @dataclass
-class Line:
+class WorkerLine:
     """The pipe to the sweep, listened to by a thread: whoever holds the other end and goes takes
     this process along.
 
@@ -66,7 +66,7 @@ class Line:
     """
 
     pipe: Connection
-    asked: queue.SimpleQueue[Task | Foretell | None] = field(default_factory=queue.SimpleQueue)
+    asked: queue.SimpleQueue[JobTask | Foretell | None] = field(default_factory=queue.SimpleQueue)
     run: Run | None = None
     launched: Launched | None = None
     is_at_work: bool = False
@@ -123,7 +123,7 @@ def serve(pipe: Connection, environment: Mapping[str, str], cwd: str) -> None:
     os.chdir(cwd)
     keep_images()
     gc.freeze()  # what was imported stays: no need to look at it after every job
-    line = Line(pipe)
+    line = WorkerLine(pipe)
     threading.Thread(target=line.listen, name="sweep", daemon=True).start()
     while (message := line.asked.get()) is not None:
         if isinstance(message, Foretell):
@@ -146,7 +146,7 @@ def foretold(config: Any) -> str | None:
         return None
 
 
-def attempt(task: Task, line: Line) -> Ended:
+def attempt(task: JobTask, line: WorkerLine) -> Ended:
     """Do a job, unless somebody else is at it or has done it."""
     name = task.key or hashlib.sha256(os.fsencode(task.folder)).hexdigest()
     try:
@@ -163,7 +163,7 @@ def attempt(task: Task, line: Line) -> Ended:
         return Ended(task.number, FAILED, str(error))
 
 
-def do(task: Task, line: Line) -> Ended:
+def do(task: JobTask, line: WorkerLine) -> Ended:
     """Do a job, and tell how it ended."""
 
     def watch(run: Run) -> None:
@@ -178,8 +178,12 @@ def do(task: Task, line: Line) -> Ended:
         resume = left(task)
         if task.config.strategy.launch.processes:
             return launch(task, resume, started)
-        words, folder = task.words, str(task.folder)
-        execute(Order(task.config, words, folder=folder, resume=resume, quiet=True, watch=watch))
+        overrides, folder = task.overrides, str(task.folder)
+        execute(
+            RunRequest(
+                task.config, overrides, folder=folder, resume=resume, quiet=True, watch=watch
+            )
+        )
     except Diverged as error:
         is_recorded = (task.folder / "summary.json").is_file()
         return Ended(task.number, DONE if is_recorded else FAILED, str(error))
@@ -193,7 +197,7 @@ def do(task: Task, line: Line) -> Ended:
     return Ended(task.number, DONE)
 
 
-def left(task: Task) -> Path | None:
+def left(task: JobTask) -> Path | None:
     """Return the folder of a job that an earlier attempt left with a checkpoint to go on from
     exactly; clear it where there is none.
 

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from trainer.core.signals import HANDLED
-from trainer.sweep.messages import Beat, Task
+from trainer.sweep.messages import Beat, JobTask
 from trainer.sweep.worker import serve
 
 WARM = ["trainer.sweep.worker", "torch.utils.tensorboard", "torch.optim.sgd", "torchvision"]
@@ -42,13 +42,13 @@ class Worker:
     devices: str | None
     process: BaseProcess
     pipe: Connection
-    task: Task | None = None
+    task: JobTask | None = None
     last: int = -1
     since: float = 0.0
     beat: Beat | None = None
     alive_at: float = 0.0
 
-    def give(self, task: Task) -> None:
+    def give(self, task: JobTask) -> None:
         """Let it do a job."""
         self.task, self.last, self.beat = task, task.number, None
         self.since = self.alive_at = time.monotonic()

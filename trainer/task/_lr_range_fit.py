@@ -17,7 +17,7 @@ ROUNDING = 1e-6  # of the loss: less is no fall either
 
 
 @dataclass(frozen=True)
-class Sweep:
+class LrSweep:
     """Losses along a rising learning rate.
 
     Attributes:
@@ -68,7 +68,7 @@ def has_diverged(losses: Sequence[float], width: int, factor: float) -> bool:
     return means[-1] > factor * min(means)
 
 
-def find(sweep: Sweep, width: float) -> Finding:
+def find(sweep: LrSweep, width: float) -> Finding:
     """Return what a sweep suggests.
 
     Losses above those of the beginning count as those: an explosion would be smeared over what

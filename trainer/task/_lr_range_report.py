@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.record.console import Console, command_line, shown_path
-from trainer.run.request import Order
-from trainer.task._lr_range_fit import Finding, Sweep
+from trainer.run.request import RunRequest
+from trainer.task._lr_range_fit import Finding, LrSweep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ def suggestion(finding: Finding, rule: str) -> float | None:
     return None if value is None else float(f"{value:.2g}")
 
 
-def results(sweep: Sweep, finding: Finding, rule: str) -> dict[str, Any]:
+def results(sweep: LrSweep, finding: Finding, rule: str) -> dict[str, Any]:
     """Return what `summary.json` says."""
     found = {
         "suggestion": suggestion(finding, rule),
@@ -40,7 +40,7 @@ def results(sweep: Sweep, finding: Finding, rule: str) -> dict[str, Any]:
     return {k: v for k, v in found.items() if v is not None}
 
 
-def write_csv(file: Path, sweep: Sweep, finding: Finding) -> None:
+def write_csv(file: Path, sweep: LrSweep, finding: Finding) -> None:
     """Write a line for each step."""
     with open(file, "w", newline="", encoding="utf-8") as out:
         table = csv.writer(out)
@@ -50,7 +50,7 @@ def write_csv(file: Path, sweep: Sweep, finding: Finding) -> None:
             table.writerow([step, lr, loss, smoothed])
 
 
-def figure_of(sweep: Sweep, finding: Finding, rule: str, title: str) -> Figure:
+def figure_of(sweep: LrSweep, finding: Finding, rule: str, title: str) -> Figure:
     """Return the losses over the learning rate, with what is suggested."""
     from matplotlib.figure import Figure
 
@@ -73,7 +73,7 @@ def figure_of(sweep: Sweep, finding: Finding, rule: str, title: str) -> Figure:
     return figure
 
 
-def mark(axes: Axes, sweep: Sweep, finding: Finding, rule: str) -> None:
+def mark(axes: Axes, sweep: LrSweep, finding: Finding, rule: str) -> None:
     """Draw what the rules suggest, where the loss is least and where it left."""
     smoothed, lrs = finding.smoothed, sweep.lrs
     marks = (
@@ -102,13 +102,19 @@ def mark(axes: Axes, sweep: Sweep, finding: Finding, rule: str) -> None:
         )
 
 
-def draw(file: Path, sweep: Sweep, finding: Finding, rule: str, title: str) -> None:
+def draw(file: Path, sweep: LrSweep, finding: Finding, rule: str, title: str) -> None:
     """Write the picture of a sweep."""
     figure_of(sweep, finding, rule, title).savefig(file)
 
 
 def report(
-    sweep: Sweep, finding: Finding, rule: str, *, order: Order, console: Console, path: Path
+    sweep: LrSweep,
+    finding: Finding,
+    rule: str,
+    *,
+    request: RunRequest,
+    console: Console,
+    path: Path,
 ) -> None:
     """Print what is suggested, by which rule, and the line that trains with it."""
     first, last = sweep.lrs[0], sweep.lrs[-1]
@@ -120,10 +126,10 @@ def report(
     console.say(f"picture   {shown_path(path / 'lr_range.png')}")
     best = suggestion(finding, rule)
     if best is not None:
-        words = [f"repeat={shown_path(path)}", "task=train", f"optim.lr={best:g}"]
-        if order.config.plugins:
-            words.append(f"plugins=[{','.join(order.config.plugins)}]")
-        console.say(f"train     {command_line(*words)}")
+        overrides = [f"repeat={shown_path(path)}", "task=train", f"optim.lr={best:g}"]
+        if request.config.plugins:
+            overrides.append(f"plugins=[{','.join(request.config.plugins)}]")
+        console.say(f"train     {command_line(*overrides)}")
 
 
 def told(finding: Finding, rule: str) -> list[str]:

@@ -12,7 +12,7 @@ from trainer.core.registry import Choice
 from trainer.loop import train_epoch
 from trainer.scheduler.base import Point, Schedule, SchedulerKeys
 from trainer.state import Run
-from trainer.task._lr_range_fit import Sweep, has_diverged
+from trainer.task._lr_range_fit import LrSweep, has_diverged
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def climb(
     width: int,
     factor: float,
     attend: Callable[[int, float], None],
-) -> Sweep:
+) -> LrSweep:
     """Train one step with each learning rate until the loss leaves, and return the losses.
 
     Args:
@@ -67,7 +67,7 @@ def climb(
         diverged = has_diverged(losses, width, factor)
         if diverged or len(losses) == len(lrs):
             break
-    return Sweep(tuple(lrs[: len(losses)]), tuple(losses), diverged)
+    return LrSweep(tuple(lrs[: len(losses)]), tuple(losses), diverged)
 
 
 def losses_of(run: Run) -> Iterator[float]:
@@ -87,4 +87,4 @@ def losses_of(run: Run) -> Iterator[float]:
 def last_loss(run: Run) -> float:
     """Return the mean loss of the last step's images over all processes; synchronises."""
     meter = run.state.meter
-    return float(run.strategy.total(meter.losses[len(meter.sizes) - 1]))
+    return float(run.strategy.all_sum(meter.losses[len(meter.sizes) - 1]))

@@ -24,7 +24,7 @@ APART = ("params", "name", "lr", "base_lr", "weight_decay")  # columns of their 
 
 
 @dataclass(frozen=True)
-class Group:
+class GroupFacts:
     """One parameter group of the optimizer.
 
     Attributes:
@@ -99,7 +99,7 @@ class Facts:
     num_parameters: int
     num_frozen: int
     multiply_adds: int
-    groups: tuple[Group, ...]
+    groups: tuple[GroupFacts, ...]
     curve: Curve
 
 
@@ -144,14 +144,14 @@ def snapshots(run: Run, config: RunConfig) -> list[int]:
     return [step for step in range(1, run.total + 1) if plan.is_due(step)]
 
 
-def groups_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Group, ...]:
+def groups_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[GroupFacts, ...]:
     """Return the optimizer's groups; each of their tensors is in one of them only."""
     names = {id(p): name for name, p in model.named_parameters()}
     found = []
     for number, group in enumerate(optimizer.param_groups):
         tensors = [names.pop(id(p)) for p in group["params"]]
         found.append(
-            Group(
+            GroupFacts(
                 str(group.get("name", number)),
                 Counter(name.rsplit(".", 1)[-1] for name in tensors),
                 sum(p.numel() for p in group["params"]),
@@ -169,7 +169,7 @@ def curve_of(run: Run) -> Curve:
     steps = [round(i * last / max(count - 1, 1)) for i in range(count)]
     base_lr, clock = float(run.optimizer.param_groups[0]["base_lr"]), run.clock()
     times = [clock.at(step) for step in steps]
-    points = [run.courses.points(time, run.schedule(time))[0] for time in times]
+    points = [run.group_schedules.points(time, run.schedule(time))[0] for time in times]
     unscheduled = momentum_of(run.optimizer)
     # a schedule gives no momentum to an optimizer that runs without
     momenta = [unscheduled if p.momentum is None or not unscheduled else p.momentum for p in points]

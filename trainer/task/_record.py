@@ -19,9 +19,9 @@ from trainer.record.console import Console
 from trainer.record.run_folder import Folder, make_folder
 from trainer.run.identity import facts_of
 from trainer.run.recording import unforeseen
-from trainer.run.request import Order
+from trainer.run.request import RunRequest
 from trainer.state import Run
-from trainer.strategy.collectives import from_any, from_first
+from trainer.strategy.collectives import broadcast, on_all_ranks
 from trainer.strategy.failures import explained
 
 
@@ -47,14 +47,14 @@ class Record:
 
     def attend(self, what: str) -> None:
         """Raise Stopped, in all processes, if a signal asked any of them to stop."""
-        signum = self.run.strategy.agree(self.stops.signum)
+        signum = self.run.strategy.all_max(self.stops.signum)
         if signum:
             raise Stopped(f"stopped {what}", signum)
 
 
 @contextlib.contextmanager
 def recorded(
-    order: Order, run: Run, source: Source, console: Console, *, start_s: float
+    request: RunRequest, run: Run, source: Source, console: Console, *, start_s: float
 ) -> Iterator[Record]:
     """Make the folder, give it to the task, and write how the task ended.
 
@@ -65,10 +65,10 @@ def recorded(
         console: prints; what it says is kept in `run.log`.
         start_s: when it all began, on the clock of `time.perf_counter`.
     """
-    made = from_first(run.strategy, lambda: make_folder(order.folder, order.config.name))
+    made = broadcast(run.strategy, lambda: make_folder(request.folder, request.config.name))
     record, folder = Record(made, run), Folder(made)
-    from_any(run.strategy, lambda: begin(order, folder, console) if record.is_main else None)
-    for note in order.notes:
+    on_all_ranks(run.strategy, lambda: begin(request, folder, console) if record.is_main else None)
+    for note in request.notes:
         console.say(note, style="yellow")
     status, code, message = "failed", 1, ""
     with record.stops:  # also while it ends: torchrun sends SIGTERM when another process failed
@@ -90,30 +90,32 @@ def recorded(
             if record.is_main:
                 ended = {"status": status, "exit_code": code, "message": message or None}
                 console.log(message or status)
-                facts = summary_of(order, record, source, total_s=time.perf_counter() - start_s)
+                facts = summary_of(request, record, source, total_s=time.perf_counter() - start_s)
                 folder.write_summary({k: v for k, v in {**ended, **facts}.items() if v is not None})
             console.close()
             folder.close()
 
 
-def begin(order: Order, folder: Folder, console: Console) -> None:
+def begin(request: RunRequest, folder: Folder, console: Console) -> None:
     """Take the folder over: lock, configuration, log."""
     with reporting_disk(folder.path):
         folder.lock()
-        folder.write_config(order.config.plain())
+        folder.write_config(request.config.plain())
         difference = provenance.git_state()[1]
         if difference:
             (folder.path / "source.diff").write_text(difference)
         console.open_log(folder.path / "run.log")
 
 
-def summary_of(order: Order, record: Record, source: Source, *, total_s: float) -> dict[str, Any]:
+def summary_of(
+    request: RunRequest, record: Record, source: Source, *, total_s: float
+) -> dict[str, Any]:
     """Return what was done with what, and where."""
     run = record.run
     return {
-        "overrides": list(order.words),
+        "overrides": list(request.overrides),
         **record.results,
-        "seconds": {"startup": round(order.startup_s, 3), "total": round(total_s, 3)},
-        **facts_of(run, order.config, source),
+        "seconds": {"startup": round(request.startup_s, 3), "total": round(total_s, 3)},
+        **facts_of(run, request.config, source),
         "git": provenance.git_state()[0],
     }

@@ -9,7 +9,7 @@ from trainer.config.groups import TASKS, TaskKeys
 from trainer.config.run_config import RunConfig
 from trainer.core.errors import ConfigError
 from trainer.record.runs import RunRow
-from trainer.run.request import Order
+from trainer.run.request import RunRequest
 from trainer.strategy.failures import accounted
 
 __all__ = ["TASKS", "Task", "TaskKeys", "check_trains", "perform", "title_of"]
@@ -18,7 +18,7 @@ __all__ = ["TASKS", "Task", "TaskKeys", "check_trains", "perform", "title_of"]
 class Task(Protocol):
     """A component of this seam."""
 
-    def perform(self, order: Order) -> RunRow | None:
+    def perform(self, request: RunRequest) -> RunRow | None:
         """Do what the task is for and return its record, None where it leaves none.
 
         Raises:
@@ -26,17 +26,17 @@ class Task(Protocol):
         """
 
 
-def perform(order: Order) -> RunRow | None:
+def perform(request: RunRequest) -> RunRow | None:
     """Do what the order's configuration chose as its task."""
-    task: Task = order.config.task.component
+    task: Task = request.config.task.component
     with accounted():
-        return task.perform(order)
+        return task.perform(request)
 
 
-def title_of(order: Order) -> str:
+def title_of(request: RunRequest) -> str:
     """Return the words that a task is done with, for its pictures, wrapped."""
-    words = [w for w in order.words if not w.startswith("task")]
-    return "\n".join(textwrap.wrap(" ".join(words) or "the default job", 90))
+    overrides = [w for w in request.overrides if not w.startswith("task")]
+    return "\n".join(textwrap.wrap(" ".join(overrides) or "the default job", 90))
 
 
 def check_trains(config: RunConfig, what: str, instead: str) -> None:

@@ -16,10 +16,10 @@ from trainer.record.runs import RunRow, read_run
 from trainer.run.assemble import assemble
 from trainer.run.device import prepare
 from trainer.run.execute import is_finished
-from trainer.run.request import Order
+from trainer.run.request import RunRequest
 from trainer.state import Run
-from trainer.strategy.collectives import from_first
-from trainer.task._lr_range_fit import Sweep, find, ramp
+from trainer.strategy.collectives import broadcast
+from trainer.task._lr_range_fit import LrSweep, find, ramp
 from trainer.task._lr_range_report import draw, report, results, write_csv
 from trainer.task._lr_range_train import climb
 from trainer.task._record import Record, recorded
@@ -84,38 +84,45 @@ class LrRange:
         """Width of the smoothing in steps."""
         return self.smooth.steps(1, self.steps)
 
-    def perform(self, order: Order) -> RunRow:
+    def perform(self, request: RunRequest) -> RunRow:
         """Sweep, record and suggest; return the record.
 
         Raises:
             TrainerError: for everything that a user can mend; where a folder exists, its summary
                 says it too.
         """
-        start_s = time.perf_counter() - order.startup_s
+        start_s = time.perf_counter() - request.startup_s
         world = World.from_environment()
-        device, strategy, precision = prepare(order.config, world)
-        console = Console(quiet=order.quiet or world.rank != 0)
-        from_first(strategy, lambda: is_finished(order))  # its folder can be made
+        device, strategy, precision = prepare(request.config, world)
+        console = Console(quiet=request.quiet or world.rank != 0)
+        broadcast(strategy, lambda: is_finished(request))  # its folder can be made
         forked = torch.random.fork_rng([device] if device.type == "cuda" else [])
         with forked, console.listening():
-            run, source = assemble(order.config, device, strategy, precision)
-            with recorded(order, run, source, console, start_s=start_s) as record:
-                sweep = self.sweep(run, order, console, record)
+            run, source = assemble(request.config, device, strategy, precision)
+            with recorded(request, run, source, console, start_s=start_s) as record:
+                sweep = self.sweep(run, request, console, record)
                 finding = find(sweep, self.width)
                 record.results["lr_range"] = results(sweep, finding, self.rule)
                 if record.is_main:
                     write_csv(record.path / "lr_range.csv", sweep, finding)
-                    title = title_of(order)
+                    title = title_of(request)
                     draw(record.path / "lr_range.png", sweep, finding, self.rule, title)
                     report(
-                        sweep, finding, self.rule, order=order, console=console, path=record.path
+                        sweep,
+                        finding,
+                        self.rule,
+                        request=request,
+                        console=console,
+                        path=record.path,
                     )
-        strategy.agree(0)  # processes end together: one that is gone would be missed by the others
+        strategy.all_max(
+            0
+        )  # processes end together: one that is gone would be missed by the others
         if world.rank != 0:
-            return RunRow(record.path, order.config.plain(), (), "completed")
+            return RunRow(record.path, request.config.plain(), (), "completed")
         return read_run(record.path)
 
-    def sweep(self, run: Run, order: Order, console: Console, record: Record) -> Sweep:
+    def sweep(self, run: Run, request: RunRequest, console: Console, record: Record) -> LrSweep:
         """Train through the learning rates, showing how far it is."""
         lrs = ramp(self.min_lr, self.max_lr, self.steps)
         with console.terminal.status("") as status:
@@ -130,7 +137,7 @@ class LrRange:
             return climb(
                 run,
                 lrs,
-                peak=order.config.optim.shared.lr,
+                peak=request.config.optim.shared.lr,
                 width=self.width,
                 factor=self.diverge_factor,
                 attend=attend,

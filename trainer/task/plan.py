@@ -13,7 +13,7 @@ from trainer.core.files import check_writable
 from trainer.record.console import Console
 from trainer.run.assemble import assemble
 from trainer.run.device import prepare
-from trainer.run.request import Order
+from trainer.run.request import RunRequest
 from trainer.task._plan_facts import facts_of
 from trainer.task._plan_figure import draw
 from trainer.task._plan_text import show
@@ -65,23 +65,23 @@ class Plan:
 
     picture: Picture | None = None
 
-    def perform(self, order: Order) -> None:
+    def perform(self, request: RunRequest) -> None:
         """Print the plan; no folder is made and no weight moves.
 
         Raises:
             TrainerError: for everything that training would refuse as well.
         """
         world = World.from_environment()
-        device, strategy, precision = prepare(order.config, world)
-        console = Console(quiet=order.quiet or world.rank != 0)
+        device, strategy, precision = prepare(request.config, world)
+        console = Console(quiet=request.quiet or world.rank != 0)
         with console.listening():
-            run, _ = assemble(order.config, device, strategy, precision)
+            run, _ = assemble(request.config, device, strategy, precision)
         if world.rank != 0:
             return
-        for note in order.notes:
+        for note in request.notes:
             console.say(note, style="yellow")
-        facts = facts_of(run, order.config)
-        show(facts, run, order.config, console.terminal)
+        facts = facts_of(run, request.config)
+        show(facts, run, request.config, console.terminal)
         if self.picture is not None:
-            draw(facts, title_of(order), self.picture.file)
+            draw(facts, title_of(request), self.picture.file)
             console.say(f"picture   {self.picture}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trainer.record.runs import RunRow
-from trainer.run.execute import Order, execute
+from trainer.run.execute import execute
+from trainer.run.request import RunRequest
 from trainer.task.base import TASKS
 
 
@@ -14,6 +15,6 @@ from trainer.task.base import TASKS
 class Train:
     """One run, from its first step to its record. It has no keys of its own."""
 
-    def perform(self, order: Order) -> RunRow:
+    def perform(self, request: RunRequest) -> RunRow:
         """Train and return the record."""
-        return execute(order)
+        return execute(request)

@@ -29,8 +29,8 @@ RUNS = {
 FEW = ("--points", "3", "--segment-points", "4", "--rays", "2", "--ray-points", "3")
 
 
-def answer(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["flatness", *words, "--threads", "1"])
+def answer(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["flatness", *overrides, "--threads", "1"])
     try:
         flatness.main()
     except SystemExit as end:
@@ -55,9 +55,9 @@ def table(file: Path) -> list[dict[str, float]]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Finished runs: `run`, two that do not belong to it, and one that began with `plain`."""
     made = tmp_path_factory.mktemp("flatness")
-    for name, words in RUNS.items():
-        words = tuple(word.replace("HERE", str(made)) for word in words)
-        train(compose(*TINY, *words), folder=made / name, quiet=True)
+    for name, overrides in RUNS.items():
+        overrides = tuple(word.replace("HERE", str(made)) for word in overrides)
+        train(compose(*TINY, *overrides), folder=made / name, quiet=True)
     return made
 
 
@@ -73,8 +73,8 @@ def runs(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 def test_its_points_are_the_runs_own(runs: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     everything = ("--train-images", "100%", "--bn-images", "100%", "--test-images", "100%")
-    words = ("run", "run@average", "run@4", *FEW, *everything)
-    assert answer(monkeypatch, *words, "--out", "out") == 0
+    overrides = ("run", "run@average", "run@4", *FEW, *everything)
+    assert answer(monkeypatch, *overrides, "--out", "out") == 0
     out = capsys.readouterr().out
     names = {
         "flatness.json",
@@ -92,7 +92,7 @@ def test_its_points_are_the_runs_own(runs: Path, monkeypatch: pytest.MonkeyPatch
     assert facts["images"] == {"train": 58, "bn": 58, "test": 20}
     assert (facts["data"]["name"], facts["threads"]) == ("synthetic", 1)
     check_tables(runs / "out", facts)
-    again = answer(monkeypatch, *words, "--out", "again")
+    again = answer(monkeypatch, *overrides, "--out", "again")
     assert again == 0
     for name in ("plane", "segment", "rays"):
         assert (runs / f"again/{name}.csv").read_bytes() == (runs / f"out/{name}.csv").read_bytes()
@@ -150,7 +150,7 @@ def test_weights_that_training_began_with_are_not_needed_again(
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "message"),
+    ("overrides", "code", "message"),
     [
         (("nowhere",), 4, "no run at"),
         (("run@3", "run"), 4, "no checkpoint of step 3 that verifies"),
@@ -173,9 +173,9 @@ def test_weights_that_training_began_with_are_not_needed_again(
     ],
 )
 def test_mistakes_end_in_one_line(
-    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys, words, code: int, message: str
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys, overrides, code: int, message: str
 ) -> None:
-    assert answer(monkeypatch, *words) == code
+    assert answer(monkeypatch, *overrides) == code
     err = capsys.readouterr().err
     assert message in err
     assert len(err.strip().splitlines()) == 1

@@ -13,7 +13,7 @@ import torch
 
 from tests.command import TINY, real
 from trainer.record.csv_files import records_csv
-from trainer.study.precision_table.measure import Score, Speed, apart, measure, score
+from trainer.study.precision_table.measure import CellScore, Speed, apart, measure, score
 from trainer.study.precision_table.report import (
     ScoreRow,
     SpeedRow,
@@ -89,8 +89,8 @@ def test_a_span_of_time_has_the_unit_that_suits_it(seconds: float, text: str) ->
 
 
 def test_scores_are_means_over_seeds_and_differences_seed_by_seed() -> None:
-    base = ScoreRow("net", "fp32", [Score(2.0, 0.5, 0.9), Score(4.0, 0.7, 0.9)])
-    half = ScoreRow("net", "fp16", [Score(1.0, 0.6, None, 2), Score(1.0, 0.7, None, 1)])
+    base = ScoreRow("net", "fp32", [CellScore(2.0, 0.5, 0.9), CellScore(4.0, 0.7, 0.9)])
+    half = ScoreRow("net", "fp16", [CellScore(1.0, 0.6, None, 2), CellScore(1.0, 0.7, None, 1)])
     numbers = scores_of(half, [base, half])
     assert numbers["top1"] == pytest.approx(0.65)
     assert numbers["top1_sd"] == pytest.approx(0.1 / 2**0.5)
@@ -99,7 +99,9 @@ def test_scores_are_means_over_seeds_and_differences_seed_by_seed() -> None:
     assert numbers["top5"] is None
     assert numbers["skipped_steps"] == 3
     assert scores_of(base, [base, half])["top1_less_fp32"] is None
-    lines = score_table([base, half, ScoreRow("net", "O3", [Score(why="diverged")])]).splitlines()
+    lines = score_table(
+        [base, half, ScoreRow("net", "O3", [CellScore(why="diverged")])]
+    ).splitlines()
     assert lines[2] == "| net | fp32 | 3 s | 60.00 (sd 14.14) | 90.00 (sd 0.00) | 2 |  |  |"
     assert lines[3] == "| net | fp16 | 1 s | 65.00 (sd 7.07) |  | 2 | +5.00 (sd 7.07) | 3 |"
     assert lines[4].startswith("| net | O3 | diverged |")
@@ -136,19 +138,28 @@ def test_a_process_that_dies_takes_nothing_with_it() -> None:
 
 
 def test_only_the_place_of_the_data_is_left_out_of_the_command() -> None:
-    words = ["--train-data", "mnist", "--root", "data", "--train-words", "data.subset=5000"]
+    overrides = ["--train-data", "mnist", "--root", "data", "--train-words", "data.subset=5000"]
     shown = ["--train-data", "mnist", "--root", "DIR", "--train-words", "data.subset=5000"]
-    assert without_root(words) == shown
+    assert without_root(overrides) == shown
     assert without_root(["--root=data", "--out=data"]) == ["--root=DIR", "--out=data"]
 
 
 @pytest.mark.slow
 def test_one_command_makes_the_table(here: Path) -> None:
-    words = ["--models", "squeezenet1_1", "--px", "32", "--batch", "2", "--batches", "2,4"]
-    words += ["--images", "2", "--rounds", "2", "--threads", "1", "--precisions", "fp32,tf32"]
-    words += ["--train-data", "digits", "--train-epochs", "0.1", "--seeds", "2", "--root", "secret"]
-    words += ["--train-words", "batch_size=32 model.width=4", "--out", "found"]
-    made = real(words, here, "scripts.precision_table")
+    overrides = ["--models", "squeezenet1_1", "--px", "32", "--batch", "2", "--batches", "2,4"]
+    overrides += ["--images", "2", "--rounds", "2", "--threads", "1", "--precisions", "fp32,tf32"]
+    overrides += [
+        "--train-data",
+        "digits",
+        "--train-epochs",
+        "0.1",
+        "--seeds",
+        "2",
+        "--root",
+        "secret",
+    ]
+    overrides += ["--train-words", "batch_size=32 model.width=4", "--out", "found"]
+    made = real(overrides, here, "scripts.precision_table")
     assert made.code == 0, made.err
     content = json.loads((here / "found" / "table.json").read_text())
     assert content["command"].startswith("python -m scripts.precision_table --models squeezenet")

@@ -12,7 +12,7 @@ from trainer.record.runs import RunRow
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """What stands in one place of a table.
 
     Attributes:
@@ -42,7 +42,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A row.
 
     Attributes:
@@ -52,47 +52,47 @@ class Row:
         run: number of the run, in the table of runs.
     """
 
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
     arm: int
     words: str = ""
     run: int | None = None
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Columns and rows."""
 
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
 
 
-def setting_cell(arm: Arm, key: str) -> Cell:
+def setting_cell(arm: Arm, key: str) -> TableCell:
     """Return the value of a key; nothing where the setting has none."""
     if key not in arm.settings:
-        return Cell("")
+        return TableCell("")
     value = arm.settings[key]
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return Cell(readable(str(value)), float(value) if is_number else None)
+    return TableCell(readable(str(value)), float(value) if is_number else None)
 
 
-def number_cell(value: float | None, metric: str) -> Cell:
+def number_cell(value: float | None, metric: str) -> TableCell:
     """Return a number as people read it: accuracies in percent."""
     if value is None:
-        return Cell("")
+        return TableCell("")
     if is_share(metric):
-        return Cell(f"{100.0 * value:.2f}", value)
-    return Cell(f"{value:.1f}" if metric.endswith("seconds") else f"{value:.4g}", value)
+        return TableCell(f"{100.0 * value:.2f}", value)
+    return TableCell(f"{value:.1f}" if metric.endswith("seconds") else f"{value:.4g}", value)
 
 
-def count_cell(count: int) -> Cell:
+def count_cell(count: int) -> TableCell:
     """Return a count; nothing where there is none."""
-    return Cell(str(count) if count else "", count)
+    return TableCell(str(count) if count else "", count)
 
 
-def epochs_cell(run: RunRow) -> Cell:
+def epochs_cell(run: RunRow) -> TableCell:
     """Return how far a run came."""
     done = run.epochs[-1].epoch if run.epochs else 0.0
-    return Cell(f"{done:g}", done)
+    return TableCell(f"{done:g}", done)
 
 
 def heading(what: str, metric: str) -> str:

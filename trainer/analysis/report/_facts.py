@@ -44,7 +44,7 @@ class Best:
 
 
 @dataclass(frozen=True)
-class Setting:
+class ReportSetting:
     """A key of the configuration with its values and how many runs have each; `more` are left
     out."""
 
@@ -121,7 +121,7 @@ def value_text(value: float, metric: str) -> str:
     return f"{100.0 * value:.2f}" if is_share(metric) else f"{value:.4g}"
 
 
-def differing(runs: Sequence[RunRow]) -> list[Setting]:
+def differing(runs: Sequence[RunRow]) -> list[ReportSetting]:
     """Return the keys that are not the same in all runs, with their values."""
     found = []
     for key in varied_keys([run.settings for run in runs]):
@@ -130,7 +130,7 @@ def differing(runs: Sequence[RunRow]) -> list[Setting]:
         )
         kept = dict(counts.most_common(MOST_VALUES))
         values = tuple((value, n) for value, n in counts.items() if value in kept)  # as they came
-        found.append(Setting(key, values, len(counts) - len(values)))
+        found.append(ReportSetting(key, values, len(counts) - len(values)))
     return found
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from trainer.analysis._arms import Arm, higher_is_better
 from trainer.analysis._labels import labels, varied_keys
 from trainer.analysis._statistics import Spread
-from trainer.analysis.slices.grid import LR, Cell, Slice, slice_of
+from trainer.analysis.slices.grid import LR, GridCell, Slice, slice_of
 from trainer.analysis.slices.ridge import Top, fit_of
 from trainer.analysis.slices.verdict import sentence
 
@@ -38,7 +38,7 @@ class Square:
 
 
 @dataclass(frozen=True)
-class Line:
+class HeatLine:
     """The squares of one second value, None where nothing ran, and its best lr in words."""
 
     y: float
@@ -62,7 +62,7 @@ class HeatMap:
     x: str
     y: str
     rates: tuple[float, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[HeatLine, ...]
     ridge: str
 
 
@@ -114,7 +114,7 @@ def heat_map(slice_: Slice, title: str) -> HeatMap:
     scores = [sign * c.spread.mean for c in slice_.cells if c.spread.mean is not None]
     low, high = min(scores), max(scores)
 
-    def square(cell: Cell | None, top: Top) -> Square | None:
+    def square(cell: GridCell | None, top: Top) -> Square | None:
         if cell is None:
             return None
         mean = cell.spread.mean
@@ -131,7 +131,7 @@ def heat_map(slice_: Slice, title: str) -> HeatMap:
     for line, top in zip(slice_.lines, ridge.tops, strict=True):
         cells = {cell.lr: cell for cell in line.cells}
         squares = tuple(square(cells.get(rate), top) for rate in slice_.rates)
-        lines.append(Line(line.y, squares, best_text(top)))
+        lines.append(HeatLine(line.y, squares, best_text(top)))
     return HeatMap(
         title,
         LR,

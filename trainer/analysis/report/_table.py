@@ -10,10 +10,10 @@ from trainer.analysis._arms import Arm, final, higher_is_better, seed_of
 from trainer.analysis._labels import told_keys
 from trainer.analysis._statistics import Spread
 from trainer.analysis.report._cells import (
-    Cell,
     Column,
-    Row,
-    Table,
+    ReportTable,
+    TableCell,
+    TableRow,
     count_cell,
     epochs_cell,
     heading,
@@ -55,7 +55,7 @@ def data_of(arm: Arm) -> str:
     return str(arm.settings.get("data.name", ""))
 
 
-def arms_table(arms: Sequence[Arm], metric: str, tested: str | None) -> Table:
+def arms_table(arms: Sequence[Arm], metric: str, tested: str | None) -> ReportTable:
     """Return a row for each setting, by data set and then the best first.
 
     Args:
@@ -88,11 +88,11 @@ def arms_table(arms: Sequence[Arm], metric: str, tested: str | None) -> Table:
         spread = Spread.of(values)
         test = Spread.of(list(arm.values(tested).values())) if tested else None
         rows.append(
-            Row(
+            TableRow(
                 (
-                    Cell(str(rank), rank),
+                    TableCell(str(rank), rank),
                     *(setting_cell(arm, key) for key in keys),
-                    Cell(str(spread.n), spread.n),
+                    TableCell(str(spread.n), spread.n),
                     number_cell(spread.mean, metric),
                     number_cell(spread.sd, metric),
                     number_cell(min(values, default=None), metric),
@@ -103,10 +103,10 @@ def arms_table(arms: Sequence[Arm], metric: str, tested: str | None) -> Table:
                 number,
             )
         )
-    return Table(tuple(columns), tuple(rows))
+    return ReportTable(tuple(columns), tuple(rows))
 
 
-def runs_table(arms: Sequence[Arm], metric: str, root: Path, page: Path) -> Table:
+def runs_table(arms: Sequence[Arm], metric: str, root: Path, page: Path) -> ReportTable:
     """Return a row for each run, in the order of arms and seeds.
 
     Args:
@@ -128,22 +128,22 @@ def runs_table(arms: Sequence[Arm], metric: str, root: Path, page: Path) -> Tabl
         *(Column(heading("", m)) for m in (metric, *extra)),
         *([Column("how it ended", "text", "where it did not complete")] if is_lost else []),
     ]
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for number, arm in enumerate(arms):
         for run in arm.runs:
             numbers = [number_cell(final(run, m), m) for m in (metric, *extra)]
             name = readable(os.path.relpath(run.path, root))
             cells = (
-                Cell(name, link=link_to(run.path, page)),
+                TableCell(name, link=link_to(run.path, page)),
                 *(setting_cell(arm, key) for key in keys),
-                Cell(str(seed_of(run)), seed_of(run)),
-                Cell(readable(run.status)),
+                TableCell(str(seed_of(run)), seed_of(run)),
+                TableCell(readable(run.status)),
                 epochs_cell(run),
                 *numbers,
-                *([Cell(reason(run), link=log_link(run, page))] if is_lost else []),
+                *([TableCell(reason(run), link=log_link(run, page))] if is_lost else []),
             )
-            rows.append(Row(cells, number, words_of(arm, run, name, keys), len(rows)))
-    return Table(tuple(columns), tuple(rows))
+            rows.append(TableRow(cells, number, overrides_of(arm, run, name, keys), len(rows)))
+    return ReportTable(tuple(columns), tuple(rows))
 
 
 def reason(run: RunRow) -> str:
@@ -160,7 +160,7 @@ def log_link(run: RunRow, page: Path) -> str | None:
     return None if run.status == "completed" else link_to(run.path / "run.log", page)
 
 
-def words_of(arm: Arm, run: RunRow, name: str, keys: Iterable[str]) -> str:
+def overrides_of(arm: Arm, run: RunRow, name: str, keys: Iterable[str]) -> str:
     """Return what the filter finds a run by: `key=value` of what differs, and its folder."""
     told = [f"{k.removesuffix('.name')}={arm.settings[k]}" for k in keys if k in arm.settings]
     return readable(" ".join([*told, f"seed={seed_of(run)}", f"status={run.status}", name]))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from trainer.analysis._arms import higher_is_better, is_share
 from trainer.analysis._pictures import LOST, bare, title_of
 from trainer.analysis._statistics import Spread
-from trainer.analysis.slices.grid import LR, Cell, Slice
+from trainer.analysis.slices.grid import LR, GridCell, Slice
 from trainer.analysis.slices.ridge import LOW, Ridge, Top
 from trainer.analysis.slices.verdict import EXPECTED, ends, invariant, sentence
 
@@ -173,7 +173,7 @@ def draw_cells(
             axes.text(*centre, text, ha="center", va="center", fontsize=size, color=ink, zorder=5)
 
 
-def cell_text(cell: Cell, mean: float, metric: str, *, even: bool) -> str:
+def cell_text(cell: GridCell, mean: float, metric: str, *, even: bool) -> str:
     """Return what stands in a cell: the mean, n where cells differ in it, runs that diverged."""
     number = "" if not math.isfinite(mean) else f"{mean:.1f}" if is_share(metric) else f"{mean:.3g}"
     gone = f"x {len(cell.arm.diverged)}/{len(cell.arm.runs)}" if cell.arm.diverged else ""

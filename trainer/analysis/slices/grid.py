@@ -23,7 +23,7 @@ COUNTERPARTS = {
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridCell:
     """The runs of one learning rate and one second value.
 
     Attributes:
@@ -64,10 +64,10 @@ class Line:
     """
 
     y: float
-    cells: tuple[Cell, ...]
+    cells: tuple[GridCell, ...]
 
     @property
-    def known(self) -> tuple[Cell, ...]:
+    def known(self) -> tuple[GridCell, ...]:
         """The cells that have a result."""
         return tuple(cell for cell in self.cells if cell.is_known)
 
@@ -100,7 +100,7 @@ class Slice:
         return sorted({cell.lr for line in self.lines for cell in line.cells})
 
     @property
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[GridCell]:
         """Every cell, line by line."""
         return [cell for line in self.lines for cell in line.cells]
 
@@ -121,13 +121,13 @@ def slice_of(arms: Sequence[Arm], metric: str = "val_top1", key: str | None = No
     if not any(arm.values(metric) for arm in arms):
         raise TrainerError(f"none of the runs completed with {metric}")
     tested = on_test(metric)
-    lines: dict[float, list[Cell]] = {}
+    lines: dict[float, list[GridCell]] = {}
     for arm in arms:
         lr = number_of(arm, LR)
         if lr <= 0.0:
             raise ConfigError(f"{LR} must be above 0 to be shown on a logarithmic axis, got {lr:g}")
         scores = tuple(arm.values(tested).values()) if tested else ()
-        cell = Cell(lr, arm, tuple(arm.values(metric).values()), scores)
+        cell = GridCell(lr, arm, tuple(arm.values(metric).values()), scores)
         lines.setdefault(shown_value(chosen, number_of(arm, chosen)), []).append(cell)
     made = [Line(y, tuple(sorted(lines[y], key=lambda cell: cell.lr))) for y in sorted(lines)]
     has_test = any(cell.tested for line in made for cell in line.cells)

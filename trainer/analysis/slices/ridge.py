@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from trainer.analysis._arms import higher_is_better
 from trainer.analysis._statistics import CONFIDENCE
-from trainer.analysis.slices.grid import Cell, Line, Slice
+from trainer.analysis.slices.grid import GridCell, Line, Slice
 
 Array = NDArray[np.float64]
 
@@ -168,7 +168,7 @@ def top_of(
     return Top(line.y, float(2.0**place), float(sign * height), found, edge, column), places
 
 
-def drawn_means(cell: Cell, sign: float, generator: np.random.Generator, draws: int) -> Array:
+def drawn_means(cell: GridCell, sign: float, generator: np.random.Generator, draws: int) -> Array:
     """Return the mean of each draw of a cell's seeds; least of all where runs diverged."""
     if not cell.is_whole:
         return np.full(draws, -np.inf)

@@ -11,14 +11,14 @@ from trainer.core.files import replace_text
 from trainer.study import _trials
 from trainer.study._facts import facts_of
 from trainer.study.comparisons.picture import figure_of
-from trainer.study.comparisons.stages import REPORTED, Result
+from trainer.study.comparisons.stages import REPORTED, ComparisonResult
 from trainer.study.comparisons.told import conclusions, gains
 from trainer.study.demos.verdict import points
 
 COST = ("train_seconds", "average_seconds")
 
 
-def write(result: Result, folder: Path, command: str) -> Path:
+def write(result: ComparisonResult, folder: Path, command: str) -> Path:
     """Write the four files of a comparison, the page after what it shows, and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{result.plan.name}.md"
@@ -29,7 +29,7 @@ def write(result: Result, folder: Path, command: str) -> Path:
     return file
 
 
-def page(result: Result, command: str) -> str:
+def page(result: ComparisonResult, command: str) -> str:
     """Return the page in Markdown; accuracies in percent."""
     plan = result.plan
     more = {
@@ -50,7 +50,7 @@ def page(result: Result, command: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def facts(result: Result, command: str) -> Iterator[str]:
+def facts(result: ComparisonResult, command: str) -> Iterator[str]:
     """Yield how the numbers were made and with what."""
     plan = result.plan
     yield (
@@ -72,7 +72,7 @@ def facts(result: Result, command: str) -> Iterator[str]:
     yield from facts_of([run for arm in result.tuned for run in arm.runs])
 
 
-def table(result: Result) -> str:
+def table(result: ComparisonResult) -> str:
     """Return a line for each arm: its words, and all numbers; accuracies are shares."""
     untuned = [Spread.of(list(arm.values(REPORTED).values())) for arm in result.untuned]
     found = gains(result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trainer.analysis.compare import Spread, bare, colors, draw_finals
-from trainer.study.comparisons.stages import REPORTED, Result
+from trainer.study.comparisons.stages import REPORTED, ComparisonResult
 from trainer.study.demos.pictures import framed, heading
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LR = "optim.lr"
 
 
-def figure_of(result: Result, sentence: str) -> Figure:
+def figure_of(result: ComparisonResult, sentence: str) -> Figure:
     """Return the arms' final accuracies beside every learning rate that was tried."""
     plan = result.plan
     trials = len(result.trials) // len(plan.labels)
@@ -30,7 +30,7 @@ def figure_of(result: Result, sentence: str) -> Figure:
     return figure
 
 
-def draw_untuned(axes: Axes, result: Result) -> None:
+def draw_untuned(axes: Axes, result: ComparisonResult) -> None:
     """Draw each arm's mean with the defaults as a ring."""
     for place, (arm, color) in enumerate(
         zip(result.untuned, colors(len(result.untuned)), strict=True)
@@ -40,15 +40,15 @@ def draw_untuned(axes: Axes, result: Result) -> None:
             axes.plot(100.0 * spread.mean, place + 0.3, "o", mec=color, mfc="none", ms=6)
 
 
-def draw_trials(axes: Axes, result: Result) -> None:
+def draw_trials(axes: Axes, result: ComparisonResult) -> None:
     """Draw the validation accuracy of all that was tried over the learning rate, the chosen with a
     rim; a cross at the foot where no run completed."""
     for label, color in zip(result.plan.labels, colors(len(result.plan.labels)), strict=True):
         for trial in (t for t in result.trials if t.arm == label):
-            words = dict(word.split("=", 1) for word in trial.words)
-            if LR not in words:
+            overrides = dict(override.split("=", 1) for override in trial.overrides)
+            if LR not in overrides:
                 continue
-            lr = float(words[LR])
+            lr = float(overrides[LR])
             if trial.spread.mean is None:
                 axes.plot(lr, 0.0, "x", color=color, ms=6, clip_on=False)
             else:

@@ -38,7 +38,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Job:
+class ComparisonJob:
     """One run of a comparison.
 
     Attributes:
@@ -51,11 +51,11 @@ class Job:
     arm: str
     values: tuple[str, ...]
     seed: int
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComparisonPlan:
     """A comparison.
 
     Attributes:
@@ -91,7 +91,7 @@ class Plan:
 
     def searched(self, label: str) -> dict[str, str]:
         """Return what is tried for an arm, by key, as it is written in the preset."""
-        named = {word.split("=", 1)[0] for word in self.line}
+        named = {override.split("=", 1)[0] for override in self.line}
         own = {**self.search.params, **self.search.arms[label]}
         return {
             key: value
@@ -102,22 +102,24 @@ class Plan:
     def fixed(self, label: str) -> tuple[str, ...]:
         """Return the words that make an arm, without what is tried for it."""
         own = {**self.search.params, **self.search.arms[label]}
-        words = [f"{k}={v}" for k, v in own.items() if k != SEED and not is_several(k, v)]
-        return merged((*words, *self.line))
+        overrides = [f"{k}={v}" for k, v in own.items() if k != SEED and not is_several(k, v)]
+        return merged((*overrides, *self.line))
 
-    def words(self, label: str, values: Sequence[str], seed: int) -> tuple[str, ...]:
+    def overrides(self, label: str, values: Sequence[str], seed: int) -> tuple[str, ...]:
         """Return the whole command line of a run."""
         return (f"+sweep={self.name}", *merged((*self.fixed(label), *values)), f"{SEED}={seed}")
 
-    def trials(self) -> list[Job]:
+    def trials(self) -> list[ComparisonJob]:
         """Return the runs among which values are chosen, those of the preset by itself."""
         jobs = []
         for found in expand(self.line, self.search):
             keys = self.searched(found.arm)
-            pairs = dict(word.split("=", 1) for word in found.words)
+            pairs = dict(override.split("=", 1) for override in found.overrides)
             values = tuple(f"{key}={pairs[key]}" for key in keys)
             seed = int(pairs.get(SEED, "0"))
-            jobs.append(Job(found.arm, values, seed, self.words(found.arm, values, seed)))
+            jobs.append(
+                ComparisonJob(found.arm, values, seed, self.overrides(found.arm, values, seed))
+            )
         return jobs
 
     def ranges(self, label: str) -> dict[str, Range]:
@@ -150,7 +152,7 @@ def names() -> list[str]:
     return list(read_yaml(FILE))
 
 
-def load(name: str) -> Plan:
+def load(name: str) -> ComparisonPlan:
     """Return a comparison.
 
     Raises:
@@ -163,7 +165,7 @@ def load(name: str) -> Plan:
     return plan_of(name, read_yaml(FILE)[name], read_yaml(preset)["hydra"]["sweeper"])
 
 
-def plan_of(name: str, asked: Mapping[str, Any], sweeper: Mapping[str, Any]) -> Plan:
+def plan_of(name: str, asked: Mapping[str, Any], sweeper: Mapping[str, Any]) -> ComparisonPlan:
     """Return a comparison from plain data.
 
     Args:
@@ -186,7 +188,7 @@ def plan_of(name: str, asked: Mapping[str, Any], sweeper: Mapping[str, Any]) -> 
         seed=sweeper.get("seed", 0),
     )
     title, question, claim, n = (asked[key] for key in ("title", "question", "claim", "n"))
-    return Plan(name, title, question, claim, n, search, against, stated_n=n)
+    return ComparisonPlan(name, title, question, claim, n, search, against, stated_n=n)
 
 
 def texts(values: Mapping[str, Any]) -> dict[str, str]:
@@ -194,7 +196,9 @@ def texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(value) for key, value in values.items()}
 
 
-def changed(plan: Plan, *, line: Sequence[str], n: int | None, trials: int | None) -> Plan:
+def changed(
+    plan: ComparisonPlan, *, line: Sequence[str], n: int | None, trials: int | None
+) -> ComparisonPlan:
     """Return a comparison with words added to every run, and with other numbers of runs.
 
     Raises:
@@ -202,9 +206,9 @@ def changed(plan: Plan, *, line: Sequence[str], n: int | None, trials: int | Non
     """
     if n is not None and n < 2:
         raise ConfigError(f"--n must be 2 or more, or there is no interval; got {n}")
-    for word in line:
-        key = word.split("=", 1)[0].lstrip("+")
+    for override in line:
+        key = override.split("=", 1)[0].lstrip("+")
         if key in (SEED, "sweep", "report_test"):
-            raise ConfigError(f"{word}: {key} is the comparison's own")
+            raise ConfigError(f"{override}: {key} is the comparison's own")
     search = plan.search if trials is None else replace(plan.search, trials=trials)
     return replace(plan, search=search, n=plan.n if n is None else n, line=tuple(line))

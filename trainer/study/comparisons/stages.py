@@ -11,14 +11,14 @@ from trainer.core.errors import ConfigError, TrainerError
 from trainer.record.runs import RunRow
 from trainer.study._jobs import run_all
 from trainer.study._trials import Trial, chosen
-from trainer.study.comparisons.spec import Job, Plan
+from trainer.study.comparisons.spec import ComparisonJob, ComparisonPlan
 
 CHOSEN_BY, REPORTED = "delivered_val_top1", "delivered_test_top1"
 REPORT = "report_test=true"
 
 
 @dataclass(frozen=True)
-class Result:
+class ComparisonResult:
     """What a comparison gave.
 
     Attributes:
@@ -30,7 +30,7 @@ class Result:
         comparison: of the tuned arms with the first.
     """
 
-    plan: Plan
+    plan: ComparisonPlan
     trials: tuple[Trial, ...]
     values: dict[str, tuple[str, ...]]
     tuned: tuple[Arm, ...]
@@ -38,7 +38,7 @@ class Result:
     comparison: Comparison
 
 
-def perform(plan: Plan, *, quiet: bool = False) -> Result:
+def perform(plan: ComparisonPlan, *, quiet: bool = False) -> ComparisonResult:
     """Carry a comparison out; what is finished already is not run again.
 
     Raises:
@@ -52,17 +52,19 @@ def perform(plan: Plan, *, quiet: bool = False) -> Result:
             f"seeds {', '.join(map(str, twice))} would be used for choosing and for reporting; "
             f"{plan.name} reports seeds 0 to {plan.n - 1}"
         )
-    rows = run_all([job.words for job in jobs], quiet=quiet)
+    rows = run_all([job.overrides for job in jobs], quiet=quiet)
     trials = trials_of(plan, jobs, rows)
-    values = {trial.arm: trial.words for trial in trials if trial.is_chosen}
+    values = {trial.arm: trial.overrides for trial in trials if trial.is_chosen}
     final = final_jobs(plan, values)
-    rows = run_all([job.words for job in final], quiet=quiet)
+    rows = run_all([job.overrides for job in final], quiet=quiet)
     tuned, untuned = (arms_from(plan, final, rows, values, is_tuned=t) for t in (True, False))
     comparison = compare(tuned, REPORTED, tuned[0].label, is_paired=None, against=plan.against)
-    return Result(plan, tuple(trials), values, tuned, untuned, comparison)
+    return ComparisonResult(plan, tuple(trials), values, tuned, untuned, comparison)
 
 
-def trials_of(plan: Plan, jobs: Sequence[Job], rows: Sequence[RunRow]) -> list[Trial]:
+def trials_of(
+    plan: ComparisonPlan, jobs: Sequence[ComparisonJob], rows: Sequence[RunRow]
+) -> list[Trial]:
     """Return what was tried for each arm, the best of it marked."""
     trials = []
     for label in plan.labels:
@@ -78,11 +80,11 @@ def trials_of(plan: Plan, jobs: Sequence[Job], rows: Sequence[RunRow]) -> list[T
     return trials
 
 
-def final_jobs(plan: Plan, values: dict[str, tuple[str, ...]]) -> list[Job]:
+def final_jobs(plan: ComparisonPlan, values: dict[str, tuple[str, ...]]) -> list[ComparisonJob]:
     """Return the runs that are reported: every arm with the chosen values and with none, seed by
     seed, so that a machine's moods hit all arms alike."""
     return [
-        Job(label, tried, seed, (*plan.words(label, tried, seed), REPORT))
+        ComparisonJob(label, tried, seed, (*plan.overrides(label, tried, seed), REPORT))
         for seed in range(plan.n)
         for label in plan.labels
         for tried in dict.fromkeys((values[label], ()))
@@ -90,8 +92,8 @@ def final_jobs(plan: Plan, values: dict[str, tuple[str, ...]]) -> list[Job]:
 
 
 def arms_from(
-    plan: Plan,
-    jobs: Sequence[Job],
+    plan: ComparisonPlan,
+    jobs: Sequence[ComparisonJob],
     rows: Sequence[RunRow],
     values: dict[str, tuple[str, ...]],
     *,
@@ -106,6 +108,6 @@ def arms_from(
             for job, row in zip(jobs, rows, strict=True)
             if job.arm == label and job.values == wanted
         ]
-        settings = dict(word.split("=", 1) for word in (*plan.fixed(label), *wanted))
+        settings = dict(override.split("=", 1) for override in (*plan.fixed(label), *wanted))
         arms.append(Arm(label, settings, tuple(runs)))
     return tuple(arms)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from trainer.analysis.compare import Arm, Difference, Row, Spread, difference_of
+from trainer.analysis.compare import Arm, ComparisonRow, Difference, Spread, difference_of
 from trainer.study.comparisons.spec import Range
-from trainer.study.comparisons.stages import REPORTED, Result
+from trainer.study.comparisons.stages import REPORTED, ComparisonResult
 from trainer.study.demos.verdict import judged, points
 
 LEVEL = 0.05  # of p, adjusted for all comparisons
 EDGE = 0.05  # share of a range, at each of its ends
 
 
-def conclusions(result: Result) -> Iterator[str]:
+def conclusions(result: ComparisonResult) -> Iterator[str]:
     """Yield what can be said: of the claim, of the other arms, of tuning, and what to mistrust."""
     rows = {row.arm.label: row for row in result.comparison.rows}
     for label in (result.plan.claim, *(k for k in result.plan.against if k != result.plan.claim)):
@@ -27,7 +27,7 @@ def conclusions(result: Result) -> Iterator[str]:
     yield from edges(result)
 
 
-def all_said(result: Result) -> str:
+def all_said(result: ComparisonResult) -> str:
     """Return which arms differ from the baseline once all comparisons are counted."""
     rows = [row for row in result.comparison.rows if row.difference and row.difference.p_holm]
     found = [row for row in rows if is_shown(row)]
@@ -49,13 +49,13 @@ def all_said(result: Result) -> str:
     )
 
 
-def is_shown(row: Row) -> bool:
+def is_shown(row: ComparisonRow) -> bool:
     """Return whether a row differs from the baseline, all comparisons counted."""
     found = row.difference
     return found is not None and found.p_holm is not None and found.p_holm < LEVEL
 
 
-def gains(result: Result) -> list[Difference | None]:
+def gains(result: ComparisonResult) -> list[Difference | None]:
     """Return what choosing values gave each arm over its defaults; None where one has no run."""
     found = []
     for tuned, untuned in zip(result.tuned, result.untuned, strict=True):
@@ -64,7 +64,7 @@ def gains(result: Result) -> list[Difference | None]:
     return found
 
 
-def tuning_said(result: Result) -> str:
+def tuning_said(result: ComparisonResult) -> str:
     """Return what tuning changed: the best arm with it and without, and the gains."""
     best, best_untuned = (best_of(arms) for arms in (result.tuned, result.untuned))
     listed = [
@@ -85,7 +85,7 @@ def best_of(arms: tuple[Arm, ...]) -> str:
     return max(means, key=lambda label: means[label] or 0.0)
 
 
-def power_said(result: Result) -> str:
+def power_said(result: ComparisonResult) -> str:
     """Return what so many seeds could have shown, and whether there were as many as were meant."""
     rows = result.comparison.rows
     n, least = result.plan.n, min(row.spread.n for row in rows)
@@ -103,7 +103,7 @@ def power_said(result: Result) -> str:
     return f"{meant}; the smallest differences that would have been found 4 times out of 5: {span}."
 
 
-def edges(result: Result) -> Iterator[str]:
+def edges(result: ComparisonResult) -> Iterator[str]:
     """Yield a warning for each chosen value near an end of the range that it was drawn from."""
     for label in result.plan.labels:
         chosen = dict(word.split("=", 1) for word in result.values[label])

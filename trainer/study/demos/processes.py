@@ -19,7 +19,7 @@ from trainer.record.console import Console
 from trainer.record.runs import RunRow
 from trainer.study.demos import pictures, verdict
 from trainer.study.demos.pictures import Shown
-from trainer.study.demos.runs import Job, read_timed, run_here, tell, timed_jobs
+from trainer.study.demos.runs import DemoJob, read_timed, run_here, tell, timed_jobs
 from trainer.study.demos.spec import Demo
 from trainer.study.demos.speed import draw_ratios, ratio_note, ratio_said, ratios_of
 
@@ -44,14 +44,14 @@ def run(demo: Demo, folder: Path, seeds: Sequence[int], *, quiet: bool) -> list[
     return read_timed(demo, arms)
 
 
-def launch(jobs: Sequence[Job], folder: Path, *, is_many: bool) -> None:
+def launch(jobs: Sequence[DemoJob], folder: Path, *, is_many: bool) -> None:
     """Run jobs one after the other in processes of their own, two of torchrun's or one.
 
     Raises:
         TrainerError: if they fail, with what they said.
     """
     file = folder / "jobs.json"
-    file.write_text(json.dumps([[job.label, job.words, str(job.folder)] for job in jobs]))
+    file.write_text(json.dumps([[job.label, job.overrides, str(job.folder)] for job in jobs]))
     start = TORCHRUN if is_many else ()
     command = [sys.executable, *start, "-m", __name__, str(file)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -134,8 +134,8 @@ def draw_distances(axes: Axes, distances: Sequence[float]) -> None:
 def main() -> None:
     """Run the jobs of a file, in as many processes as torchrun started."""
     listed = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    for label, words, folder in listed:
-        run_here(Job(label, tuple(words), Path(folder)))
+    for label, overrides, folder in listed:
+        run_here(DemoJob(label, tuple(overrides), Path(folder)))
     leave_group(0)
 
 

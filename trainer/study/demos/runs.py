@@ -12,14 +12,15 @@ from trainer.api import compose
 from trainer.core.errors import Diverged, Stopped
 from trainer.record.console import Console
 from trainer.record.runs import RunRow, read_run
-from trainer.run.execute import Order, execute
+from trainer.run.execute import execute
+from trainer.run.request import RunRequest
 from trainer.study._jobs import run_all
-from trainer.study.demos.spec import Arm, Demo, merged
+from trainer.study.demos.spec import Demo, DemoArm, merged
 from trainer.sweep.results import job_line
 
 
 @dataclass(frozen=True)
-class Job:
+class DemoJob:
     """One run that is timed.
 
     Attributes:
@@ -29,19 +30,19 @@ class Job:
     """
 
     label: str
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     folder: Path
 
 
-def words_of(demo: Demo, arm: Arm, seed: int) -> tuple[str, ...]:
+def overrides_of(demo: Demo, arm: DemoArm, seed: int) -> tuple[str, ...]:
     """Return the whole command line of a run."""
-    return merged((*demo.words(arm), "report_test=true", f"seed={seed}"))
+    return merged((*demo.overrides(arm), "report_test=true", f"seed={seed}"))
 
 
 def run_arms(demo: Demo, folder: Path, seeds: Sequence[int], *, quiet: bool) -> list[RunArm]:
     """Run every arm with every seed as a sweep does, seed by seed, so that a machine's moods hit
     all arms alike."""
-    lines = [words_of(demo, arm, seed) for seed in seeds for arm in demo.arms]
+    lines = [overrides_of(demo, arm, seed) for seed in seeds for arm in demo.arms]
     rows = run_all(lines, folder=folder, quiet=quiet)
     return arms_of(demo, [rows[i :: len(demo.arms)] for i in range(len(demo.arms))])
 
@@ -51,10 +52,10 @@ def arms_of(demo: Demo, rows: Sequence[Sequence[RunRow]]) -> list[RunArm]:
     return [RunArm(a.label, {}, tuple(runs)) for a, runs in zip(demo.arms, rows, strict=True)]
 
 
-def timed_jobs(demo: Demo, folder: Path, seeds: Sequence[int]) -> list[list[Job]]:
+def timed_jobs(demo: Demo, folder: Path, seeds: Sequence[int]) -> list[list[DemoJob]]:
     """Return the runs of every arm, each of which gets a folder of its own."""
     return [
-        [Job(arm.label, words_of(demo, arm, s), folder / place / str(s)) for s in seeds]
+        [DemoJob(arm.label, overrides_of(demo, arm, s), folder / place / str(s)) for s in seeds]
         for place, arm in zip(places_of(demo), demo.arms, strict=True)
     ]
 
@@ -65,12 +66,12 @@ def places_of(demo: Demo) -> list[str]:
     return [f"{place}_{name}" for place, name in enumerate(plain)]
 
 
-def read_timed(demo: Demo, arms: Sequence[Sequence[Job]]) -> list[RunArm]:
+def read_timed(demo: Demo, arms: Sequence[Sequence[DemoJob]]) -> list[RunArm]:
     """Return what the runs of every arm recorded."""
     return arms_of(demo, [[read_run(job.folder) for job in jobs] for jobs in arms])
 
 
-def run_here(job: Job) -> None:
+def run_here(job: DemoJob) -> None:
     """Run a job in this process; one that diverges is a result.
 
     Not as a sweep: workers would run jobs beside each other, and reuse one of a pair that was
@@ -81,7 +82,9 @@ def run_here(job: Job) -> None:
         TrainerError: if it fails otherwise than by diverging.
     """
     try:
-        execute(Order(compose(*job.words), job.words, folder=str(job.folder), quiet=True))
+        execute(
+            RunRequest(compose(*job.overrides), job.overrides, folder=str(job.folder), quiet=True)
+        )
     except Diverged:
         pass
     except Stopped as error:
@@ -89,6 +92,6 @@ def run_here(job: Job) -> None:
         raise Stopped(f"stopped; {again}", error.signum) from error
 
 
-def tell(number: int, job: Job, console: Console) -> None:
+def tell(number: int, job: DemoJob, console: Console) -> None:
     """Print a line on a run that ended, as a sweep does."""
-    console.say(job_line(number, [job.label, job.words[-1]], read_run(job.folder)))
+    console.say(job_line(number, [job.label, job.overrides[-1]], read_run(job.folder)))

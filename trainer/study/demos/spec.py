@@ -18,7 +18,7 @@ KEYS = ("title", "question", "kind", "seeds", "base", "arms", "grid", "claim", "
 
 
 @dataclass(frozen=True)
-class Arm:
+class DemoArm:
     """One side of a comparison.
 
     Attributes:
@@ -29,7 +29,7 @@ class Arm:
     """
 
     label: str
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     tune: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     metric: str = "test_top1"
 
@@ -65,26 +65,28 @@ class Demo:
     kind: str
     seeds: int
     base: tuple[str, ...]
-    arms: tuple[Arm, ...]
+    arms: tuple[DemoArm, ...]
     claim: str
     where: str
     axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def words(self, arm: Arm) -> tuple[str, ...]:
+    def overrides(self, arm: DemoArm) -> tuple[str, ...]:
         """Return the whole command line of an arm, without its seed."""
-        return merged((*ALWAYS, *self.base, *arm.words))
+        return merged((*ALWAYS, *self.base, *arm.overrides))
 
-    def with_words(self, words: Sequence[str]) -> Demo:
+    def with_overrides(self, overrides: Sequence[str]) -> Demo:
         """Return the same with words added to every arm, where they win."""
-        arms = tuple(replace(arm, words=merged((*arm.words, *words))) for arm in self.arms)
+        arms = tuple(
+            replace(arm, overrides=merged((*arm.overrides, *overrides))) for arm in self.arms
+        )
         return replace(self, arms=arms)
 
 
-def merged(words: Iterable[str]) -> tuple[str, ...]:
+def merged(overrides: Iterable[str]) -> tuple[str, ...]:
     """Return words of which the last of each key is left, where the first of it stood."""
     found: dict[str, str] = {}
-    for word in words:
-        found[word.split("=", 1)[0]] = word
+    for override in overrides:
+        found[override.split("=", 1)[0]] = override
     return tuple(found.values())
 
 
@@ -128,21 +130,21 @@ def demo_of(name: str, tree: Mapping[str, Any]) -> Demo:
     )
 
 
-def arms_in(tree: Mapping[str, Any]) -> Iterable[Arm]:
+def arms_in(tree: Mapping[str, Any]) -> Iterable[DemoArm]:
     """Yield the arms that are written one by one."""
     for label, values in tree.items():
         tune = {key: texts(tried) for key, tried in (values.get("tune") or {}).items()}
         metric = values.get("metric", "test_top1")
         if metric not in METRICS:
             raise ConfigError(f"{label}.metric must be one of {', '.join(METRICS)}, got {metric}")
-        yield Arm(str(label), texts(values["words"]), tune, metric)
+        yield DemoArm(str(label), texts(values["overrides"]), tune, metric)
 
 
-def arms_on(axes: Mapping[str, tuple[str, ...]]) -> Iterable[Arm]:
+def arms_on(axes: Mapping[str, tuple[str, ...]]) -> Iterable[DemoArm]:
     """Yield an arm for each combination of values, the last key varying fastest."""
     for values in itertools.product(*axes.values()):
-        words = tuple(f"{key}={value}" for key, value in zip(axes, values, strict=True))
-        yield Arm(" ".join(words), words)
+        overrides = tuple(f"{key}={value}" for key, value in zip(axes, values, strict=True))
+        yield DemoArm(" ".join(overrides), overrides)
 
 
 def texts(values: Iterable[Any]) -> tuple[str, ...]:

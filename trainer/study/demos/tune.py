@@ -10,7 +10,7 @@ from trainer.analysis.compare import Spread
 from trainer.record.runs import RunRow
 from trainer.study._jobs import run_all
 from trainer.study._trials import Trial, chosen
-from trainer.study.demos.spec import METRICS, Arm, Demo, merged
+from trainer.study.demos.spec import METRICS, Demo, DemoArm, merged
 
 SEEDS = range(1000, 1006)  # the demonstration's own count from 0
 
@@ -18,23 +18,23 @@ SEEDS = range(1000, 1006)  # the demonstration's own count from 0
 def tune(demo: Demo, folder: Path, *, quiet: bool = False) -> list[Trial]:
     """Try every combination of every arm; the test images are not looked at."""
     lines = [
-        merged((*demo.words(arm), *words, "report_test=false", f"seed={seed}"))
+        merged((*demo.overrides(arm), *overrides, "report_test=false", f"seed={seed}"))
         for arm in demo.arms
-        for words in arm.trials()
+        for overrides in arm.trials()
         for seed in SEEDS
     ]
     rows = iter(run_all(lines, folder=folder, quiet=quiet))
     trials: list[Trial] = []
     for arm in demo.arms:
         tried = [
-            Trial(arm.label, words, spread_of([next(rows) for _ in SEEDS], arm))
-            for words in arm.trials()
+            Trial(arm.label, overrides, spread_of([next(rows) for _ in SEEDS], arm))
+            for overrides in arm.trials()
         ]
         trials += chosen(tried)
     return trials
 
 
-def spread_of(runs: Sequence[RunRow], arm: Arm) -> Spread:
+def spread_of(runs: Sequence[RunRow], arm: DemoArm) -> Spread:
     """Return the spread of the validation accuracy that an arm is chosen by."""
     values = RunArm(arm.label, {}, tuple(runs)).values(METRICS[arm.metric])
     return Spread.of(list(values.values()))

@@ -85,8 +85,8 @@ def table(demo: Demo, arms: Sequence[Arm]) -> str:
         if difference is not None and difference.low is not None and difference.high is not None:
             interval = f"{points(difference.low, '+')} to {points(difference.high, '+')}"
             cells = [points(difference.mean, "+"), interval, points(difference.detectable or 0.0)]
-        words = " ".join(demo.arms[place].words)
+        overrides = " ".join(demo.arms[place].overrides)
         lost = str(len(arms[place].diverged))
-        row = [demo.arms[place].label, f"`{words}`", str(spread.n), *shown, *cells, lost]
+        row = [demo.arms[place].label, f"`{overrides}`", str(spread.n), *shown, *cells, lost]
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines) + "\n"

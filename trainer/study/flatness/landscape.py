@@ -19,7 +19,7 @@ from trainer.state import Run
 
 
 @dataclass(frozen=True)
-class Score:
+class PointScore:
     """What a network scores: mean cross-entropy, and the share of images that it gets wrong."""
 
     train_loss: float
@@ -92,7 +92,7 @@ class Landscape:
             "test": sum(len(batch.labels) for batch in self.test),
         }
 
-    def at(self, weights: torch.Tensor) -> Score:
+    def at(self, weights: torch.Tensor) -> PointScore:
         """Return the scores at weights (P,), all parameters one after the other."""
         parameters = list(self.model.parameters())
         pieces = torch.split(weights, [p.numel() for p in parameters])
@@ -100,7 +100,7 @@ class Landscape:
             for parameter, piece in zip(parameters, pieces, strict=True):
                 parameter.copy_(piece.view(parameter.shape))
         recompute(self.model, self.bn, self.model, torch.clone)
-        return Score(*mean_scores(self.model, self.train), *mean_scores(self.model, self.test))
+        return PointScore(*mean_scores(self.model, self.train), *mean_scores(self.model, self.test))
 
     def vector(self, tensors: Mapping[str, torch.Tensor], told: str) -> torch.Tensor:
         """Return the parameters of a state dict as one vector (P,) in float64, on the device.

@@ -87,7 +87,7 @@ def told(spread: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class Spread:
+class ScoreSpread:
     """Mean, standard deviation and standard error of n numbers; the latter two None below 2."""
 
     mean: float
@@ -96,7 +96,7 @@ class Spread:
     n: int
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
+    def of(cls, values: Sequence[float]) -> ScoreSpread:
         """Return the spread of finite or infinite values."""
         n, mean = len(values), sum(values) / len(values)
         if n < 2 or not math.isfinite(mean):
@@ -119,8 +119,8 @@ class Rise:
 
     share: float
     distances: tuple[float, float]
-    rises: tuple[Spread, Spread]
-    difference: Spread
+    rises: tuple[ScoreSpread, ScoreSpread]
+    difference: ScoreSpread
     num_lower: int
 
 
@@ -148,8 +148,8 @@ def rises(rows: Rows, kind: str, starts: tuple[str, str], score: str) -> list[Ri
             Rise(
                 share,
                 (distances[0], distances[1]),
-                (Spread.of(values[0]), Spread.of(values[1])),
-                Spread.of(both),
+                (ScoreSpread.of(values[0]), ScoreSpread.of(values[1])),
+                ScoreSpread.of(both),
                 sum(b < 0 for b in both),
             )
         )

@@ -11,7 +11,7 @@ import torch
 
 from trainer.checkpoint import format as checkpoint
 from trainer.checkpoint.weights import Weights, read_weights
-from trainer.composition.compose import compose_words
+from trainer.composition.compose import compose_overrides
 from trainer.composition.replay import read_recorded
 from trainer.composition.search_path import load_plugins
 from trainer.config.run_config import parse
@@ -70,11 +70,11 @@ class Machine:
     threads: int | None = None
     plugins: tuple[str, ...] = ()
 
-    def words(self) -> list[str]:
+    def overrides(self) -> list[str]:
         """Return what a command line would say."""
-        words = [f"device={self.device}"]
-        words += [f"data.root={self.root}"] if self.root is not None else []
-        return [*words, f"threads={'null' if self.threads is None else self.threads}"]
+        overrides = [f"device={self.device}"]
+        overrides += [f"data.root={self.root}"] if self.root is not None else []
+        return [*overrides, f"threads={'null' if self.threads is None else self.threads}"]
 
 
 def read_corners(places: Sequence[str], labels: Sequence[str] = ()) -> list[Corner]:
@@ -152,9 +152,9 @@ def assembled(corner: Corner, machine: Machine) -> tuple[Run, dict[str, Any]]:
         DataError: if images are missing or damaged.
     """
     trained_in = corner.recorded["precision"]["name"]
-    words = [*REPLACED, f"precision={'fp64' if trained_in == 'fp64' else 'fp32'}"]
+    overrides = [*REPLACED, f"precision={'fp64' if trained_in == 'fp64' else 'fp32'}"]
     sources = load_plugins(machine.plugins)
-    composed = compose_words([*words, *machine.words()], sources, corner.recorded)
+    composed = compose_overrides([*overrides, *machine.overrides()], sources, corner.recorded)
     config = parse(composed.cfg, plugins=machine.plugins)
     run, source = assemble(config, *prepare(config, World()), is_resumed=True)
     put_weights(run.model, corner.weights)

@@ -22,7 +22,7 @@ from trainer.core.environment import World, cores
 from trainer.core.errors import telling_errors
 from trainer.run.device import choose_device
 from trainer.study.precision_table.report import write
-from trainer.study.precision_table.table import Table
+from trainer.study.precision_table.table import PrecisionTable
 
 MODELS = ("resnet50", "inception_v3", "mobilenet_v2")
 
@@ -34,7 +34,7 @@ def listed(of: Callable[[str], Any] = str) -> Callable[[str], list[Any]]:
     return lambda text: [of(part.strip()) for part in text.split(",") if part.strip()]
 
 
-def parse_options(words: Sequence[str]) -> argparse.Namespace:
+def parse_options(overrides: Sequence[str]) -> argparse.Namespace:
     """Return the options of a command line, its lists split, with the words themselves."""
     parser = argparse.ArgumentParser(
         prog="python -m trainer.study.precision_table",
@@ -60,8 +60,8 @@ def parse_options(words: Sequence[str]) -> argparse.Namespace:
     add("--train-words", type=str.split, default=[], help="more words for them, as one text")
     add("--seeds", type=int, default=3)
     add("--out", type=Path, default=Path("precision_table"), help="folder of the files")
-    options = parser.parse_args(words)
-    options.words = list(words)
+    options = parser.parse_args(overrides)
+    options.overrides = list(overrides)
     return options
 
 
@@ -69,7 +69,7 @@ def main() -> None:
     """Measure what the command line says, and write and print the table."""
     options = parse_options(sys.argv[1:])
     with telling_errors():
-        table = Table(options, choose_device(options.device, World()))
+        table = PrecisionTable(options, choose_device(options.device, World()))
         table.check()
         table.at_equal_batch()
         table.at_best_batch()

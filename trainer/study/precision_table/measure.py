@@ -42,7 +42,7 @@ class Speed:
 
 
 @dataclass(frozen=True)
-class Score:
+class CellScore:
     """What a training run came to.
 
     Attributes:
@@ -62,7 +62,7 @@ class Score:
     is_refused: bool = False
 
 
-def measure(words: tuple[str, ...], warmup: int, steps: int) -> Speed:
+def measure(overrides: tuple[str, ...], warmup: int, steps: int) -> Speed:
     """Train for some steps and time the later ones; nothing is evaluated or recorded.
 
     Args:
@@ -71,7 +71,7 @@ def measure(words: tuple[str, ...], warmup: int, steps: int) -> Speed:
         steps: steps that are timed.
     """
     try:
-        config = compose(*words)
+        config = compose(*overrides)
         run, _ = assemble(config, *prepare(config, World()))
         run.wants_pause = lambda clock: clock.step in (warmup, warmup + steps)
         events, spent_s = fit(run), []
@@ -86,17 +86,17 @@ def measure(words: tuple[str, ...], warmup: int, steps: int) -> Speed:
     return Speed(images / (spent_s[1] - spent_s[0]), peak_memory(run.device))
 
 
-def score(words: tuple[str, ...]) -> Score:
+def score(overrides: tuple[str, ...]) -> CellScore:
     """Train one run, recorded under `outputs/`, and return what its record says."""
     try:
-        row = train(compose(*words, "report_test=true"), quiet=True)
+        row = train(compose(*overrides, "report_test=true"), quiet=True)
     except ConfigError as error:
-        return Score(why=str(error), is_refused=True)
+        return CellScore(why=str(error), is_refused=True)
     except TrainerError as error:
-        return Score(why=str(error))
+        return CellScore(why=str(error))
     test = row.test or {}
     seconds = [epoch.train_s for epoch in row.epochs if epoch.train_s is not None]
-    return Score(
+    return CellScore(
         train_s=sum(seconds) / len(seconds),
         top1=test["top1"],
         top5=test.get("top5"),

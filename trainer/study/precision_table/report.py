@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.record.csv_files import records_csv
-from trainer.study.precision_table.measure import Score, Speed
+from trainer.study.precision_table.measure import CellScore, Speed
 
 
 def speed_table(rows: Sequence[SpeedRow], epoch_images: int) -> str:
@@ -176,7 +176,7 @@ class ScoreRow:
 
     model: str
     precision: str
-    samples: list[Score] = field(default_factory=list)
+    samples: list[CellScore] = field(default_factory=list)
 
     @property
     def why(self) -> str | None:
@@ -189,7 +189,7 @@ class ScoreRow:
         return [float(v) for v in found if v is not None]
 
 
-def why_not(samples: Sequence[Speed | Score]) -> str | None:
+def why_not(samples: Sequence[Speed | CellScore]) -> str | None:
     """Return why the first sample without a number has none; None if all have."""
     for sample in samples:
         if sample.why is not None:

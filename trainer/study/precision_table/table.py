@@ -18,7 +18,7 @@ from trainer.api import compose
 from trainer.core.errors import unknown
 from trainer.precision.formats import NAMES
 from trainer.record import provenance
-from trainer.study.precision_table.measure import Score, Speed, apart, measure, score
+from trainer.study.precision_table.measure import CellScore, Speed, apart, measure, score
 from trainer.study.precision_table.report import ScoreRow, SpeedRow
 
 NATIVE_PX = {"inception_v3": 299}  # the others: 224
@@ -57,7 +57,7 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-class Table:
+class PrecisionTable:
     """The measurements of one table.
 
     Args:
@@ -82,14 +82,14 @@ class Table:
         """Measure a row once."""
         steps, classes = max(1, round(self.size.images / batch)), self.size.num_classes
         num_train = max((self.size.warmup + steps + 1) * batch, classes)
-        words = (
+        overrides = (
             *("data=synthetic", f"data.num_train={num_train}", "data.val=0"),
             *(f"data.num_test={classes}", f"data.num_classes={classes}"),
             *(f"data.image_shape=[3,{row.px},{row.px}]", "model=torchvision"),
             *(f"model.arch={row.model}", f"precision={row.precision}", f"batch_size={batch}"),
             *(f"device={self.options.device}", f"threads={self.options.threads}"),
         )
-        found = apart(measure, words, self.size.warmup, steps) or Speed(
+        found = apart(measure, overrides, self.size.warmup, steps) or Speed(
             why="its process died, of too little memory perhaps"
         )
         rate = "" if found.images_per_s is None else f"{found.images_per_s:.4g} images/s"
@@ -135,13 +135,13 @@ class Table:
         rows = [ScoreRow(m, p) for m in options.train_models for p in options.precisions]
         for seed in range(options.seeds):
             for row in (r for r in rows if r.why is None):
-                words = (*self.training_words(row.model, row.precision), f"seed={seed}")
-                row.samples.append(apart(score, words) or Score(why="its process died"))
+                overrides = (*self.training_overrides(row.model, row.precision), f"seed={seed}")
+                row.samples.append(apart(score, overrides) or CellScore(why="its process died"))
                 last = row.samples[-1]
                 say(f"{row.model} {row.precision} seed {seed}: {last.why or f'top-1 {last.top1}'}")
         self.scores += rows
 
-    def training_words(self, model: str, precision: str) -> tuple[str, ...]:
+    def training_overrides(self, model: str, precision: str) -> tuple[str, ...]:
         """Return the command line of a training run, without its seed."""
         options = self.options
         return (
@@ -159,14 +159,14 @@ class Table:
             compose("model=torchvision", f"model.arch={model}")
         if self.options.train_data:
             for model in self.options.train_models:
-                compose(*self.training_words(model, "fp32"))
+                compose(*self.training_overrides(model, "fp32"))
 
     def facts(self) -> dict[str, Any]:
         """Return when, where and how the table was made."""
         options, host, size = self.options, provenance.host(), asdict(self.size)
-        words = ["python", "-m", "scripts.precision_table", *without_root(options.words)]
+        overrides = ["python", "-m", "scripts.precision_table", *without_root(options.overrides)]
         return {
-            "command": shlex.join(words),
+            "command": shlex.join(overrides),
             "git": provenance.git_state()[0],
             "date": datetime.date.today().isoformat(),
             "device": provenance.device_name(self.device),
@@ -188,7 +188,9 @@ class Table:
         }
 
 
-def without_root(words: Sequence[str]) -> list[str]:
+def without_root(overrides: Sequence[str]) -> list[str]:
     """Return words as a page shows them: a place on this machine says nothing elsewhere."""
-    shown = ["DIR" if before == "--root" else word for before, word in pairwise(["", *words])]
-    return ["--root=DIR" if word.startswith("--root=") else word for word in shown]
+    shown = [
+        "DIR" if before == "--root" else override for before, override in pairwise(["", *overrides])
+    ]
+    return ["--root=DIR" if override.startswith("--root=") else override for override in shown]

@@ -65,8 +65,8 @@ class Item:
     def at(self, scale: str) -> dict[str, Any]:
         """Return everything that the method is told at a scale; words are put together."""
         told = {**self.base, **self.settings[scale]}
-        texts = [part.get("words", "") for part in (self.base, self.settings[scale])]
-        return {**told, "words": tuple(shlex.split(" ".join(texts)))}
+        texts = [part.get("overrides", "") for part in (self.base, self.settings[scale])]
+        return {**told, "overrides": tuple(shlex.split(" ".join(texts)))}
 
     def differs(self, scale: str) -> list[str]:
         """Return in what the item differs from the text's at a scale."""

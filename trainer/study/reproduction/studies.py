@@ -16,13 +16,14 @@ from trainer.core.files import replace_text
 from trainer.core.units import Amount, Duration
 from trainer.record.runs import RunRow, read_run
 from trainer.run.device import choose_device
-from trainer.run.execute import Order, execute
+from trainer.run.execute import execute
+from trainer.run.request import RunRequest
 from trainer.study import _schedules, demo
-from trainer.study._facts import shown_words
+from trainer.study._facts import shown_overrides
 from trainer.study.comparisons.page import difference_said, write
 from trainer.study.comparisons.spec import changed
 from trainer.study.comparisons.spec import load as load_comparison
-from trainer.study.comparisons.stages import Result, perform
+from trainer.study.comparisons.stages import ComparisonResult, perform
 from trainer.study.comparisons.told import conclusions, power_said
 from trainer.study.demos.spec import load as load_demo
 from trainer.study.flatness import study as flatness
@@ -32,7 +33,7 @@ from trainer.study.flatness.runs import Machine
 from trainer.study.precision_table import main as precision_table
 from trainer.study.precision_table.report import numbers_of
 from trainer.study.precision_table.report import write as write_table
-from trainer.study.precision_table.table import Table
+from trainer.study.precision_table.table import PrecisionTable
 from trainer.study.reproduction.outcome import Outcome
 from trainer.study.reproduction.sweeps import outcome_of
 
@@ -44,13 +45,13 @@ def schedules(settings: Settings, folder: Path) -> Outcome:
     """Draw the shapes of the text's schedules, and hold them against its formulas."""
     panels = settings["panels"]
     _schedules.figure(panels, columns=len(panels)).savefig(folder / "schedules.png")
-    worst = {words: farthest(words) for words in panels}
+    worst = {overrides: farthest(overrides) for overrides in panels}
     said = [
-        f"`{words}` differs from the text's formula by at most {gap:.1g} of the peak over "
+        f"`{overrides}` differs from the text's formula by at most {gap:.1g} of the peak over "
         f"{_schedules.TOTAL} steps."
-        for words, gap in worst.items()
+        for overrides, gap in worst.items()
     ]
-    names = " ".join(words.removeprefix("scheduler=") for words in panels)
+    names = " ".join(overrides.removeprefix("scheduler=") for overrides in panels)
     line = "python -m trainer task=plan scheduler=$s task.picture=$s.png"
     command = f"for s in {names}; do {line}; done"
     ours = {"largest": f"{max(worst.values()):.1g}"}
@@ -58,11 +59,11 @@ def schedules(settings: Settings, folder: Path) -> Outcome:
     return Outcome(command, tuple(said), power, ours, ("schedules.png",))
 
 
-def farthest(words: str) -> float:
+def farthest(overrides: str) -> float:
     """Return the largest difference of a schedule from its formula in the text, as a share of the
     peak."""
-    formula = FORMULAS[words.split()[0].removeprefix("scheduler=")]
-    trace = _schedules.trace(words)
+    formula = FORMULAS[overrides.split()[0].removeprefix("scheduler=")]
+    trace = _schedules.trace(overrides)
     return max(abs(point.lr_scale - formula(step)) for step, point in enumerate(trace))
 
 
@@ -100,10 +101,10 @@ FORMULAS: dict[str, Callable[[int], float]] = {
 def comparison(settings: Settings, folder: Path) -> Outcome:
     """Make a comparison of tuned arms."""
     given = {name: settings.get(name) for name in ("n", "trials")}
-    plan = changed(load_comparison(settings["name"]), line=settings["words"], **given)
+    plan = changed(load_comparison(settings["name"]), line=settings["overrides"], **given)
     options = [f"--{name} {value}" for name, value in given.items() if value is not None]
     command = " ".join(
-        ["python -m scripts.comparison", plan.name, *shown_words(plan.line), *options]
+        ["python -m scripts.comparison", plan.name, *shown_overrides(plan.line), *options]
     )
     result = perform(plan)
     write(result, folder, command)
@@ -116,7 +117,7 @@ def comparison(settings: Settings, folder: Path) -> Outcome:
     return outcome_of(command, said, power, rows, dict(numbers(result)), files)
 
 
-def numbers(result: Result) -> Iterator[tuple[str, str]]:
+def numbers(result: ComparisonResult) -> Iterator[tuple[str, str]]:
     """Yield each arm's error and difference as text, in the units that publications use."""
     for row in result.comparison.rows:
         spread, label = row.spread, row.arm.label
@@ -129,13 +130,13 @@ def numbers(result: Result) -> Iterator[tuple[str, str]]:
 
 def flat(settings: Settings, folder: Path) -> Outcome:
     """Train SGD and SWA from one start, and look at the landscape about them."""
-    words, every, runs = settings["words"], settings["start"], FLAT_RUNS
+    overrides, every, runs = settings["overrides"], settings["start"], FLAT_RUNS
     shutil.rmtree(runs, ignore_errors=True)  # of other sources, or half done
     kept = (f"checkpoint.every={every}", "checkpoint.keep=all")
-    swa = train((*settings["experiment"], *words, *kept), runs / "swa")
+    swa = train((*settings["experiment"], *overrides, *kept), runs / "swa")
     begin = f"{swa.path}@{step_of(every, swa)}"
     line = ("scheduler=cosine", "average=none", f"init_from={begin}", f"epochs={settings['rest']}")
-    sgd = train((*settings["experiment"], *words, *line), runs / "sgd")
+    sgd = train((*settings["experiment"], *overrides, *line), runs / "sgd")
     facts = flatness.study(
         (str(sgd.path), f"{swa.path}@average", begin),
         folder,
@@ -159,10 +160,10 @@ def step_of(duration: str, run: RunRow) -> int:
     return Duration.parse(duration, "start").steps(first.step, last.step)
 
 
-def train(words: Sequence[str], folder: Path) -> RunRow:
+def train(overrides: Sequence[str], folder: Path) -> RunRow:
     """Train one run with one thread and return its record."""
-    line = (*words, "threads=1", "seed=0", "report_test=true")
-    execute(Order(compose(*line), line, folder=str(folder), quiet=True))
+    line = (*overrides, "threads=1", "seed=0", "report_test=true")
+    execute(RunRequest(compose(*line), line, folder=str(folder), quiet=True))
     return read_run(folder)
 
 
@@ -191,10 +192,14 @@ def flat_said(facts: Mapping[str, Any]) -> list[str]:
 def precision(settings: Settings, folder: Path) -> Outcome:
     """Measure networks in several number formats."""
     line = shlex.split(settings["options"])
-    root = [word.split("=", 1)[1] for word in settings["words"] if word.startswith("data.root=")]
+    root = [
+        override.split("=", 1)[1]
+        for override in settings["overrides"]
+        if override.startswith("data.root=")
+    ]
     line += ["--root", root[-1]] if root else []
     options = precision_table.parse_options([*line, "--out", str(folder)])
-    table = Table(options, choose_device(options.device, World()))
+    table = PrecisionTable(options, choose_device(options.device, World()))
     table.check()
     table.at_equal_batch()
     table.at_best_batch()
@@ -216,7 +221,7 @@ def precision(settings: Settings, folder: Path) -> Outcome:
 
 def demonstration(settings: Settings, folder: Path) -> Outcome:
     """Run a demonstration."""
-    made = load_demo(settings["name"]).with_words(settings["words"])
+    made = load_demo(settings["name"]).with_overrides(settings["overrides"])
     seeds = settings["seeds"]
     command = f"python -m scripts.demo {made.name} --seeds {seeds}"
     result = demo.perform(made, seeds=seeds, command=command)

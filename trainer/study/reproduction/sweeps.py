@@ -14,7 +14,7 @@ from trainer.analysis.slices import main as slices
 from trainer.composition.search_path import Sources
 from trainer.core.yaml_files import read_yaml
 from trainer.record.runs import RunRow
-from trainer.study._facts import shown_words
+from trainer.study._facts import shown_overrides
 from trainer.study._jobs import run_all
 from trainer.study.comparisons.page import difference_said
 from trainer.study.comparisons.spec import texts
@@ -29,20 +29,22 @@ STAIRS, TOP1 = "bag_of_tricks", "test_top1"
 REPORT = "report_test=true"
 
 
-def preset_jobs(preset: str, words: Sequence[str]) -> list[tuple[str, ...]]:
+def preset_jobs(preset: str, overrides: Sequence[str]) -> list[tuple[str, ...]]:
     """Return the words of every job of a preset of a sweep, as `-m +sweep=<preset> WORDS` has
     them."""
     file = Sources().file(f"sweep/{preset}")
     assert file is not None, preset
     params = texts(read_yaml(file)["hydra"]["sweeper"]["params"])
-    return [(f"+sweep={preset}", *job.words) for job in expand(words, Search(params=params))]
+    return [
+        (f"+sweep={preset}", *job.overrides) for job in expand(overrides, Search(params=params))
+    ]
 
 
 def run_preset(settings: Settings) -> tuple[str, list[RunRow], str]:
     """Run a preset; return its command, its runs, and whether they are as many as it states."""
-    preset, words = settings["preset"], settings["words"]
-    jobs, stated = preset_jobs(preset, words), len(preset_jobs(preset, ()))
-    command = " ".join(["python -m trainer -m", f"+sweep={preset}", *shown_words(words)])
+    preset, overrides = settings["preset"], settings["overrides"]
+    jobs, stated = preset_jobs(preset, overrides), len(preset_jobs(preset, ()))
+    command = " ".join(["python -m trainer -m", f"+sweep={preset}", *shown_overrides(overrides)])
     power = f"{len(jobs)} runs, as stated beforehand."
     if len(jobs) < stated or settings.get("is_toy"):
         power = f"Below its stated power: {len(jobs)} runs where {stated} were stated beforehand"
@@ -92,7 +94,7 @@ def stairs(settings: Settings, folder: Path) -> Outcome:
     """Make the staircase of tricks, each step compared with the one before it, and the whole of
     them with what leaves one out."""
     steps, without, seeds = settings["steps"], settings["without"], range(settings["seeds"])
-    runs = climb(steps, without, seeds, settings["words"])
+    runs = climb(steps, without, seeds, settings["overrides"])
     arms = {name: Arm(name, {"preset": name}, tuple(rows)) for name, rows in runs.items()}
     found = Attribution(
         staircase([arms[name] for name in steps], TOP1),
@@ -117,17 +119,17 @@ def stairs(settings: Settings, folder: Path) -> Outcome:
 
 
 def climb(
-    steps: Sequence[str], without: Sequence[str], seeds: Sequence[int], words: Sequence[str]
+    steps: Sequence[str], without: Sequence[str], seeds: Sequence[int], overrides: Sequence[str]
 ) -> dict[str, list[RunRow]]:
     """Run every preset with every seed, the last step with the teacher that was trained beside the
     others."""
     early = {
-        name: [(f"+experiment={STAIRS}/{name}", *words, REPORT, f"seed={s}") for s in seeds]
+        name: [(f"+experiment={STAIRS}/{name}", *overrides, REPORT, f"seed={s}") for s in seeds]
         for name in (*steps[:-1], *without)
     }
     lines = [line for one in early.values() for line in one]
-    *rows, teacher = run_all([*lines, (f"+experiment={STAIRS}/teacher", *words, "seed=0")])
-    last = (f"+experiment={STAIRS}/{steps[-1]}", *words, f"loss.teacher={teacher.path}", REPORT)
+    *rows, teacher = run_all([*lines, (f"+experiment={STAIRS}/teacher", *overrides, "seed=0")])
+    last = (f"+experiment={STAIRS}/{steps[-1]}", *overrides, f"loss.teacher={teacher.path}", REPORT)
     runs = {name: [rows.pop(0) for _ in seeds] for name in early}
     return {**runs, steps[-1]: run_all([(*last, f"seed={seed}") for seed in seeds])}
 
