@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from trainer.average._batch_norm import recompute
+from trainer.average import recompute
 from trainer.core.clock import Clock
 from trainer.core.units import crossed
-from trainer.data.base import Batch
+from trainer.data import Batch
 from trainer.metrics import Metrics, Scores, Tally, check_scores, check_weights
-from trainer.scheduler.base import momentum_of, set_hyperparameters
+from trainer.scheduler import momentum_of, set_hyperparameters
 from trainer.state import Run
 from trainer.strategy.base import Strategy
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from trainer.core.errors import Diverged
-from trainer.data.base import Batch
+from trainer.data import Batch
 
 Total = Callable[[torch.Tensor], torch.Tensor]
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from trainer.core.clock import Clock
-from trainer.data.base import Batch
+from trainer.data import Batch
 
 Numbers = NDArray[Any]
 Make = Callable[[np.random.Generator, int], Numbers]

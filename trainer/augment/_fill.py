@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from trainer.data.base import Batch
+from trainer.data import Batch
 
 Fill = Literal["mean", "zeros"]
 

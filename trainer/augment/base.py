@@ -7,7 +7,7 @@ from typing import Protocol
 
 from trainer.core.clock import Clock
 from trainer.core.registry import Choice, Registry
-from trainer.data.base import Batch
+from trainer.data import Batch
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, draw_numbers
 from trainer.augment._boxes import Boxes, place
-from trainer.augment._draws import draw_numbers
 from trainer.augment._fill import Fill, fill_value
-from trainer.augment.base import AUGMENTS
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.data.base import Batch
 
 
 @AUGMENTS.register("cutout")

@@ -9,15 +9,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainer.augment import _color, _tones
-from trainer.augment._draws import draw_numbers, to_device
+from trainer.augment import (
+    AUGMENTS,
+    Batch,
+    Clock,
+    ConfigError,
+    _color,
+    _tones,
+    draw_numbers,
+    to_device,
+)
 from trainer.augment._fill import Fill, fill_value
 from trainer.augment._groups import Operation, by_choice
 from trainer.augment._sampling import rounded_like, transform
-from trainer.augment.base import AUGMENTS
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.data.base import Batch
 
 MOST = 30  # the greatest magnitude
 OPERATIONS = (

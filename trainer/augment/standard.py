@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from trainer.augment._draws import draw
+from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, draw
 from trainer.augment._geometry import Border, crop, flip, pad
-from trainer.augment.base import AUGMENTS
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.data.base import Batch
 
 
 @AUGMENTS.register("standard")

@@ -12,7 +12,7 @@ from torch import nn
 from trainer.average._batch_norm import batch_norms
 from trainer.average.base import SnapshotPlan
 from trainer.core.clock import Clock
-from trainer.model.base import put_weights
+from trainer.model import put_weights
 
 Buffers = Literal["recompute", "copy", "average"]
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from trainer.average._averaged_copy import Buffers, Shadow
-from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
+from trainer.average import AVERAGES, AverageKeys, Clock, ConfigError, Shadow, SnapshotPlan
+from trainer.average._averaged_copy import Buffers
 
 log = logging.getLogger(__name__)
 TRACE = 0.1  # of the first snapshot in the last average: more is told

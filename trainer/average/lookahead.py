@@ -6,10 +6,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from trainer.average._averaged_copy import Shadow
-from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
+from trainer.average import AVERAGES, AverageKeys, Clock, ConfigError, Shadow, SnapshotPlan
 
 
 @AVERAGES.register("lookahead")

@@ -7,8 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
-from trainer.core.clock import Clock
+from trainer.average import AVERAGES, AverageKeys, Clock, SnapshotPlan
 
 
 class Nothing:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trainer.data import DATASETS, Source
 from trainer.data._stats import Channels, check_channels
 from trainer.data._torchvision import Published
-from trainer.data.base import DATASETS, Source
 
 FILES = Published(
     name="cifar100",

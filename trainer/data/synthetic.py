@@ -9,9 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from trainer.core import rng
-from trainer.core.errors import ConfigError
-from trainer.data._stats import fingerprint, mean_std
-from trainer.data.base import DATASETS, Images, Source
+from trainer.data import DATASETS, ConfigError, Images, Source, fingerprint, mean_std
 
 CELLS = 4  # a pattern is a grid of so many cells in height and width
 ROWS = 1024  # images made in one go

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from trainer.core.errors import ConfigError
-from trainer.data.base import Batch
+from trainer.data import Batch
 
 
 def check_smoothing(label_smoothing: float) -> None:

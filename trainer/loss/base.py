@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from trainer.core.registry import Registry
-from trainer.data.base import Batch
+from trainer.data import Batch
 
 
 @dataclass(frozen=True)

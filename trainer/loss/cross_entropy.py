@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from trainer.data.base import Batch
+from trainer.loss import LOSSES, Batch, Trained
 from trainer.loss._cross_entropy import check_smoothing, cross_entropy
-from trainer.loss.base import LOSSES, Trained
 
 
 @LOSSES.register("cross_entropy")

@@ -10,12 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from trainer.core.errors import ConfigError, unknown
+from trainer.core.errors import unknown
 from trainer.core.weights_source import Origin
-from trainer.data.base import Batch
+from trainer.loss import LOSSES, Batch, ConfigError, Trained
 from trainer.loss._cross_entropy import check_smoothing, cross_entropy, wide
-from trainer.loss.base import LOSSES, Trained
-from trainer.model.base import MODELS
+from trainer.model import MODELS
 
 KEY = "loss.teacher"
 

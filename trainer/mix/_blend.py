@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from trainer.core.errors import ConfigError
-from trainer.data.base import Batch
+from trainer.data import Batch
 from trainer.mix._pairs import Pairs
 
 Floats = NDArray[np.float64]

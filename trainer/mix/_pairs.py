@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from trainer.core.clock import Clock
-from trainer.data.base import Batch
+from trainer.data import Batch
 
 Make = Callable[[np.random.Generator, int], NDArray[np.float64]]
 Per = Literal["batch", "sample"]

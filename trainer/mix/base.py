@@ -12,7 +12,7 @@ from trainer.core.clock import Clock
 from trainer.core.errors import ConfigError
 from trainer.core.registry import Choice, Registry
 from trainer.core.units import Duration
-from trainer.data.base import Batch
+from trainer.data import Batch
 from trainer.mix._pairs import Pairs, Per
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.data.base import Batch
+from trainer.mix import MIXES, Batch, Pairs
 from trainer.mix._blend import check_alpha, paste
-from trainer.mix._pairs import Pairs
-from trainer.mix.base import MIXES
 
 
 @MIXES.register("cutmix")

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.core.errors import ConfigError
-from trainer.data.base import Batch
+from trainer.mix import MIXES, Batch, ConfigError, Pairs
 from trainer.mix._blend import blend, check_alpha, paste
-from trainer.mix._pairs import Pairs
-from trainer.mix.base import MIXES
 
 
 @MIXES.register("mixup_or_cutmix")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.data.base import Batch
-from trainer.mix._pairs import Pairs
-from trainer.mix.base import MIXES
+from trainer.mix import MIXES, Batch, Pairs
 
 
 @MIXES.register("none")

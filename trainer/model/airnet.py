@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from trainer.core.errors import ConfigError
+from trainer.model import MODELS, ConfigError
 from trainer.model._blocks import (
     Activation,
     Scale,
@@ -16,7 +16,6 @@ from trainer.model._blocks import (
     require_positive,
     require_size,
 )
-from trainer.model.base import MODELS
 
 PATCH = 2  # side of the first convolution's filters, in pixels
 DEEPER = 4  # channels of the second and third block over those of the first

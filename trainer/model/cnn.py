@@ -7,9 +7,9 @@ from functools import partial
 
 from torch import nn
 
+from trainer.model import MODELS
 from trainer.model._blocks import Activation, conv_bn_act, global_max_pool, require_positive
 from trainer.model._ghost import require_ghost_batch
-from trainer.model.base import MODELS
 
 SMALLEST_MAP = 8  # a map whose shorter side is below this is not halved again
 # Channels double after a pooling, up to 8 * width: large images need not make it a large network.

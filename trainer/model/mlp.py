@@ -7,8 +7,8 @@ from typing import Literal
 
 from torch import nn
 
+from trainer.model import MODELS
 from trainer.model._blocks import require_positive
-from trainer.model.base import MODELS
 
 
 @MODELS.register("mlp")

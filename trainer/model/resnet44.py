@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from trainer.model import MODELS
 from trainer.model._cifar_resnet import Shortcut, cifar_resnet
-from trainer.model.base import MODELS
 
 
 @MODELS.register("resnet44")

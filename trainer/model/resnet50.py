@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from trainer.model import MODELS
 from trainer.model._blocks import (
     conv_bn_act,
     global_average_pool,
     require_positive,
     zero_last_gamma,
 )
-from trainer.model.base import MODELS
 
 NUM_BLOCKS = (3, 4, 6, 3)
 EXPANSION = 4  # channels of a block's output over those of its 3x3 convolution

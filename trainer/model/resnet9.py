@@ -8,7 +8,7 @@ from functools import partial
 
 from torch import nn
 
-from trainer.core.errors import ConfigError
+from trainer.model import MODELS, ConfigError
 from trainer.model._blocks import (
     Activation,
     Residual,
@@ -19,7 +19,6 @@ from trainer.model._blocks import (
     require_size,
 )
 from trainer.model._ghost import require_ghost_batch
-from trainer.model.base import MODELS
 
 
 @MODELS.register("resnet9")

@@ -7,9 +7,8 @@ from typing import Literal
 
 from torch import nn
 
-from trainer.core.errors import ConfigError
+from trainer.model import MODELS, ConfigError
 from trainer.model._blocks import global_average_pool, he_init, require_size
-from trainer.model.base import MODELS
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 HIDDEN = 512

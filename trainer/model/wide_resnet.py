@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from trainer.core.errors import ConfigError
+from trainer.model import MODELS, ConfigError
 from trainer.model._blocks import global_average_pool, he_init, require_positive
 from trainer.model._preact import PreactBlock, bn_relu
-from trainer.model.base import MODELS
 
 
 @MODELS.register("wide_resnet")

@@ -12,7 +12,7 @@ from trainer.core.clock import Clock
 from trainer.core.errors import ConfigError
 from trainer.metrics import Scores
 from trainer.optim._rules import Rules
-from trainer.scheduler.base import Point, Schedule
+from trainer.scheduler import Point, Schedule
 
 
 @dataclass(frozen=True)

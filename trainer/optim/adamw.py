@@ -7,15 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from trainer.optim.base import (
-    OPTIMIZERS,
-    OptimKeys,
-    ParameterGroup,
-    check_betas,
-    check_positive,
-    fused,
-    torch_groups,
-)
+from trainer.optim import OPTIMIZERS, OptimKeys, ParameterGroup, fused, torch_groups
+from trainer.optim._checks import check_betas, check_positive
 
 
 @OPTIMIZERS.register("adamw")

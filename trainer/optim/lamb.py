@@ -8,15 +8,9 @@ from typing import Any
 
 import torch
 
+from trainer.optim import OPTIMIZERS, OptimKeys, ParameterGroup, torch_groups
+from trainer.optim._checks import check_betas, check_positive
 from trainer.optim._foreach import ByGroup, Tensors, norms, scale_each
-from trainer.optim.base import (
-    OPTIMIZERS,
-    OptimKeys,
-    ParameterGroup,
-    check_betas,
-    check_positive,
-    torch_groups,
-)
 
 
 @OPTIMIZERS.register("lamb")

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
+from trainer.optim import OPTIMIZERS, OptimKeys, ParameterGroup, torch_groups
+from trainer.optim._checks import check_betas
 from trainer.optim._foreach import ByGroup, Tensors, decay
-from trainer.optim.base import OPTIMIZERS, OptimKeys, ParameterGroup, check_betas, torch_groups
 
 
 @OPTIMIZERS.register("lion")

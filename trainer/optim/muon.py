@@ -8,18 +8,10 @@ from typing import Any, Literal
 
 import torch
 
-from trainer.core.errors import ConfigError
+from trainer.optim import OPTIMIZERS, ConfigError, Member, OptimKeys, ParameterGroup
+from trainer.optim._checks import check_betas, check_positive, check_unit
 from trainer.optim._foreach import ByGroup, Tensors, decay
 from trainer.optim._newton_schulz import orthogonalize
-from trainer.optim.base import (
-    OPTIMIZERS,
-    Member,
-    OptimKeys,
-    ParameterGroup,
-    check_betas,
-    check_positive,
-    check_unit,
-)
 
 OTHERS = {"adamw": ("betas", "eps"), "sgd": ("other_momentum",)}  # keys of one kind each
 LEFT_OUT = {"all": (), "not_last": ("last",), "hidden": ("first", "last")}

@@ -7,14 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from trainer.optim.base import (
-    OPTIMIZERS,
-    OptimKeys,
-    ParameterGroup,
-    check_positive,
-    check_unit,
-    torch_groups,
-)
+from trainer.optim import OPTIMIZERS, OptimKeys, ParameterGroup, torch_groups
+from trainer.optim._checks import check_positive, check_unit
 
 
 @OPTIMIZERS.register("rmsprop")

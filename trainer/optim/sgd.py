@@ -7,15 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from trainer.core.errors import ConfigError
-from trainer.optim.base import (
-    OPTIMIZERS,
-    OptimKeys,
-    ParameterGroup,
-    check_unit,
-    fused,
-    torch_groups,
-)
+from trainer.optim import OPTIMIZERS, ConfigError, OptimKeys, ParameterGroup, fused, torch_groups
+from trainer.optim._checks import check_unit
 
 
 @OPTIMIZERS.register("sgd")

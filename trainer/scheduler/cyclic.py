@@ -6,12 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.core.units import Duration
-from trainer.scheduler._frame import Frame
+from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Duration, Frame, Point, period_steps
 from trainer.scheduler._momentum import against, check_momenta
-from trainer.scheduler.base import SCHEDULERS, Point, period_steps
 
 
 @SCHEDULERS.register("cyclic")

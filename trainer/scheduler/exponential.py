@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.core.units import Duration
-from trainer.scheduler.base import SCHEDULERS, Point, period_steps
+from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Duration, Point, period_steps
 
 
 @SCHEDULERS.register("exponential")

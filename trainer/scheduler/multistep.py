@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.core.units import Duration
-from trainer.scheduler._frame import ROUNDING, Frame
-from trainer.scheduler.base import SCHEDULERS, Point
+from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Duration, Frame, Point
+from trainer.scheduler._frame import ROUNDING
 
 
 @SCHEDULERS.register("multistep")

@@ -6,12 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.core.units import Duration
-from trainer.metrics import Scores
-from trainer.scheduler._frame import ROUNDING, Frame
-from trainer.scheduler.base import SCHEDULERS, Point
+from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Duration, Frame, Point, Scores
+from trainer.scheduler._frame import ROUNDING
 
 
 @SCHEDULERS.register("plateau")

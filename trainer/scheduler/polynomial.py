@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.scheduler.base import SCHEDULERS, Point
+from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Point
 
 
 @SCHEDULERS.register("polynomial")
