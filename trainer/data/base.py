@@ -187,4 +187,5 @@ class Data(Protocol):
         """Yield this process's share of the test images, likewise."""
 
 
-DATASETS: Registry[Dataset] = Registry("data", DataKeys)
+ALIASES = {"_torchvision": ("mnist", "fashion_mnist", "cifar10", "cifar100")}
+DATASETS: Registry[Dataset] = Registry("data", DataKeys, ALIASES)

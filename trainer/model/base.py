@@ -34,7 +34,8 @@ class Model(Protocol):
         """
 
 
-MODELS: Registry[Model] = Registry("model", ModelKeys)
+ALIASES = {"_cifar_resnet": ("resnet20", "resnet32", "resnet44", "resnet56", "resnet110")}
+MODELS: Registry[Model] = Registry("model", ModelKeys, ALIASES)
 
 
 def put_weights(model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
