@@ -97,6 +97,7 @@ def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
                         loss = run.loss(logits, batch) * batch.share  # () of the step's mean
                     run.precision.backward(run.strategy.weigh(loss))
                 meter.add(loss, logits, batch)
+            meter.close()
 
         def clip(parameters: Iterable[nn.Parameter], is_last: bool = clock.step + 1 == end) -> None:
             norm = run.clip(parameters, measure=is_last)

@@ -108,6 +108,10 @@ class Optim(Protocol):
     def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
         """Return an optimizer over the groups, each with the `lr` and `weight_decay` it names.
 
+        One whose `step(closure)` has no default for the closure is given one. The step's gradients
+        are in place, clipped, when `step` begins; `closure()` replaces them by those of the same
+        images at the weights as they are then, clipped as well, and returns nothing.
+
         Args:
             groups: every parameter is in exactly one.
             keys: as they were written; the groups' own values come from them.
