@@ -3,8 +3,6 @@
 So they do not depend on the worker, the process, or how many of them there are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

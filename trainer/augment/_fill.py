@@ -1,7 +1,5 @@
 """What pixels become that an augmentation takes away."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -1,7 +1,5 @@
 """The augmentation seam: whole batches of images at once, on the training device."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """Random brightness, contrast, saturation and hue."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Cutout."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import torch

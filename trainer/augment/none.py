@@ -1,7 +1,5 @@
 """No augmentation."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from trainer.augment import AUGMENTS, Batch, Clock

@@ -1,7 +1,5 @@
 """Random erasing."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal
 

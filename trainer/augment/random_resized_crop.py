@@ -1,7 +1,5 @@
 """A random part of each image, enlarged to the whole."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Small random shifts, without mirroring: for digits and letters."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, draw

@@ -1,7 +1,5 @@
 """The usual augmentation of small colour images: pad, crop, flip."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, draw

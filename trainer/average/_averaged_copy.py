@@ -1,7 +1,5 @@
 """A copy of the model whose weights an average moves."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Lookahead: slow weights that the training weights return to."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from torch import nn

@@ -1,7 +1,5 @@
 """Stochastic weight averaging."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from torch import nn

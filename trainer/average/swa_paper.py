@@ -1,7 +1,5 @@
 """Stochastic weight averaging as in the experiments of its paper."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Stochastic weight averaging as `torchcontrib.optim.SWA` does it by itself."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import nn

@@ -1,7 +1,5 @@
 """One choice of a group: from the mapping that YAML holds to a typed component, and back."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Data sets that torchvision downloads, checks and reads: MNIST, Fashion-MNIST and CIFAR."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import io

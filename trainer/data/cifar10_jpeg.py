@@ -1,7 +1,5 @@
 """CIFAR-10 as a tree of JPEG files: a re-encoded copy, for work without the original."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Handwritten digits of 8x8 pixels that come with the package."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The packaged digits made hard enough for tricks of training to show."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Anyone's images: a tree of folders, one per class."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Made-up images of any size and number, for trying things out and for measuring speed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

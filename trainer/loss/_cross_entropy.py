@@ -1,7 +1,5 @@
 """Cross entropy with the labels, or with the soft targets of mixed examples; losses share it."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 

@@ -1,7 +1,5 @@
 """The two ways of making one example of two: a blend of all pixels, and a patch of the other."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

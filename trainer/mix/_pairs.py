@@ -1,7 +1,5 @@
 """Whom each example is mixed with, and the random numbers of a mixing."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal

@@ -3,8 +3,6 @@
 When examples are mixed, and with whom, is decided here, once, for every choice of `mix`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 

@@ -1,7 +1,5 @@
 """Mixup."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from trainer.mix import MIXES, Batch, Pairs

@@ -1,7 +1,5 @@
 """Mixup at some steps, CutMix at the others."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from trainer.mix import MIXES, Batch, ConfigError, Pairs

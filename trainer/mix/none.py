@@ -1,7 +1,5 @@
 """No mixing."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from trainer.mix import MIXES, Batch, Pairs

@@ -1,7 +1,5 @@
 """Parts that several networks are made of, and the checks they share."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

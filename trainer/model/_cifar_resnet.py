@@ -5,8 +5,6 @@ basic blocks at 16, 32 and 64 channels, the second and third halving the map, gl
 linear: 6n + 2 layers. The convolutions are drawn as the paper says, by arXiv:1502.01852.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """The network of airbench, for CIFAR-10 in seconds."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The model seam: networks that map normalised images (B, C, H, W) to logits (B, K)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,7 +1,5 @@
 """A small convolutional network for small images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 

@@ -1,7 +1,5 @@
 """A fully connected network."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

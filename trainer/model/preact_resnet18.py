@@ -1,7 +1,5 @@
 """The pre-activation ResNet-18 for CIFAR of the mixup paper."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import nn

@@ -1,7 +1,5 @@
 """ResNet-50 with the tweaks of its architecture from "Bag of Tricks"."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

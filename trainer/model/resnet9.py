@@ -1,7 +1,5 @@
 """ResNet-9, the fast CIFAR-10 network of DAWNBench fame."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """Any classification network of torchvision, by its name there."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass
 from typing import Any

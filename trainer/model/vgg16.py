@@ -1,7 +1,5 @@
 """VGG-16 for CIFAR."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Wide residual networks for CIFAR."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import nn

@@ -1,7 +1,5 @@
 """Ranges of the numbers that optimizers take."""
 
-from __future__ import annotations
-
 from trainer.core.errors import ConfigError
 
 

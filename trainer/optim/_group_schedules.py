@@ -1,7 +1,5 @@
 """What sets the optimizer's groups apart over a run: schedules of their own, and their ends."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

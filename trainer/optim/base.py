@@ -1,7 +1,5 @@
 """The optimizer seam: from groups of parameters to what moves them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol

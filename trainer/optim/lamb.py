@@ -1,7 +1,5 @@
 """LAMB: Adam whose layers step in proportion to their weights."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Exponential decay."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Duration, Point, period_steps

@@ -1,7 +1,5 @@
 """Polynomial decay."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Point

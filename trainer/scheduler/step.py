@@ -1,7 +1,5 @@
 """Step decay."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
