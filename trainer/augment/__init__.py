@@ -8,8 +8,9 @@ from trainer.augment._tta import Views, choose_views
 from trainer.augment.base import AUGMENTS, Augment, AugmentKeys, Chain
 from trainer.core.clock import Clock
 from trainer.core.errors import ConfigError
+from trainer.core.ranges import check_in
 from trainer.data.base import Batch
 
 __all__ = ["AUGMENTS", "Augment", "AugmentKeys", "Batch", "Chain", "Clock", "ConfigError"]
-__all__ += ["draw", "draw_noise", "draw_numbers", "to_device"]
+__all__ += ["check_in", "draw", "draw_noise", "draw_numbers", "to_device"]
 __all__ += ["Views", "choose_views"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, draw_numbers
+from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, check_in, draw_numbers
 from trainer.augment._boxes import Boxes, place
 from trainer.augment._fill import Fill, fill_value
 
@@ -28,8 +28,7 @@ class Cutout:
     fill: Fill = "mean"
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ConfigError(f"augment.cutout.size must be 1 or more, got {self.size}")
+        check_in("[1, inf)", "augment.cutout.size", self.size)
 
     def check(self, image_shape: tuple[int, int, int]) -> None:
         """Raise ConfigError if the square is larger than the image."""

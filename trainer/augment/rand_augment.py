@@ -16,6 +16,7 @@ from trainer.augment import (
     ConfigError,
     _color,
     _tones,
+    check_in,
     draw_numbers,
     to_device,
 )
@@ -54,8 +55,7 @@ class RandAugment:
     fill: Fill = "zeros"
 
     def __post_init__(self) -> None:
-        if self.num_ops < 1:
-            raise ConfigError(f"augment.rand_augment.num_ops must be 1 or more, got {self.num_ops}")
+        check_in("[1, inf)", "augment.rand_augment.num_ops", self.num_ops)
         if not 0 <= self.magnitude <= MOST:
             raise ConfigError(
                 f"augment.rand_augment.magnitude must be from 0 to {MOST}, got {self.magnitude}"

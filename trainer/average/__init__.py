@@ -15,8 +15,9 @@ from trainer.average.base import (
 )
 from trainer.core.clock import Clock
 from trainer.core.errors import ConfigError
+from trainer.core.ranges import check_in
 from trainer.core.units import Duration
 
 __all__ = ["AVERAGES", "Average", "AverageKeys", "Averaging", "Clock", "ConfigError", "Duration"]
-__all__ += ["Shadow", "SnapshotPlan"]
+__all__ += ["Shadow", "SnapshotPlan", "check_in"]
 __all__ += ["check_bn_images", "check_evaluated", "recompute"]

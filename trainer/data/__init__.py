@@ -4,6 +4,7 @@ An author of a data set registers it in `DATASETS`; see `Dataset`, `Source` and 
 """
 
 from trainer.core.errors import ConfigError, DataError
+from trainer.core.ranges import check_in
 from trainer.core.units import Amount
 from trainer.data._batches import build_data
 from trainer.data._normalize import Normalize
@@ -12,5 +13,5 @@ from trainer.data._steps import Steps, check_batch_size
 from trainer.data.base import DATASETS, Batch, Data, DataKeys, Dataset, Images, Noise, Source
 
 __all__ = ["DATASETS", "Batch", "Data", "DataKeys", "Dataset", "Images", "Noise", "Source"]
-__all__ += ["Amount", "ConfigError", "DataError", "fingerprint", "mean_std"]
+__all__ += ["Amount", "ConfigError", "DataError", "check_in", "fingerprint", "mean_std"]
 __all__ += ["Normalize", "Steps", "build_data", "check_batch_size"]

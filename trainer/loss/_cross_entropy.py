@@ -3,14 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from trainer.core.errors import ConfigError
 from trainer.data import Batch
-
-
-def check_smoothing(label_smoothing: float) -> None:
-    """Raise ConfigError unless the smoothing leaves the target some of its mass."""
-    if not 0.0 <= label_smoothing < 1.0:
-        raise ConfigError(f"loss.label_smoothing must be in [0, 1), got {label_smoothing}")
 
 
 def wide(logits: torch.Tensor) -> torch.Tensor:

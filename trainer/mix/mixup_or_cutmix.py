@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from trainer.mix import MIXES, Batch, ConfigError, Pairs
-from trainer.mix._blend import blend, check_alpha, paste
+from trainer.mix import MIXES, Batch, ConfigError, Pairs, check_in
+from trainer.mix._blend import blend, paste
 
 
 @MIXES.register("mixup_or_cutmix")
@@ -25,8 +25,8 @@ class MixupOrCutmix:
     cutmix_share: float = 0.5
 
     def __post_init__(self) -> None:
-        check_alpha("mix.alpha", self.alpha)
-        check_alpha("mix.cutmix_alpha", self.cutmix_alpha)
+        check_in("[0, inf)", "mix.alpha", self.alpha)
+        check_in("[0, inf)", "mix.cutmix_alpha", self.cutmix_alpha)
         if not 0.0 < self.cutmix_share < 1.0:
             raise ConfigError(
                 "mix.cutmix_share must be above 0 (mix=mixup says that) and below 1 "

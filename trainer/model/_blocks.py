@@ -107,12 +107,6 @@ class Scale(nn.Module):
         return str(self.factor)
 
 
-def require_positive(key: str, value: int) -> None:
-    """Raise ConfigError unless the setting is 1 or more."""
-    if value < 1:
-        raise ConfigError(f"{key} must be 1 or more, got {value}")
-
-
 def require_size(name: str, image_shape: tuple[int, int, int], smallest: int) -> None:
     """Raise ConfigError if an image's shorter side is too small for the network called `name`."""
     channels, height, width = image_shape

@@ -5,8 +5,8 @@ from functools import partial
 
 from torch import nn
 
-from trainer.model import MODELS
-from trainer.model._blocks import Activation, conv_bn_act, global_max_pool, require_positive
+from trainer.model import MODELS, check_in
+from trainer.model._blocks import Activation, conv_bn_act, global_max_pool
 from trainer.model._ghost import require_ghost_batch
 
 SMALLEST_MAP = 8  # a map whose shorter side is below this is not halved again
@@ -36,7 +36,7 @@ class Cnn:
     ghost_batch: int | None = None
 
     def __post_init__(self) -> None:
-        require_positive("model.width", self.width)
+        check_in("[1, inf)", "model.width", self.width)
         require_ghost_batch(self.ghost_batch)
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:

@@ -7,11 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from trainer.model import MODELS
+from trainer.model import MODELS, check_in
 from trainer.model._blocks import (
     conv_bn_act,
     global_average_pool,
-    require_positive,
     zero_last_gamma,
 )
 
@@ -51,7 +50,7 @@ class ResNet50:
     zero_gamma: bool = False
 
     def __post_init__(self) -> None:
-        require_positive("model.width", self.width)
+        check_in("[1, inf)", "model.width", self.width)
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
         """Return the network; images (B, C, H, W) of any size -> logits (B, K)."""

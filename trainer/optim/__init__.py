@@ -4,23 +4,24 @@ An author of an optimizer registers it in `OPTIMIZERS`; see `Optim`, `OptimKeys`
 """
 
 from trainer.core.errors import ConfigError
-from trainer.optim._checks import check_betas, check_not_negative, check_positive, check_unit
+from trainer.core.ranges import check_in
 from trainer.optim._clip import Clip, build_clip
 from trainer.optim._group_schedules import GroupSchedules, plan_group_schedules
 from trainer.optim._groups import build_optimizer, group_rows
 from trainer.optim.base import (
     OPTIMIZERS,
+    Groups,
     Member,
     Optim,
     OptimKeys,
     ParameterGroup,
+    check_betas,
     check_decoupled,
     fused,
     torch_groups,
 )
 
-__all__ = ["OPTIMIZERS", "ConfigError", "Member", "Optim", "OptimKeys", "ParameterGroup"]
-__all__ += ["fused", "torch_groups"]
-__all__ += ["check_betas", "check_decoupled", "check_not_negative", "check_positive", "check_unit"]
+__all__ = ["OPTIMIZERS", "ConfigError", "Groups", "Member", "Optim", "OptimKeys", "ParameterGroup"]
+__all__ += ["check_betas", "check_decoupled", "check_in", "fused", "torch_groups"]
 __all__ += ["Clip", "GroupSchedules", "build_clip", "build_optimizer", "group_rows"]
 __all__ += ["plan_group_schedules"]

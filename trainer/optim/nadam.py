@@ -1,12 +1,18 @@
 """Adam with Nesterov's momentum."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from trainer.optim import OPTIMIZERS, OptimKeys, ParameterGroup, check_decoupled, torch_groups
-from trainer.optim._checks import check_betas, check_not_negative, check_positive
+from trainer.optim import (
+    OPTIMIZERS,
+    Groups,
+    OptimKeys,
+    check_betas,
+    check_decoupled,
+    check_in,
+    torch_groups,
+)
 
 
 @OPTIMIZERS.register("nadam")
@@ -32,10 +38,10 @@ class NAdam:
 
     def __post_init__(self) -> None:
         check_betas(self.betas)
-        check_positive("optim.eps", self.eps)
-        check_not_negative("optim.momentum_decay", self.momentum_decay)
+        check_in("(0, inf)", "optim.eps", self.eps)
+        check_in("[0, inf)", "optim.momentum_decay", self.momentum_decay)
 
-    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Groups, keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         check_decoupled(self.decoupled_weight_decay, keys)
         return torch.optim.NAdam(

@@ -6,6 +6,7 @@ must know the run.
 
 from trainer.core.clock import Clock
 from trainer.core.errors import ConfigError
+from trainer.core.ranges import check_in
 from trainer.core.units import Duration
 from trainer.metrics import Scores
 from trainer.scheduler._frame import Frame
@@ -26,5 +27,14 @@ from trainer.scheduler.base import (
 )
 
 __all__ = ["SCHEDULERS", "Clock", "ConfigError", "Duration", "Point", "Rate", "SchedulerKeys"]
-__all__ += ["Builder", "Frame", "MomentumCycler", "Observer", "Scheduler", "Scores", "Watcher"]
+__all__ += [
+    "Builder",
+    "Frame",
+    "MomentumCycler",
+    "Observer",
+    "Scheduler",
+    "Scores",
+    "Watcher",
+    "check_in",
+]
 __all__ += ["Schedule", "momentum_of", "period_steps", "set_hyperparameters"]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Point
+from trainer.scheduler import SCHEDULERS, Clock, Point, check_in
 
 
 @SCHEDULERS.register("polynomial")
@@ -19,8 +19,7 @@ class Polynomial:
     power: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.power <= 0.0:
-            raise ConfigError(f"scheduler.power must be positive, got {self.power}")
+        check_in("(0, inf)", "scheduler.power", self.power)
 
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return floor + (1 - floor) * (1 - progress) ** power."""
