@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from trainer.average._batch_norm import recompute
+from trainer.average import recompute
 from trainer.core.clock import Clock
 from trainer.core.units import crossed
-from trainer.data.base import Batch
+from trainer.data import Batch
 from trainer.metrics import Metrics, Scores, Tally, check_scores, check_weights
-from trainer.scheduler.base import momentum_of, set_hyperparameters
+from trainer.scheduler import momentum_of, set_hyperparameters
 from trainer.state import Run
 from trainer.strategy.base import Strategy
 
@@ -97,6 +97,7 @@ def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
                         loss = run.loss(logits, batch) * batch.share  # () of the step's mean
                     run.precision.backward(run.strategy.weigh(loss))
                 meter.add(loss, logits, batch)
+            meter.close()
 
         def clip(parameters: Iterable[nn.Parameter], is_last: bool = clock.step + 1 == end) -> None:
             norm = run.clip(parameters, measure=is_last)

@@ -10,25 +10,23 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from trainer.augment._tta import Views
-from trainer.augment.base import Chain
-from trainer.average.base import Average
+from trainer.augment import Chain, Views
+from trainer.average import Average
 from trainer.core.clock import Clock
 from trainer.core.environment import World
 from trainer.core.rng import derive
-from trainer.data.base import Batch, Data
-from trainer.loss.base import Criterion
+from trainer.data import Batch, Data
+from trainer.loss import Criterion
 from trainer.metrics import Meter
-from trainer.mix.base import Mixing
-from trainer.model.base import put_weights
-from trainer.optim._clip import Clip
-from trainer.optim._group_schedules import GroupSchedules
+from trainer.mix import Mixing
+from trainer.model import put_weights
+from trainer.optim import Clip, GroupSchedules
 from trainer.precision.step import Precision
-from trainer.scheduler.base import Schedule
+from trainer.scheduler import Schedule
 from trainer.strategy.base import Strategy
 
 if TYPE_CHECKING:
-    from trainer.data._normalize import Normalize
+    from trainer.data import Normalize
 
 
 @dataclass

@@ -10,7 +10,7 @@ from torch import nn
 
 from trainer.checkpoint.weights import Weights
 from trainer.core.errors import ConfigError, DataError
-from trainer.model.base import put_weights
+from trainer.model import put_weights
 
 log = logging.getLogger("trainer")
 

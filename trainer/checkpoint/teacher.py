@@ -12,7 +12,7 @@ from trainer.checkpoint.load_into import fit_weights
 from trainer.checkpoint.weights import Weights
 from trainer.config.groups import parse_group
 from trainer.core.errors import ConfigError
-from trainer.data.base import Source
+from trainer.data import Source
 
 
 class Teachers:

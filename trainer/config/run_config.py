@@ -10,8 +10,8 @@ from typing import Any, Literal, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from trainer.augment.base import Augment, AugmentKeys
-from trainer.average.base import AverageKeys, Averaging, check_evaluated
+from trainer.augment import Augment, AugmentKeys
+from trainer.average import AverageKeys, Averaging, check_evaluated
 from trainer.composition import not_built as pending
 from trainer.config.groups import (
     SEAMS,
@@ -27,14 +27,13 @@ from trainer.core.errors import ConfigError, unknown
 from trainer.core.registry import Choice
 from trainer.core.units import MOST, Amount, Duration, Interval
 from trainer.core.weights_source import Origin
-from trainer.data.base import DataKeys, Dataset
-from trainer.loss.base import Loss, LossKeys
-from trainer.mix.base import Mix, MixKeys
-from trainer.model._init import Init
-from trainer.model.base import Model, ModelKeys
-from trainer.optim.base import Optim, OptimKeys
+from trainer.data import DataKeys, Dataset
+from trainer.loss import Loss, LossKeys
+from trainer.mix import Mix, MixKeys
+from trainer.model import Init, Model, ModelKeys
+from trainer.optim import Optim, OptimKeys
 from trainer.precision.formats import PrecisionChoice, check_eps, parse_precision
-from trainer.scheduler.base import Scheduler, SchedulerKeys, Watcher
+from trainer.scheduler import Scheduler, SchedulerKeys, Watcher
 from trainer.strategy.keys import StrategyChoice, parse_strategy
 
 MOST_THREADS = 1024  # torch dies of what the system does not give; on any machine the same

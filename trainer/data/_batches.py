@@ -1,7 +1,5 @@
 """From stored images to batches, for every data set alike: splits, order, shares of processes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Folders in the making: built under another name, held while they are, removed if left behind."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

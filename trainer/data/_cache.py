@@ -6,8 +6,6 @@ key says what went in, cheaply (names, sizes and times of files); the fingerprin
 says what came out, and sums of all three are looked at before each use.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json

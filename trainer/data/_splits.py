@@ -7,8 +7,6 @@ permutation: a larger `val` or `subset` contains the smaller one's images of tha
     rounding.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

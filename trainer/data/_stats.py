@@ -1,7 +1,5 @@
 """Numbers about stored images: per-channel mean and deviation, and the fingerprint."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Iterable

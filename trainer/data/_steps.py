@@ -1,7 +1,5 @@
 """How an epoch's images are cut into steps, and steps into micro-batches: arithmetic alone."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal

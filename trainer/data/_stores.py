@@ -1,7 +1,5 @@
 """Where images lie while a run lasts: on the training device, or in a file that workers read."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import multiprocessing

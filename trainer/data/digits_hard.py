@@ -1,7 +1,5 @@
 """The packaged digits made hard enough for tricks of training to show."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from trainer.core import rng
-from trainer.core.errors import ConfigError
+from trainer.data import DATASETS, ConfigError, Images, Source, fingerprint, mean_std
 from trainer.data._digits import CLASSES, WHITE, Digits, load_digits
-from trainer.data._stats import fingerprint, mean_std
-from trainer.data.base import DATASETS, Images, Source
 
 SIDE = 8  # pixels of a stored digit
 ONE = (

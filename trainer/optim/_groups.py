@@ -1,7 +1,5 @@
 """From a model and rules to the groups of its parameters."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace

@@ -15,7 +15,7 @@ from trainer.core.errors import ConfigError, unknown
 from trainer.core.registry import Choice
 from trainer.core.units import Duration
 from trainer.optim._kinds import KINDS
-from trainer.scheduler.base import SCHEDULERS, Scheduler, SchedulerKeys
+from trainer.scheduler import SCHEDULERS, Scheduler, SchedulerKeys
 
 # Rules with a name: what stands for itself in a list of rules, or alone.
 NAMED: dict[str, dict[str, Any]] = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -96,6 +98,10 @@ class Precision:
         Where the loss is scaled and a gradient is not finite, there is no step: neither weights
         nor the optimizer's state change, and the scale is halved.
 
+        An optimizer whose `step` requires a closure finds the gradients in place. The closure
+        replaces them by those at the weights as they are then, and returns nothing; where a loss
+        scale made them overflow there are none.
+
         Args:
             optimizer: moves the weights.
             gradients: computes the gradient of the whole step.
@@ -104,15 +110,29 @@ class Precision:
         Returns:
             Whether the weights moved.
         """
-        optimizer.zero_grad(set_to_none=True)
-        self.pairs.refresh()
-        gradients()
-        self.pairs.hand_over()
-        self.scaler.unscale_(optimizer)
-        if not self.are_finite():
+
+        def fill() -> bool:
+            optimizer.zero_grad(set_to_none=True)
+            self.pairs.refresh()
+            with torch.enable_grad():
+                gradients()
+            self.pairs.hand_over()
+            self.scaler.unscale_(optimizer)
+            if not self.are_finite():
+                return False
+            clip(p for group in optimizer.param_groups for p in group["params"])
+            return True
+
+        def closure() -> None:
+            if not fill():
+                optimizer.zero_grad(set_to_none=True)
+
+        if not fill():
             return False
-        clip(p for group in optimizer.param_groups for p in group["params"])
-        optimizer.step()
+        if needs_closure(type(optimizer)):
+            optimizer.step(closure)  # type: ignore[call-overload]  # it returns no loss
+        else:
+            optimizer.step()
         return True
 
     def are_finite(self) -> bool:
@@ -144,6 +164,13 @@ class Precision:
         """Go on with the loss scale of a checkpoint."""
         self.scaler.load_state_dict(state)
         self.scale = self.scaler.get_scale()
+
+
+@functools.cache
+def needs_closure(kind: type[torch.optim.Optimizer]) -> bool:
+    """Return whether a class's `step` must be given a closure, as that of `torch.optim.LBFGS`."""
+    closure = inspect.signature(kind.step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
 
 
 def build_precision(choice: PrecisionChoice, device: torch.device) -> Precision:

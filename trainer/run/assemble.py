@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from trainer.augment._tta import choose_views
-from trainer.augment.base import Chain
-from trainer.average._batch_norm import check_bn_images
-from trainer.average.base import SnapshotPlan
+from trainer.augment import Chain, choose_views
+from trainer.average import SnapshotPlan, check_bn_images
 from trainer.checkpoint.load_into import start_from
 from trainer.checkpoint.teacher import Teachers
 from trainer.checkpoint.weights import Weights, read_all
@@ -21,20 +19,16 @@ from trainer.core.convert import plain_choice
 from trainer.core.errors import ConfigError
 from trainer.core.limits import reporting_memory
 from trainer.core.rng import derive
-from trainer.data._normalize import Normalize
-from trainer.data.base import Source
+from trainer.data import Normalize, Source
 from trainer.metrics import Meter
-from trainer.mix.base import Mixing
-from trainer.model._ghost import check_ghosts
-from trainer.model.base import put_weights
-from trainer.optim._clip import build_clip
-from trainer.optim._group_schedules import plan_group_schedules
-from trainer.optim._groups import build_optimizer
+from trainer.mix import Mixing
+from trainer.model import check_ghosts, put_weights
+from trainer.optim import build_clip, build_optimizer, plan_group_schedules
 from trainer.precision.half_copy import cast_at_the_border
 from trainer.precision.step import Precision
 from trainer.run.context import RunContext, settle
 from trainer.run.fork import Fork, check_context
-from trainer.scheduler.base import Schedule
+from trainer.scheduler import Schedule
 from trainer.state import Run, State
 from trainer.strategy.base import Strategy
 

@@ -7,7 +7,7 @@ import torch
 from trainer.config.run_config import RunConfig
 from trainer.core.environment import World
 from trainer.core.errors import ConfigError
-from trainer.data._steps import check_batch_size
+from trainer.data import check_batch_size
 from trainer.precision.step import Precision, build_precision
 from trainer.strategy.base import Strategy
 from trainer.strategy.collectives import on_all_ranks

@@ -14,7 +14,7 @@ from trainer.checkpoint.format import digest
 from trainer.checkpoint.weights import find_checkpoint
 from trainer.config.run_config import RunConfig
 from trainer.core.errors import ConfigError, NotFound
-from trainer.data.base import Source
+from trainer.data import Source
 from trainer.precision.step import Precision
 from trainer.run.resume import UNFIT, changed_keys, contents, is_within
 from trainer.state import Run, load_counters, own_part, put_own_weights

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from trainer.config.run_config import RunConfig
-from trainer.data.base import Source
+from trainer.data import Source
 from trainer.record import provenance
 from trainer.record.provenance import PACKAGE
 from trainer.run.request import RunRequest

@@ -14,7 +14,7 @@ from trainer.checkpoint.saver import FAILED, SAVE, Saver
 from trainer.core.errors import DiskError, Stopped, TrainerError
 from trainer.core.files import reporting_disk
 from trainer.core.signals import Stops
-from trainer.data.base import Source
+from trainer.data import Source
 from trainer.loop import EpochRecord, add_seconds, final_scores, fit
 from trainer.record import provenance
 from trainer.record.console import Console, command_to_resume, show_result

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trainer.api import compose
 from trainer.core.clock import Clock
 from trainer.metrics import Scores
-from trainer.scheduler.base import Point, Schedule
+from trainer.scheduler import Point, Schedule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

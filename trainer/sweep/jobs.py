@@ -18,7 +18,7 @@ from trainer.core.environment import World
 from trainer.core.errors import ConfigError, NotFound
 from trainer.core.files import replace_text
 from trainer.core.yaml_files import Loader, check_events
-from trainer.data._steps import check_batch_size
+from trainer.data import check_batch_size
 from trainer.record.console import command_line, shown_path
 from trainer.record.run_folder import make_folder
 from trainer.strategy.ddp import check_start

@@ -10,7 +10,7 @@ from trainer.core.clock import Clock
 from trainer.core.errors import Diverged
 from trainer.core.registry import Choice
 from trainer.loop import train_epoch
-from trainer.scheduler.base import Point, Schedule, SchedulerKeys
+from trainer.scheduler import Point, Schedule, SchedulerKeys
 from trainer.state import Run
 from trainer.task._lr_range_fit import LrSweep, has_diverged
 

@@ -13,7 +13,7 @@ from typing import Any
 from trainer.core.errors import Stopped, TrainerError
 from trainer.core.files import reporting_disk
 from trainer.core.signals import Stops
-from trainer.data.base import Source
+from trainer.data import Source
 from trainer.record import provenance
 from trainer.record.console import Console
 from trainer.record.run_folder import Folder, make_folder

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from trainer.average._batch_norm import recompute
+from trainer.average import recompute
 from trainer.core import rng
 from trainer.core.errors import ConfigError
 from trainer.core.units import Amount
-from trainer.data.base import Batch
+from trainer.data import Batch
 from trainer.state import Run
 
 
