@@ -114,7 +114,7 @@ class Run:
         """Hold still the parameters whose time has come; training passes leave them out."""
         if self.group_schedules.freeze(self.optimizer, clock):
             # what wraps the model has to learn that some gradients no longer come
-            self.parallel = self.strategy.wrap(self.precision.adopt(self.model))
+            self.parallel = self.strategy.wrap(self.precision.prepare_for_training(self.model))
 
     def epoch_number(self) -> int:
         """Return the epoch under way, counted from 1."""

@@ -41,7 +41,7 @@ WHITENED = (
 RUNS = """
 import os, pathlib, shutil, sys
 import torch
-from trainer import cli
+from trainer.cli import main as cli
 here, *words = sys.argv[1:]
 names = ("fp64", "everything", "whitened")
 lines = [line.split() for line in " ".join(words).split(" -- ")]

@@ -321,7 +321,7 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
 
 def test_words_of_sweeps_mean_nothing_to_a_single_run(call: Call, here: Path) -> None:
     assert "reuse= is of sweeps" in call(*SHORT, "reuse=off").err
-    assert "is of sweeps (with -m)" in call(*SHORT, "strategy.processes=2").err
+    assert "is for sweeps (with -m)" in call(*SHORT, "strategy.processes=2").err
     assert call("-m", *SHORT, "seed=0").code == 0
     (sweep,) = sweeps(here)
     assert "leave out optim.lr=3" in call(f"resume={sweep}", "optim.lr=3").err

@@ -171,8 +171,8 @@ def from_first_process(find: Callable[[], T]) -> T:
     if not is_one_of_several():
         return find()
     from trainer.core.environment import World
+    from trainer.strategy.build import communicator
     from trainer.strategy.collectives import broadcast
-    from trainer.strategy.ddp import communicator
 
     return broadcast(communicator(World.from_environment()), find)
 

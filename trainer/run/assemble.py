@@ -24,7 +24,7 @@ from trainer.metrics import Meter
 from trainer.mix import Mixing
 from trainer.model import check_ghosts, put_weights
 from trainer.optim import build_clip, build_optimizer, plan_group_schedules
-from trainer.precision.half_copy import cast_at_the_border
+from trainer.precision.half_copy import cast_inputs_and_logits
 from trainer.precision.step import Precision
 from trainer.run.context import RunContext, settle
 from trainer.run.fork import Fork, check_context
@@ -147,14 +147,16 @@ def build_run(
     group_schedules = plan_group_schedules(optimizer, config.optim.shared.groups, **context.times)
     check_bn_images(config.average.shared, model)
     average = config.average.component.build(model, planned.snapshots)
-    parallel = context.strategy.wrap(precision.adopt(model))
+    parallel = context.strategy.wrap(precision.prepare_for_training(model))
     # from here on numbers are drawn for dropout: each process its own
     torch.manual_seed(derive(config.seed, "model", context.strategy.world.rank))
     for number, device in enumerate(context.strategy.devices[1:], 1):  # and each device its own
         with torch.cuda.device(device):
             torch.cuda.manual_seed(derive(config.seed, "model", number))
     teachers = Teachers(
-        weights, context.source, lambda n: precision.lend(place(n, context.device, precision.dtype))
+        weights,
+        context.source,
+        lambda n: precision.prepare_for_inference(place(n, context.device, precision.dtype)),
     )
     num_evaluated = data.num_val + (data.num_test if config.report_test else 0)
     run = Run(
@@ -196,7 +198,7 @@ def place(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Modu
     if is_convolutional(model):
         model = model.to(memory_format=torch.channels_last)
     if dtype == torch.float16:
-        cast_at_the_border(model)
+        cast_inputs_and_logits(model)
     return model
 
 

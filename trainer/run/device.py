@@ -10,8 +10,8 @@ from trainer.core.errors import ConfigError
 from trainer.data import check_batch_size
 from trainer.precision.step import Precision, build_precision
 from trainer.strategy.base import Strategy
+from trainer.strategy.build import build_strategy
 from trainer.strategy.collectives import on_all_ranks
-from trainer.strategy.ddp import build_strategy
 
 
 def choose_device(name: str, world: World) -> torch.device:

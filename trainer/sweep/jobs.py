@@ -21,7 +21,7 @@ from trainer.core.yaml_files import Loader, check_events
 from trainer.data import check_batch_size
 from trainer.record.console import command_line, shown_path
 from trainer.record.run_folder import make_folder
-from trainer.strategy.ddp import check_start
+from trainer.strategy.build import check_start
 from trainer.sweep.expand import JobOverrides
 from trainer.sweep.reuse import LISTING
 from trainer.task.base import check_trains

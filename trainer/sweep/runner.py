@@ -3,7 +3,7 @@ before the first starts, each leaves a folder, a table ends it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,9 @@ from trainer.core.errors import ConfigError
 from trainer.core.units import Seconds
 from trainer.record.console import Console, shown_path
 from trainer.record.runs import RunRow, read_run
+from trainer.strategy.build import communicator
 from trainer.strategy.collectives import broadcast
-from trainer.strategy.ddp import communicator
 from trainer.sweep.expand import JobOverrides, Search, expand
-from trainer.sweep.in_one_group import run_together
 from trainer.sweep.jobs import CURRENT, Job, Sweep, begin, check_jobs, read_listing
 from trainer.sweep.results import finish, job_line, overrides_apart, swept_keys, tell_invalid
 from trainer.sweep.supervisor import Settings, supervise
@@ -127,12 +126,8 @@ def carry_out(
     jobs: Sequence[Job], folder: Path, console: Console, settings: Settings, current: Sweep
 ) -> int:
     """Do what is missing of a sweep, print its table and return the exit code."""
-    world = World.from_environment()
-    if world.is_torchrun:
-        rows: Mapping[int, RunRow | str] = run_together(jobs, folder, console, current)
-    else:
-        rows = supervise(jobs, folder, console, settings, current)
-    return finish(jobs, rows, folder, console, current) if world.rank == 0 else 0
+    rows = supervise(jobs, folder, console, settings, current)
+    return finish(jobs, rows, folder, console, current)
 
 
 def name_of(jobs: Sequence[Job]) -> str:

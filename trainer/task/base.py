@@ -10,7 +10,7 @@ from trainer.config.run_config import RunConfig
 from trainer.core.errors import ConfigError
 from trainer.record.runs import RunRow
 from trainer.run.request import RunRequest
-from trainer.strategy.failures import accounted
+from trainer.strategy.failures import reporting_failures
 
 __all__ = ["TASKS", "Task", "TaskKeys", "check_trains", "perform", "title_of"]
 
@@ -29,7 +29,7 @@ class Task(Protocol):
 def perform(request: RunRequest) -> RunRow | None:
     """Do what the order's configuration chose as its task."""
     task: Task = request.config.task.component
-    with accounted():
+    with reporting_failures():
         return task.perform(request)
 
 
