@@ -16,7 +16,7 @@ from trainer.strategy.collectives import broadcast
 from trainer.strategy.ddp import communicator
 from trainer.strategy.failures import accounted, is_broken
 from trainer.sweep.jobs import Job, Sweep
-from trainer.sweep.locks import cleared
+from trainer.sweep.locks import remove_previous
 from trainer.sweep.results import job_line, overrides_apart, swept_keys
 from trainer.sweep.reuse import is_result
 
@@ -79,5 +79,5 @@ def left(path: Path) -> str:
         return "finished"
     if checkpoint.newest(path / "checkpoints")[0] is not None:
         return "resume"
-    cleared(path)
+    remove_previous(path)
     return "nothing"
