@@ -90,7 +90,7 @@ def test_a_lock_is_held_once_and_its_file_goes_with_it(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_no_lock_that_is_held(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError):  # noqa: PT011  # of which kind depends on the system
+    with pytest.raises(OSError):  # of which kind depends on the system
         Lock(tmp_path / "file" / "lock").acquire()
 
 

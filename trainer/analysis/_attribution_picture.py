@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from trainer.analysis._arms import higher_is_better, is_share
 from trainer.analysis._comparison import Comparison, ComparisonRow
 from trainer.analysis._pictures import bare, lost_text, title_of, within_shares
-from trainer.analysis._statistics import CONFIDENCE
 from trainer.analysis._tables import shown
+from trainer.record.spread import CONFIDENCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

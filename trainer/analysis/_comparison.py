@@ -6,16 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from trainer.analysis._arms import Arm
-from trainer.analysis._statistics import (
-    Correlation,
-    Difference,
-    Spread,
-    correlation,
-    holm,
-    paired,
-    welch,
-)
+from trainer.analysis._statistics import Correlation, Difference, correlation, holm, paired, welch
 from trainer.core.errors import ConfigError, TrainerError
+from trainer.record.spread import Spread
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from trainer.analysis._arms import OVER_EPOCHS, Arm, common_epochs, is_share
-from trainer.analysis._statistics import Spread
 from trainer.core.errors import TrainerError
 from trainer.record.runs import RunRow
+from trainer.record.spread import Spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

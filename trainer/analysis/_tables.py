@@ -9,8 +9,9 @@ from typing import Any
 from trainer.analysis._arms import is_share
 from trainer.analysis._comparison import Comparison, ComparisonRow
 from trainer.analysis._labels import varied_keys
-from trainer.analysis._statistics import POWER, Spread
+from trainer.analysis._statistics import POWER
 from trainer.record.csv_files import csv_text
+from trainer.record.spread import Spread
 
 Columns = Mapping[str, Sequence[Any]]
 

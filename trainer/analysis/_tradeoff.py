@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.analysis._arms import Arm, common_epochs, higher_is_better, is_share
 from trainer.analysis._pictures import LOST, bare, count_epochs, lost_text, title_of
-from trainer.analysis._statistics import Spread
+from trainer.record.spread import Spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

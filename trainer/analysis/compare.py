@@ -14,7 +14,7 @@ from trainer.analysis._arms import Arm, arms_of, trained
 from trainer.analysis._command import add_metric, out_of, read_arms, reader, write_texts
 from trainer.analysis._comparison import Comparison, ComparisonRow, compare, difference_of
 from trainer.analysis._pictures import arms_figure, bare, colors, draw_finals, title_of
-from trainer.analysis._statistics import Difference, Spread, paired, welch
+from trainer.analysis._statistics import Difference, paired, welch
 from trainer.analysis._tables import line_of, shown, to_csv, to_markdown
 from trainer.core.errors import telling_errors
 
@@ -23,7 +23,6 @@ __all__ = [
     "Comparison",
     "ComparisonRow",
     "Difference",
-    "Spread",
     "arms_figure",
     "arms_of",
     "bare",

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from trainer.analysis._arms import Arm
 from trainer.analysis._command import add_metric, out_of, read_arms, reader, write_texts
 from trainer.analysis._labels import varied_keys
-from trainer.analysis._statistics import Spread
 from trainer.analysis._tradeoff import TradeoffPoint, best_of, figure_of
 from trainer.analysis.slices.grid import LR, number_of
 from trainer.core.errors import ConfigError, TrainerError, telling_errors
 from trainer.record.csv_files import csv_text
+from trainer.record.spread import Spread
 
 __all__ = ["TradeoffPoint", "best_of", "figure_of", "to_csv", "tradeoff"]
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from trainer.analysis._arms import METRICS, Arm, higher_is_better
 from trainer.analysis._command import out_of, read_arms, reader, write_texts
 from trainer.analysis._labels import telling_keys
-from trainer.analysis._statistics import Spread
 from trainer.analysis._tables import NOTHING, heading, line_of, mean_and_sd, setting_texts
 from trainer.core.errors import TrainerError, telling_errors, unknown
 from trainer.record.csv_files import csv_text
+from trainer.record.spread import Spread
 
 __all__ = ["SHOWN", "ResultTable", "Setting", "table_of", "to_csv", "to_markdown"]
 

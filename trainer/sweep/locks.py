@@ -64,7 +64,7 @@ def registered(root: Path) -> Iterator[None]:
 
 def clear_if_alone(place: Path) -> None:
     """Remove the notes on jobs, unless a sweep is registered that may still ask for them."""
-    if all([remove_unlocked(sweep) for sweep in entries(place, "sweep")]):
+    if all(remove_unlocked(sweep) for sweep in entries(place, "sweep")):
         for job in entries(place, "job"):
             remove_unlocked(job)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from trainer.analysis._arms import Arm, higher_is_better, is_share
 from trainer.analysis._labels import varied_keys
-from trainer.analysis._statistics import Spread
 from trainer.analysis.report._cells import readable
 from trainer.analysis.report._table import data_of, places
 from trainer.record.runs import RunRow
+from trainer.record.spread import Spread
 
 ENDED = ("completed", "diverged", "interrupted", "failed", "unfinished")
 MOST_VALUES = 16  # of a key, in the list of what differs

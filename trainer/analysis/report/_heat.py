@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from trainer.analysis._arms import Arm, higher_is_better
 from trainer.analysis._labels import labels, varied_keys
-from trainer.analysis._statistics import Spread
 from trainer.analysis.slices.grid import LR, GridCell, Slice, slice_of
 from trainer.analysis.slices.ridge import Top, fit_of
 from trainer.analysis.slices.verdict import sentence
+from trainer.record.spread import Spread
 
 FILLED = 0.7  # share of a grid's cells that must hold a run for a picture to be worth it
 

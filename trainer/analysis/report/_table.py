@@ -8,7 +8,6 @@ from pathlib import Path
 
 from trainer.analysis._arms import Arm, final, higher_is_better, seed_of
 from trainer.analysis._labels import told_keys
-from trainer.analysis._statistics import Spread
 from trainer.analysis.report._cells import (
     Column,
     ReportTable,
@@ -23,6 +22,7 @@ from trainer.analysis.report._cells import (
     setting_cell,
 )
 from trainer.record.runs import RunRow
+from trainer.record.spread import Spread
 
 EXTRA = ("best_val_top1", "test_top1", "test_avg_top1", "train_loss", "train_seconds")
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from trainer.analysis._arms import higher_is_better, is_share
 from trainer.analysis._pictures import LOST, bare, title_of
-from trainer.analysis._statistics import Spread
 from trainer.analysis.slices.grid import LR, GridCell, Slice
 from trainer.analysis.slices.ridge import LOW, Ridge, Top
 from trainer.analysis.slices.verdict import EXPECTED, ends, invariant, sentence
+from trainer.record.spread import Spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

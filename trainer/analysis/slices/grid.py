@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from trainer.analysis._arms import Arm
 from trainer.analysis._labels import varied_keys
-from trainer.analysis._statistics import Spread
 from trainer.core.errors import ConfigError, TrainerError
+from trainer.record.spread import Spread
 
 LR = "optim.lr"
 

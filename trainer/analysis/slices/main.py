@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from trainer.analysis._arms import is_share
 from trainer.analysis._command import add_metric, out_of, read_arms, reader, write_texts
-from trainer.analysis._statistics import Spread
 from trainer.analysis.slices.figure import draw_map, draw_ridge, slices_figure
 from trainer.analysis.slices.grid import Slice, slice_of
 from trainer.analysis.slices.ridge import Ridge, Top, fit_of
 from trainer.analysis.slices.verdict import checks_of, is_believable, notes, sentence, table_of
 from trainer.core.errors import telling_errors
 from trainer.record.csv_files import csv_text
+from trainer.record.spread import Spread
 
 __all__ = [
     "Ridge",

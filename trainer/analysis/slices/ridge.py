@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.analysis._arms import higher_is_better
-from trainer.analysis._statistics import CONFIDENCE
 from trainer.analysis.slices.grid import GridCell, Line, Slice
+from trainer.record.spread import CONFIDENCE
 
 Array = NDArray[np.float64]
 

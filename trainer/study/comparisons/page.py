@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.analysis.compare import Arm, Difference, Spread, shown, to_csv, to_markdown
+from trainer.analysis.compare import Arm, Difference, shown, to_csv, to_markdown
 from trainer.core.files import replace_text
+from trainer.record.spread import Spread
 from trainer.study import _trials
 from trainer.study._facts import facts_of
 from trainer.study.comparisons.picture import figure_of

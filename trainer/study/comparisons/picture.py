@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainer.analysis.compare import Spread, bare, colors, draw_finals
+from trainer.analysis.compare import bare, colors, draw_finals
+from trainer.record.spread import Spread
 from trainer.study.comparisons.stages import REPORTED, ComparisonResult
 from trainer.study.demos.pictures import framed, heading
 

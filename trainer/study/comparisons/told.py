@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from trainer.analysis.compare import Arm, ComparisonRow, Difference, Spread, difference_of
+from trainer.analysis.compare import Arm, ComparisonRow, Difference, difference_of
+from trainer.record.spread import Spread
 from trainer.study.comparisons.spec import Range
 from trainer.study.comparisons.stages import REPORTED, ComparisonResult
 from trainer.study.demos.verdict import judged, points

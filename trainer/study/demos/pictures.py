@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trainer.analysis.compare import Arm, Difference, Spread
+from trainer.analysis.compare import Arm, Difference
 from trainer.record.runs import RunRow
+from trainer.record.spread import Spread
 from trainer.study.demos.spec import METRICS, Demo
 from trainer.study.demos.verdict import against_first, numbers, points
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.analysis.compare import Arm, Spread
+from trainer.analysis.compare import Arm
 from trainer.record.console import Console
 from trainer.record.runs import RunRow
+from trainer.record.spread import Spread
 from trainer.study.demos import pictures, verdict
 from trainer.study.demos.pictures import Shown
 from trainer.study.demos.runs import read_timed, run_here, tell, timed_jobs

@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trainer.analysis.compare import Arm, Spread, welch
+from trainer.analysis.compare import Arm, welch
+from trainer.record.spread import Spread
 from trainer.study.demos import pictures, verdict
 from trainer.study.demos.pictures import Shown
 from trainer.study.demos.spec import Demo

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trainer.analysis.compare import Arm, Difference, Spread, welch
+from trainer.analysis.compare import Arm, Difference, welch
+from trainer.record.spread import Spread
 from trainer.study.demos.spec import Demo
 
 UNIT = "points of test accuracy"
