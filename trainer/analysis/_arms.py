@@ -8,7 +8,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from trainer.analysis._labels import Settings, labels, settings_of
+from trainer.core.errors import TrainerError
 from trainer.record.runs import EpochRow, RunRow, natural
+from trainer.record.spread import Spread
 
 OVER_EPOCHS = tuple(f.name for f in fields(EpochRow) if f.name not in ("epoch", "step"))
 TESTED = tuple(
@@ -59,6 +61,10 @@ class Arm:
         found = {seed_of(run): final(run, metric) for run in self.completed}
         return {seed: value for seed, value in found.items() if value is not None}
 
+    def spread(self, metric: str) -> Spread:
+        """Return mean and spread of the completed runs' final numbers."""
+        return Spread.of(list(self.values(metric).values()))
+
 
 def arms_of(runs: Iterable[RunRow]) -> list[Arm]:
     """Return runs by everything but the seed, in the order of their folders.
@@ -76,6 +82,12 @@ def arms_of(runs: Iterable[RunRow]) -> list[Arm]:
         kept = tuple(one[seed] for seed in sorted(one))
         arms.append(Arm(label or "all runs", tree, kept, len(members) - len(kept)))
     return arms
+
+
+def check_completed(arms: Sequence[Arm], metric: str) -> None:
+    """Raise TrainerError if no completed run has a metric."""
+    if not any(arm.values(metric) for arm in arms):
+        raise TrainerError(f"none of the runs completed with {metric}")
 
 
 def trained(runs: Iterable[RunRow]) -> list[RunRow]:
@@ -127,6 +139,11 @@ def final(run: RunRow, metric: str) -> float | None:
 def is_share(metric: str) -> bool:
     """Return whether a metric is an accuracy, shown in percent."""
     return metric.endswith(("top1", "top5"))
+
+
+def scale_of(metric: str) -> float:
+    """Return what a metric is multiplied by where it is shown: accuracies are in percent."""
+    return 100.0 if is_share(metric) else 1.0
 
 
 def higher_is_better(metric: str) -> bool:

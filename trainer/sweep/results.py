@@ -13,9 +13,9 @@ from rich.text import Text
 from trainer.core.errors import TrainerError
 from trainer.core.files import replace_text
 from trainer.record.console import Console, percent, shown_path
-from trainer.record.csv_files import csv_text
 from trainer.record.runs import RunRow
 from trainer.record.spread import Spread
+from trainer.record.tables import csv_text
 from trainer.sweep.jobs import Job, Sweep
 from trainer.sweep.reuse import has_result
 

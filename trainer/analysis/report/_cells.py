@@ -48,13 +48,13 @@ class TableRow:
     Attributes:
         cells: one for each column.
         arm: number of the setting it belongs to.
-        words: what the filter looks at.
+        filter_text: what the filter looks at.
         run: number of the run, in the table of runs.
     """
 
     cells: tuple[TableCell, ...]
     arm: int
-    words: str = ""
+    filter_text: str = ""
     run: int | None = None
 
 

@@ -171,8 +171,8 @@ def axes(kind: str, epochs: Any, sources: dict[str, ColumnDataSource]) -> figure
     plot.scatter(
         "x", "y", source=sources["ends"], marker="x", size=9, line_width=2, color="#d62728"
     )
-    told = [("", "@label"), ("", "@run"), ("epoch", "$snap_x{0.[00]}"), ("value", "$snap_y")]
+    tooltips = [("", "@label"), ("", "@run"), ("epoch", "$snap_x{0.[00]}"), ("value", "$snap_y")]
     plot.add_tools(
-        HoverTool(renderers=[thin, thick], tooltips=told, line_policy="nearest", name="hover")
+        HoverTool(renderers=[thin, thick], tooltips=tooltips, line_policy="nearest", name="hover")
     )
     return plot

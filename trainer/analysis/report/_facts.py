@@ -11,6 +11,7 @@ from pathlib import Path
 
 from trainer.analysis._arms import Arm, higher_is_better, is_share
 from trainer.analysis._labels import varied_keys
+from trainer.analysis._tables import value_text
 from trainer.analysis.report._cells import readable
 from trainer.analysis.report._table import data_of, places
 from trainer.record.runs import RunRow
@@ -78,7 +79,7 @@ def best_ones(arms: Sequence[Arm], metric: str) -> list[Best]:
             by_data[data_of(arms[i])].append(i)
     found = []
     for data, numbers in sorted(by_data.items()):
-        spreads = [Spread.of(list(arms[i].values(metric).values())) for i in numbers]
+        spreads = [arms[i].spread(metric) for i in numbers]
         noise = pooled(spreads)
         found.append(
             Best(
@@ -116,11 +117,6 @@ def points_of(metric: str) -> str:
     return " points" if is_share(metric) else ""
 
 
-def value_text(value: float, metric: str) -> str:
-    """Return a number; accuracies in percent, without the sign."""
-    return f"{100.0 * value:.2f}" if is_share(metric) else f"{value:.4g}"
-
-
 def differing(runs: Sequence[RunRow]) -> list[ReportSetting]:
     """Return the keys that are not the same in all runs, with their values."""
     found = []
@@ -150,7 +146,7 @@ def notes(arms: Sequence[Arm], metric: str, points: int) -> list[str]:
     """
     runs = [run for arm in arms for run in arm.runs]
     way = "greatest" if higher_is_better(metric) else "least"
-    said = [
+    found = [
         f"Settings are grouped by everything but the seed and ranked, on each data set, by "
         f"{metric} at the end of completed runs, the {way} mean first; n counts seeds, sd is over "
         "them.",
@@ -159,22 +155,22 @@ def notes(arms: Sequence[Arm], metric: str, points: int) -> list[str]:
     ]
     repeated = sum(arm.repeated for arm in arms)
     if repeated:
-        said.append(
+        found.append(
             f"{repeated} runs are left out: a finished or later one has their setting and seed."
         )
     without = sum(len(arm.completed) - len(arm.values(metric)) for arm in arms)
     if without:
-        said.append(f"{without} completed runs have no {metric}.")
+        found.append(f"{without} completed runs have no {metric}.")
     if any(len(run.epochs) > points for run in runs):
-        said.append(f"Long curves are thinned to {points} points.")
+        found.append(f"Long curves are thinned to {points} points.")
     for what, values in (
         ("commits", {str((run.summary.get("git") or {}).get("commit", ""))[:10] for run in runs}),
         ("machines", {str(run.summary.get("host", "")) for run in runs}),
     ):
         known = sorted(values - {""})
         if len(known) > 1:
-            said.append(readable(f"The runs are of {len(known)} {what}: {', '.join(known)}."))
-    return said
+            found.append(readable(f"The runs are of {len(known)} {what}: {', '.join(known)}."))
+    return found
 
 
 def left_out(damaged: Sequence[Path], root: Path) -> list[str]:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainer.analysis._arms import Arm
+from trainer.analysis._arms import Arm, check_completed
 from trainer.analysis._labels import varied_keys
-from trainer.core.errors import ConfigError, TrainerError
+from trainer.core.errors import ConfigError
 from trainer.record.spread import Spread
 
 LR = "optim.lr"
@@ -118,8 +118,7 @@ def slice_of(arms: Sequence[Arm], metric: str = "val_top1", key: str | None = No
         TrainerError: if no completed run has the metric.
     """
     chosen = second_key(arms, key)
-    if not any(arm.values(metric) for arm in arms):
-        raise TrainerError(f"none of the runs completed with {metric}")
+    check_completed(arms, metric)
     tested = on_test(metric)
     lines: dict[float, list[GridCell]] = {}
     for arm in arms:
@@ -137,15 +136,15 @@ def slice_of(arms: Sequence[Arm], metric: str = "val_top1", key: str | None = No
 def second_key(arms: Sequence[Arm], key: str | None) -> str:
     """Return the one key besides the learning rate in which arms differ."""
     varied = varied_keys([arm.settings for arm in arms])
-    told = ", ".join(varied) or "nothing"
+    keys = ", ".join(varied) or "nothing"
     others = [k for k in varied if k != LR]
     if LR not in varied or (key is not None and key not in others):
         wanted = f"{LR} and {key or 'one more key'}"
-        raise ConfigError(f"the runs of a slice differ in {wanted}; these differ in {told}")
+        raise ConfigError(f"the runs of a slice differ in {wanted}; these differ in {keys}")
     if len(others) != 1:
         raise ConfigError(
             f"the runs of a slice must differ in {LR}, {key or 'one more key'} and the seed alone; "
-            f"these differ in {told}"
+            f"these differ in {keys}"
         )
     return others[0]
 

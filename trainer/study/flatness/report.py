@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.core.errors import ConfigError
 from trainer.core.files import replace_text, reporting_disk
-from trainer.record.csv_files import records_csv
 from trainer.record.spread import Spread
+from trainer.record.tables import records_csv
 from trainer.study.flatness.paths import Rows
 
 if TYPE_CHECKING:
