@@ -43,12 +43,10 @@ class Arm:
 
     @property
     def completed(self) -> list[RunRow]:
-        """Those that came to their end."""
         return [run for run in self.runs if run.status == "completed"]
 
     @property
     def diverged(self) -> list[RunRow]:
-        """Those whose loss, gradient or weights ceased to be finite."""
         return [run for run in self.runs if run.status == "diverged"]
 
     @property
@@ -85,7 +83,6 @@ def arms_of(runs: Iterable[RunRow]) -> list[Arm]:
 
 
 def check_completed(arms: Sequence[Arm], metric: str) -> None:
-    """Raise TrainerError if no completed run has a metric."""
     if not any(arm.values(metric) for arm in arms):
         raise TrainerError(f"none of the runs completed with {metric}")
 
@@ -106,12 +103,10 @@ def identity(run: RunRow) -> tuple[tuple[str, str], ...]:
 
 
 def is_finished(run: RunRow) -> bool:
-    """Return whether a run has come to a result."""
     return run.status in ("completed", "diverged")
 
 
 def seed_of(run: RunRow) -> int:
-    """Return the run's seed."""
     return int(run.config.get("seed", 0))
 
 

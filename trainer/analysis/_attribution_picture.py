@@ -31,7 +31,6 @@ def attribution_figure(parts: Sequence[tuple[str, Comparison]]) -> Figure:
 
 
 def draw_part(axes: Axes, part: Comparison) -> None:
-    """Draw one comparison, an arm on each line."""
     scale = scale_of(part.metric)
     means = {row.arm.label: row.spread.mean for row in part.rows}
     for place, row in enumerate(part.rows):

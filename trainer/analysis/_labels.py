@@ -35,7 +35,6 @@ def settings_of(run: RunRow) -> dict[str, Any]:
 
 
 def is_under(key: str, parents: Sequence[str]) -> bool:
-    """Return whether a dotted key is one of `parents` or belongs to one."""
     return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
 
 
@@ -76,5 +75,4 @@ def varied_keys(trees: Sequence[Settings]) -> list[str]:
 
 
 def overrides_text(tree: Settings, keys: Sequence[str]) -> str:
-    """Return settings as overrides of a command line."""
     return " ".join(f"{k.removesuffix('.name')}={tree[k]}" for k in keys if k in tree)

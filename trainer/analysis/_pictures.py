@@ -20,7 +20,6 @@ from trainer.record.runs import RunRow
 from trainer.record.spread import Spread
 from trainer.record.style import (
     LOST,
-    Color,
     clean_axes,
     colors,
     draw_spread,
@@ -76,7 +75,7 @@ def draw_curves(axes: Axes, arms: Sequence[Arm], metric: str) -> None:
         within_shares(axes, "y")
 
 
-def draw_mean(axes: Axes, arm: Arm, metric: str, color: Color) -> None:
+def draw_mean(axes: Axes, arm: Arm, metric: str, color: str) -> None:
     """Draw the mean of an arm's completed runs over epochs, and its 95 % interval as a band.
 
     Of two runs both are drawn instead: the interval of two numbers reaches six times their distance
@@ -174,7 +173,6 @@ def lost_text(arm: Arm) -> str:
 
 
 def title_of(metric: str) -> str:
-    """Return a metric as an axis names it."""
     return f"{metric} (%)" if is_share(metric) else metric
 
 
@@ -224,7 +222,6 @@ def shared_overrides(arm: Arm) -> tuple[str, ...]:
 
 
 def fits(text: str) -> bool:
-    """Return whether a text takes no more than a few lines."""
     return len(textwrap.wrap(text, WIDTH)) <= MOST_LINES
 
 

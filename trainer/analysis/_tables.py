@@ -85,7 +85,6 @@ def to_markdown(comparison: Comparison, more: Columns | None = None) -> str:
 
 
 def cells(row: ComparisonRow, metric: str) -> list[str]:
-    """Return a row as text."""
     found, interval = row.difference, ""
     if found is not None and found.low is not None:
         interval = f"{value_text(found.low, metric, '+')} to {value_text(found.high, metric, '+')}"
@@ -119,7 +118,6 @@ def p_text(p: float | None) -> str:
 
 
 def test_text(comparison: Comparison) -> str:
-    """Return which test the differences are judged by."""
     if comparison.is_paired is not None:
         return "paired by seed, Student's t" if comparison.is_paired else "Welch's t"
     pairs = [r.arm.label for r in comparison.rows if r.difference and r.difference.is_paired]
@@ -129,7 +127,6 @@ def test_text(comparison: Comparison) -> str:
 
 
 def reference_text(comparison: Comparison) -> str:
-    """Return what the arms are compared with."""
     labels = [row.arm.label for row in comparison.rows]
     if len(labels) > 2 and comparison.against == dict(zip(labels[1:], labels, strict=False)):
         return "the row above"

@@ -38,7 +38,6 @@ class TradeoffPoint:
 
     @property
     def spread(self) -> Spread:
-        """Mean and spread of the completed runs."""
         return Spread.of(list(self.values.values()))
 
 

@@ -176,7 +176,6 @@ def main() -> None:
 
 
 def names_in(text: str) -> list[str]:
-    """Return the names of a list with commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 

@@ -131,7 +131,6 @@ def to_markdown(table: ResultTable) -> str:
 
 
 def settings_column(arms: Sequence[Arm], key: str) -> list[str]:
-    """Return what each arm has for a key."""
     having = [arm for arm in arms if key in arm.settings]
     texts = iter(setting_texts([arm.settings[key] for arm in having]))
     return [next(texts) if key in arm.settings else NOTHING for arm in arms]

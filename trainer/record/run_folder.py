@@ -68,14 +68,12 @@ class Folder:
             self.close()
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write the resolved configuration."""
         replace_text(
             self.path / "config.yaml",
             yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         )
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """Write how the run ended."""
         replace_text(
             self.path / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
         )

@@ -15,8 +15,6 @@ DARK, GREY, LIGHT = "#222222", "#6b6b6b", "#dddddd"
 ACCENT, LOST = "#d1495b", "#b00020"  # what a picture is about; runs without a number
 BETTER, WORSE = "#2a7f62", "#c0392b"
 
-Color = str | tuple[float, ...]
-
 
 def new_figure(width: float, height: float, dpi: int = 150) -> Figure:
     """Return an empty figure of so many inches."""
@@ -34,25 +32,29 @@ def clean_axes(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
     axes.tick_params(labelsize=8, color=GREY)
 
 
-def colors(count: int) -> list[Color]:
+def colors(count: int) -> list[str]:
     """Return a colour for each of `count` arms: distinct ones, or a scale where they are many."""
     from matplotlib import colormaps
+    from matplotlib.colors import to_hex
 
-    return list(colormaps["tab10"].colors[:count]) if count <= 10 else color_scale(count)  # type: ignore[attr-defined]
+    if count > 10:
+        return color_scale(count)
+    return [to_hex(colormaps["tab10"](i)) for i in range(count)]
 
 
-def color_scale(count: int) -> list[Color]:
+def color_scale(count: int) -> list[str]:
     """Return colours from dark to light for values in order."""
     from matplotlib import colormaps
+    from matplotlib.colors import to_hex
 
-    return [colormaps["viridis"](0.92 * i / max(count - 1, 1))[:3] for i in range(count)]
+    return [to_hex(colormaps["viridis"](0.92 * i / max(count - 1, 1))) for i in range(count)]
 
 
 def draw_spread(
     axes: Axes,
     place: float,
     numbers: Sequence[float],
-    color: Color,
+    color: str,
     *,
     vertical: bool = False,
     apart: float = 0.13,
@@ -80,7 +82,7 @@ def draw_spread(
         axes.errorbar(spread.mean, place + apart, xerr=spread.half_width, **mark)
 
 
-def write_beside(axes: Axes, text: str, place: float, color: Color, **style: Any) -> None:
+def write_beside(axes: Axes, text: str, place: float, color: str, **style: Any) -> None:
     """Write a text, if there is one, to the right of the axes at a place of the vertical axis."""
     style = {"va": "center", "fontsize": 8, "annotation_clip": False, **style}
     if text:

@@ -41,7 +41,6 @@ def escape_formula(value: object) -> object:
 
 
 def is_number(text: str) -> bool:
-    """Return whether a text is a number."""
     try:
         float(text)
     except ValueError:
@@ -62,5 +61,4 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, texts
 
 
 def markdown_row(texts: Sequence[str]) -> str:
-    """Return a row of a table in Markdown."""
     return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"

@@ -35,7 +35,6 @@ def colors(ranks: Sequence[int]) -> list[str]:
 
 
 def hexadecimal(color: tuple[float, float, float]) -> str:
-    """Return red, green and blue in [0, 1] as CSS writes them."""
     return "#" + "".join(f"{round(255 * part):02x}" for part in color)
 
 
@@ -131,7 +130,6 @@ def panel(last_epoch: float) -> dict[str, Any]:
 
 
 def axes(kind: str, epochs: Any, sources: dict[str, ColumnDataSource]) -> figure:
-    """Return one figure of a panel."""
     from bokeh.models import BasicTicker, HoverTool, Range1d
     from bokeh.plotting import figure
 

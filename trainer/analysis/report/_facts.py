@@ -62,7 +62,6 @@ def statuses(runs: Sequence[RunRow]) -> list[tuple[str, int]]:
 
 
 def seeds_text(arms: Sequence[Arm]) -> str:
-    """Return how many seeds settings have."""
     counts = [len(arm.runs) for arm in arms]
     low, high = min(counts), max(counts)
     if low == high:
@@ -118,7 +117,6 @@ def points_of(metric: str) -> str:
 
 
 def differing(runs: Sequence[RunRow]) -> list[ReportSetting]:
-    """Return the keys that are not the same in all runs, with their values."""
     found = []
     for key in varied_keys([run.settings for run in runs]):
         counts = Counter(
@@ -131,7 +129,6 @@ def differing(runs: Sequence[RunRow]) -> list[ReportSetting]:
 
 
 def common(runs: Sequence[RunRow]) -> list[tuple[str, str]]:
-    """Return the keys that all runs have with the same value."""
     varied = set(varied_keys([run.settings for run in runs]))
     return [(k, readable(str(v))) for k, v in runs[0].settings.items() if k not in varied]
 

@@ -91,7 +91,6 @@ def heat_maps(arms: Sequence[Arm], metric: str) -> list[HeatMap]:
 
 
 def is_number(value: object) -> bool:
-    """Return whether a setting is a number, and no truth value."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -108,7 +107,6 @@ def is_grid(arms: Sequence[Arm], y: str) -> bool:
 
 
 def heat_map(slice_: Slice, title: str) -> HeatMap:
-    """Return a slice as it is drawn."""
     ridge = fit_of(slice_)
     sign = 1.0 if higher_is_better(slice_.metric) else -1.0
     scores = [sign * c.spread.mean for c in slice_.cells if c.spread.mean is not None]
@@ -143,7 +141,6 @@ def heat_map(slice_: Slice, title: str) -> HeatMap:
 
 
 def best_text(top: Top) -> str:
-    """Return a row's best learning rate in words."""
     if top.lr is None:
         return ""
     if top.edge:

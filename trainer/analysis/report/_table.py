@@ -51,7 +51,6 @@ def places(arms: Sequence[Arm], metric: str) -> list[int]:
 
 
 def data_of(arm: Arm) -> str:
-    """Return the name of the data set that an arm learnt."""
     return str(arm.settings.get("data.name", ""))
 
 
@@ -156,7 +155,6 @@ def reason(run: RunRow) -> str:
 
 
 def log_link(run: RunRow, page: Path) -> str | None:
-    """Return where the log of a run is that did not complete."""
     return None if run.status == "completed" else link_to(run.path / "run.log", page)
 
 

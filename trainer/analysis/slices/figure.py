@@ -120,7 +120,6 @@ def means_of(slice_: Slice, *, is_test: bool) -> Array:
 
 
 def colour_range(means: Array, metric: str) -> tuple[float, float]:
-    """Return the numbers that the ends of the colours stand for."""
     low, high = float(np.nanmin(means)), float(np.nanmax(means))
     if is_share(metric):
         return max(low, high - 100.0 * DEEPEST), high
@@ -251,7 +250,6 @@ def draw_ridge(axes: Axes, slice_: Slice, ridge: Ridge) -> None:
 
 
 def draw_tops(axes: Axes, ridge: Ridge) -> None:
-    """Draw each row's best, as far as it has a logarithm."""
     for top in ridge.tops:
         if top.lr is None or top.y <= 0.0:
             continue

@@ -40,7 +40,6 @@ class GridCell:
 
     @property
     def spread(self) -> Spread:
-        """Mean and spread of the completed runs."""
         return Spread.of(self.values)
 
     @property
@@ -50,7 +49,6 @@ class GridCell:
 
     @property
     def is_known(self) -> bool:
-        """Whether there is a result, be it that the runs diverged."""
         return bool(self.values or self.arm.diverged)
 
 
@@ -68,7 +66,6 @@ class Line:
 
     @property
     def known(self) -> tuple[GridCell, ...]:
-        """The cells that have a result."""
         return tuple(cell for cell in self.cells if cell.is_known)
 
 
@@ -96,12 +93,10 @@ class Slice:
 
     @property
     def rates(self) -> list[float]:
-        """Every learning rate, ascending."""
         return sorted({cell.lr for line in self.lines for cell in line.cells})
 
     @property
     def cells(self) -> list[GridCell]:
-        """Every cell, line by line."""
         return [cell for line in self.lines for cell in line.cells]
 
 
@@ -150,7 +145,6 @@ def second_key(arms: Sequence[Arm], key: str | None) -> str:
 
 
 def number_of(arm: Arm, key: str) -> float:
-    """Return a setting that must be a number."""
     value = arm.settings.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ConfigError(f"{key} must be a number in every run, got {value}")

@@ -11,8 +11,7 @@ from trainer.analysis.slices.grid import LR, MOMENTUM, Line, Slice
 from trainer.analysis.slices.ridge import Ridge, Top
 from trainer.record.tables import markdown_table
 
-SOURCE = "How to train your ResNet, part 5, myrtle.ai"  # of the slopes that are expected
-
+# "How to train your ResNet, part 5", myrtle.ai: the slopes that are expected.
 EXPECTED = {"batch_size": 1, MOMENTUM: 1, "optim.weight_decay": -1}
 
 FEWEST_OCTAVES = 4.0
@@ -68,7 +67,6 @@ def checks_of(slice_: Slice, ridge: Ridge) -> list[Check]:
 
 
 def is_believable(checks: Sequence[Check]) -> bool:
-    """Return whether everything holds."""
     return all(check.holds for check in checks)
 
 
@@ -109,7 +107,6 @@ def sentence(slice_: Slice, ridge: Ridge) -> str:
 
 
 def ends(interval: tuple[float, float]) -> str:
-    """Return an interval of slopes as text."""
     return f"{interval[0]:+.2f} to {interval[1]:+.2f}"
 
 
@@ -160,7 +157,6 @@ def reaches_edge(line: Line, top: Top) -> bool:
 
 
 def amount(slice_: Slice, change: float) -> str:
-    """Return a change of the metric as text."""
     unit = " points" if slice_.metric.endswith(("top1", "top5")) else ""
     return value_text(change, slice_.metric) + unit
 

@@ -90,7 +90,7 @@ def draw_losses(
     key: str,
     values: Sequence[float],
     arms: Sequence[Arm],
-    shades: Sequence[style.Color],
+    shades: Sequence[str],
 ) -> None:
     """Draw each value's mean training loss over epochs; a cross where the first run diverged."""
     for value, arm, shade in zip(values, arms, shades, strict=True):
@@ -115,7 +115,7 @@ def draw_accuracies(
     key: str,
     values: Sequence[float],
     arms: Sequence[Arm],
-    shades: Sequence[style.Color],
+    shades: Sequence[str],
 ) -> None:
     """Draw final accuracy against the value: seeds, mean, interval; diverged runs at the foot."""
     means = []
