@@ -122,7 +122,7 @@ def test_bars_reach_from_one_mean_to_the_next() -> None:
     surely, unsure = (tuple(bar.get_facecolor())[:3] for bar in steps.patches)
     assert surely != unsure  # the second may well be chance
     assert tuple(without.patches[0].get_facecolor())[:3] not in (surely, unsure)  # surely worse
-    assert steps.texts[1].get_text().startswith("+9.00 (+4.84 to")
+    assert steps.texts[0].get_text().startswith("+9.00 (+4.84 to")
     assert [t.get_text() for t in steps.get_yticklabels()] == list(STEPS)
 
 

@@ -191,17 +191,19 @@ BUGS = (
     # one writer, whole files
     Bug(
         "two may write one run",
-        "record/run_folder.py",
-        "fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "core/locks.py",
+        "lock.acquire(blocking=wait)",
         "pass",
-        "tests/record/test_run_folder.py::test_a_second_writer_is_refused_and_a_killed_one_leaves_the_lock_free",
+        "tests/record/test_run_folder.py"
+        "::test_a_second_writer_is_refused_and_a_killed_one_leaves_the_lock_free",
     ),
     Bug(
-        "a lock on a removed file is a lock",
-        "record/run_folder.py",
-        "if is_same(lock, path):",
+        "a file system without locks is an error",
+        "core/locks.py",
+        "if error.errno not in NO_LOCKS:",
         "if True:",
-        "tests/record/test_run_folder.py::test_a_lock_file_removed_while_it_was_opened_is_no_lock",
+        "tests/core/test_locks.py"
+        "::test_without_locks_a_marker_stands_for_one_and_a_note_says_so_once",
     ),
     Bug(
         "two runs may share a folder",

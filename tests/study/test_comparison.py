@@ -13,11 +13,12 @@ import pytest
 
 from tests.analysis.runs import made_run
 from tests.command import ROOT, Call
-from trainer.analysis.compare import Arm, Spread, compare
+from trainer.analysis.compare import Arm, compare
 from trainer.api import compose
 from trainer.core.errors import ConfigError, TrainerError
 from trainer.core.yaml_files import read_yaml
 from trainer.record.runs import read_runs
+from trainer.record.spread import Spread
 from trainer.study import comparison as command
 from trainer.study._trials import Trial, chosen
 from trainer.study.comparisons import stages, told

@@ -411,7 +411,7 @@ def test_a_signal_to_all_processes_of_a_sweep_ends_it_in_good_order(
             start_new_session=True,
         )
     try:
-        wait_for(lambda: (here / "outputs" / ".sweeps" / "present").exists(), 120)
+        wait_for(lambda: any((here / "outputs" / ".sweeps").glob("sweep-*")), 120)
         time.sleep(0.2)
         os.killpg(process.pid, signum)  # as its workers begin
         code, told = process.wait(timeout=120), (here / "said").read_text()

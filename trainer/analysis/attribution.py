@@ -23,7 +23,7 @@ from trainer.analysis._comparison import Comparison, compare, named
 from trainer.analysis._tables import numbers_of
 from trainer.analysis._tables import to_markdown as rows_to_markdown
 from trainer.core.errors import ConfigError, telling_errors, unknown
-from trainer.record.csv_files import csv_text
+from trainer.record.tables import csv_text
 
 __all__ = [
     "Attribution",
@@ -118,8 +118,8 @@ def pick(arms: Sequence[Arm], name: str | None) -> Arm:
     if len(found) == 1:
         return replace(found[0], label=name)
     if len(found) > 1:
-        told = "; ".join(arm.label for arm in found)
-        raise ConfigError(f"the preset {name} was run with {len(found)} settings: {told}")
+        labels = "; ".join(arm.label for arm in found)
+        raise ConfigError(f"the preset {name} was run with {len(found)} settings: {labels}")
     if "=" not in name:
         raise unknown("name", name, sorted(presets) or [arm.label for arm in arms])
     return replace(named(arms, name), label=name)
@@ -176,7 +176,6 @@ def main() -> None:
 
 
 def names_in(text: str) -> list[str]:
-    """Return the names of a list with commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 

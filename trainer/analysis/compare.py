@@ -13,9 +13,9 @@ from __future__ import annotations
 from trainer.analysis._arms import Arm, arms_of, trained
 from trainer.analysis._command import add_metric, out_of, read_arms, reader, write_texts
 from trainer.analysis._comparison import Comparison, ComparisonRow, compare, difference_of
-from trainer.analysis._pictures import arms_figure, bare, colors, draw_finals, title_of
-from trainer.analysis._statistics import Difference, Spread, paired, welch
-from trainer.analysis._tables import line_of, shown, to_csv, to_markdown
+from trainer.analysis._pictures import arms_figure, draw_finals, title_of
+from trainer.analysis._statistics import Difference, paired, welch
+from trainer.analysis._tables import to_csv, to_markdown, value_text
 from trainer.core.errors import telling_errors
 
 __all__ = [
@@ -23,21 +23,17 @@ __all__ = [
     "Comparison",
     "ComparisonRow",
     "Difference",
-    "Spread",
     "arms_figure",
     "arms_of",
-    "bare",
-    "colors",
     "compare",
     "difference_of",
     "draw_finals",
-    "line_of",
     "paired",
-    "shown",
     "title_of",
     "to_csv",
     "to_markdown",
     "trained",
+    "value_text",
     "welch",
 ]
 

@@ -3,10 +3,7 @@ seeds."""
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.cells import cell_len
@@ -16,43 +13,15 @@ from rich.text import Text
 from trainer.core.errors import TrainerError
 from trainer.core.files import replace_text
 from trainer.record.console import Console, percent, shown_path
-from trainer.record.csv_files import csv_text
 from trainer.record.runs import RunRow
+from trainer.record.spread import Spread
+from trainer.record.tables import csv_text
 from trainer.sweep.jobs import Job, Sweep
 from trainer.sweep.reuse import has_result
 
 Values = Mapping[int, Mapping[str, str]]
 
 SCORES = ("val_top1", "avg_val_top1", "test_top1", "test_avg_top1")
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean and spread of one number over seeds.
-
-    Attributes:
-        mean: over the runs.
-        sd: sample standard deviation, None for one run.
-        n: runs.
-    """
-
-    mean: float
-    sd: float | None
-    n: int
-
-    @property
-    def se(self) -> float | None:
-        """Standard error of the mean, None for one run."""
-        return None if self.sd is None else self.sd / math.sqrt(self.n)
-
-    @classmethod
-    def of(cls, numbers: Sequence[float]) -> Spread:
-        """Return the spread of at least one number."""
-        return cls(
-            statistics.fmean(numbers),
-            statistics.stdev(numbers) if len(numbers) > 1 else None,
-            len(numbers),
-        )
 
 
 def scores_of(row: RunRow) -> dict[str, float]:

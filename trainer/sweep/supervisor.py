@@ -19,7 +19,7 @@ from trainer.core.signals import Stops
 from trainer.record.console import Console, shown_path
 from trainer.record.runs import RunRow, read_run
 from trainer.sweep.jobs import Job, Sweep
-from trainer.sweep.locks import link, present
+from trainer.sweep.locks import link, registered
 from trainer.sweep.messages import DONE, REUSED, STOPPED, Ended, Foretell, JobTask
 from trainer.sweep.pool import Pool
 from trainer.sweep.progress import SweepProgress
@@ -100,7 +100,7 @@ def do_rest(
     reuse: bool,
 ) -> None:
     """Have the jobs done that are left, until a signal ends that."""
-    with present(root_of(folder)):
+    with registered(root_of(folder)):
         try:
             pool.start()
             tasks = tasks_of(jobs, folder, pool, reuse=reuse, signum=lambda: stops.signum)

@@ -32,7 +32,7 @@ from trainer.run.context import keep_images
 from trainer.run.execute import execute
 from trainer.run.request import RunRequest
 from trainer.state import Run
-from trainer.sweep.locks import claimed, cleared
+from trainer.sweep.locks import job_lock, remove_previous
 from trainer.sweep.messages import (
     BUSY,
     DONE,
@@ -150,14 +150,14 @@ def attempt(task: JobTask, line: WorkerLine) -> Ended:
     """Do a job, unless somebody else is at it or has done it."""
     name = task.key or hashlib.sha256(os.fsencode(task.folder)).hexdigest()
     try:
-        with claimed(task.root, name) as claim:
-            if claim is None:
+        with job_lock(task.root, name) as job:
+            if job is None:
                 return Ended(task.number, BUSY)
-            if claim.found is not None and task.reuse:
-                return Ended(task.number, REUSED, path=claim.found)
+            if job.found is not None and task.reuse:
+                return Ended(task.number, REUSED, path=job.found)
             ended = do(task, line)
             if ended.how == DONE:
-                claim.finished(task.folder)
+                job.finished(task.folder)
             return ended
     except ConfigError as error:
         return Ended(task.number, FAILED, str(error))
@@ -209,7 +209,7 @@ def left(task: JobTask) -> Path | None:
         found, _ = checkpoint.newest(path / "checkpoints")
         if found is not None and found.manifest.get("key") == (task.key or key_before(task.config)):
             return path
-    cleared(path)
+    remove_previous(path)
     return None
 
 

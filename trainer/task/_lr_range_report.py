@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.record.console import Console, command_line, shown_path
+from trainer.record.style import LOST, clean_axes, new_figure
 from trainer.run.request import RunRequest
 from trainer.task._lr_range_fit import Finding, LrSweep
 
@@ -52,9 +53,7 @@ def write_csv(file: Path, sweep: LrSweep, finding: Finding) -> None:
 
 def figure_of(sweep: LrSweep, finding: Finding, rule: str, title: str) -> Figure:
     """Return the losses over the learning rate, with what is suggested."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.0, 4.2), dpi=150, layout="constrained")
+    figure = new_figure(7.0, 4.2)
     axes = figure.add_subplot()
     smoothed, lrs = finding.smoothed, sweep.lrs
     axes.plot(lrs, sweep.losses, color="0.6", linewidth=0.8, label="loss of each step")
@@ -67,8 +66,7 @@ def figure_of(sweep: LrSweep, finding: Finding, rule: str, title: str) -> Figure
     axes.set_xlabel("learning rate (optim.lr)")
     axes.set_ylabel("training loss")
     axes.set_title(title, loc="left", fontsize=9)
-    axes.grid(visible=True, alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    clean_axes(axes)
     axes.legend(frameon=False, fontsize=8, loc="lower left")
     return figure
 
@@ -95,7 +93,7 @@ def mark(axes: Axes, sweep: LrSweep, finding: Finding, rule: str) -> None:
     if sweep.diverged:
         axes.axvline(
             lrs[-1],
-            color="tab:red",
+            color=LOST,
             linewidth=1.0,
             linestyle="--",
             label=f"the loss leaves: {lrs[-1]:.2g}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainer.record.style import clean_axes, new_figure
 from trainer.task._plan_facts import Facts
 
 if TYPE_CHECKING:
@@ -19,12 +20,10 @@ def draw(facts: Facts, title: str, file: Path) -> None:
 
 def schedule_figure(facts: Facts, title: str) -> Figure:
     """Return a figure of the learning rate over the run, and of the momentum where it moves."""
-    from matplotlib.figure import Figure
-
     curve = facts.curve
     momentum = curve.momentum if curve.momentum and len(set(curve.momentum)) > 1 else None
     rows = 2 if momentum else 1
-    figure = Figure(figsize=(7.0, 2.2 + 1.5 * rows), dpi=150, layout="constrained")
+    figure = new_figure(7.0, 2.2 + 1.5 * rows)
     panels = figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
     draw_panel(panels[0], facts, curve.lr, "learning rate")
     if momentum:
@@ -49,7 +48,6 @@ def draw_panel(axes: Axes, facts: Facts, values: tuple[float, ...], name: str) -
         axes.axvspan(*span, color="tab:green", alpha=0.12, label="averaged", lw=0)
     axes.set_xlim(0, facts.total / per_epoch)
     axes.set_ylabel(name)
-    axes.grid(visible=True, alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    clean_axes(axes)
     if axes.get_legend_handles_labels()[1] and name == "learning rate":
         axes.legend(frameon=False, fontsize=8)

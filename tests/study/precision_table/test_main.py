@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.command import TINY, real
-from trainer.record.csv_files import records_csv
+from trainer.record.tables import records_csv
 from trainer.study.precision_table.measure import CellScore, Speed, apart, measure, score
 from trainer.study.precision_table.report import (
     ScoreRow,

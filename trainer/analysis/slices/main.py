@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from trainer.analysis._arms import is_share
 from trainer.analysis._command import add_metric, out_of, read_arms, reader, write_texts
-from trainer.analysis._statistics import Spread
 from trainer.analysis.slices.figure import draw_map, draw_ridge, slices_figure
 from trainer.analysis.slices.grid import Slice, slice_of
 from trainer.analysis.slices.ridge import Ridge, Top, fit_of
 from trainer.analysis.slices.verdict import checks_of, is_believable, notes, sentence, table_of
 from trainer.core.errors import telling_errors
-from trainer.record.csv_files import csv_text
+from trainer.record.spread import Spread
+from trainer.record.tables import csv_text
 
 __all__ = [
     "Ridge",
@@ -62,9 +62,9 @@ def to_markdown(slice_: Slice, ridge: Ridge) -> str:
     ]
     unit = " in percent" if is_share(slice_.metric) else ""
     what = f"Mean {slice_.metric}{unit} of the completed runs; bold: the best of a row."
-    told = [f"- {note}" for note in notes(slice_, ridge)]
-    parts = [sentence(slice_, ridge), "\n".join(marks), what, "\n".join(table_of(slice_, ridge))]
-    return "\n\n".join([*parts, "\n".join(told)]).rstrip() + "\n"
+    below = [f"- {note}" for note in notes(slice_, ridge)]
+    parts = [sentence(slice_, ridge), "\n".join(marks), what, table_of(slice_, ridge)]
+    return "\n\n".join([*parts, "\n".join(below)]).rstrip() + "\n"
 
 
 def main() -> None:

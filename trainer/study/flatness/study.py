@@ -85,7 +85,7 @@ def look(
     seen.facts["rises"] = {
         kind: {
             score: [
-                asdict(r) for r in rises(seen.tables["rays"], kind, (labels[0], labels[1]), score)
+                r.plain() for r in rises(seen.tables["rays"], kind, (labels[0], labels[1]), score)
             ]
             for score in SCORES
         }

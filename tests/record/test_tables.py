@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.command import ROOT
-from trainer.record.csv_files import FORMULA, csv_text, inert, is_number, records_csv
+from trainer.record.tables import FORMULA, csv_text, escape_formula, is_number, records_csv
 
 
 @pytest.mark.parametrize(
     "text", ['=HYPERLINK("http://x","y")', "+1+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1"]
 )
 def test_a_text_that_would_be_a_formula_has_an_apostrophe_before_it(text: str) -> None:
-    assert inert(text) == "'" + text
+    assert escape_formula(text) == "'" + text
 
 
 @pytest.mark.parametrize("value", [-1, -0.5, 1e-7, True, math.inf])
@@ -24,7 +24,7 @@ def test_numbers_are_as_they_were(value: float) -> None:
 
 @pytest.mark.parametrize("text", ["-0.5", "+1e-3", "-inf", "optim.lr=0.1", "a-b", "'quoted'", ""])
 def test_other_texts_and_those_that_are_numbers_are_as_they_were(text: str) -> None:
-    assert inert(text) == text
+    assert escape_formula(text) == text
 
 
 def test_rows_are_lines_and_nothing_is_an_empty_cell() -> None:

@@ -1,4 +1,4 @@
-"""Tables as CSV, safe to open in a spreadsheet."""
+"""Tables as CSV, safe to open in a spreadsheet, and as Markdown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
     """Return rows as CSV. None is an empty cell; a text that would be a formula has an apostrophe
     before it."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(map(inert, row) for row in rows)
+    csv.writer(out, lineterminator="\n").writerows(map(escape_formula, row) for row in rows)
     return out.getvalue()
 
 
@@ -28,7 +28,7 @@ def records_csv(records: Sequence[Mapping[str, object]]) -> str:
     return csv_text([names, *([record.get(name) for name in names] for record in records)])
 
 
-def inert(value: object) -> object:
+def escape_formula(value: object) -> object:
     """Return a cell's value: a text that no spreadsheet calculates, a number as it is.
 
     Where a cell that is read back begins with apostrophes and then a sign of `FORMULA`, the first
@@ -41,9 +41,24 @@ def inert(value: object) -> object:
 
 
 def is_number(text: str) -> bool:
-    """Return whether a text is a number."""
     try:
         float(text)
     except ValueError:
         return False
     return True
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, texts: int = 1) -> str:
+    """Return a table in Markdown, without a line feed at its end.
+
+    Args:
+        heads: of the columns.
+        rows: a text for each column.
+        texts: how many of the first columns are texts; the others are numbers, flush right.
+    """
+    marks = ["---"] * texts + ["---:"] * (len(heads) - texts)
+    return "\n".join(map(markdown_row, (heads, marks, *rows)))
+
+
+def markdown_row(texts: Sequence[str]) -> str:
+    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"

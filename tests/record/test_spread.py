@@ -1,10 +1,13 @@
 import math
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.analysis._statistics import incomplete_beta, quantile, two_sided, upper_tail
+from tests.command import environment
+from trainer.record.spread import Spread, t_quantile, t_two_sided
 
 # Probability, degrees of freedom, t: to sixteen digits, by integrating the density with thirty.
 EXACT = [
@@ -37,26 +40,19 @@ TABLE = """
 30   1.697   2.042   2.457   2.750
 60   1.671   2.000   2.390   2.660
 """
-# scipy.stats.t.ppf(0.975, 10) and (0.95, 5), as its documentation and many lessons print them.
-SCIPY = [(0.975, 10, 2.2281388519649385), (0.95, 5, 2.015048372669157)]
 
 
 @pytest.mark.parametrize(("probability", "df", "t"), EXACT)
 def test_quantiles_to_ten_digits(probability: float, df: float, t: float) -> None:
-    assert quantile(probability, df) == pytest.approx(t, rel=1e-10)
-    assert quantile(1.0 - probability, df) == pytest.approx(-t, rel=1e-9)
+    assert t_quantile(probability, df) == pytest.approx(t, rel=1e-10)
+    assert t_quantile(1.0 - probability, df) == pytest.approx(-t, rel=1e-9)
 
 
 @pytest.mark.parametrize("line", TABLE.strip().splitlines())
 def test_quantiles_of_the_table(line: str) -> None:
     df, *values = map(float, line.split())
     for probability, t in zip((0.95, 0.975, 0.99, 0.995), values, strict=True):
-        assert round(quantile(probability, df), 3) == t
-
-
-@pytest.mark.parametrize(("probability", "df", "t"), SCIPY)
-def test_quantiles_of_scipy(probability: float, df: float, t: float) -> None:
-    assert quantile(probability, df) == pytest.approx(t, rel=1e-8)
+        assert round(t_quantile(probability, df), 3) == t
 
 
 @pytest.mark.parametrize(
@@ -70,37 +66,43 @@ def test_quantiles_of_scipy(probability: float, df: float, t: float) -> None:
     ],
 )
 def test_tails_keep_their_digits_however_small(t: float, df: float, tail: float) -> None:
-    assert upper_tail(t, df) == pytest.approx(tail, rel=1e-9)
-    assert upper_tail(-t, df) == pytest.approx(1.0 - tail)
-    assert two_sided(-t, df) == pytest.approx(2.0 * tail, rel=1e-9)
+    assert t_two_sided(t, df) == pytest.approx(2.0 * tail, rel=1e-9)
+    assert t_two_sided(-t, df) == t_two_sided(t, df)
 
 
 @given(st.floats(-50, 50))
 def test_one_degree_of_freedom_is_cauchy_s_distribution(t: float) -> None:
-    assert upper_tail(t, 1) == pytest.approx(0.5 - math.atan(t) / math.pi, abs=1e-14)
+    assert t_two_sided(t, 1) == pytest.approx(1.0 - 2.0 * math.atan(abs(t)) / math.pi, abs=1e-9)
 
 
-@given(st.floats(0.001, 0.999), st.floats(0.5, 500))
+@given(st.floats(0.501, 0.999), st.floats(0.5, 500))
 def test_a_quantile_has_its_probability_below_it(probability: float, df: float) -> None:
-    assert 1.0 - upper_tail(quantile(probability, df), df) == pytest.approx(probability, abs=1e-11)
-
-
-@given(st.floats(0.1, 50), st.floats(0.1, 50), st.floats(0.01, 0.99))
-def test_the_two_sides_of_the_beta_function_agree(a: float, b: float, x: float) -> None:
-    rest = 1.0 - x
-    assert incomplete_beta(a, b, x, rest) == pytest.approx(
-        1.0 - incomplete_beta(b, a, rest, x), abs=1e-12
-    )
-
-
-def test_beta_functions_by_hand() -> None:
-    assert incomplete_beta(1.0, 1.0, 0.3, 0.7) == pytest.approx(0.3)  # uniform
-    assert incomplete_beta(2.0, 1.0, 0.3, 0.7) == pytest.approx(0.09)  # x squared
-    assert incomplete_beta(1.0, 2.0, 0.3, 0.7) == pytest.approx(1.0 - 0.7**2)
-    assert incomplete_beta(2.0, 3.0, 0.0, 1.0) == 0.0
-    assert incomplete_beta(2.0, 3.0, 1.0, 0.0) == 1.0
+    below = 1.0 - 0.5 * t_two_sided(t_quantile(probability, df), df)
+    assert below == pytest.approx(probability, abs=1e-11)
 
 
 def test_far_out_there_is_nothing() -> None:
-    assert upper_tail(1e200, 3) == 0.0
-    assert upper_tail(0.0, 3) == 0.5
+    assert t_two_sided(1e200, 3) == 0.0
+    assert t_two_sided(0.0, 3) == 1.0
+
+
+def test_spread_by_hand() -> None:
+    spread = Spread.of([1.0, 2.0, 3.0])
+    assert (spread.mean, spread.sd, spread.n) == (2.0, 1.0, 3)
+    assert spread.se == pytest.approx(1 / math.sqrt(3))
+    assert spread.half_width == pytest.approx(4.302652729749464 / math.sqrt(3))
+    assert Spread.of([]) == Spread(None, None, 0)
+    assert Spread.of([2.0]) == Spread(2.0, None, 1)
+    assert (Spread.of([2.0]).se, Spread.of([2.0]).half_width) == (None, None)
+
+
+def test_numbers_that_are_not_finite_have_a_mean_and_no_spread() -> None:
+    assert Spread.of([1.0, math.inf]) == Spread(math.inf, None, 2)
+    assert math.isnan(Spread.of([math.inf, -math.inf]).mean or 0.0)
+
+
+def test_scipy_is_imported_where_an_interval_is_asked_for() -> None:
+    code = "import sys; from trainer.record.spread import Spread; Spread.of([1.0, 2.0]); "
+    code += "print('scipy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True)
+    assert done.stdout.decode().strip() == "False"
