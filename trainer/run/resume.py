@@ -62,8 +62,8 @@ def restore(run: Run, root: Path, identity: Identity, console: Console) -> None:
             console.say(f"{path.name} is damaged and was passed over", style="yellow")
         if found is None:
             raise NotFound(f"nothing to resume: no checkpoint in {root} verifies")
-        differing = check_fits(found, identity)
-        return found.manifest, differing, contents(found)
+        parts = contents(found)
+        return found.manifest, check_fits(found, identity), parts
 
     manifest, differing, parts = broadcast(run.strategy, find)
     run.weights_read.update(manifest.get("weights_read", {}))

@@ -52,10 +52,6 @@ class Strategy(Protocol):
     def all_max(self, value: int) -> int:
         """Return the greatest value that any process brings; the same for all."""
 
-    def hears(self, asks: bool) -> bool:
-        """Return whether a process is known to ask for a stop, where `asks` says whether this one
-        does; no exchange: processes hear of it at different times, and may call it or not."""
-
     def broadcast(self, value: Any) -> Any:
         """Return the first process's value in every process."""
 
@@ -96,10 +92,6 @@ class Single:
     def all_max(self, value: int) -> int:
         """Return the value."""
         return value
-
-    def hears(self, asks: bool) -> bool:
-        """Return what this process asks."""
-        return asks
 
     def broadcast(self, value: Any) -> Any:
         """Return the value."""

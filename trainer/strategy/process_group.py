@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import datetime
 import json
 import os
-import threading
-import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +16,6 @@ from torch._C._distributed_c10d import PrefixStore, TCPStore
 
 from trainer.core.environment import World
 from trainer.strategy.rendezvous import Rendezvous, meet
-
-LOOK_S = 1.0  # between looks for others' wish to stop, in evaluations
 
 NCCL_MARGIN_S = 15  # gloo, which can tell, speaks first; then NCCL ends a process that waits in it
 
@@ -36,9 +31,6 @@ class ProcessGroup:
         calls: exchanges so far; equal in all processes that do the same.
         jobs: that this group has ended.
         is_broken: whether a process is lost: nothing can be exchanged any more.
-        has_told: whether the others can know that this process asks for a stop.
-        heard: the job in which another asked for one.
-        looks_at: when this process looks again, on the clock of `time.monotonic`.
     """
 
     world: World
@@ -48,9 +40,6 @@ class ProcessGroup:
     calls: int = 0
     jobs: int = 0
     is_broken: bool = False
-    has_told: bool = False
-    heard: int | None = None
-    looks_at: float = 0.0
 
     def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the sum of a tensor over all processes, in a new tensor."""
@@ -80,24 +69,6 @@ class ProcessGroup:
         values: list[Any] = [None] * self.world.size
         dist.all_gather_object(values, value)
         return values
-
-    def hears(self, asks: bool) -> bool:
-        """Return whether this process asks for a stop, or has heard in torchrun's store that
-        another does; it looks there every second, by a thread: a store whose machine is gone may
-        never answer."""
-        if asks != self.has_told or time.monotonic() >= self.looks_at:
-            self.has_told, self.looks_at = asks, time.monotonic() + LOOK_S
-            key = f"stop/{self.meeting.name}/{self.jobs}"
-
-            def look() -> None:
-                with contextlib.suppress(RuntimeError):  # the next exchange tells who is lost
-                    if asks:
-                        self.store.set(key, "")
-                    elif self.store.check([key]):
-                        self.heard = self.jobs
-
-            threading.Thread(target=look, daemon=True).start()
-        return asks or self.heard == self.jobs
 
     def remember(self, what: str) -> None:
         """Leave something for later attempts."""
