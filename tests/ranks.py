@@ -122,8 +122,7 @@ def exchanges(world: World) -> list[int]:
         counts.append(0)
         return False
 
-    run.wants_pause = next_step
-    for _ in fit(run):
+    for _ in fit(run, pause=next_step):
         pass
     return counts
 

@@ -114,8 +114,8 @@ class Meter:
         self.first = int(state["first"])
         self.sizes = [int(n) for n in state["sizes"]]
         self.seen = int(state["seen"])
-        done, left = len(self.sizes), len(self.losses)  # this was made for what is left
-        losses = self.losses.new_zeros(done + left)
+        done, remaining = len(self.sizes), len(self.losses)
+        losses = self.losses.new_zeros(done + remaining)
         losses[:done] = state["losses"].to(losses)[:done]
         self.losses = losses
         self.hits = state["hits"].to(self.hits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -52,11 +52,6 @@ class State:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def never(*clock: Clock) -> bool:
-    """Return False: nobody asks for a pause."""
-    return False
-
-
 @dataclass
 class Run:
     """All live parts of one run in this process.
@@ -65,14 +60,11 @@ class Run:
         model: the bare module; `parallel` is the wrapped one, used only for the training forward
             pass.
         weights_read: SHA-256 of trained weights that were read from elsewhere, by key.
-        courses: what sets some of the optimizer's groups apart from `schedule`.
+        group_schedules: what sets some of the optimizer's groups apart from `schedule`.
         views: asks a model about a batch that is evaluated.
         total: steps of the run.
         average_every: steps between evaluations of the averaged weights.
         bn_images: clean training images for their BatchNorm statistics.
-        wants_pause: asked after every step; where it says yes the loop yields, so that the caller
-            may save or stop.
-        hears_stop: asked between batches of an evaluation: whether this process knows of a stop.
     """
 
     seed: int
@@ -97,8 +89,6 @@ class Run:
     bn_images: int
     state: State
     weights_read: dict[str, str]
-    wants_pause: Callable[[Clock], bool] = never
-    hears_stop: Callable[[], bool] = never
 
     def clock(self) -> Clock:
         """Return the time: steps done, of all that will be."""
@@ -171,7 +161,7 @@ def save_state(run: Run) -> dict[str, Any]:
         "precision": run.precision.state_dict(),
         "average": run.average.state_dict(),
         "schedule": run.schedule.state_dict(),
-        "courses": run.group_schedules.state_dict(),
+        "group_schedules": run.group_schedules.state_dict(),
         "ranks": run.strategy.all_gather(mine),
     }
 
@@ -204,7 +194,7 @@ def load_state(
         {**averaged, **{k: v for k, v in mine["average_buffers"].items() if k in averaged}},
     )
     run.schedule.load_state_dict(saved["schedule"])
-    run.group_schedules.load_state_dict(saved["courses"])
+    run.group_schedules.load_state_dict(saved["group_schedules"])
     load_counters(run, saved, mine)
 
 

@@ -90,7 +90,7 @@ def test_what_is_known_of_a_run_comes_with_its_weights(run: Path) -> None:
     assert read.model == {"name": "mlp", "hidden": [8]}
     assert read.data == {"name": "digits", "fingerprint": "f" * 64}
     assert read.sha256 == checkpoint.digest(tensors_of(40))
-    assert read.told == f"loss.teacher={run}"
+    assert read.label == f"loss.teacher={run}"
 
 
 def test_a_file_has_the_hash_of_a_run_with_the_same_weights(run: Path, tmp_path: Path) -> None:

@@ -133,9 +133,9 @@ BACKGROUND = """
 import os
 from pathlib import Path
 from trainer.checkpoint import format as checkpoint
-from trainer.run.runner import Runner
+from trainer.run.recording import Recording
 
-write, end = checkpoint.write_bytes, Runner.end
+write, summarize = checkpoint.write_bytes, Recording.write_summary
 
 
 def full(path, content):
@@ -144,33 +144,33 @@ def full(path, content):
     write(path, content)
 
 
-def noted(self, status, code, message):
-    Path(f"code-{os.environ['RANK']}").write_text(f"{code} {message}")
-    end(self, status, code, message)
+def noted(self, status, code, results):
+    Path(f"code-{os.environ['RANK']}").write_text(f"{code} {results.get('message')}")
+    summarize(self, status, code, results)
 
 
-checkpoint.write_bytes, Runner.end = full, noted
+checkpoint.write_bytes, Recording.write_summary = full, noted
 """
 # as where steps are long: written, or not, before the next step is done
 SLOW = """
 from trainer.checkpoint.saver import Saver
 
-wish = Saver.wish
+action = Saver.action
 
 
-def waiting(self, *told):
+def waiting(self, is_stopped):
     if self._writing is not None:
         self._writing.join()
-    return wish(self, *told)
+    return action(self, is_stopped)
 
 
-Saver.wish = waiting
+Saver.action = waiting
 """
 
 
-# what step 3 met is found where the epoch's end is saved, what step 2 met where all are asked
+# what step 3 met is found where the epoch's end is saved, what step 2 met where all agree
 @pytest.mark.slow
-@pytest.mark.parametrize(("step", "more"), [(3, ""), (2, SLOW)], ids=["saved", "asked"])
+@pytest.mark.parametrize(("step", "more"), [(3, ""), (2, SLOW)], ids=["saved", "agreed"])
 def test_what_a_checkpoint_in_the_background_meets_is_an_error_of_all(
     here: Path, step: int, more: str
 ) -> None:

@@ -135,7 +135,7 @@ def build_run(
     """Return the run around a network that has its first weights.
 
     Args:
-        site: what it stands on.
+        context: what it stands on.
         planned: its parts that need no network.
         model: its network.
         normalize: brings images to the network's numbers.
@@ -208,8 +208,7 @@ def is_convolutional(model: nn.Module) -> bool:
 
 
 def check_momentum(schedule: Schedule, optimizer: torch.optim.Optimizer, config: RunConfig) -> None:
-    """Raise ConfigError if the schedule was told to cycle a momentum that the optimizer does not
-    have."""
+    """Raise ConfigError if the schedule is to cycle a momentum that the optimizer lacks."""
     key = schedule.momentum_key
     if key and not any("betas" in g or g.get("momentum") for g in optimizer.param_groups):
         raise ConfigError(

@@ -114,7 +114,7 @@ class Identity:
             self.run, self.request.config, self.source, sources=self.sources, across=across
         )
 
-    def told(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """Return what `summary.json` says besides results."""
         return {
             "key": self.key,
@@ -124,7 +124,7 @@ class Identity:
 
     def manifest(self) -> dict[str, Any]:
         """Return what the manifest of a checkpoint says besides its files."""
-        return {**self.told(), "sources": self.sources, "config": self.request.config.plain()}
+        return {**self.facts(), "sources": self.sources, "config": self.request.config.plain()}
 
 
 def facts_of(run: Run, config: RunConfig, source: Source) -> dict[str, Any]:

@@ -40,10 +40,10 @@ Differences = dict[str, tuple[Any, Any]]  # what it was and what it is now, by n
 
 
 def restore(run: Run, root: Path, identity: Identity, console: Console) -> None:
-    """Put a run where its newest checkpoint found it; a line each says what was damaged and what
-    differs though that was allowed.
+    """Put a run where its newest checkpoint found it; one line each names what was damaged and
+    what differs though that was allowed.
 
-    The first process reads, the others are told: only it needs the folder.
+    Only the first process reads the folder.
 
     Args:
         run: freshly assembled from the recorded configuration.
@@ -62,8 +62,8 @@ def restore(run: Run, root: Path, identity: Identity, console: Console) -> None:
             console.say(f"{path.name} is damaged and was passed over", style="yellow")
         if found is None:
             raise NotFound(f"nothing to resume: no checkpoint in {root} verifies")
-        differing = check_fits(found, identity)
-        return found.manifest, differing, contents(found)
+        parts = contents(found)
+        return found.manifest, check_fits(found, identity), parts
 
     manifest, differing, parts = broadcast(run.strategy, find)
     run.weights_read.update(manifest.get("weights_read", {}))

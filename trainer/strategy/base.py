@@ -51,10 +51,6 @@ class Strategy(Protocol):
     def all_max(self, value: int) -> int:
         """Return the greatest value of any process, in every process."""
 
-    def hears(self, asks: bool) -> bool:
-        """Return whether a process is known to ask for a stop, where `asks` says whether this one
-        does; no exchange: processes hear of it at different times, and may call it or not."""
-
     def broadcast(self, value: Any) -> Any:
         """Return the first process's value in every process."""
 
@@ -95,10 +91,6 @@ class Single:
     def all_max(self, value: int) -> int:
         """Return the value."""
         return value
-
-    def hears(self, asks: bool) -> bool:
-        """Return what this process asks."""
-        return asks
 
     def broadcast(self, value: Any) -> Any:
         """Return the value."""

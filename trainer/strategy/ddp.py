@@ -107,10 +107,6 @@ class Ddp:
         """Return the greatest value."""
         return self.group.all_max(value)
 
-    def hears(self, asks: bool) -> bool:
-        """Return whether a process is known to ask for a stop."""
-        return self.group.hears(asks)
-
     def broadcast(self, value: Any) -> Any:
         """Return rank 0's value; it must be plain data."""
         return self.group.broadcast(value)

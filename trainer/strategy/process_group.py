@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import datetime
 import json
 import os
-import threading
-import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +16,6 @@ from torch._C._distributed_c10d import PrefixStore, TCPStore
 
 from trainer.core.environment import World
 from trainer.strategy.rendezvous import Rendezvous, rendezvous
-
-LOOK_S = 1.0  # between looks for others' wish to stop, in evaluations
 
 NCCL_MARGIN_S = 15  # gloo fails first, with an error; NCCL then ends a process that waits in it
 
@@ -34,9 +29,6 @@ class ProcessGroup:
         rendezvous: the processes of this attempt.
         timeout_s: that processes wait for each other at present.
         has_failed: whether this process has reported an error.
-        has_told: whether the others can know that this process asks for a stop.
-        heard: whether another asked for one.
-        looks_at: when this process looks again, on the clock of `time.monotonic`.
     """
 
     world: World
@@ -44,9 +36,6 @@ class ProcessGroup:
     rendezvous: Rendezvous
     timeout_s: float
     has_failed: bool = False
-    has_told: bool = False
-    heard: bool = False
-    looks_at: float = 0.0
 
     def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the sum of a tensor over all processes, in a new tensor."""
@@ -72,24 +61,6 @@ class ProcessGroup:
         values: list[Any] = [None] * self.world.size
         dist.all_gather_object(values, value)
         return values
-
-    def hears(self, asks: bool) -> bool:
-        """Return whether this process asks for a stop, or has heard in torchrun's store that
-        another does; it looks there every second, by a thread: a store whose machine is gone may
-        never answer."""
-        if asks != self.has_told or time.monotonic() >= self.looks_at:
-            self.has_told, self.looks_at = asks, time.monotonic() + LOOK_S
-            key = f"stop/{self.rendezvous.name}"
-
-            def look() -> None:
-                with contextlib.suppress(RuntimeError):  # the next exchange tells who is lost
-                    if asks:
-                        self.store.set(key, "")
-                    elif self.store.check([key]):
-                        self.heard = True
-
-            threading.Thread(target=look, daemon=True).start()
-        return asks or self.heard
 
     def remember(self, what: str) -> None:
         """Keep a text for later attempts."""

@@ -82,7 +82,7 @@ class WorkerLine:
                     continue
                 message = self.pipe.recv()
                 if isinstance(message, Stop):
-                    Stops.ask(message.signum)
+                    Stops.request(message.signum)
                     if self.launched is not None:
                         self.launched.stop(message.signum)
                 else:

@@ -118,7 +118,7 @@ def report(
     first, last = sweep.lrs[0], sweep.lrs[-1]
     ended = f"the loss left at lr {last:.3g}" if sweep.diverged else "the loss stayed"
     console.say(f"swept     lr {first:.3g} to {last:.3g} in {len(sweep.lrs)} steps; {ended}")
-    for line in told(finding, rule):
+    for line in suggestions(finding, rule):
         console.say(line)
     console.say(f"results   {shown_path(path)}")
     console.say(f"picture   {shown_path(path / 'lr_range.png')}")
@@ -130,7 +130,7 @@ def report(
         console.say(f"train     {command_line(*overrides)}")
 
 
-def told(finding: Finding, rule: str) -> list[str]:
+def suggestions(finding: Finding, rule: str) -> list[str]:
     """Return what the rules say, the chosen one first."""
     if finding.least is None:
         return [
