@@ -42,24 +42,6 @@ def test_every_distribution_that_is_imported_is_required() -> None:
     assert found | {"tensorboard"} == required  # imported by torch.utils.tensorboard
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel, built from a copy of what git would ship."""
-    import shutil
-
-    place = tmp_path_factory.mktemp("wheel")
-    source = place / "source"
-    source.mkdir()
-    for name in ("trainer", "conf"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source / name)
-    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, "-w", str(place), str(source)], check=True, capture_output=True)
-    (built,) = place.glob("*.whl")
-    return built
-
-
 @pytest.mark.slow
 def test_the_wheel_holds_every_module_and_configuration(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
@@ -86,7 +68,7 @@ def test_a_wheel_runs_in_another_folder(wheel: Path, here: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (here / "run" / "summary.json").is_file()
     where = subprocess.run(
-        [sys.executable, "-c", "import trainer.sources as s; print(s.CONF)"],
+        [sys.executable, "-c", "import trainer.composition.search_path as s; print(s.CONF)"],
         cwd=here,
         env=env,
         capture_output=True,
@@ -97,7 +79,10 @@ def test_a_wheel_runs_in_another_folder(wheel: Path, here: Path) -> None:
 
 
 def test_the_console_script_is_the_same_program() -> None:
-    assert SETUP["options.entry_points"]["console_scripts"].strip() == "trainer = trainer.cli:main"
+    assert (
+        SETUP["options.entry_points"]["console_scripts"].strip()
+        == "trainer = trainer.cli.main:main"
+    )
 
 
 def test_tests_have_what_the_report_needs() -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
-from trainer.composition.not_built import check_subcommand
+from trainer.composition.not_built import NAMES, check_name, check_subcommand
 from trainer.composition.search_path import SEAMS, Sources, known_keys
 from trainer.core.command import program
 from trainer.core.errors import ConfigError, nearest, unknown
@@ -91,21 +91,31 @@ def run_subcommand(name: str, arguments: Sequence[str]) -> int:
 def unknown_subcommand(word: str) -> ConfigError:
     """Return the error for a first word that is no subcommand, with what was probably meant."""
     check_subcommand(word)
-    sources = Sources()
-    if word == "help":
-        meant = ["--help"]
-    else:
-        options = {g: sources.options(g) for g in (*SEAMS, "experiment", "sweep")}
-        meant = [
-            f"{'' if group in SEAMS else '-m +' if group == 'sweep' else '+'}{group}={word}"
-            for group, names in options.items()
-            if word in names
-        ]
-        keys = [key for key in known_keys(sources, {}) if word in (key, key.split(".")[-1])]
-        meant += [f"{key}=..." for key in ([word] if word in SEAMS else keys)]
-    if not meant:
+    known = meanings()
+    if word not in known and nearest(word, SUBCOMMANDS):
+        return unknown("subcommand", word, SUBCOMMANDS)
+    meant = known.get(word if word in known else nearest(word, known) or "")
+    if meant is None:
+        for group in NAMES:
+            check_name(group, word)
         return unknown("subcommand", word, SUBCOMMANDS)
     return ConfigError(
         f"unknown subcommand '{word}'; did you mean {' or '.join(meant)}? "
         f"`{program()} --help` lists the subcommands"
     )
+
+
+def meanings() -> dict[str, list[str]]:
+    """Return how words are written that people may put first: names of choices, groups, keys and
+    the last parts of keys."""
+    found: dict[str, list[str]] = {"help": ["--help"], "version": ["--version"]}
+    sources = Sources()
+    for group in (*SEAMS, "experiment", "sweep"):
+        before = "" if group in SEAMS else "-m +" if group == "sweep" else "+"
+        found.setdefault(group, []).append(f"{before}{group}=...")
+        for name in sources.options(group):
+            found.setdefault(name, []).append(f"{before}{group}={name}")
+    for key in known_keys(sources, {}):
+        for name in {key, key.rpartition(".")[2]}:
+            found.setdefault(name, []).append(f"{key}=...")
+    return found
