@@ -96,7 +96,14 @@ def entries(places: Sequence[str]) -> list[Entry]:
     alone = {path for path in here if path.parent not in sweeps}
     made += [run_entry(run, statuses[run.path]) for run in found.runs if run.path in alone]
     made += [
-        Entry("run", shown(path), path.parent.name, "damaged", time_of(path), message=reason)
+        Entry(
+            "run",
+            shown(path),
+            path.parent.name,
+            "damaged",
+            time_of(path / "config.yaml"),
+            message=reason,
+        )
         for path, reason in found.damaged.items()
         if path in alone
     ]
