@@ -95,18 +95,9 @@ def entries(places: Sequence[str]) -> list[Entry]:
     here = {path for path in statuses if any(path.is_relative_to(root) for root in roots)}
     alone = {path for path in here if path.parent not in sweeps}
     made += [run_entry(run, statuses[run.path]) for run in found.runs if run.path in alone]
-    made += [
-        Entry(
-            "run",
-            shown(path),
-            path.parent.name,
-            "damaged",
-            time_of(path / "config.yaml"),
-            message=reason,
-        )
-        for path, reason in found.damaged.items()
-        if path in alone
-    ]
+    for path in alone & set(found.damaged):
+        what, when = found.damaged[path], time_of(path / "config.yaml")
+        made.append(Entry("run", shown(path), path.parent.name, "damaged", when, message=what))
     return sorted(made, key=lambda e: datetime.datetime.fromisoformat(e.started), reverse=True)
 
 
