@@ -1,20 +1,14 @@
-"""Curves of runs over epochs, as a picture.
-
-Usage: python -m trainer.analysis.curves [RUN_OR_FOLDER ...] [--metric val_top1] [--out FILE]
-"""
+"""Curves of runs over epochs, as a picture."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.analysis._arms import OVER_EPOCHS, Arm, arm_settings, identity, scale_of
-from trainer.analysis._command import found_runs
+from trainer.analysis._arms import Arm, arm_settings, identity, scale_of
 from trainer.analysis._labels import labels
 from trainer.analysis._pictures import count_epochs, names_of, title_of
-from trainer.core.errors import TrainerError, telling_errors
+from trainer.core.errors import TrainerError
 from trainer.record.runs import RunRow
 from trainer.record.style import clean_axes, colors, new_figure
 
@@ -78,27 +72,3 @@ def arms_with(runs: Sequence[RunRow], metric: str) -> list[Arm]:
         Arm(label, tree, tuple(members))
         for label, tree, members in zip(labels(trees), trees, grouped.values(), strict=True)
     ]
-
-
-def main() -> None:
-    """Draw what the command line asks for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trainer.analysis.curves", description=(__doc__ or "").splitlines()[0]
-    )
-    parser.add_argument(
-        "places", nargs="*", default=["outputs/latest"], help="runs, or folders of runs"
-    )
-    parser.add_argument("--metric", default="val_top1", choices=OVER_EPOCHS)
-    parser.add_argument("--out", type=Path, help="default: curves.png in the first of the folders")
-    options = parser.parse_args()
-    with telling_errors():
-        runs = found_runs(options.places).runs
-        if not runs:
-            raise TrainerError(f"no runs under {', '.join(options.places)}")
-        out = options.out or Path(options.places[0]) / "curves.png"
-        curves(runs, options.metric).savefig(out)
-    print(f"{len(runs)} runs drawn to {out}")
-
-
-if __name__ == "__main__":
-    main()

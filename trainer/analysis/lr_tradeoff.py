@@ -1,23 +1,14 @@
-"""The trade-off of the learning rate: loss curves and final accuracy over decades of it.
-
-Usage: python -m trainer.analysis.lr_tradeoff RUN_OR_FOLDER ... [--metric val_top1]
-       [--out FILES]
-
-Takes runs that differ in nothing but optim.lr and the seed; python -m trainer -m +sweep=lr_tradeoff
-makes them. Writes lr_tradeoff.png and lr_tradeoff.csv into the first folder that is
-named, or FILES with these endings.
-"""
+"""The trade-off of the learning rate: loss curves and final accuracy over decades of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from trainer.analysis._arms import Arm, check_completed
-from trainer.analysis._command import add_metric, out_of, read_arms, reader, write_texts
 from trainer.analysis._labels import varied_keys
 from trainer.analysis._tradeoff import TradeoffPoint, best_of, figure_of
 from trainer.analysis.slices.grid import LR, number_of
-from trainer.core.errors import ConfigError, telling_errors
+from trainer.core.errors import ConfigError
 from trainer.record.tables import csv_text
 
 __all__ = ["TradeoffPoint", "best_of", "figure_of", "to_csv", "tradeoff"]
@@ -49,29 +40,3 @@ def to_csv(points: Sequence[TradeoffPoint]) -> str:
         numbers = [point.lr, spread.n, spread.mean, spread.sd, len(arm.diverged), len(arm.failed)]
         table.append([*numbers, losses.mean])
     return csv_text(table)
-
-
-def main() -> None:
-    """Draw what the command line names."""
-    parser = reader("lr_tradeoff", (__doc__ or "").splitlines()[0])
-    add_metric(parser)
-    options = parser.parse_args()
-    with telling_errors():
-        arms = read_arms(options.places)
-        points = tradeoff(arms, options.metric)
-        figure = figure_of(points, options.metric)
-        out = out_of(options, "lr_tradeoff")
-        write_texts(out, {"csv": to_csv(points)})
-        figure.savefig(f"{out}.png")
-        count = sum(len(arm.runs) + arm.repeated for arm in arms)
-        print(f"{len(points)} learning rates, {count} runs: {out}.png, {out}.csv")
-        best = best_of(points, options.metric)
-        if best is not None:
-            print(
-                f"the best mean {options.metric} is at {LR}={best.lr:g}, of those whose runs all "
-                "completed"
-            )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,11 +1,4 @@
-"""Any runs as a table: a row for each setting, means over its seeds.
-
-Usage: python -m trainer.analysis.table RUN_OR_FOLDER ... [--metric METRIC ...] [--sort METRIC]
-       [--out FILES]
-
-Runs are grouped by everything but the seed; the settings in which they differ are columns. Writes
-table.csv and table.md into the first folder that is named, or FILES with these endings.
-"""
+"""Any runs as a table: a row for each setting, means over its seeds."""
 
 from __future__ import annotations
 
@@ -13,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trainer.analysis._arms import METRICS, Arm, check_completed, higher_is_better
-from trainer.analysis._command import out_of, read_arms, reader, write_texts
 from trainer.analysis._labels import all_label_keys
 from trainer.analysis._tables import NOTHING, heading, mean_and_sd, setting_texts
-from trainer.core.errors import telling_errors, unknown
+from trainer.core.errors import unknown
 from trainer.record.spread import Spread
 from trainer.record.tables import csv_text, markdown_table
 
@@ -140,28 +132,3 @@ def cell(spread: Spread, metric: str, completed: int) -> str:
     """Return a mean with its sd, and n where it is not that of the row."""
     count = f" ({spread.n})" if spread.n not in (0, completed) else ""
     return f"{mean_and_sd(spread, metric)}{count}"
-
-
-def main() -> None:
-    """Write the table of what the command line names."""
-    parser = reader("table", "Any runs as a table: a row for each setting, means over its seeds.")
-    known = ", ".join(METRICS)
-    parser.add_argument(
-        "--metric",
-        action="append",
-        metavar="METRIC",
-        help=f"a column, may be repeated; of {known}; left out: those of {', '.join(SHOWN)} that "
-        "there are",
-    )
-    parser.add_argument("--sort", metavar="METRIC", help="the best of it stands first")
-    options = parser.parse_args()
-    with telling_errors():
-        table = table_of(read_arms(options.places), options.metric, options.sort)
-        out = out_of(options, "table")
-        text = to_markdown(table)
-        write_texts(out, {"csv": to_csv(table), "md": text})
-        print(f"{text}\n{len(table.rows)} settings: {out}.csv, {out}.md")
-
-
-if __name__ == "__main__":
-    main()

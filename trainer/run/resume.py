@@ -8,9 +8,10 @@ from typing import Any
 
 from trainer.checkpoint import format as checkpoint
 from trainer.checkpoint.format import Checkpoint
+from trainer.core.command import command_line
 from trainer.core.errors import ConfigError, NotFound, TrainerError
 from trainer.core.yaml_files import flat, leaf
-from trainer.record.console import Console, command_line
+from trainer.record.console import Console
 from trainer.run.identity import UNRELATED, UNRELATED_DATA, Identity
 from trainer.state import Run, load_state
 from trainer.strategy.collectives import broadcast

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from trainer.api import compose
 from trainer.core.clock import Clock
 from trainer.metrics import Scores
-from trainer.scheduler import Point, Schedule
 from trainer.record.style import clean_axes, new_figure
+from trainer.scheduler import Point, Schedule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -24,9 +24,9 @@ from trainer.composition.overrides import quote
 from trainer.composition.search_path import CONF, Sources
 from trainer.core.environment import World
 from trainer.core.errors import ConfigError
+from trainer.record.sweep_file import JobOverrides
 from trainer.run.execute import execute
 from trainer.run.request import RunRequest
-from trainer.sweep.expand import JobOverrides
 from trainer.sweep.jobs import CURRENT, Sweep, check_job
 
 PLUGINS = Path(__file__).resolve().parent

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from trainer.core.command import command_line
 from trainer.core.errors import TrainerError
 from trainer.core.files import replace_text
 from trainer.record.console import Console, percent, shown_path
@@ -179,7 +180,7 @@ def finish(
     values = jobs_values(jobs, swept_keys(jobs))
     console.table(results_table(values, done, console.terminal.width))
     console.say(f"results   {shown_path(folder)}")
-    console.say(f"compare   python -m trainer.analysis.compare {shown_path(folder)}")
+    console.say(f"compare   {command_line('compare', shown_path(folder))}")
     lost = [job for job in jobs if job.number not in done]
     if lost:
         numbers = ", ".join(str(job.number) for job in lost)

@@ -18,14 +18,13 @@ from trainer.core.errors import TrainerError
 from trainer.core.yaml_files import flat, leaf, read_yaml
 from trainer.precision.step import build_precision
 from trainer.record.runs import RunRow, is_skipped, read_summary
+from trainer.record.sweep_file import SWEEP_FILE
 from trainer.run import identity
 from trainer.run.context import read_images
 from trainer.run.device import choose_device
 from trainer.run.fork import read_fork
 from trainer.run.identity import related
 from trainer.strategy.base import Single
-
-LISTING = "sweep.yaml"  # in a sweep's folder: number and words of every job
 
 RESULTS = ("completed", "diverged")  # what ended so has a result
 
@@ -85,7 +84,7 @@ def places_beside(folder: Path) -> list[Path]:
     if folder.is_relative_to(outputs):
         return found
     with contextlib.suppress(OSError):  # a folder that may be entered, but not be listed
-        found += sorted(file.parent for file in folder.parent.glob(f"[!.]*/{LISTING}"))
+        found += sorted(file.parent for file in folder.parent.glob(f"[!.]*/{SWEEP_FILE}"))
     return found if folder in found else [*found, folder]
 
 

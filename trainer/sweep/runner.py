@@ -20,10 +20,11 @@ from trainer.core.errors import ConfigError
 from trainer.core.units import Seconds
 from trainer.record.console import Console, shown_path
 from trainer.record.runs import RunRow, read_run
+from trainer.record.sweep_file import JobOverrides, read_sweep
 from trainer.strategy.build import communicator
 from trainer.strategy.collectives import broadcast
-from trainer.sweep.expand import JobOverrides, Search, expand
-from trainer.sweep.jobs import CURRENT, Job, Sweep, begin, check_jobs, read_listing
+from trainer.sweep.expand import Search, expand
+from trainer.sweep.jobs import CURRENT, Job, Sweep, begin, check_jobs
 from trainer.sweep.results import finish, job_line, overrides_apart, swept_keys, tell_invalid
 from trainer.sweep.supervisor import Settings, supervise
 from trainer.sweep.worker_process import warm_up
@@ -79,7 +80,7 @@ def resume_sweep(folder: Path, current: Sweep) -> int:
     world = World.from_environment()
     if not world.is_torchrun:
         warm_up()
-    listed = broadcast(communicator(world), lambda: read_listing(folder))
+    listed = broadcast(communicator(world), lambda: read_sweep(folder))
     jobs = check_jobs(listed, current)
     console = Console(quiet=world.rank != 0)
     console.say(f"{counted(len(jobs), 'job')} in {shown_path(folder)}")

@@ -7,7 +7,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.record.console import Console, command_line, shown_path
+from trainer.core.command import command_line
+from trainer.record.console import Console, shown_path
 from trainer.record.style import LOST, clean_axes, new_figure
 from trainer.run.request import RunRequest
 from trainer.task._lr_range_fit import Finding, LrSweep

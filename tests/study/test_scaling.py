@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.scaling import Arm, arms, table
+from trainer.study.scaling import Arm, arms, table
 
 
 def test_without_gpus_dp_and_nccl_are_named_as_not_run() -> None:

@@ -159,10 +159,10 @@ def test_one_command_makes_the_table(here: Path) -> None:
         "secret",
     ]
     overrides += ["--train-words", "batch_size=32 model.width=4", "--out", "found"]
-    made = real(overrides, here, "scripts.precision_table")
+    made = real(["precision_table", *overrides], here)
     assert made.code == 0, made.err
     content = json.loads((here / "found" / "table.json").read_text())
-    assert content["command"].startswith("python -m scripts.precision_table --models squeezenet")
+    assert content["command"].startswith("python -m trainer precision_table --models squeezenet")
     assert "secret" not in json.dumps(content)
     rows = {(r["precision"], r["at"]): r for r in content["speed"]}
     assert set(rows) == {("fp32", "equal"), ("tf32", "equal"), ("fp32", "best")}
@@ -187,7 +187,7 @@ def test_one_command_makes_the_table(here: Path) -> None:
 
 
 def test_unknown_names_are_told_before_anything_is_measured(here: Path) -> None:
-    wrong = real(["--precisions", "fp23"], here, "scripts.precision_table")
+    wrong = real(["precision_table", "--precisions", "fp23"], here)
     assert wrong.code == 2
     assert "unknown precision 'fp23'; did you mean" in wrong.err
     assert list(here.iterdir()) == []
