@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from trainer import STARTED, __version__
 from trainer.cli.arguments import HYDRA_FLAGS, SWEEP_FLAGS, CommandLine, take_apart
+from trainer.composition import not_built
 from trainer.composition.overrides import canonical, parse_override, quoted
 from trainer.composition.search_path import Sources, load_plugins
 from trainer.core.errors import ConfigError, Diverged, Stopped, TrainerError
@@ -89,6 +90,7 @@ def answer(line: CommandLine) -> int:
         if flag not in (*SWEEP_FLAGS, *HYDRA_FLAGS, "--resolve", "--run", "-r") and flag.startswith(
             "-"
         ):
+            not_built.check_key(flag.lstrip("-"))
             raise ConfigError(f"unknown flag {flag}; --help shows what there is")
     sources = load_sources(line)
     if any(flag in HYDRA_FLAGS for flag in line.flags):

@@ -148,8 +148,9 @@ def explained(error: Exception, sources: Sources) -> ConfigError:
     where = f"{found}: " if found else ""
     if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
-        if group in sources.groups():
-            return ConfigError(f"{where}{unknown(group, name, sources.options(group))}")
+        options = error.options or sources.options(group)
+        if options:
+            return ConfigError(f"{where}{unknown(group, name, options)}")
         return ConfigError(f"{where}there is no configuration '{error.missing_cfg_file}'")
     wrong = re.search(r"Could not override '([^']+)'", text)
     if wrong:
@@ -165,6 +166,8 @@ def explained(error: Exception, sources: Sources) -> ConfigError:
 def misnamed(group: str, sources: Sources) -> str:
     """Return what is wrong with a group that a file overrides and that no defaults list has."""
     last = group.rpartition("/")[2]
+    if "." in group:
+        return f"unknown key '{group}' for what was chosen"
     if group.startswith("hydra/"):
         return f"{group} is chosen on the command line: write {group}=... there"
     if last in SEAMS:

@@ -12,6 +12,7 @@ from typing import Any
 
 import hydra
 from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
@@ -44,28 +45,41 @@ def launch(
         folder: of the sweep.
         settings: of Hydra's, which name the launcher.
         current: the sweep.
-
-    Raises:
-        ConfigError: if there is no such launcher, or it has no such setting.
     """
-    sources = current.sources
+    run = functools.partial(run_numbered, dict(jobs), current.sources, current.plugins)
+    place = f"hydra.sweep.dir={quote(folder)}"
+    with composed_by_hydra([*settings, place], current.sources) as (config, program):
+        config.hydra.mode = RunMode.MULTIRUN
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=HydraContext(program.config_loader, Callbacks()),
+            task_function=run,
+            config=config,
+        )
+        launcher.launch([[f"hydra.sweep.subdir={number}"] for number in jobs], initial_job_idx=0)
+
+
+def check_settings(settings: Sequence[str], sources: Sources) -> None:
+    """Raise ConfigError if Hydra has no such launcher, or the launcher no such setting."""
+    with composed_by_hydra(settings, sources):
+        pass
+
+
+@contextmanager
+def composed_by_hydra(
+    settings: Sequence[str], sources: Sources
+) -> Iterator[tuple[DictConfig, Hydra]]:
+    """Return what Hydra composes with settings of its own, and its program, for as long."""
     main, searched = places(sources)
-    overrides = [*QUIET, SWEEPER, *settings, *searched, f"hydra.sweep.dir={quote(folder)}"]
+    overrides = [*QUIET, SWEEPER, *settings, *searched]
     before = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
-    run = functools.partial(run_numbered, dict(jobs), sources, current.plugins)
     try:
-        with reported(sources), hydra.initialize_config_dir(main, "trainer", version_base="1.3"):
-            config = hydra.compose(sources.primary, overrides, return_hydra_config=True)
-            config.hydra.mode = RunMode.MULTIRUN
+        with hydra.initialize_config_dir(main, "trainer", version_base="1.3"):
+            with reported(sources):
+                config = hydra.compose(sources.primary, overrides, return_hydra_config=True)
             program = GlobalHydra.instance().hydra
             assert program is not None
-            launcher = Plugins.instance().instantiate_launcher(
-                hydra_context=HydraContext(program.config_loader, Callbacks()),
-                task_function=run,
-                config=config,
-            )
-        launcher.launch([[f"hydra.sweep.subdir={number}"] for number in jobs], initial_job_idx=0)
+            yield config, program
     finally:
         GlobalHydra.instance().hydra = before
 

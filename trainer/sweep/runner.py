@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainer.composition.search_path import Sources
-from trainer.core.errors import ConfigError
 from trainer.record.console import Console, shown_path
 from trainer.record.runs import RunRow, read_run
 from trainer.sweep.expand import JobOverrides
@@ -24,7 +23,11 @@ def run_sweep(plan: SweepPlan, current: Sweep) -> int:
     Raises:
         ConfigError: if none of them is valid; nothing was created by then.
     """
-    if not plan.hydra:
+    if plan.hydra:
+        from trainer.sweep.hydra_bridge import check_settings
+
+        check_settings(plan.hydra, current.sources)
+    else:
         warm_up()
     jobs = check_jobs(plan.jobs, current)
     console = Console()
@@ -113,8 +116,6 @@ def run_by_hydra(
     failure = "left no result"
     try:
         launch({job.number: job.overrides for job in valid}, str(folder), plan.hydra, current)
-    except ConfigError:
-        raise
     except Exception as error:  # of one job, raised for all; what the others left is there
         failure += f" ({type(error).__name__}: {(str(error).splitlines() or [''])[0]})"
     rows: dict[int, RunRow | str] = {}
