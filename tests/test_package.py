@@ -23,8 +23,7 @@ SETUP.read(ROOT / "setup.cfg")
 def test_the_list_of_packages_is_complete() -> None:
     listed = SETUP["options"]["packages"].split()
     found = find_packages(str(ROOT), include=["trainer", "trainer.*"])
-    # the plugin's package lives in a namespace without __init__, as Hydra wants it
-    assert sorted(listed) == sorted({*found, "trainer.conf", "trainer.sweep.hydra_plugins"})
+    assert sorted(listed) == sorted({*found, "trainer.conf"})
 
 
 def test_every_distribution_that_is_imported_is_required() -> None:
@@ -34,10 +33,7 @@ def test_every_distribution_that_is_imported_is_required() -> None:
     found = set()
     for file in (ROOT / "trainer").rglob("*.py"):
         for match in re.finditer(r"^\s*(?:import|from) (\w+)", file.read_text(), re.MULTILINE):
-            if match[1] not in sys.stdlib_module_names and match[1] not in (
-                "trainer",
-                "hydra_plugins",
-            ):
+            if match[1] not in (*sys.stdlib_module_names, "trainer"):
                 found.add(names.get(match[1], match[1]).lower())
     assert found | {"tensorboard"} == required  # imported by torch.utils.tensorboard
 

@@ -21,7 +21,7 @@ def compose(
 
     Args:
         overrides: such as `"scheduler=cosine"`, `"optim.lr=0.1"`, `"+experiment=mnist"`.
-        config_dir: folder of configurations of your own, searched first.
+        config_dir: folder of configurations of your own.
         plugins: modules with components of your own.
 
     Raises:

@@ -19,7 +19,7 @@ from trainer.study.flatness import study as flatness
 from trainer.study.reproduce import methods
 from trainer.study.reproduction import studies, sweeps
 from trainer.study.reproduction.registry import Item, items
-from trainer.sweep.expand import JobOverrides
+from trainer.record.sweep_file import JobOverrides
 from trainer.sweep.jobs import Sweep, check_jobs
 
 NAMES = [item.name for item in items()]

@@ -10,7 +10,7 @@ from tests.command import TINY
 from trainer.composition.search_path import Sources
 from trainer.record.runs import RunRow
 from trainer.run.execute import RunRequest, execute
-from trainer.sweep.expand import JobOverrides
+from trainer.record.sweep_file import JobOverrides
 from trainer.sweep.jobs import Sweep, check_job
 from trainer.sweep.reuse import key_before
 

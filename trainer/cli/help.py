@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from trainer import __version__
 from trainer.cli.subcommands import SUBCOMMANDS
 from trainer.composition.overrides import spellings_help
-from trainer.composition.search_path import SEAMS, Sources, default_choices
+from trainer.composition.search_path import CONF, SEAMS, Sources
 from trainer.core.command import program
+from trainer.core.yaml_files import read_yaml
 
 HELP = """\
 {program} {version}: trains networks on images, one trick at a time.
@@ -72,8 +74,10 @@ def help_text() -> str:
 
 def default_first(names: Sequence[str], group: str) -> list[str]:
     """Return names with what the default job chooses in the group at the front."""
-    chosen = default_choices().get(group, [])
-    return sorted(names, key=lambda name: (name not in chosen, name))
+    entries = [e for e in read_yaml(CONF / "config.yaml")["defaults"] if isinstance(e, dict)]
+    chosen: Any = next((e[group] for e in entries if group in e), [])
+    first = chosen if isinstance(chosen, list) else [chosen]
+    return sorted(names, key=lambda name: (name not in first, name))
 
 
 def wrap(text: str, width: int) -> list[str]:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from trainer import STARTED, __version__
 from trainer.cli.arguments import HYDRA_FLAGS, SWEEP_FLAGS, CommandLine, take_apart
 from trainer.cli.subcommands import is_subcommand, run_subcommand
+from trainer.composition import not_built
 from trainer.composition.overrides import canonical, parse_override, quoted
-from trainer.composition.search_path import Sources
+from trainer.composition.search_path import Sources, load_plugins
 from trainer.core.errors import ConfigError, Diverged, Stopped, TrainerError
 from trainer.core.limits import is_hung_up, reporting_system, silence
 from trainer.core.signals import die_with_parent, leave_group
@@ -109,12 +110,9 @@ def answer(line: CommandLine) -> int:
         if flag not in (*SWEEP_FLAGS, *HYDRA_FLAGS, "--resolve", "--run", "-r") and flag.startswith(
             "-"
         ):
+            not_built.check_key(flag.lstrip("-"))
             raise ConfigError(f"unknown flag {flag}; --help shows what there is")
-    from trainer.composition.search_path import load_plugins
-
-    sources = load_plugins(
-        line.plugins, line.values.get("config_dir"), line.values.get("config_name", "config")
-    )
+    sources = load_sources(line)
     if any(flag in HYDRA_FLAGS for flag in line.flags):
         return ask_hydra(line, sources)
     is_resumed = line.resume is not None and from_first_process(lambda: is_sweep_folder(line))
@@ -156,15 +154,15 @@ def single(line: CommandLine, sources: Sources) -> int:
     composed = compose_overrides(overrides, sources, replayed)
     if "cfg" in line.values:
         return show_config(line, composed)
-    if any(parse_override(text).key == "sweep" for text in line.overrides):
-        raise ConfigError("+sweep= names values to sweep over: write -m before it")
+    if composed.is_sweep:
+        raise ConfigError("the preset names values to sweep over: write -m before it")
     from trainer.config.run_config import parse
     from trainer.core.environment import World
     from trainer.run.request import RunRequest
     from trainer.task.base import check_trains, perform
 
     local = World.from_environment().local_size
-    config = parse(composed.cfg, local_processes=local, plugins=line.plugins)
+    config = parse(composed.values(), local_processes=local, plugins=line.plugins)
     if line.resume is not None and replayed is not None:
         check_trains(config, "resume=", "repeat= takes a run with any task")
         check_agrees(config.plain(), replayed, line.allow)
@@ -224,8 +222,6 @@ def show_config(line: CommandLine, composed: Composed) -> int:
 
 def load_sources(line: CommandLine) -> Sources:
     """Return where this line's configurations are looked up."""
-    from trainer.composition.search_path import load_plugins
-
     return load_plugins(
         line.plugins, line.values.get("config_dir"), line.values.get("config_name", "config")
     )
@@ -233,7 +229,7 @@ def load_sources(line: CommandLine) -> Sources:
 
 def ask_hydra(line: CommandLine, sources: Sources) -> int:
     """Let Hydra answer its own flags."""
-    from trainer.sweep.hydra_bridge import run_hydra
+    from trainer.sweep.hydra_bridge import LAUNCHER, SWEEPER, run_hydra
 
     overrides = (
         [quoted(w, is_sweep=False) for w in canonical([parse_override(t) for t in line.overrides])]
@@ -241,8 +237,9 @@ def ask_hydra(line: CommandLine, sources: Sources) -> int:
         else list(line.overrides)
     )
     values = [t for k in ("cfg", "package") if k in line.values for t in (f"--{k}", line.values[k])]
-    preset = ["hydra/sweeper=trainer"] if any("sweep=" in str(w) for w in overrides) else []
-    run_hydra([*line.flags, *values, *(str(w) for w in overrides), *preset], sources)
+    named = [str(w).split("=")[0] for w in overrides]
+    ours = [w for w in (SWEEPER, LAUNCHER) if w.split("=")[0] not in named]
+    run_hydra([*line.flags, *values, *(str(w) for w in overrides), *ours], sources)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The command line of sweeps. Imports no torch until its words were looked at."""
+"""The command line of sweeps. Imports no torch until its overrides were checked."""
 
 from __future__ import annotations
 
@@ -6,54 +6,73 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.cli.arguments import CommandLine
-from trainer.composition.check_overrides import check_overrides
-from trainer.composition.overrides import Override, canonical, parse_override, quoted
 from trainer.composition.search_path import Sources
+from trainer.core.environment import World
 from trainer.core.errors import ConfigError
+from trainer.record.console import command_line
 
 if TYPE_CHECKING:
     from trainer.sweep.jobs import Sweep
 
 
 def sweep(line: CommandLine, sources: Sources) -> int:
-    """Check the words of a sweep and hand it to Hydra, whose sweeper is ours unless the line names
-    another."""
-    if line.resume is not None:
-        raise ConfigError("resume= takes a sweep's jobs from its folder: leave out -m")
-    if line.repeat is not None:
-        raise ConfigError("repeat= takes one run; leave out -m")
-    if line.fork is not None:
-        raise ConfigError("fork= takes one run; leave out -m")
-    overrides = [
-        quoted(w, is_sweep=True)
-        for w in canonical([parse_override(t) for t in line.overrides], is_sweep=True)
-    ]
-    check_overrides(overrides, sources, is_sweep=True)
-    named = {w.key for w in overrides}
-    extra = [
-        Override("", f"hydra/{part}", "trainer")
-        for part in ("sweeper", "launcher")
-        if f"hydra/{part}" not in named
-    ]
-    quiet = [Override("", f"hydra/{part}_logging", "none") for part in ("hydra", "job")]
-    from trainer.sweep.hydra_bridge import through_hydra
+    """Plan a sweep and run it, by Hydra where the line names another sweeper."""
+    for word in ("resume", "repeat", "fork"):
+        if getattr(line, word) is not None:
+            what = "takes a sweep's jobs from its folder:" if word == "resume" else "takes one run;"
+            raise ConfigError(f"{word}= {what} leave out -m")
+    refuse_torchrun(line)
+    from trainer.composition.compose import Composer
+    from trainer.sweep.plan import OURS, check_for_hydra, named, overrides_of, plan_sweep
 
-    return through_hydra([str(w) for w in (*overrides, *extra, *quiet)], sweep_of(line, sources))
+    composer, beside = Composer(sources), beside_of(line)
+    if named("sweeper", overrides_of(line.overrides)[1]) != OURS:
+        arguments, name = check_for_hydra(line.overrides, composer)
+        from trainer.sweep.hydra_bridge import sweep_by_hydra
+
+        return sweep_by_hydra(arguments, name, sweep_of(line, sources))
+    plan = plan_sweep(line.overrides, composer, beside)
+    from trainer.sweep.runner import run_sweep
+
+    return run_sweep(plan, sweep_of(line, sources))
+
+
+def refuse_torchrun(line: CommandLine) -> None:
+    """Raise ConfigError where torchrun started a sweep: it is the sweep that starts torchrun."""
+    world = World.from_environment()
+    if not world.is_torchrun:
+        return
+    if line.resume is not None:
+        command = command_line(*beside_of(line), f"resume={line.resume}")
+    else:
+        own = [w for w in line.overrides if not w.startswith("strategy.processes=")]
+        command = command_line(
+            "-m", *beside_of(line), *own, f"strategy.processes={world.local_size}"
+        )
+    raise ConfigError(
+        "a sweep starts torchrun for each of its jobs and is not started by torchrun itself: "
+        f"write\n  {command}"
+    )
+
+
+def beside_of(line: CommandLine) -> tuple[str, ...]:
+    """Return what every line about the same configurations must hold: folders and plugins."""
+    values = {"--config-dir": "config_dir", "--config-name": "config_name"}
+    given = [(flag, line.values[name]) for flag, name in values.items() if name in line.values]
+    plugins = [f"plugins=[{','.join(line.plugins)}]"] if line.plugins else []
+    return (*(text for pair in given for text in pair), *plugins)
 
 
 def sweep_of(line: CommandLine, sources: Sources) -> Sweep:
-    """Return what a sweep has to know of its command line."""
+    """Return what the jobs of a command line's sweep share."""
     from trainer.sweep.jobs import Sweep
 
-    values = {"--config-dir": "config_dir", "--config-name": "config_name"}
-    given = [(flag, line.values[name]) for flag, name in values.items() if name in line.values]
-    beside = [override for pair in given for override in pair]
-    beside += [f"plugins=[{','.join(line.plugins)}]"] if line.plugins else []
-    return Sweep(sources, line.plugins, line.reuse != "off", tuple(beside))
+    return Sweep(sources, line.plugins, line.reuse != "off", beside_of(line))
 
 
 def resume_jobs(line: CommandLine, sources: Sources) -> int:
-    """Go on with a sweep."""
+    """Resume a sweep."""
+    refuse_torchrun(line)
     if line.overrides:
         raise ConfigError(
             f"resume= takes a sweep's jobs as they are: leave out {' '.join(line.overrides)}, or "

@@ -1,124 +1,198 @@
-"""Checks of the overrides of a command line before Hydra composes them."""
+"""Checks of the overrides of a command line: of choices before they are composed, of keys against
+the tree that was composed of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from trainer.composition import not_built as pending
+from trainer.composition import not_built
 from trainer.composition.overrides import Override
-from trainer.composition.search_path import SEAMS, Sources, choice_keys, known_keys
+from trainer.composition.search_path import SEAMS, Sources
+from trainer.composition.tree import Files, Tree
 from trainer.core.errors import ConfigError, nearest, unknown
 
 OF_ONE_RUN = ("hydra.run.dir", "hydra.job.chdir", "hydra.output_subdir")
+OF_A_SWEEP = (
+    *("hydra.sweep.dir", "hydra.job.chdir", "hydra.output_subdir"),
+    *("hydra.launcher.workers", "hydra.launcher.timeout"),
+    *("hydra.sweeper.params", "hydra.sweeper.arms", "hydra.sweeper.trials", "hydra.sweeper.seed"),
+)
 
 
-def check_overrides(
-    overrides: Iterable[Override],
-    sources: Sources,
-    *,
-    is_sweep: bool = False,
-    replayed: Mapping[str, Any] | None = None,
-) -> None:
-    """Raise ConfigError for the first word whose key or choice does not exist, with the nearest
-    that does.
+class UnknownKey(ConfigError):
+    """A key that the chosen parts do not have.
+
+    Attributes:
+        key: dotted.
+    """
+
+    def __init__(self, message: str, key: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def check_hydra_override(override: Override, *, is_sweep: bool, is_ours: bool = True) -> None:
+    """Raise ConfigError for a setting of Hydra that would do nothing, or break what this program
+    promises.
 
     Args:
-        words: under their canonical names.
-        sources: where configurations are looked up.
-        is_sweep: whether a value may be several, separated by commas.
-        replayed: a recorded run's configuration, whose choices stand where the words make none.
+        override: whose key begins with `hydra`.
+        is_sweep: whether the line is one of a sweep.
+        is_ours: whether this program's sweeper and launcher run it, and no other of Hydra's.
     """
-    overrides = list(overrides)
-    groups = sources.groups()
-    chosen = {w.key: w.value for w in overrides if w.key in groups}
-    known = known_keys(sources, chosen, replayed)
-    for override in overrides:
-        if override.key.startswith("hydra"):
-            check_hydra_override(override, is_sweep=is_sweep)
-        elif override.key in groups or (override.key in pending.NAMES and override.key != "engine"):
-            check_choice(override, sources, is_sweep=is_sweep)
-            if override.key not in SEAMS and not override.prefix:
-                raise ConfigError(
-                    f"{override}: a preset is added to the default job: write +{override}"
-                )
-        else:
-            check_key(override, known, sources)
-
-
-def check_hydra_override(override: Override, *, is_sweep: bool) -> None:
-    """Raise ConfigError for settings of Hydra that would break what this program promises, or do
-    nothing."""
-    if override.key in ("hydra.job.chdir", "hydra.output_subdir") and override.value not in (
+    key = override.key
+    if key in ("hydra.job.chdir", "hydra.output_subdir") and override.value not in (
         "false",
         "null",
     ):
         raise ConfigError(
-            f"{override}: a run's folder is laid out by this program; leave {override.key} alone"
+            f"{override}: a run's folder is laid out by this program; leave {key} alone"
         )
-    if any(part.startswith("_") for part in re.split(r"[./]", override.key)):
+    if any(part.startswith("_") for part in re.split(r"[./]", key)):
         raise ConfigError(
             f"{override}: what Hydra makes is chosen by name, as in hydra/launcher=basic"
         )
-    if not is_sweep and override.key not in OF_ONE_RUN:
+    if key == "hydra.searchpath":
+        raise ConfigError(f"{override}: name a folder of configurations by --config-dir")
+    if "${hydra:" in override.value:
+        raise ConfigError(unresolved(override))
+    if not is_sweep and key not in OF_ONE_RUN:
         raise ConfigError(f"{override} is of sweeps (with -m): it would do nothing to a single run")
-
-
-def check_choice(override: Override, sources: Sources, *, is_sweep: bool) -> None:
-    """Raise ConfigError if a group has no such name; in a sweep only if it has none of them: one
-    that is wrong costs its own jobs alone."""
-    options = sources.options(override.key)
-    if is_sweep and re.match(r"\s*(choice|glob|range|sort|shuffle|interval)\(", override.value):
-        return  # Hydra expands these; every job's choice is checked when it is composed
-    values = [override.value]
-    if is_sweep or override.value.startswith("["):  # in a sweep also several lists, as in [a,b],[c]
-        values = [v.strip("[] ") for v in override.value.split(",")]
-    names = [v.strip() for v in values]
-    for name in names:
-        pending.check_name(override.key, name)
-    wrong = [name for name in names if name not in options]
-    if wrong and not (is_sweep and len(wrong) < len(names)):
-        raise unknown(override.key, wrong[0], options)
-
-
-def check_key(override: Override, known: Sequence[str], sources: Sources) -> None:
-    """Raise ConfigError if a key does not exist in the chosen parts."""
-    pending.check_key(override.key)
-    if override.key == "engine":
-        pending.check_name("engine", override.value)
-    if override.key in known or any(override.key.startswith(f"{k}.") for k in known):
-        if override.prefix == "+":
-            raise ConfigError(f"{override}: {override.key} exists already; write it without +")
-        return
-    if any(k.startswith(f"{override.key}.") for k in known):
+    if is_sweep and key == "hydra.run.dir":
         raise ConfigError(
-            f"{override}: {override.key} is a group of keys; set one of them, such as "
-            f"{next(k for k in known if k.startswith(override.key + '.'))}"
+            f"{override} is of a single run: name a sweep's folder by hydra.sweep.dir"
         )
-    owners = owners_of(override.key, sources)
-    if owners:
-        group = override.key.split(".")[0]
-        raise ConfigError(
-            f"unknown key '{override.key}' for the chosen {group}; it belongs to "
-            f"{' or '.join(f'{group}={name}' for name in owners)}"
-        )
-    candidates = [*known, *sources.groups()]
-    match = nearest(override.key, candidates) or nearest_last(override.key, candidates)
-    hint = f"; did you mean '{match}'?" if match else ""
-    here = sorted(
-        k for k in known if k.split(".")[0] == override.key.split(".")[0] and "." in override.key
-    )
-    raise ConfigError(
-        f"unknown key '{override.key}'{hint}" + (f" known: {', '.join(here)}" if here else "")
+    if is_sweep and is_ours and not any(key == k or key.startswith(f"{k}.") for k in OF_A_SWEEP):
+        raise unknown("key", key, OF_A_SWEEP)
+
+
+def unresolved(override: Override) -> str:
+    """Return the refusal of a value that asks for what Hydra's own program would know."""
+    return (
+        f"{override}: ${{hydra:...}} cannot be used here; other keys, as in ${{name}}, and "
+        "environment variables, as in ${oc.env:HOME}, can"
     )
 
 
-def owners_of(key: str, sources: Sources) -> list[str]:
-    """Return the choices of the key's group that do have it."""
+def check_choice(override: Override, sources: Sources) -> None:
+    """Raise ConfigError if a group has no such name, or two files of one."""
+    group, options = override.key, sources.options(override.key)
+    is_list = override.value.startswith("[")
+    names = override.value.strip("[]").split(",") if is_list else [override.value]
+    for name in map(str.strip, names):
+        not_built.check_name(group, name)
+        if name not in options:
+            raise unknown(group, name, options)
+        first, *others = sources.files(f"{group}/{name}")
+        if others:
+            raise ConfigError(
+                f"{group}={name} is both {first} and {others[0]}: give yours another name"
+            )
+    if group not in SEAMS and not override.prefix:
+        raise ConfigError(f"{override}: a preset is added to the default job: write +{override}")
+
+
+MISSING = object()
+
+
+def check_key(override: Override, tree: Tree, files: Files) -> None:
+    """Raise ConfigError unless a key exists in a composed tree.
+
+    A mapping within a part, such as `scheduler.args`, is a value, whose own keys are free.
+    """
+    key = override.key
+    not_built.check_key(key)
+    not_built.check_name(key, override.value)
+    if "${hydra:" in override.value:
+        raise ConfigError(unresolved(override))
+    parts = key.split(".")
+    depth = depth_of(tree, parts)
+    value = value_at(tree, parts[: depth + 1])
+    if parts[0] == "hydra" or value is MISSING or (depth and parts[depth:] == ["name"]):
+        raise unknown_key(key, tree, files)
+    if len(parts) <= depth:
+        example = next((k for k in known_keys(tree) if k.startswith(f"{key}.")), f"{key}.name")
+        raise ConfigError(
+            f"{override}: {key} is a group of keys; set one of them, such as {example}"
+        )
+    if len(parts) > depth + 1 and not isinstance(value, dict | list | None):
+        raise unknown_key(key, tree, files)
+    if override.prefix == "+" and value_at(tree, parts) is not MISSING:
+        raise ConfigError(f"{override}: {key} exists already; write it without +")
+
+
+def has_key(tree: Tree, key: str) -> bool:
+    """Return whether a composed tree has a key."""
+    parts = key.split(".")
+    return value_at(tree, parts[: depth_of(tree, parts) + 1]) is not MISSING
+
+
+def depth_of(tree: Tree, parts: Sequence[str]) -> int:
+    """Return how many parts of a dotted key name the group that holds it."""
+    return (2 if parts[0] == "augment" else 1) if isinstance(tree.get(parts[0]), dict) else 0
+
+
+def value_at(tree: Any, parts: Sequence[str]) -> Any:
+    """Return the value under a path, MISSING where there is none."""
+    for part in parts:
+        if isinstance(tree, list) and part.isdecimal() and int(part) < len(tree):
+            tree = tree[int(part)]
+        elif isinstance(tree, dict) and part in tree:
+            tree = tree[part]
+        else:
+            return MISSING
+    return tree
+
+
+def known_keys(tree: Tree) -> list[str]:
+    """Return the dotted keys of a composed tree, without the names of its choices."""
+    keys: list[str] = []
+    for key, value in tree.items():
+        parts = value.items() if key == "augment" and isinstance(value, dict) else [("", value)]
+        for name, part in parts if key != "hydra" else ():
+            where = f"{key}.{name}" if name else key
+            if not isinstance(part, dict):
+                keys.append(where)
+            else:
+                keys += [f"{where}.{k}" for k in part if k != "name"]
+    return sorted(keys)
+
+
+def unknown_key(key: str, tree: Tree, files: Files) -> UnknownKey:
+    """Return the error for a key that a composed tree does not have: the choices that have it, or
+    the nearest match."""
     group = key.split(".")[0]
-    options = sources.options(group) if group in SEAMS else []
-    return [name for name in options if key in choice_keys(sources, group, name)]
+    owners = owners_of(key, files)
+    if owners:
+        return UnknownKey(
+            f"unknown key '{key}' for the chosen {group}; it belongs to "
+            f"{' or '.join(f'{group}={name}' for name in owners)}",
+            key,
+        )
+    known = known_keys(tree)
+    candidates = [*known, *files.place.groups()]
+    match = nearest(key, candidates) or nearest_last(key, candidates)
+    hint = f"; did you mean '{match}'?" if match else ""
+    here = [k for k in known if k.startswith(f"{group}.")]
+    return UnknownKey(
+        f"unknown key '{key}'{hint}" + (f" known: {', '.join(here)}" if here else ""), key
+    )
+
+
+def owners_of(key: str, files: Files) -> list[str]:
+    """Return the choices of the key's group that do have it."""
+    group, *parts = key.split(".")
+    names = files.place.options(group) if group in SEAMS else []
+    if group == "augment":
+        names, parts = [name for name in names if name == parts[0]], parts[1:]
+    return [
+        name
+        for name in names
+        if parts[:1] not in ([], ["name"])
+        and value_at(files.keys(group, name), parts[:1]) is not MISSING
+    ]
 
 
 def nearest_last(key: str, known: Iterable[str]) -> str | None:

@@ -1,42 +1,49 @@
-"""From words on a command line to one composed configuration. Imports no torch, so that mistakes
-are told at once.
+"""From overrides on a command line to one composed configuration: choices first, then values, each
+checked against the tree that the choices make.
 
-Hydra composes. What is added: presets whose parts are replaced, and whole recorded runs used as
-presets (`repeat=`).
+Hydra's rules compose. What is added: presets whose parts are replaced, and whole recorded runs used
+as presets (`repeat=`). Imports no torch, so that mistakes are answered at once.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override as ParsedOverride
+from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.composition.check_overrides import check_overrides
-from trainer.composition.overrides import Override, canonical, parse_override, quote, quoted
+from trainer.composition.check_overrides import (
+    check_choice,
+    check_hydra_override,
+    check_key,
+    has_key,
+    value_at,
+)
+from trainer.composition.overrides import Override, canonical, parse_override, quoted
 from trainer.composition.replay import REPLAYED, store_replayed
-from trainer.composition.search_path import CONF, SEAMS, Sources
+from trainer.composition.search_path import SEAMS, Sources
+from trainer.composition.tree import PARSER, Files, Tree, copied
 from trainer.core.convert import shown
-from trainer.core.errors import ConfigError
+from trainer.core.errors import ConfigError, unknown
 from trainer.core.yaml_files import flat
 
 DEFAULT_DIR = "outputs/<name>/<date>_<time>_<id>"
 
-# What a preset of a sweep may hold besides the values of one run; a job composes with it, too.
+# What a preset of a sweep may hold besides the values of one run, where Hydra itself reads it.
 SWEEPER = {"params": None, "arms": None, "trials": None, "seed": 0}
+LAUNCHER = {"workers": None, "timeout": "600s"}
 
-ConfigStore.instance().store("trainer", SWEEPER, group="hydra/sweeper", provider="trainer")
+for _group, _node in (("hydra/sweeper", SWEEPER), ("hydra/launcher", LAUNCHER)):
+    ConfigStore.instance().store("trainer", _node, group=_group, provider="trainer")
+
+Choices = tuple[Override, ...]
 
 
 @dataclass(frozen=True)
@@ -44,16 +51,43 @@ class Composed:
     """What a command line means.
 
     Attributes:
-        cfg: the composed configuration, without Hydra's own node.
-        words: the words under their canonical names, Hydra's left out.
+        tree: the composed configuration as plain data, without Hydra's own node; interpolations
+            are not resolved.
+        overrides: under their canonical names, Hydra's left out.
         notes: lines for the user, such as what was dropped from a preset.
         run_dir: folder of the run where the user gave one, else None.
+        is_sweep: whether a preset names values to sweep over.
     """
 
-    cfg: DictConfig
+    tree: Tree
     overrides: tuple[str, ...]
     notes: tuple[str, ...] = ()
     run_dir: str | None = None
+    is_sweep: bool = False
+
+    @property
+    def cfg(self) -> DictConfig:
+        """The composed configuration as OmegaConf has it, which resolves interpolations."""
+        return OmegaConf.create(self.tree, flags={"struct": True})
+
+    def values(self) -> Tree | DictConfig:
+        """Return the tree, as OmegaConf has it where there is something to resolve or missing."""
+        return self.cfg if has_open_end(self.tree) else self.tree
+
+
+@dataclass(frozen=True)
+class Base:
+    """What choices compose to, before any value is set.
+
+    Attributes:
+        tree: plain values, Hydra's own node among them.
+        choices: the name chosen in each group.
+        notes: on what was dropped from a preset.
+    """
+
+    tree: Tree
+    choices: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def compose_overrides(
@@ -62,181 +96,233 @@ def compose_overrides(
     """Return what a command line composes to.
 
     Args:
-        texts: words such as `optim=adam` or `optim.lr=0.1`.
+        texts: overrides such as `optim=adam` or `optim.lr=0.1`.
         sources: where configurations are looked up.
-        replayed: a recorded run's configuration, under the words: a preset of everything.
+        replayed: a recorded run's configuration, under the overrides: a preset of everything.
 
     Raises:
-        ConfigError: naming the culprit, before anything was created and without importing torch.
+        ConfigError: naming the override that is wrong, before anything was created and without
+            importing torch.
     """
-    sources = sources or Sources()
-    overrides = [quoted(w, is_sweep=False) for w in canonical([parse_override(t) for t in texts])]
-    check_overrides(overrides, sources, replayed=replayed)
-    presets = [w for w in overrides if w.key in sources.groups() and w.key not in SEAMS]
-    if replayed is not None:
-        store_replayed(replayed)
-        presets.insert(0, Override("+", "experiment", REPLAYED))
-        overrides.insert(0, presets[0])
-    with initialized(sources):
-        full = compose_one(sources, overrides)
-        notes = replace_parts(full, overrides, presets, sources) if presets else ()
-    run_dir = None if full.hydra.run.dir == DEFAULT_DIR else full.hydra.run.dir
-    with open_dict(full):
-        del full["hydra"]
-    told = tuple(str(w) for w in overrides if not w.key.startswith("hydra") and w.value != REPLAYED)
-    return Composed(full, told, notes, run_dir)
-
-
-def compose_one(sources: Sources, overrides: Sequence[Override]) -> DictConfig:
-    """Return what Hydra composes from words, its own node included; its errors are told as ours."""
-    texts = [*(str(w) for w in overrides), "hydra/sweeper=trainer"]
-    if sources.extra:
-        folders = ",".join(quote(f"file://{folder.absolute()}") for folder in sources.extra)
-        texts.append(f"hydra.searchpath=[{folders}]")
-    try:
-        return hydra_compose(sources.primary, overrides=texts, return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(culprit(overrides) or told(error)) from error
-
-
-def culprit(overrides: Sequence[Override]) -> str | None:
-    """Return a message on the first word whose value is not of Hydra's grammar, or is several
-    values."""
-    for override in overrides:
-        try:
-            parsed = OverridesParser.create().parse_override(str(override))
-        except HydraException:
-            return (
-                f"cannot read the value of {override.key}: {shown(override.value)}; "
-                f"quote it if it is text: {override.key}=\"'...'\""
-            )
-        if parsed.is_sweep_override():
-            return (
-                f"{override} names several values: write -m first to sweep over them, "
-                f"or brackets for a list: {override.key}=[...]"
-            )
-    return None
-
-
-def told(error: BaseException) -> str:
-    """Return the first line of an error of Hydra and, where it has one, of its cause."""
-    lines = [str(error).strip().splitlines()[:1]]
-    cause = error.__cause__ or error.__context__
-    if isinstance(cause, OmegaConfBaseException | HydraException):
-        lines.append(str(cause).strip().splitlines()[:1])
-    return ": ".join(dict.fromkeys(line[0] for line in lines if line)) or type(error).__name__
-
-
-@contextmanager
-def initialized(sources: Sources) -> Iterator[None]:
-    """Make Hydra's compose API ready, whatever state Hydra was in, and put that state back."""
-    before = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(CONF), job_name="trainer", version_base="1.3"):
-            yield
-    finally:
-        GlobalHydra.instance().hydra = before
-
-
-def replace_parts(
-    full: DictConfig, overrides: Sequence[Override], presets: Sequence[Override], sources: Sources
-) -> tuple[str, ...]:
-    """Give every part that replaces a preset's choice its own values, in place, and return what was
-    dropped.
-
-    Hydra merges a preset's `optim.lr` into whatever optimizer is chosen; here it counts for the
-    preset's own only.
-    """
-    preset = compose_one(sources, presets)
-    choices, preset_choices = chosen(full), chosen(preset)
-    replaced = [g for g in SEAMS if choices[g] != preset_choices[g]]
-    if not replaced:
-        return ()
-    picked = [w for w in overrides if w.key in replaced]
-    own_values = [w for w in overrides if w.key.split(".")[0] in replaced and "." in w.key]
-    own = compose_one(sources, [*picked, *own_values])
-    plain = compose_one(sources, [Override("", g, preset_choices[g]) for g in replaced])
-    notes = []
-    for group in replaced:
-        with open_dict(full):
-            full[group] = own[group]
-        dropped = changed(plain[group], preset[group], group)
-        if dropped:
-            notes.append(
-                f"{group}={choices[group]} replaces the preset's {preset_choices[group]}; "
-                f"dropped: {', '.join(dropped)}"
-            )
-    return tuple(notes)
-
-
-def chosen(full: DictConfig) -> dict[str, str]:
-    """Return what a composed configuration chose in each group, as a word's value."""
-    # Hydra keeps no list of several choices; values without a name are a preset's for another one
-    several = [str(name) for name, part in full.augment.items() if "name" in part]
-    choices = {group: str(full.hydra.runtime.choices.get(group)) for group in SEAMS}
-    return {**choices, "augment": f"[{','.join(several)}]"}
-
-
-def changed(before: DictConfig, after: DictConfig, prefix: str) -> list[str]:
-    """Return `key=value` for every leaf of `after` that differs from `before`'s."""
-    olds, news = (OmegaConf.to_container(c, resolve=False) for c in (before, after))
-    assert isinstance(olds, dict)
-    assert isinstance(news, dict)
-    old = {k: OmegaConf.select(before, k) for k in flat(olds)}  # type: ignore[arg-type]
-    new = {k: OmegaConf.select(after, k) for k in flat(news)}  # type: ignore[arg-type]
-    return [f"{prefix}.{k}={v}" for k, v in new.items() if k not in old or old[k] != v]
+    return Composer(sources or Sources(), replayed).compose(texts)
 
 
 class Composer:
-    """Composes the jobs of a sweep; the result is that of `compose_words`, job by job.
-
-    Hydra chooses the parts first and sets single values last, so that jobs with the same choices
-    share all but the last step, which is the cheap one.
+    """Composes command lines of single runs and of the jobs of a sweep. Lines with the same choices
+    share what these compose to.
 
     Args:
         sources: where configurations are looked up.
+        replayed: a recorded run's configuration, a preset under every line.
     """
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, replayed: Mapping[str, Any] | None = None) -> None:
+        setup_globals()  # resolvers of Hydra's, such as ${now:%Y}
         self.sources = sources
         self.groups = sources.groups()
-        self.parser = OverridesParser.create()
-        self.bases: dict[tuple[Override, ...], Composed] = {}
-        self.checked: set[tuple[tuple[Override, ...], str]] = set()
+        self.files = Files(sources)
+        self.bases: dict[Choices, Base | ConfigError] = {}
+        self.checked: set[tuple[Choices, str]] = set()
+        self.recorded: Choices = ()
+        if replayed is not None:
+            store_replayed(replayed)
+            self.recorded = (Override("+", "experiment", REPLAYED),)
 
     def compose(self, texts: Sequence[str]) -> Composed:
-        """Return what the words of one job compose to.
+        """Return what the overrides of one run compose to.
 
         Raises:
-            ConfigError: naming the culprit.
+            ConfigError: naming the override that is wrong.
         """
-        overrides = [
-            quoted(w, is_sweep=False) for w in canonical([parse_override(t) for t in texts])
-        ]
-        choices = tuple(w for w in overrides if w.key in self.groups)
-        values = [w for w in overrides if w.key not in self.groups]
-        if any(w.key.startswith("hydra") or "${" in w.value for w in values):
-            return compose_overrides(texts, self.sources)
-        self.check(choices, values)
-        if choices not in self.bases:
-            self.bases[choices] = compose_overrides([str(w) for w in choices], self.sources)
-        base = self.bases[choices]
-        try:
-            parsed = self.parser.parse_overrides([str(w) for w in values])
-            if any(o.is_sweep_override() for o in parsed):
-                return compose_overrides(texts, self.sources)  # which tells what is wrong with it
-            cfg = copy.deepcopy(base.cfg)
-            OmegaConf.set_struct(cfg, True)
-            ConfigLoaderImpl._apply_overrides_to_config(parsed, cfg)
-        except (HydraException, OmegaConfBaseException):
-            return compose_overrides(texts, self.sources)
-        return Composed(cfg, tuple(str(w) for w in overrides), base.notes)
+        overrides, choices, values = self.split(texts)
+        base = self.check(choices, values)
+        tree: Tree = copied(base.tree)
+        for override in values:
+            set_value(tree, override)
+        node = tree["hydra"]
+        run_dir = str(node["run"]["dir"])
+        if "${" in run_dir:
+            run_dir = resolved(tree, "hydra.run.dir")
+        sweeper = node.get("sweeper") or {}
+        del tree["hydra"]
+        return Composed(
+            tree,
+            tuple(str(w) for w in overrides if not w.key.startswith("hydra")),
+            base.notes,
+            None if run_dir == DEFAULT_DIR else run_dir,
+            bool(sweeper.get("params") or sweeper.get("arms") or node.get("mode") == "MULTIRUN"),
+        )
 
-    def check(self, choices: tuple[Override, ...], values: Sequence[Override]) -> None:
-        """Raise ConfigError for a word that does not exist beside these choices; each key is looked
-        up once."""
-        new = [w for w in values if (choices, f"{w.prefix}{w.key}") not in self.checked]
-        if new or choices not in self.bases:
-            check_overrides([*choices, *new], self.sources)
-            self.checked |= {(choices, f"{w.prefix}{w.key}") for w in new}
+    def split(self, texts: Sequence[str]) -> tuple[list[Override], Choices, list[Override]]:
+        """Return the overrides of one run under their canonical names: all of them, those that
+        choose parts, and those that set values."""
+        parsed = [parse_override(text) for text in texts]
+        overrides = [quoted(w, is_sweep=False) for w in canonical(parsed)]
+        choices = tuple(w for w in overrides if self.is_choice(w))
+        return overrides, choices, [w for w in overrides if not self.is_choice(w)]
+
+    def is_choice(self, override: Override) -> bool:
+        """Return whether an override chooses a part or a preset."""
+        return override.key in self.groups
+
+    def check(self, choices: Choices, values: Sequence[Override]) -> Base:
+        """Return what choices compose to; raise ConfigError for an override that does not fit
+        them. Each key is looked up once."""
+        base = self.base(choices)
+        for override in values:
+            mark = (choices, str(override) if has_own_rule(override) else override.key)
+            if override.prefix or mark not in self.checked:
+                if override.key.startswith("hydra"):
+                    check_hydra_override(override, is_sweep=False)
+                else:
+                    check_key(override, base.tree, self.files)
+                self.checked.add(mark)
+        return base
+
+    def base(self, choices: Choices) -> Base:
+        """Return what choices alone compose to; raise ConfigError for one that does not exist."""
+        if choices not in self.bases:
+            try:
+                self.bases[choices] = self.compose_choices(choices)
+            except ConfigError as error:
+                self.bases[choices] = error
+        made = self.bases[choices]
+        if isinstance(made, ConfigError):
+            raise made
+        return made
+
+    def compose_choices(self, choices: Choices) -> Base:
+        """Compose choices, giving every part that replaces a preset's its own values.
+
+        Hydra merges a preset's `optim.lr` into whatever optimizer is chosen; here it counts for the
+        preset's own alone.
+        """
+        for override in choices:
+            if parsed(override).is_sweep_override() and not override.value.startswith("["):
+                raise ConfigError(several(override))
+            check_choice(override, self.sources)
+        choices = (*self.recorded, *choices)
+        full, names = self.load(choices)
+        presets = tuple(w for w in choices if w.key not in SEAMS)
+        if not presets:
+            return Base(full, names)
+        preset, preset_names = self.load(presets)
+        replaced = [group for group in SEAMS if names[group] != preset_names[group]]
+        own, _ = self.load(tuple(w for w in choices if w.key in replaced))
+        plain, _ = self.load(tuple(Override("", g, preset_names[g]) for g in replaced))
+        notes = []
+        for group in replaced:
+            full[group] = own[group]
+            dropped = changed(plain[group], preset[group], group)
+            if dropped:
+                notes.append(
+                    f"{group}={names[group]} replaces the preset's {preset_names[group]}; "
+                    f"dropped: {', '.join(dropped)}"
+                )
+        return Base(full, names, tuple(notes))
+
+    def load(self, choices: Choices) -> tuple[Tree, dict[str, str]]:
+        """Return the tree of choices by Hydra's rules, and the name chosen in each group, several
+        as a list."""
+        if not self.sources.file(self.sources.primary):
+            options = [f.stem for folder in self.sources.folders() for f in folder.glob("*.yaml")]
+            raise unknown("configuration", self.sources.primary, options)
+        tree, names = self.files.compose(self.sources.primary, [str(w) for w in choices])
+        for group in SEAMS:
+            part = tree.get(group)
+            if not isinstance(part, dict):
+                raise ConfigError(f"{group} must be keys and values, got {shown(part)}")
+            if group == "augment":  # values without a name are a preset's for another choice
+                chosen = [
+                    name for name, of in part.items() if isinstance(of, dict) and "name" in of
+                ]
+                names[group] = f"[{','.join(chosen)}]"
+            elif group in names and part.get("name") != names[group]:
+                tree[group] = {**self.files.part(group, names[group]), **part}
+        return tree, names
+
+    def knows(self, choices: Choices, key: str) -> bool:
+        """Return whether choices are valid and have a key."""
+        try:
+            return has_key(self.base(choices).tree, key)
+        except ConfigError:
+            return False
+
+    def tree_with(self, choices: Choices, settings: Sequence[Override]) -> Tree:
+        """Return what choices compose to with settings of Hydra's, its own node included."""
+        tree: Tree = copied(self.base(choices).tree)
+        for override in settings:
+            set_value(tree, override)
+        return tree
+
+
+def has_open_end(value: Any) -> bool:
+    """Return whether a tree holds an interpolation, or a value that must be set and is not."""
+    if isinstance(value, dict | list):
+        return any(map(has_open_end, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str) and ("${" in value or value == "???")
+
+
+def has_own_rule(override: Override) -> bool:
+    """Return whether an override's value, too, decides whether it is allowed."""
+    return (
+        override.key in ("engine", "threads")
+        or override.key[:5] == "hydra"
+        or "${" in override.value
+    )
+
+
+@functools.lru_cache(maxsize=10_000)
+def parsed(override: Override) -> ParsedOverride:
+    """Return an override as Hydra's grammar reads it; raise ConfigError if it cannot."""
+    try:
+        return PARSER.parse_override(str(override))
+    except HydraException as error:
+        raise ConfigError(
+            f"cannot read the value of {override.key}: {shown(override.value)}; "
+            f"quote it if it is text: {override.key}=\"'...'\""
+        ) from error
+
+
+def several(override: Override) -> str:
+    """Return the refusal of several values where there must be one."""
+    return (
+        f"{override} names several values: write -m first to sweep over them, "
+        f"or brackets for a list: {override.key}=[...]"
+    )
+
+
+def set_value(tree: Tree, override: Override) -> None:
+    """Set the value of a key in a tree whose keys were checked."""
+    one = parsed(override)
+    if one.is_sweep_override():
+        raise ConfigError(several(override))
+    *parents, last = override.key.split(".")
+    at: Any = tree
+    for part in parents:
+        inner = at[int(part)] if isinstance(at, list) else at.get(part)
+        inner = list(inner) if isinstance(inner, list) else dict(inner or {})
+        at[int(part) if isinstance(at, list) else part] = inner
+        at = inner
+    value = one.value()
+    if isinstance(at, list):
+        at[int(last)] = value
+    elif isinstance(value, dict) and isinstance(at.get(last), dict):
+        at[last] = {**at[last], **value}
+    else:
+        at[last] = value
+
+
+def resolved(tree: Tree, key: str) -> str:
+    """Return the text of a key of a tree, its interpolations resolved."""
+    try:
+        return str(OmegaConf.select(OmegaConf.create(tree), key))
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
+
+
+def changed(before: Tree, after: Tree, prefix: str) -> list[str]:
+    """Return `key=value` for every leaf of `after` that differs from `before`'s."""
+    old = {key: value_at(before, key.split(".")) for key in flat(before)}
+    new = {key: value_at(after, key.split(".")) for key in flat(after)}
+    return [f"{prefix}.{k}={v}" for k, v in new.items() if k not in old or old[k] != v]

@@ -1,5 +1,4 @@
-"""What the project's description names and nothing builds yet: refused with those words, never
-ignored."""
+"""What the project's description names and is not built yet: refused as such, never ignored."""
 
 from __future__ import annotations
 
@@ -10,18 +9,16 @@ from trainer.core.errors import ConfigError
 
 NAMES: dict[str, tuple[str, ...]] = {
     "task": ("evaluate", "explain", "predict", "export"),
+    "model": ("timm", "vit"),
     "engine": ("compile", "graph", "auto"),
+    "threads": ("auto",),
 }
 
 KEYS = (
-    "early_stop",
-    "profile",
-    "lint",
-    "task.run",
-    "task.against",
-    "task.probe",
-    "task.images",
-    "task.format",
+    *("early_stop", "profile", "lint", "metrics", "max_time", "eval_batch_size", "compile", "json"),
+    *("outputs", "study", "checkpoint.best", "data.labels", "data.balance", "loss.class_weights"),
+    *("task.run", "task.against", "task.probe", "task.images", "task.format", "task.out"),
+    "task.top",
 )
 
 

@@ -1,20 +1,16 @@
-"""Where configurations are found, and what they hold, read as plain data. Imports neither Hydra nor
-torch."""
+"""Where configurations are found. Imports neither Hydra nor torch."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
 import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from trainer.core.convert import shown
 from trainer.core.errors import ConfigError
-from trainer.core.yaml_files import flat, read_yaml
 
 HERE = Path(__file__).resolve().parents[1]
 
@@ -51,13 +47,17 @@ class Sources:
     extra: tuple[Path, ...] = ()
 
     def folders(self) -> tuple[Path, ...]:
-        """Return all folders; earlier ones win."""
-        return (*self.extra, CONF)
+        """Return all folders, the project's own first."""
+        return (CONF, *self.extra)
 
     def file(self, path: str) -> Path | None:
         """Return the file of a configuration such as `optim/adam`, or None."""
+        return next(iter(self.files(path)), None)
+
+    def files(self, path: str) -> list[Path]:
+        """Return the files of a configuration in all folders."""
         candidates = (folder / f"{path}.yaml" for folder in self.folders())
-        return next((file for file in candidates if file.is_file()), None)
+        return [file for file in candidates if file.is_file()]
 
     def groups(self) -> set[str]:
         """Return the names of all groups."""
@@ -81,86 +81,6 @@ class Sources:
         return sorted(found)
 
 
-def known_keys(
-    sources: Sources, chosen: Mapping[str, str], replayed: Mapping[str, Any] | None = None
-) -> list[str]:
-    """Return every dotted key of the primary configuration and of the chosen parts; of all parts in
-    a sweep.
-
-    Args:
-        sources: where configurations are looked up.
-        chosen: what the words choose, by group.
-        replayed: a recorded run's configuration, whose choices stand where the words make none.
-    """
-    base = read_yaml(CONF / "config.yaml")
-    primary = read_yaml(sources.file(sources.primary) or CONF / "config.yaml")
-    keys = flat({k: v for k, v in {**base, **primary}.items() if k not in ("defaults", "hydra")})
-    defaults = default_choices()
-    presets = [f"{g}/{n}" for g, names in chosen.items() if g not in SEAMS for n in listed(names)]
-    for group in SEAMS:
-        names = listed(chosen.get(group, defaults.get(group, "none")))
-        if group not in chosen:
-            names += preset_names(sources, presets, group)
-            names += recorded_names(replayed, group)
-        options = sources.options(group)
-        for name in names if all(n in options for n in names) else options:
-            keys += choice_keys(sources, group, name)
-    return sorted(set(keys))
-
-
-def default_choices() -> dict[str, list[str]]:
-    """Return what the project's primary configuration chooses, by group."""
-    entries = read_yaml(CONF / "config.yaml")["defaults"]
-    return {k: listed(v) for entry in entries if isinstance(entry, dict) for k, v in entry.items()}
-
-
-def listed(value: object) -> list[str]:
-    """Return the names in a choice: one, or several in a list."""
-    if isinstance(value, list):
-        return [str(v) for v in value]
-    return [name for name in re.split(r"[,\s]+", str(value).strip("[] ")) if name]
-
-
-def recorded_names(tree: Mapping[str, Any] | None, group: str) -> list[str]:
-    """Return the names that a recorded configuration chose in a group."""
-    part = tree.get(group) if tree else None
-    if not isinstance(part, dict):
-        return []
-    return [str(n) for n in part] if group == "augment" else listed(part.get("name", []))
-
-
-def preset_names(sources: Sources, presets: Iterable[str], group: str) -> list[str]:
-    """Return what presets, and those they build on, choose in a group."""
-    found: list[str] = []
-    for preset in presets:
-        file = sources.file(preset)
-        for entry in read_yaml(file).get("defaults", []) if file else []:
-            if isinstance(entry, str) and entry != "_self_":
-                folder = preset.rsplit("/", 1)[0]
-                found += preset_names(
-                    sources, [entry[1:] if entry[0] == "/" else f"{folder}/{entry}"], group
-                )
-            for key, value in entry.items() if isinstance(entry, dict) else ():
-                target = key.removeprefix("override").strip().strip("/")
-                if target == group:
-                    found += listed(value)
-                elif target not in SEAMS:
-                    found += preset_names(sources, [f"{target}/{n}" for n in listed(value)], group)
-    return found
-
-
-def choice_keys(sources: Sources, group: str, name: str) -> list[str]:
-    """Return the dotted keys of one choice: those of its file and of the built-in one that it
-    names."""
-    file = sources.file(f"{group}/{name}")
-    content = read_yaml(file) if file else {}
-    built_in = CONF / group / f"{content.get('name', name)}.yaml"
-    merged = {**(read_yaml(built_in) if built_in.is_file() else {}), **content}
-    for key in ("defaults", "name"):  # a choice is named by its group's word alone
-        merged.pop(key, None)
-    return flat(merged, f"{group}.{name}." if group == "augment" else f"{group}.")
-
-
 def load_plugins(
     plugins: Sequence[str], config_dir: str | Path | None = None, primary: str = "config"
 ) -> Sources:
@@ -171,7 +91,7 @@ def load_plugins(
 
     Args:
         plugins: dotted names of modules.
-        config_dir: the user's own folder of configurations, searched first.
+        config_dir: the user's own folder of configurations.
         primary: name of the primary configuration.
 
     Raises:

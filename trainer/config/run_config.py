@@ -201,16 +201,17 @@ HINTS = get_type_hints(RunConfig)
 
 
 def parse(
-    cfg: DictConfig,
+    cfg: DictConfig | Mapping[str, Any],
     *,
     is_sweep: bool = False,
     local_processes: int = 1,
     plugins: Sequence[str] = (),
 ) -> RunConfig:
-    """Return the configuration that Hydra composed, every value checked and typed.
+    """Return the configuration that was composed, every value checked and typed.
 
     Args:
-        cfg: the composed configuration, without Hydra's own node.
+        cfg: the composed configuration, without Hydra's own node; plain where nothing is to be
+            resolved in it.
         is_sweep: whether the run is a job of a sweep; it decides what `threads` and `report_test`
             default to.
         local_processes: processes of the run on this machine; they share the cores.
@@ -220,7 +221,9 @@ def parse(
         ConfigError: naming the key, the value and what is allowed.
     """
     try:
-        values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+        values: Any = cfg
+        if isinstance(cfg, DictConfig):
+            values = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise ConfigError(
             f"{error.full_key} is missing, and what was chosen has no default for it: write "
@@ -230,7 +233,7 @@ def parse(
         raise ConfigError(
             f"{error.full_key or 'configuration'}: {str(error).splitlines()[0]}"
         ) from error
-    assert isinstance(values, dict)
+    assert isinstance(values, Mapping)
     tree = {str(key): value for key, value in values.items()}
     pending.check_tree(tree)
     tree["plugins"] = list(plugins)

@@ -1,8 +1,8 @@
-"""The words of every job: products of the values that are listed, and draws from intervals.
+"""The overrides of every job of a sweep: products of several values, and draws from intervals.
 
-Hydra's basic sweeper multiplies `a,b`, `range()`, `choice()` and `glob()`; it refuses `interval()`,
-and it knows one product only. Here an interval is drawn from, so many times for every combination
-of the other values, and a sweep may be several products, its arms, one after the other.
+The grammar is Hydra's: `a,b`, `range()`, `choice()`, `glob()` are multiplied. An `interval()` is
+drawn from, so many times for every combination of the other values, and a sweep may be several
+products, its arms, one after the other.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
-from hydra.core.override_parser.types import Override as HydraOverride
+from hydra.core.override_parser.types import Override as ParsedOverride
 from hydra.errors import HydraException
 
+from trainer.composition.compose import parsed
+from trainer.composition.overrides import parse_override
 from trainer.core.convert import shown
 from trainer.core.errors import ConfigError
 from trainer.record.sweep_file import JobOverrides
@@ -30,7 +30,7 @@ MOST_JOBS = 100_000  # of one sweep
 
 @dataclass(frozen=True)
 class Search:
-    """What a preset or the command line says of a sweep besides its words.
+    """What a preset or the command line sets of a sweep besides its overrides.
 
     Attributes:
         params: values that a preset sweeps over, by key; the command line's replace them.
@@ -45,16 +45,16 @@ class Search:
     seed: int = 0
 
 
-def expand(line: Sequence[str], search: Search, config_loader: Any = None) -> list[JobOverrides]:
-    """Return the words of every job of a sweep.
+def expand(line: Sequence[str], search: Search, options: Any = None) -> list[JobOverrides]:
+    """Return the overrides of every job of a sweep.
 
     Args:
-        line: words of the command line, which say more than the preset's.
+        line: overrides of the command line, which replace the preset's.
         search: what the preset and Hydra's settings say.
-        config_loader: of Hydra, which `glob()` looks names up in.
+        options: has the method `get_group_options`, which `glob()` looks names up with.
 
     Raises:
-        ConfigError: if a word cannot be read, or a draw is asked for that cannot be made.
+        ConfigError: if a value cannot be read, or a draw is asked for that cannot be made.
     """
     named = {override.split("=", 1)[0].lstrip("+") for override in line}
     jobs: list[JobOverrides] = []
@@ -67,7 +67,7 @@ def expand(line: Sequence[str], search: Search, config_loader: Any = None) -> li
             for key, value in merged.items()
             if key.lstrip("+") not in named
         ]
-        found = expand_one([*kept, *line], search, arm, config_loader)
+        found = expand_one([*kept, *line], search, arm, options)
         jobs += [JobOverrides(tuple(overrides), arm) for overrides in found]
     if len(jobs) > MOST_JOBS:
         raise ConfigError(f"{len(jobs):,} jobs: a sweep may have {MOST_JOBS:,}")
@@ -80,11 +80,13 @@ def as_text(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list | tuple):
         return f"[{','.join(map(as_text, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{k}: {as_text(v)}' for k, v in value.items())}}}"
     return str(value)
 
 
 def draws(arm: Mapping[str, str], trials: int, seed: int = 0) -> list[tuple[str, ...]]:
-    """Return the words of every job of one arm.
+    """Return the overrides of every job of one arm.
 
     Args:
         arm: values by key, as in `hydra.sweeper.arms`.
@@ -92,24 +94,25 @@ def draws(arm: Mapping[str, str], trials: int, seed: int = 0) -> list[tuple[str,
         seed: of the draws.
     """
     line = [f"{key}={value}" for key, value in arm.items()]
-    return [overrides.overrides for overrides in expand(line, Search(trials=trials, seed=seed))]
+    return [job.overrides for job in expand(line, Search(trials=trials, seed=seed))]
 
 
-def expand_one(
-    overrides: Sequence[str], search: Search, arm: str, config_loader: Any
-) -> list[list[str]]:
-    """Return the words of every job of one product: for each draw, all combinations of the rest."""
-    parser = OverridesParser.create(config_loader=config_loader)
+def expand_one(overrides: Sequence[str], search: Search, arm: str, options: Any) -> list[list[str]]:
+    """Return the overrides of every job of one product: for each draw, all combinations of the
+    rest. Of a key that is there twice the last counts."""
+    found = [replace(parsed(parse_override(o)), config_loader=options) for o in overrides]
+    by_key = {o.get_key_element(): o for o in found if not o.key_or_group.startswith("hydra")}
+    intervals = [o for o in by_key.values() if o.is_interval_sweep()]
     try:
-        parsed = parser.parse_overrides(list(overrides))
-        intervals = [o for o in parsed if o.is_interval_sweep()]
-        check_number(parsed, search.trials or 1 if intervals else 1)
-        (product,) = BasicSweeper.split_arguments(
-            [o for o in parsed if not o.is_interval_sweep()], None
-        )
+        check_number(list(by_key.values()), search.trials or 1 if intervals else 1)
+        values = [
+            [f"{key}={value}" for value in texts_of(override)]
+            for key, override in by_key.items()
+            if not override.is_interval_sweep()
+        ]
     except HydraException as error:
         raise ConfigError(str(error).splitlines()[0]) from error
-    jobs = [[w for w in job if not w.startswith("hydra")] for job in product]
+    jobs = [list(job) for job in product(*values)]
     if not intervals:
         return jobs
     if search.trials is None:
@@ -121,19 +124,26 @@ def expand_one(
     return [[*job, *drawn] for drawn in zip(*columns, strict=True) for job in jobs]
 
 
-def check_number(parsed: Sequence[HydraOverride], trials: int) -> None:
-    """Raise ConfigError if words multiply to more jobs than a sweep may have: before they do."""
+def texts_of(override: ParsedOverride) -> list[str]:
+    """Return the values of an override that is no interval, as they are written."""
+    if override.is_sweep_override():
+        return list(override.sweep_string_iterator())
+    return [override.get_value_element_as_str()]
+
+
+def check_number(overrides: Sequence[ParsedOverride], trials: int) -> None:
+    """Raise ConfigError if overrides multiply to more jobs than a sweep may have."""
     total = trials
-    for override in parsed:
+    for override in overrides:
         if override.is_sweep_override() and not override.is_interval_sweep():
-            # counted, not listed: a range may be as long as it likes
+            # counted, not kept: a range may be as long as it likes
             total *= sum(1 for _ in islice(override.sweep_string_iterator(), MOST_JOBS + 1))
     if total > MOST_JOBS:
         raise ConfigError(f"{total:,} jobs or more: a sweep may have {MOST_JOBS:,}")
 
 
-def column(override: HydraOverride, search: Search, arm: str) -> list[str]:
-    """Return the words that one interval gives, one for each trial.
+def column(override: ParsedOverride, search: Search, arm: str) -> list[str]:
+    """Return the overrides that one interval gives, one for each trial.
 
     As many strata as trials, one draw in each, in a random order of their own: "A Comparison of
     Three Methods for Selecting Values of Input Variables", McKay, Beckman, Conover, Technometrics

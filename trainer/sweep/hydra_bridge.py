@@ -1,123 +1,177 @@
-"""Between the command line and Hydra's machinery of sweepers and launchers."""
+"""Where Hydra's own program, a sweeper or a launcher of Hydra's is asked for by name."""
 
 from __future__ import annotations
 
-import importlib
+import functools
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from trainer.composition.compose import told
 from trainer.composition.overrides import quote
-from trainer.composition.search_path import CONF, Sources
-from trainer.core.environment import World
+from trainer.composition.search_path import Sources, load_plugins
+from trainer.composition.tree import explained
 from trainer.core.errors import ConfigError
+from trainer.record.run_folder import make_folder
 from trainer.record.sweep_file import JobOverrides
 from trainer.run.execute import execute
 from trainer.run.request import RunRequest
-from trainer.sweep.jobs import CURRENT, Sweep, check_job
+from trainer.sweep.jobs import Sweep, check_job
 
-PLUGINS = Path(__file__).resolve().parent
+QUIET = ("hydra/hydra_logging=none", "hydra/job_logging=none")
+SWEEPER, LAUNCHER = "hydra/sweeper=trainer", "hydra/launcher=trainer"
 
 
-def through_hydra(overrides: Sequence[str], current: Sweep) -> int:
-    """Run a sweep by Hydra's machinery, so that sweepers and launchers of others can be named;
-    return the exit code."""
-    for override in overrides if World.from_environment().is_torchrun else ():
-        part, _, name = override.partition("=")
-        if part in ("hydra/sweeper", "hydra/launcher") and name != "trainer":
-            raise ConfigError(
-                f"{override} under torchrun: the processes run the jobs together, one after the "
-                f"other; leave {part} out, or start without torchrun"
-            )
-    token = CURRENT.set(current)
+def launch(
+    jobs: Mapping[int, Sequence[str]], folder: str, settings: Sequence[str], current: Sweep
+) -> None:
+    """Have jobs run by a launcher of Hydra's.
+
+    Args:
+        jobs: the overrides of each, by number, which is also the name of its folder.
+        folder: of the sweep.
+        settings: of Hydra's, which name the launcher.
+        current: the sweep.
+    """
+    run = functools.partial(run_numbered, dict(jobs), current.sources, current.plugins)
+    place = f"hydra.sweep.dir={quote(folder)}"
+    with composed_by_hydra([*settings, place], current.sources) as (config, program):
+        config.hydra.mode = RunMode.MULTIRUN
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=HydraContext(program.config_loader, Callbacks()),
+            task_function=run,
+            config=config,
+        )
+        launcher.launch([[f"hydra.sweep.subdir={number}"] for number in jobs], initial_job_idx=0)
+
+
+def check_settings(settings: Sequence[str], sources: Sources) -> None:
+    """Raise ConfigError if Hydra has no such launcher, or the launcher no such setting."""
+    with composed_by_hydra(settings, sources):
+        pass
+
+
+@contextmanager
+def composed_by_hydra(
+    settings: Sequence[str], sources: Sources
+) -> Iterator[tuple[DictConfig, Hydra]]:
+    """Return what Hydra composes with settings of its own, and its program, for as long."""
+    main, searched = places(sources)
+    overrides = [*QUIET, SWEEPER, *settings, *searched]
+    before = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
     try:
-        run_hydra(["-m", *overrides], current.sources)
+        with hydra.initialize_config_dir(main, "trainer", version_base="1.3"):
+            with reported(sources):
+                config = hydra.compose(sources.primary, overrides, return_hydra_config=True)
+            program = GlobalHydra.instance().hydra
+            assert program is not None
+            yield config, program
     finally:
-        CURRENT.reset(token)
-    return current.exit_code
+        GlobalHydra.instance().hydra = before
 
 
-def run_hydra(arguments: Sequence[str], sources: Sources) -> None:
-    """Hand a command line to Hydra; its errors come out as ours.
+def run_numbered(
+    jobs: Mapping[int, Sequence[str]], sources: Sources, plugins: tuple[str, ...], cfg: DictConfig
+) -> None:
+    """Run the job that a launcher of Hydra's started, in a process that may be new."""
+    node = HydraConfig.get()
+    number = int(node.sweep.subdir)
+    run_job(number, jobs[number], sources, plugins, node.runtime.output_dir)
+
+
+def run_job(
+    number: int, overrides: Sequence[str], sources: Sources, plugins: tuple[str, ...], folder: str
+) -> float | None:
+    """Run one job into a folder; return its best validation accuracy."""
+    load_plugins(plugins)
+    job = check_job(number, JobOverrides(tuple(overrides)), Sweep(sources, plugins))
+    if job.config is None:
+        raise ConfigError(job.error)
+    request = RunRequest(job.config, job.overrides, folder=folder, quiet=True)
+    return execute(request).best_val_top1
+
+
+def sweep_by_hydra(overrides: Sequence[str], name: str, current: Sweep) -> int:
+    """Run a sweep by another sweeper of Hydra's, which makes the jobs; return the exit code."""
+    sources, plugins = current.sources, current.plugins
+    place = []
+    if not any(override.startswith("hydra.sweep.dir=") for override in overrides):
+        place = [f"hydra.sweep.dir={quote(str(make_folder(None, name)))}"]
+
+    def run(cfg: DictConfig) -> float | None:
+        node = HydraConfig.get()
+        words = [str(word) for word in OmegaConf.to_container(node.overrides.task) or []]
+        number = int(node.job.num)
+        return run_job(number, words, sources, plugins, node.runtime.output_dir)
+
+    run_hydra(["-m", *overrides, *QUIET, *place], sources, run)
+    return 0
+
+
+def run_hydra(
+    arguments: Sequence[str], sources: Sources, task: Callable[[DictConfig], Any] = lambda cfg: None
+) -> None:
+    """Hand a command line to Hydra's own program.
+
+    Args:
+        arguments: of the command line.
+        sources: where configurations are looked up.
+        task: what Hydra does with a configuration.
 
     Raises:
         ConfigError: for whatever Hydra refuses.
     """
-    extra = (
-        [f"hydra.searchpath=[{','.join(quote(f'file://{f}') for f in sources.extra)}]"]
-        if sources.extra
-        else []
-    )
-    with hydra_environment([*arguments, *extra]):
-        try:
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name=sources.primary)(
-                task
-            )()
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(told(error)) from error
+    main, searched = places(sources)
+    with reported(sources), hydra_environment([*arguments, *searched]):
+        hydra.main(version_base="1.3", config_path=main, config_name=sources.primary)(task)()
+
+
+def places(sources: Sources) -> tuple[str, list[str]]:
+    """Return the folder of the primary configuration, and the setting that names the others."""
+    file = sources.file(sources.primary)
+    assert file is not None  # something was composed of it
+    others = [folder.absolute() for folder in sources.folders() if folder != file.parent]
+    listed = ",".join(quote(f"file://{folder}") for folder in others)
+    return str(file.parent.absolute()), [f"hydra.searchpath=[{listed}]"] if others else []
+
+
+@contextmanager
+def reported(sources: Sources) -> Iterator[None]:
+    """Turn Hydra's errors into ours."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explained(error, sources) from error
 
 
 @contextmanager
 def hydra_environment(arguments: Sequence[str]) -> Iterator[None]:
-    """Let Hydra see a command line, find our plugins, and raise its errors instead of printing
-    them."""
-    argv, path = sys.argv, list(sys.path)
-    variables = {name: os.environ.get(name) for name in ("HYDRA_FULL_ERROR", "PYTHONPATH")}
+    """Let Hydra see a command line, and raise its errors instead of printing them."""
+    argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     handlers, level = logging.root.handlers[:], logging.root.level  # Hydra configures logging anew
     sys.argv = [argv[0], *arguments]
-    sys.path.insert(0, str(PLUGINS))  # holds the `hydra_plugins` namespace
-    paths = [str(PLUGINS), *filter(None, [variables["PYTHONPATH"]])]
-    # a launcher's processes look for it too
-    os.environ.update(HYDRA_FULL_ERROR="1", PYTHONPATH=os.pathsep.join(paths))
-    plugin = importlib.import_module("hydra_plugins.trainer_sweeper")
-    for member in (plugin.TrainerSweeper, plugin.TrainerLauncher):
-        Plugins.instance().register(
-            member
-        )  # found by scanning too, unless Hydra had scanned before
+    os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         yield
     finally:
-        sys.argv, sys.path[:] = argv, path
+        sys.argv = argv
         logging.root.handlers[:] = handlers
         logging.root.setLevel(level)
-        for name, value in variables.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def task(cfg: DictConfig) -> float | None:
-    """Run one job that a launcher of Hydra's started; return its best validation accuracy, for
-    sweepers that search."""
-    node = HydraConfig.get()
-    overrides = list(OmegaConf.to_container(node.overrides.task) or [])
-    composed: Any = HydraConfig.instance().cfg
-    number = int(OmegaConf.select(composed, "hydra.job.num", default=0))
-    current = CURRENT.get(Sweep(Sources()))
-    job = check_job(number, JobOverrides(tuple(str(w) for w in overrides)), current)
-    if job.config is None:
-        raise ConfigError(job.error)
-    row = execute(RunRequest(job.config, job.overrides, folder=node.runtime.output_dir, quiet=True))
-    return row.best_val_top1
-
-
-def launch_for_hydra(job_overrides: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
-    """Refuse: our launcher serves our sweeper only."""
-    raise ConfigError(
-        "hydra/launcher=trainer works with hydra/sweeper=trainer; "
-        "name hydra/launcher=basic beside another sweeper"
-    )
+        if full_error is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full_error

@@ -1,10 +1,9 @@
-"""The jobs of a sweep: composed and checked before the first starts, listed in the sweep's
+"""The jobs of a sweep: composed and checked before the first starts, written to the sweep's
 folder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,21 +26,20 @@ from trainer.task.base import check_trains
 
 @dataclass
 class Sweep:
-    """A sweep under way: what Hydra cannot carry from the command line to the sweeper and back.
+    """What all jobs of a sweep share.
 
     Attributes:
         sources: where configurations are looked up.
         plugins: modules named on the command line.
         reuse: whether runs that are finished elsewhere are results of its jobs.
-        beside: what the line that goes on with it must say besides, such as where YAML is found.
-        exit_code: what the process ends with.
+        beside: what the line that resumes it must hold besides, such as where YAML is found.
+        composer: of its jobs.
     """
 
     sources: Sources
     plugins: tuple[str, ...] = ()
     reuse: bool = True
     beside: tuple[str, ...] = ()
-    exit_code: int = 0
     composer: Composer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,9 +56,9 @@ class Job:
 
     Attributes:
         number: its place, and the name of its folder.
-        words: what distinguishes it, canonical.
+        overrides: under their canonical names.
         arm: that it belongs to, empty where the sweep has none.
-        config: None where the words are invalid; then `error` says why.
+        config: None where the overrides are invalid; then `error` says why.
     """
 
     number: int
@@ -70,21 +68,17 @@ class Job:
     error: str = ""
 
 
-CURRENT: ContextVar[Sweep] = ContextVar("sweep")
-
-
 def check_jobs(found: Sequence[JobOverrides], current: Sweep) -> list[Job]:
-    """Return the jobs that the words mean, each with its configuration or what is wrong with it.
+    """Return the jobs that overrides mean, each with its configuration or what is wrong with it.
 
     Raises:
         ConfigError: if none of them is valid.
     """
     jobs = [check_job(number, overrides, current) for number, overrides in enumerate(found)]
     if all(job.config is None for job in jobs):
-        told = "\n".join(dict.fromkeys(job.error for job in jobs))
-        if len(jobs) == 1:
-            raise ConfigError(told)
-        raise ConfigError(f"none of the {len(jobs)} jobs is valid: {told}")
+        errors = "\n".join(dict.fromkeys(job.error for job in jobs))
+        many = f"none of the {len(jobs)} jobs is valid: " if len(jobs) > 1 else ""
+        raise ConfigError(many + errors)
     return jobs
 
 
@@ -92,7 +86,7 @@ def check_job(number: int, overrides: JobOverrides, current: Sweep) -> Job:
     """Return a job with its configuration, or with what is wrong with it."""
     try:
         composed: Composed = current.composer.compose(overrides.overrides)
-        config = parse(composed.cfg, is_sweep=True, plugins=current.plugins)
+        config = parse(composed.values(), is_sweep=True, plugins=current.plugins)
         check_trains(config, "a sweep", "leave out -m")
         check_start(config.strategy, World.from_environment(), is_sweep=True)
         processes = config.strategy.launch.processes

@@ -1,73 +1,44 @@
-"""Sweeps from the command line, from a folder and from Python: words become jobs, all are checked
-before the first starts, each leaves a folder, a table ends it."""
+"""Sweeps from the command line, from a folder and from Python: all jobs are checked before the
+first starts, each leaves a folder, a table ends it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from hydra.core.plugins import Plugins
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
-
-from trainer.composition.compose import DEFAULT_DIR
-from trainer.composition.overrides import quote
 from trainer.composition.search_path import Sources
-from trainer.core.environment import World
-from trainer.core.errors import ConfigError
-from trainer.core.units import Seconds
 from trainer.record.console import Console, shown_path
 from trainer.record.runs import RunRow, read_run
 from trainer.record.sweep_file import JobOverrides, read_sweep
-from trainer.strategy.build import communicator
-from trainer.strategy.collectives import broadcast
-from trainer.sweep.expand import Search, expand
-from trainer.sweep.jobs import CURRENT, Job, Sweep, begin, check_jobs
+from trainer.sweep.jobs import Job, Sweep, begin, check_jobs
+from trainer.sweep.plan import SweepPlan
 from trainer.sweep.results import finish, job_line, overrides_apart, swept_keys, tell_invalid
 from trainer.sweep.supervisor import Settings, supervise
 from trainer.sweep.worker_process import warm_up
 
 
-@dataclass(frozen=True)
-class Hydra:
-    """What Hydra gives a sweeper.
+def run_sweep(plan: SweepPlan, current: Sweep) -> int:
+    """Check, run and sum up the jobs of a sweep; return the exit code.
 
-    Attributes:
-        config: of the sweep, Hydra's own node included.
-        context: looks configurations up.
-        function: what another launcher runs each job by.
+    Raises:
+        ConfigError: if none of them is valid; nothing was created by then.
     """
+    if plan.hydra:
+        from trainer.sweep.hydra_bridge import check_settings
 
-    config: DictConfig
-    context: HydraContext
-    function: TaskFunction
-
-
-def run_sweep(overrides: Sequence[str], search: Search, hydra: Hydra) -> None:
-    """Expand, check, run and sum up what Hydra's sweeper was given; the exit code goes to the
-    current sweep."""
-    current, config = CURRENT.get(), hydra.config
-    launcher = str(OmegaConf.select(config, "hydra.runtime.choices.hydra/launcher") or "trainer")
-    settings = settings_of(OmegaConf.to_container(config.hydra.launcher), launcher)
-    world = World.from_environment()
-    if launcher == "trainer" and not world.is_torchrun:
+        check_settings(plan.hydra, current.sources)
+    else:
         warm_up()
-    jobs = check_jobs(expand(overrides, search, hydra.context.config_loader), current)
-    all_processes = communicator(world)
-    console = Console(quiet=world.rank != 0)
-    wanted = str(config.hydra.sweep.dir)
-    folder = broadcast(
-        all_processes, lambda: begin(None if wanted == DEFAULT_DIR else wanted, name_of(jobs), jobs)
-    )
-    console.say(f"{counted(len(jobs), 'job')} in {shown_path(folder)}")
-    tell_invalid(jobs, console)
-    if launcher == "trainer":
-        current.exit_code = carry_out(jobs, folder, console, settings, current)
-        return
-    rows = run_by(jobs, folder, console, hydra)
-    current.exit_code = finish(jobs, rows, folder, console, current)
+    jobs = check_jobs(plan.jobs, current)
+    console = Console()
+    folder = begin(plan.folder, name_of(jobs), jobs)
+    introduce(jobs, folder, console)
+    if plan.hydra:
+        rows = run_by_hydra(jobs, folder, console, plan, current)
+    else:
+        settings = Settings(plan.launcher.workers, plan.launcher.timeout.value)
+        rows = supervise(jobs, folder, console, settings, current)
+    return finish(jobs, rows, folder, console, current)
 
 
 def resume_sweep(folder: Path, current: Sweep) -> int:
@@ -77,15 +48,17 @@ def resume_sweep(folder: Path, current: Sweep) -> int:
         NotFound: if there is no such sweep.
         ConfigError: if its list of jobs cannot be read, or none of them is valid any more.
     """
-    world = World.from_environment()
-    if not world.is_torchrun:
-        warm_up()
-    listed = broadcast(communicator(world), lambda: read_sweep(folder))
-    jobs = check_jobs(listed, current)
-    console = Console(quiet=world.rank != 0)
+    warm_up()
+    jobs, console = check_jobs(read_sweep(folder), current), Console()
+    introduce(jobs, folder, console)
+    rows = supervise(jobs, folder.absolute(), console, Settings(), current)
+    return finish(jobs, rows, folder.absolute(), console, current)
+
+
+def introduce(jobs: Sequence[Job], folder: Path, console: Console) -> None:
+    """Say how many jobs there are, where, and what is wrong with those that will not run."""
     console.say(f"{counted(len(jobs), 'job')} in {shown_path(folder)}")
     tell_invalid(jobs, console)
-    return carry_out(jobs, folder.absolute(), console, Settings(), current)
 
 
 def run_jobs(
@@ -103,7 +76,7 @@ def run_jobs(
     by calling this again.
 
     Args:
-        lines: the words of each job.
+        lines: the overrides of each job.
         folder: of the sweep; a new one under `outputs/` by default.
         sources: where configurations are looked up.
         reuse: whether runs that are finished elsewhere count.
@@ -123,62 +96,32 @@ def run_jobs(
     return [rows[job.number] for job in jobs]
 
 
-def carry_out(
-    jobs: Sequence[Job], folder: Path, console: Console, settings: Settings, current: Sweep
-) -> int:
-    """Do what is missing of a sweep, print its table and return the exit code."""
-    rows = supervise(jobs, folder, console, settings, current)
-    return finish(jobs, rows, folder, console, current)
-
-
 def name_of(jobs: Sequence[Job]) -> str:
     """Return the name of a sweep's experiment: that of its first job."""
     return next(job.config.name for job in jobs if job.config is not None)
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number of things in words."""
+    """Return a number of things, such as `3 jobs`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def settings_of(launcher: Any, name: str) -> Settings:
-    """Return how our launcher is to share jobs out.
-
-    Raises:
-        ConfigError: for a value out of its range.
-    """
-    if name != "trainer":
-        return Settings()
-    workers = launcher.get("workers")
-    if workers is not None and workers < 1:
-        raise ConfigError(f"hydra.launcher.workers must be at least 1, got {workers}")
-    timeout = Seconds.parse(launcher.get("timeout"), "hydra.launcher.timeout")
-    return Settings(workers, timeout.value)
-
-
-def run_by(
-    jobs: Sequence[Job], folder: Path, console: Console, hydra: Hydra
+def run_by_hydra(
+    jobs: Sequence[Job], folder: Path, console: Console, plan: SweepPlan, current: Sweep
 ) -> dict[int, RunRow | str]:
-    """Run jobs by another launcher of Hydra's, and read what they left."""
-    config = hydra.config
-    config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quote(str(folder))}")
-    config.hydra.sweep.dir = str(folder)
-    launcher = Plugins.instance().instantiate_launcher(
-        hydra_context=hydra.context, task_function=hydra.function, config=config
-    )
-    # the launcher numbers the jobs that it is given; a folder is named by its number in the sweep
+    """Run jobs by a launcher of Hydra's, and read what they left."""
+    from trainer.sweep.hydra_bridge import launch
+
     valid = [job for job in jobs if job.config is not None]
-    lines = [[*job.overrides, f"hydra.sweep.subdir={job.number}"] for job in valid]
     failure = "left no result"
     try:
-        launcher.launch(lines, initial_job_idx=0)
-    except Exception as error:  # of one job, told for all; what the others left is there
+        launch({job.number: job.overrides for job in valid}, str(folder), plan.hydra, current)
+    except Exception as error:  # of one job, raised for all; what the others left is there
         failure += f" ({type(error).__name__}: {(str(error).splitlines() or [''])[0]})"
     rows: dict[int, RunRow | str] = {}
     varied = swept_keys(jobs)
     for job in valid:
         path = folder / str(job.number)
         rows[job.number] = read_run(path) if (path / "summary.json").exists() else failure
-        overrides = overrides_apart(job, varied)
-        console.say(job_line(job.number, overrides, rows[job.number]))
+        console.say(job_line(job.number, overrides_apart(job, varied), rows[job.number]))
     return rows
