@@ -237,7 +237,7 @@ class Runner:
             "overrides": list(self.request.overrides),
             **more,
             **results_of(self.run),
-            **self.identity.told(),
+            **self.identity.facts(),
             "git": provenance.git_state()[0],
             "exit_code": exit_code,
         }
