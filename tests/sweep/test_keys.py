@@ -9,10 +9,10 @@ import pytest
 from tests.command import TINY
 from trainer.composition.search_path import Sources
 from trainer.record.runs import RunRow
-from trainer.run.execute import RunRequest, execute
 from trainer.record.sweep_file import JobOverrides
+from trainer.run.execute import RunRequest, execute
 from trainer.sweep.jobs import Sweep, check_job
-from trainer.sweep.reuse import key_before
+from trainer.sweep.reuse import predicted_key
 
 SHORT = (*TINY, "max_steps=2", "checkpoint.keep=all")
 
@@ -28,7 +28,7 @@ def done(folder: Path, *overrides: str, plugins: tuple[str, ...] = ()) -> tuple[
     """Return the key that a job is foretold to have, and its record."""
     job = check_job(0, JobOverrides((*SHORT, *overrides)), Sweep(Sources(), plugins))
     assert job.config is not None, job.error
-    told = key_before(job.config)
+    told = predicted_key(job.config)
     return told, execute(RunRequest(job.config, job.overrides, folder=str(folder), quiet=True))
 
 

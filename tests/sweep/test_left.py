@@ -12,11 +12,11 @@ from tests.command import TINY
 from trainer.composition.search_path import Sources
 from trainer.core.errors import DataError
 from trainer.record.console import Console
-from trainer.run.execute import RunRequest, execute
 from trainer.record.sweep_file import JobOverrides
+from trainer.run.execute import RunRequest, execute
 from trainer.sweep.jobs import Sweep, check_job
 from trainer.sweep.messages import JobTask
-from trainer.sweep.reuse import key_before
+from trainer.sweep.reuse import predicted_key
 from trainer.sweep.supervisor import tell_begun_anew
 from trainer.sweep.worker import left
 
@@ -34,7 +34,7 @@ def test_a_checkpoint_is_gone_on_with_told_or_kept(here: Path) -> None:
     execute(RunRequest(task.config, task.overrides, folder=str(task.folder), quiet=True))
     (task.folder / "summary.json").unlink()  # as a killed worker leaves it
     assert left(task) == task.folder
-    foretold = replace(task, key=key_before(task.config))
+    foretold = replace(task, key=predicted_key(task.config))
     assert left(foretold) == task.folder
 
     console = Console()

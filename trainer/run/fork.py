@@ -12,11 +12,12 @@ import torch
 
 from trainer.checkpoint.format import digest
 from trainer.checkpoint.weights import find_checkpoint
+from trainer.config.compare import changed_keys, is_within
 from trainer.config.run_config import RunConfig
 from trainer.core.errors import ConfigError, NotFound
 from trainer.data import Source
 from trainer.precision.step import Precision
-from trainer.run.resume import UNFIT, changed_keys, contents, is_within
+from trainer.run.resume import APART, UNFIT, contents
 from trainer.state import Run, load_counters, own_part, put_own_weights
 
 # What the state is made of: with another value of these it would not fit, or mean something else.
@@ -99,7 +100,7 @@ def check_changes(before: Mapping[str, Any], config: RunConfig, origin: str) -> 
     after = config.plain()
     changed = [
         text
-        for text in changed_keys(before, after)
+        for text in changed_keys(before, config, APART)
         if is_within(key := text.partition("=")[0], FIXED) and not is_within(key, FREE)
     ]
     momentum = [tree["optim"].get("momentum") for tree in (before, after)]

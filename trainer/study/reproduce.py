@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import sys
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.core.command import command_line
 from trainer.core.errors import ConfigError, Diverged, TrainerError
 from trainer.core.files import replace_text
+from trainer.core.registry import PACKAGE
 from trainer.study._facts import shown_overrides
 from trainer.study.reproduction.registry import Item, chosen, items
 
@@ -114,12 +116,19 @@ def make(item: Item, scale: str, overrides: Sequence[str], folder: Path) -> Outc
 
 def order_of(item: Item, scale: str, overrides: Sequence[str]) -> tuple[dict[str, Any], str]:
     """Return what a method is told, and what says that it would make the same again."""
-    from trainer.run.identity import sources_digest
-
     told = item.at(scale)
     told["overrides"] = (*told["overrides"], *overrides)
     plain = json.dumps([item.how, told], sort_keys=True, default=str)
-    return told, hashlib.sha256((plain + sources_digest(())).encode()).hexdigest()
+    return told, hashlib.sha256((plain + sources_digest()).encode()).hexdigest()
+
+
+@functools.cache
+def sources_digest() -> str:
+    """Return the SHA-256 of all sources of this program, as this process first read them."""
+    total = hashlib.sha256()
+    for file in sorted(PACKAGE.rglob("*.py")):
+        total.update(str(file.relative_to(PACKAGE)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return total.hexdigest()
 
 
 def write(

@@ -222,8 +222,7 @@ def tell_outdated(tasks: Sequence[JobTask], finished: Finished, console: Console
     for task in tasks:
         path = finished.by_words.get(frozenset(task.overrides))
         if path is not None and task.key is not None:
-            processes = task.config.strategy.launch.processes or 1
-            count += is_same_but_sources(path, task.config.plain(), processes)
+            count += is_same_but_sources(path, task.config)
     if count:
         console.say(
             f"not reused: finished runs of {count} of these configurations, made by other sources "

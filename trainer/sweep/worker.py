@@ -46,7 +46,7 @@ from trainer.sweep.messages import (
     Keys,
     Stop,
 )
-from trainer.sweep.reuse import is_result, key_before
+from trainer.sweep.reuse import is_result, predicted_key
 from trainer.sweep.torchrun_job import Launched, launch
 
 BEAT_S = 0.5
@@ -141,7 +141,7 @@ def serve(pipe: Connection, environment: Mapping[str, str], cwd: str) -> None:
 def foretold(config: Any) -> str | None:
     """Return the key of a result that is to come, None where there will be none."""
     try:
-        return key_before(config)
+        return predicted_key(config)
     except TrainerError:
         return None
 
@@ -207,7 +207,9 @@ def left(task: JobTask) -> Path | None:
     path = task.folder
     if path.is_dir() and not path.is_symlink():
         found, _ = checkpoint.newest(path / "checkpoints")
-        if found is not None and found.manifest.get("key") == (task.key or key_before(task.config)):
+        if found is not None and found.manifest.get("key") == (
+            task.key or predicted_key(task.config)
+        ):
             return path
     remove_previous(path)
     return None
