@@ -8,8 +8,10 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
+from trainer.composition.check_overrides import known_keys
+from trainer.composition.compose import compose_overrides
 from trainer.composition.not_built import NAMES, check_name, check_subcommand
-from trainer.composition.search_path import SEAMS, Sources, known_keys
+from trainer.composition.search_path import SEAMS, Sources
 from trainer.core.command import program
 from trainer.core.errors import ConfigError, nearest, unknown
 
@@ -115,7 +117,7 @@ def meanings() -> dict[str, list[str]]:
         found.setdefault(group, []).append(f"{before}{group}=...")
         for name in sources.options(group):
             found.setdefault(name, []).append(f"{before}{group}={name}")
-    for key in known_keys(sources, {}):
+    for key in known_keys(compose_overrides(()).tree):
         for name in {key, key.rpartition(".")[2]}:
             found.setdefault(name, []).append(f"{key}=...")
     return found

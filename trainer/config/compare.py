@@ -61,7 +61,7 @@ def parts_of(value: Any, key: str) -> Iterator[tuple[str, Any]]:
         inner = {key: [value.loss_scale]}
     elif isinstance(value, StrategyChoice):
         inner = {key: list(value.parts())}
-    elif is_dataclass(value) and isinstance(value, Written):  # its fields are no keys
+    elif isinstance(value, Written) and is_dataclass(value):  # its fields are no keys
         inner = {key: [getattr(value, f.name) for f in fields(value)]}
     elif is_dataclass(value):
         inner = {f"{key}.{f.name}": [getattr(value, f.name)] for f in fields(value)}

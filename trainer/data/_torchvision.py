@@ -53,7 +53,8 @@ class Published:
     classes: ClassVar[tuple[str, ...] | None] = None
 
     def __post_init__(self) -> None:
-        check_channels("data", self.mean, self.std, len(type(self).mean))
+        kind: Any = type(self)
+        check_channels("data", self.mean, self.std, len(kind.mean))
 
     def read(self, root: str) -> Source:
         """Return all images, from the cache if it was made before; downloaded if need be.

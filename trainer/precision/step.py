@@ -129,8 +129,8 @@ class Precision:
 
         if not fill():
             return False
-        if needs_closure(type(optimizer)):
-            optimizer.step(closure)  # type: ignore[call-overload]  # it returns no loss
+        if needs_closure(optimizer):
+            optimizer.step(closure)  # type: ignore[arg-type]  # it returns no loss
         else:
             optimizer.step()
         return True
@@ -166,10 +166,15 @@ class Precision:
         self.scale = self.scaler.get_scale()
 
 
+def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
+    """Return whether `step` must be given a closure, as that of `torch.optim.LBFGS`."""
+    return step_takes_closure(type(optimizer).step)
+
+
 @functools.cache
-def needs_closure(kind: type[torch.optim.Optimizer]) -> bool:
-    """Return whether a class's `step` must be given a closure, as that of `torch.optim.LBFGS`."""
-    closure = inspect.signature(kind.step).parameters.get("closure")
+def step_takes_closure(step: Callable[..., object]) -> bool:
+    """Return whether a method `step` has a closure without a default."""
+    closure = inspect.signature(step).parameters.get("closure")
     return closure is not None and closure.default is inspect.Parameter.empty
 
 

@@ -218,7 +218,7 @@ def write(
             imports.append(node)
         is_message = is_message or (kind in REPORTS and is_report(node))
         parts.append(kind.__name__)
-        for field in written_fields(type(node)):
+        for field in written_fields(kind.__name__, kind._fields):
             value = getattr(node, field, None)
             if value is not None and value != []:
                 parts.append(field)
@@ -230,10 +230,10 @@ def write(
 
 
 @functools.cache
-def written_fields(kind: type[ast.AST]) -> tuple[str, ...]:
+def written_fields(kind: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the fields that count of nodes of a kind."""
-    silent = SILENT_FIELDS | ({"annotation"} if kind is ast.arg else set())
-    return tuple(field for field in kind._fields if field not in silent)
+    silent = SILENT_FIELDS | ({"annotation"} if kind == "arg" else set())
+    return tuple(name for name in names if name not in silent)
 
 
 def is_silent(node: ast.AST, is_message: bool) -> bool:

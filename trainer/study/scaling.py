@@ -31,7 +31,7 @@ TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 
 
 @dataclass(frozen=True)
-class Arm:
+class ScalingArm:
     """One way to train.
 
     Attributes:
@@ -45,10 +45,10 @@ class Arm:
     devices: int
 
 
-def arms(processes: Sequence[int], gpus: int) -> tuple[list[Arm], list[str]]:
+def arms(processes: Sequence[int], gpus: int) -> tuple[list[ScalingArm], list[str]]:
     """Return what can be run here, and what cannot, with the reason."""
     program = (sys.executable, "-m", "trainer")
-    able = [Arm("single", (*program, "strategy=single"), 1)]
+    able = [ScalingArm("single", (*program, "strategy=single"), 1)]
     unable = []
     for number in processes:
         name = f"ddp, {number} processes ({'NCCL' if gpus else 'gloo'})"
@@ -56,9 +56,9 @@ def arms(processes: Sequence[int], gpus: int) -> tuple[list[Arm], list[str]]:
             unable.append(f"{name}: {gpus} GPUs")
         else:
             line = (*TORCHRUN, str(number), "-m", "trainer", "strategy=ddp")
-            able.append(Arm(name, line, number))
+            able.append(ScalingArm(name, line, number))
     if gpus >= 2:
-        able.append(Arm(f"dp, {gpus} GPUs", (*program, "strategy=dp"), gpus))
+        able.append(ScalingArm(f"dp, {gpus} GPUs", (*program, "strategy=dp"), gpus))
     else:
         unable.append(f"dp: needs two GPUs, there are {gpus}")
     if not gpus:
@@ -66,7 +66,7 @@ def arms(processes: Sequence[int], gpus: int) -> tuple[list[Arm], list[str]]:
     return able, unable
 
 
-def rate(arm: Arm, overrides: Sequence[str]) -> float:
+def rate(arm: ScalingArm, overrides: Sequence[str]) -> float:
     """Return the images per second of an arm's best epoch after the first."""
     with tempfile.TemporaryDirectory() as folder:
         line = [*arm.command, *overrides, f"hydra.run.dir={folder}/run"]
@@ -77,7 +77,7 @@ def rate(arm: Arm, overrides: Sequence[str]) -> float:
         return max(epoch.images_per_s or 0.0 for epoch in row.epochs[1:])
 
 
-def table(found: dict[Arm, list[float]]) -> str:
+def table(found: dict[ScalingArm, list[float]]) -> str:
     """Return the figures as a table of Markdown."""
     base = statistics.median(next(iter(found.values())))
     lines = [
@@ -116,7 +116,7 @@ def measure(overrides: Sequence[str], processes: Sequence[int], rounds: int, com
     """
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     able, unable = arms(processes, gpus)
-    found: dict[Arm, list[float]] = {arm: [] for arm in able}
+    found: dict[ScalingArm, list[float]] = {arm: [] for arm in able}
     for _ in range(rounds):
         for arm in able:
             found[arm].append(rate(arm, overrides))
