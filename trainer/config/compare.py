@@ -61,10 +61,11 @@ def parts_of(value: Any, key: str) -> Iterator[tuple[str, Any]]:
         inner = {key: [value.loss_scale]}
     elif isinstance(value, StrategyChoice):
         inner = {key: list(value.parts())}
-    elif isinstance(value, Written) and is_dataclass(value):  # its fields are no keys
-        inner = {key: [getattr(value, f.name) for f in fields(value)]}
     elif is_dataclass(value):
-        inner = {f"{key}.{f.name}": [getattr(value, f.name)] for f in fields(value)}
+        has_keys = not isinstance(value, Written)
+        for field in fields(value):
+            name = f"{key}.{field.name}" if has_keys else key
+            inner.setdefault(name, []).append(getattr(value, field.name))
     if is_dataclass(value) and not isinstance(value, Choice):
         yield key, value
     for name, items in inner.items():

@@ -218,7 +218,7 @@ def write(
             imports.append(node)
         is_message = is_message or (kind in REPORTS and is_report(node))
         parts.append(kind.__name__)
-        for field in written_fields(kind.__name__, kind._fields):
+        for field in written_fields(kind.__name__, node._fields):
             value = getattr(node, field, None)
             if value is not None and value != []:
                 parts.append(field)
