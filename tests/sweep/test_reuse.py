@@ -90,16 +90,19 @@ def test_jobs_are_claimed_among_the_results_or_in_a_sweep_s_own_folder(here: Pat
 
 
 def test_a_configuration_is_known_again_by_the_keys_that_both_versions_have(tmp_path: Path) -> None:
-    run, now = write(tmp_path / "run", "k"), compose(*TINY).plain()
+    run, config = write(tmp_path / "run", "k"), compose(*TINY)
+    now = config.plain()
     then = {**now, "name": "other", "of_later": 3, "data": {**now["data"], "root": "/elsewhere"}}
     then.pop("tta")
     (run / "config.yaml").write_text(yaml.safe_dump(then))
-    assert is_same_but_sources(run, now, 1)
-    assert not is_same_but_sources(run, now, 2)
-    assert not is_same_but_sources(run, {**now, "seed": 1}, 1)
+    assert is_same_but_sources(run, config)
+    assert not is_same_but_sources(run, compose(*TINY, "seed=1"))
+    (run / "summary.json").write_text(json.dumps({"world_size": 2}))
+    assert not is_same_but_sources(run, config)
+    (run / "summary.json").write_text("{}")
     for damaged in ("", "[1]", "seed: [", "seed: 0"):
         (run / "config.yaml").write_text(damaged)
-        assert not is_same_but_sources(run, now, 1)
+        assert not is_same_but_sources(run, config)
 
 
 def test_of_runs_with_the_same_words_the_last_is_known(tmp_path: Path) -> None:

@@ -61,10 +61,12 @@ def parts_of(value: Any, key: str) -> Iterator[tuple[str, Any]]:
         inner = {key: [value.loss_scale]}
     elif isinstance(value, StrategyChoice):
         inner = {key: list(value.parts())}
-    elif is_dataclass(value) and isinstance(value, Written):  # its fields are no keys
-        inner = {key: [getattr(value, f.name) for f in fields(value)]}
     elif is_dataclass(value):
-        inner = {f"{key}.{f.name}": [getattr(value, f.name)] for f in fields(value)}
+        is_one = isinstance(value, Written)  # spelt as one value: its fields are no keys
+        for f in fields(value):
+            inner.setdefault(key if is_one else f"{key}.{f.name}", []).append(
+                getattr(value, f.name)
+            )
     if is_dataclass(value) and not isinstance(value, Choice):
         yield key, value
     for name, items in inner.items():

@@ -99,7 +99,7 @@ def is_same_but_sources(path: Path, config: RunConfig) -> bool:
         return False
     now = dict(leaves(config.plain()))
     common = {key for key in then.keys() & now.keys() if not is_within(key, UNRELATED)}
-    is_alike = "seed" in common and all(then[key] == now[key] for key in common)
+    is_alike = "model.name" in common and all(then[key] == now[key] for key in common)
     processes = config.strategy.launch.processes or 1
     return is_alike and read_summary(path).get("world_size", 1) == processes
 
