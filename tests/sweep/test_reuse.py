@@ -84,7 +84,7 @@ def test_a_sweep_elsewhere_looks_at_sweeps_beside_it_and_at_nothing_else(here: P
     assert places_beside(outside / "a") == [here / "outputs", outside / "a", outside / "b"]
 
 
-def test_jobs_are_claimed_among_the_results_or_in_a_sweep_s_own_folder(here: Path) -> None:
+def test_jobs_are_locked_among_the_results_or_in_a_sweep_s_own_folder(here: Path) -> None:
     assert root_of(here / "outputs" / "default" / "sweep") == here / "outputs"
     assert root_of(here / "mine") == here / "mine"
 
@@ -105,11 +105,11 @@ def test_a_configuration_is_known_again_by_the_keys_that_both_versions_have(tmp_
         assert not is_same_but_sources(run, config)
 
 
-def test_of_runs_with_the_same_words_the_last_is_known(tmp_path: Path) -> None:
+def test_of_runs_with_the_same_overrides_the_last_is_known(tmp_path: Path) -> None:
     for name in ("2026-01", "2026-02"):
         path = write(tmp_path / name, name)
         told = {"status": "completed", "key": name, "overrides": ["seed=1", "epochs=2"]}
         (path / "summary.json").write_text(json.dumps(told))
     found = finished_runs(tmp_path)
-    assert found.by_words == {frozenset({"epochs=2", "seed=1"}): tmp_path / "2026-02"}
+    assert found.by_overrides == {frozenset({"epochs=2", "seed=1"}): tmp_path / "2026-02"}
     assert len(found.by_key) == 2

@@ -25,7 +25,7 @@ from trainer.run.fork import read_fork
 from trainer.run.identity import UNRELATED, result_key, sources_of
 from trainer.strategy.base import Single
 
-LISTING = "sweep.yaml"  # in a sweep's folder: number and words of every job
+LISTING = "sweep.yaml"  # in a sweep's folder: number and overrides of every job
 
 RESULTS = ("completed", "diverged")  # what ended so has a result
 
@@ -43,8 +43,8 @@ def is_result(path: Path, summary: Mapping[str, Any] | None = None) -> bool:
         path: the folder.
         summary: what it says of its end, where that was read already.
     """
-    told = read_summary(path) if summary is None else summary
-    return told.get("status") in RESULTS and (path / "config.yaml").is_file()
+    known = read_summary(path) if summary is None else summary
+    return known.get("status") in RESULTS and (path / "config.yaml").is_file()
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class Finished:
 
     Attributes:
         by_key: their folders; of several with one key the first by name.
-        by_words: the same by what was said on their command lines, in whatever order; of several
-            the last, whose name has the latest date.
+        by_overrides: the same by the overrides of their command lines, in whatever order; of
+            several the last, whose name has the latest date.
     """
 
     by_key: dict[str, Path] = field(default_factory=dict)
-    by_words: dict[frozenset[str], Path] = field(default_factory=dict)
+    by_overrides: dict[frozenset[str], Path] = field(default_factory=dict)
 
 
 def finished_runs(*places: Path) -> Finished:
@@ -72,7 +72,7 @@ def finished_runs(*places: Path) -> Finished:
         key, overrides = summary.get("key"), summary.get("overrides", [])
         if key is not None and is_result(path, summary):
             found.by_key.setdefault(key, path)
-            found.by_words[frozenset(map(str, overrides))] = path
+            found.by_overrides[frozenset(map(str, overrides))] = path
     return found
 
 

@@ -25,7 +25,7 @@ from trainer.strategy.ddp import communicator
 from trainer.sweep.expand import JobOverrides, Search, expand
 from trainer.sweep.in_one_group import run_together
 from trainer.sweep.jobs import CURRENT, Job, Sweep, begin, check_jobs, read_listing
-from trainer.sweep.results import finish, job_line, overrides_apart, swept_keys, tell_invalid
+from trainer.sweep.results import finish, job_line, overrides_apart, report_invalid, swept_keys
 from trainer.sweep.supervisor import Settings, supervise
 from trainer.sweep.worker_process import warm_up
 
@@ -62,7 +62,7 @@ def run_sweep(overrides: Sequence[str], search: Search, hydra: Hydra) -> None:
         all_processes, lambda: begin(None if wanted == DEFAULT_DIR else wanted, name_of(jobs), jobs)
     )
     console.say(f"{counted(len(jobs), 'job')} in {shown_path(folder)}")
-    tell_invalid(jobs, console)
+    report_invalid(jobs, console)
     if launcher == "trainer":
         current.exit_code = carry_out(jobs, folder, console, settings, current)
         return
@@ -84,7 +84,7 @@ def resume_sweep(folder: Path, current: Sweep) -> int:
     jobs = check_jobs(listed, current)
     console = Console(quiet=world.rank != 0)
     console.say(f"{counted(len(jobs), 'job')} in {shown_path(folder)}")
-    tell_invalid(jobs, console)
+    report_invalid(jobs, console)
     return carry_out(jobs, folder.absolute(), console, Settings(), current)
 
 
