@@ -218,22 +218,16 @@ def write(
             imports.append(node)
         is_message = is_message or (kind in REPORTS and is_report(node))
         parts.append(kind.__name__)
-        for field in written_fields(kind.__name__, node._fields):
+        for field in node._fields:
             value = getattr(node, field, None)
-            if value is not None and value != []:
+            is_hint = field == "annotation" and kind is ast.arg
+            if value is not None and value != [] and field not in SILENT_FIELDS and not is_hint:
                 parts.append(field)
                 write(value, parts, imports, is_message)
         parts.append(")")
     elif isinstance(node, ast.If):
         for statement in node.orelse:
             write(statement, parts, imports, is_message)
-
-
-@functools.cache
-def written_fields(kind: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the fields that count of nodes of a kind."""
-    silent = SILENT_FIELDS | ({"annotation"} if kind == "arg" else set())
-    return tuple(name for name in names if name not in silent)
 
 
 def is_silent(node: ast.AST, is_message: bool) -> bool:

@@ -42,8 +42,8 @@ def is_result(path: Path, summary: Mapping[str, Any] | None = None) -> bool:
         path: the folder.
         summary: what it says of its end, where that was read already.
     """
-    told = read_summary(path) if summary is None else summary
-    return told.get("status") in RESULTS and (path / "config.yaml").is_file()
+    known = read_summary(path) if summary is None else summary
+    return known.get("status") in RESULTS and (path / "config.yaml").is_file()
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ class Finished:
 
     Attributes:
         by_key: their folders; of several with one key the first by name.
-        by_words: the same by what was said on their command lines, in whatever order; of several
-            the last, whose name has the latest date.
+        by_overrides: the same by the overrides of their command lines, in whatever order; of
+            several the last, whose name has the latest date.
     """
 
     by_key: dict[str, Path] = field(default_factory=dict)
-    by_words: dict[frozenset[str], Path] = field(default_factory=dict)
+    by_overrides: dict[frozenset[str], Path] = field(default_factory=dict)
 
 
 def finished_runs(*places: Path) -> Finished:
@@ -71,7 +71,7 @@ def finished_runs(*places: Path) -> Finished:
         key, overrides = summary.get("key"), summary.get("overrides", [])
         if key is not None and is_result(path, summary):
             found.by_key.setdefault(key, path)
-            found.by_words[frozenset(map(str, overrides))] = path
+            found.by_overrides[frozenset(map(str, overrides))] = path
     return found
 
 
@@ -98,7 +98,7 @@ def is_same_but_sources(path: Path, config: RunConfig) -> bool:
         return False
     now = dict(leaves(config.plain()))
     common = {key for key in then.keys() & now.keys() if not is_within(key, UNRELATED)}
-    is_alike = "seed" in common and all(then[key] == now[key] for key in common)
+    is_alike = "model.name" in common and all(then[key] == now[key] for key in common)
     processes = config.strategy.launch.processes or 1
     return is_alike and read_summary(path).get("world_size", 1) == processes
 

@@ -12,7 +12,7 @@ from trainer.record.runs import RunRow, read_run
 from trainer.record.sweep_file import JobOverrides, read_sweep
 from trainer.sweep.jobs import Job, Sweep, begin, check_jobs
 from trainer.sweep.plan import SweepPlan
-from trainer.sweep.results import finish, job_line, overrides_apart, swept_keys, tell_invalid
+from trainer.sweep.results import finish, job_line, overrides_apart, report_invalid, swept_keys
 from trainer.sweep.supervisor import Settings, supervise
 from trainer.sweep.worker_process import warm_up
 
@@ -58,7 +58,7 @@ def resume_sweep(folder: Path, current: Sweep) -> int:
 def introduce(jobs: Sequence[Job], folder: Path, console: Console) -> None:
     """Say how many jobs there are, where, and what is wrong with those that will not run."""
     console.say(f"{counted(len(jobs), 'job')} in {shown_path(folder)}")
-    tell_invalid(jobs, console)
+    report_invalid(jobs, console)
 
 
 def run_jobs(
