@@ -56,12 +56,10 @@ class CachePlan:
 
     @property
     def num(self) -> int:
-        """Images of all splits."""
         return sum(self.sizes.values())
 
     @property
     def image_bytes(self) -> int:
-        """Size of the stored images."""
         return self.num * int(np.prod(self.shape))
 
 
@@ -154,8 +152,7 @@ def _seal(meta: dict[str, Any]) -> str:
 
 
 def _source(images: torch.Tensor, labels: torch.Tensor, meta: dict[str, Any]) -> Source:
-    """Return stored images as a source."""
-    splits = _cut(images, labels, meta["sizes"])
+    splits = _split(images, labels, meta["sizes"])
     return Source(
         splits["train"],
         splits["test"],
@@ -167,7 +164,7 @@ def _source(images: torch.Tensor, labels: torch.Tensor, meta: dict[str, Any]) ->
     )
 
 
-def _cut(images: torch.Tensor, labels: torch.Tensor, sizes: dict[str, int]) -> dict[str, Images]:
+def _split(images: torch.Tensor, labels: torch.Tensor, sizes: dict[str, int]) -> dict[str, Images]:
     """Return the splits that lie one after the other in `images` and `labels`."""
     splits, low = {}, 0
     for name, size in sizes.items():
@@ -180,7 +177,7 @@ def _filled(images: NDArray[np.uint8], plan: CachePlan) -> tuple[NDArray[np.int6
     """Fill the array `images`; return the labels and what `meta.json` says."""
     labels = np.empty(plan.num, dtype=np.int64)
     plan.fill(images, labels)
-    splits = _cut(torch.from_numpy(images), torch.from_numpy(labels), plan.sizes)
+    splits = _split(torch.from_numpy(images), torch.from_numpy(labels), plan.sizes)
     mean, std = mean_std(splits["train"].images)
     meta = {
         "format": FORMAT,
@@ -197,7 +194,6 @@ def _filled(images: NDArray[np.uint8], plan: CachePlan) -> tuple[NDArray[np.int6
 
 
 def _in_memory(plan: CachePlan) -> Source:
-    """Return the images without a cache."""
     images = np.empty((plan.num, *plan.shape), dtype=np.uint8)
     labels, meta = _filled(images, plan)
     return _source(torch.from_numpy(images), torch.from_numpy(labels), meta)

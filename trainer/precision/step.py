@@ -129,8 +129,8 @@ class Precision:
 
         if not fill():
             return False
-        if needs_closure(type(optimizer)):
-            optimizer.step(closure)  # type: ignore[call-overload]  # it returns no loss
+        if needs_closure(type(optimizer)):  # type: ignore[arg-type]  # classes are hashable
+            optimizer.step(closure)  # type: ignore[arg-type]  # it returns no loss
         else:
             optimizer.step()
         return True
