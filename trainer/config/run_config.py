@@ -299,16 +299,16 @@ def check_fits(key: str, duration: Duration, length: tuple[float, int | None]) -
         duration: from the start of the run.
         length: `epochs` and `max_steps` of the run.
     """
-    share, told = share_of_run(duration, length)
+    share, run = share_of_run(duration, length)
     if share >= 1.0:
-        raise ConfigError(f"{key}={duration} is as long as the run ({told}) or longer: shorten it")
+        raise ConfigError(f"{key}={duration} is as long as the run ({run}) or longer: shorten it")
 
 
 def check_ends(key: str, duration: Duration, length: tuple[float, int | None]) -> None:
     """Raise ConfigError if something would end only after the run does; arguments as above."""
-    share, told = share_of_run(duration, length)
+    share, run = share_of_run(duration, length)
     if share > 1.0:
-        raise ConfigError(f"{key}={duration} is longer than the run ({told}): shorten it")
+        raise ConfigError(f"{key}={duration} is longer than the run ({run}): shorten it")
 
 
 def share_of_run(duration: Duration, length: tuple[float, int | None]) -> tuple[float, str]:

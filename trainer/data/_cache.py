@@ -56,12 +56,10 @@ class CachePlan:
 
     @property
     def num(self) -> int:
-        """Images of all splits."""
         return sum(self.sizes.values())
 
     @property
     def image_bytes(self) -> int:
-        """Size of the stored images."""
         return self.num * int(np.prod(self.shape))
 
 
@@ -154,7 +152,6 @@ def _seal(meta: dict[str, Any]) -> str:
 
 
 def _source(images: torch.Tensor, labels: torch.Tensor, meta: dict[str, Any]) -> Source:
-    """Return stored images as a source."""
     splits = _split(images, labels, meta["sizes"])
     return Source(
         splits["train"],
@@ -197,7 +194,6 @@ def _filled(images: NDArray[np.uint8], plan: CachePlan) -> tuple[NDArray[np.int6
 
 
 def _in_memory(plan: CachePlan) -> Source:
-    """Return the images without a cache."""
     images = np.empty((plan.num, *plan.shape), dtype=np.uint8)
     labels, meta = _filled(images, plan)
     return _source(torch.from_numpy(images), torch.from_numpy(labels), meta)

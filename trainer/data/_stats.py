@@ -32,9 +32,8 @@ def mean_std(images: torch.Tensor) -> tuple[Channels, Channels]:
         total = sum(counts)
         first = sum(value * count for value, count in enumerate(counts))
         second = sum(value * value * count for value, count in enumerate(counts))
-        variance = (second * total - first * first) / (
-            total * total
-        )  # whole numbers up to the division
+        # whole numbers up to the division
+        variance = (second * total - first * first) / (total * total)
         means.append(first / total / 255)
         stds.append(math.sqrt(variance) / 255 or 1.0)
     return tuple(means), tuple(stds)

@@ -39,6 +39,7 @@ class Published:
         class_name: of torchvision's class.
         folder: where its files lie under `data.root`.
         files: what must be there, unpacked.
+        channels: of its images.
         packed: what may lie there instead, in words.
         classes: names where torchvision's are not wanted.
     """
@@ -49,12 +50,12 @@ class Published:
     class_name: ClassVar[str]
     folder: ClassVar[str]
     files: ClassVar[tuple[str, ...]]
+    channels: ClassVar[int] = 1
     packed: ClassVar[str] = "these files, unpacked or as .gz"
     classes: ClassVar[tuple[str, ...] | None] = None
 
     def __post_init__(self) -> None:
-        kind: Any = type(self)
-        check_channels("data", self.mean, self.std, len(kind.mean))
+        check_channels("data", self.mean, self.std, self.channels)
 
     def read(self, root: str) -> Source:
         """Return all images, from the cache if it was made before; downloaded if need be.
@@ -114,7 +115,6 @@ class Published:
         return [file for file in self.files if not (folder / file).is_file()]
 
     def _message(self, folder: Path, error: Exception | None) -> str:
-        """Return what is missing, why it could not be had, and where it belongs."""
         missing, where = self._missing(folder), folder.absolute()
         reason = textwrap.shorten(str(error or ""), 200, placeholder=" ...") or type(error).__name__
         if not missing:
@@ -154,9 +154,7 @@ def _channels_first(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep torchvision's chatter and the warnings about how its old files are written off the
-    screen.
-    """
+    """Keep what torchvision prints, and warnings about its old files, off the screen."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         # some numpy versions deprecate dtypes as CIFAR pickles them; tarfile, no filter
         warnings.simplefilter("ignore")
@@ -201,6 +199,7 @@ class Cifar10(Published):
 
     mean: Channels = (0.4914, 0.4822, 0.4465)
     std: Channels = (0.2470, 0.2435, 0.2616)
+    channels = 3
     name, class_name, folder = "cifar10", "CIFAR10", "cifar-10-batches-py"
     files = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")
     packed = "these files, or cifar-10-python.tar.gz in the folder above"
@@ -216,6 +215,7 @@ class Cifar100(Published):
 
     mean: Channels = (0.5071, 0.4865, 0.4409)
     std: Channels = (0.2673, 0.2564, 0.2762)
+    channels = 3
     name, class_name, folder = "cifar100", "CIFAR100", "cifar-100-python"
     files = ("train", "test", "meta")
     packed = "these files, or cifar-100-python.tar.gz in the folder above"

@@ -27,14 +27,5 @@ from trainer.scheduler.base import (
 )
 
 __all__ = ["SCHEDULERS", "Clock", "ConfigError", "Duration", "Point", "Rate", "SchedulerKeys"]
-__all__ += [
-    "Builder",
-    "Frame",
-    "MomentumCycler",
-    "Observer",
-    "Scheduler",
-    "Scores",
-    "Watcher",
-    "check_in",
-]
-__all__ += ["Schedule", "momentum_of", "period_steps", "set_hyperparameters"]
+__all__ += ["Builder", "Frame", "MomentumCycler", "Observer", "Scheduler", "Scores", "Watcher"]
+__all__ += ["Schedule", "check_in", "momentum_of", "period_steps", "set_hyperparameters"]

@@ -89,9 +89,8 @@ class Wave:
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return the point of a step; momentum moves against the learning rate."""
         cycle = math.floor(1 + clock.since_warmup / (self.up + self.down))
-        into = clock.since_warmup - (cycle - 1) * (
-            self.up + self.down
-        )  # steps since the cycle began
+        # steps since the cycle began
+        into = clock.since_warmup - (cycle - 1) * (self.up + self.down)
         triangle = into / self.up if into <= self.up else (self.up + self.down - into) / self.down
         height = max(0.0, triangle) * self.scale(cycle, self.frame.moves(clock.step))
         momentum = against(height, self.part.base_momentum, self.part.max_momentum)
