@@ -35,14 +35,20 @@ LEFT_OUT = {
     "tensorboard --logdir outputs": "it is a server, which does not end",
 }
 SHORT = ("max_steps=2", "threads=1")
-OFFLINE = ("data=digits", *SHORT)  # the presets' data are downloads, or take minutes
-APPENDED = {  # to commands that begin so; the longest beginning counts
+# To commands that begin so, the longest beginning counts. Runs are shortened, since they take
+# minutes, and schedules and averages with them; data are those in the package: others are downloads.
+APPENDED = {
     "python -m trainer": SHORT,
-    "python -m trainer +experiment=mnist": OFFLINE,
-    "python -m trainer +experiment=bag_of_tricks/mixup": OFFLINE,
+    "python -m trainer mix=mixup average=swa": (*SHORT, "average.start=50%", "average.every=1st"),
+    "python -m trainer +experiment=mnist": ("data=digits", "max_steps=10", "threads=1"),
+    "python -m trainer +experiment=bag_of_tricks/mixup": (
+        "data=digits",
+        *SHORT,
+        "scheduler.warmup=0ep",
+    ),
     "python -m trainer resume=": (),
     "python -m trainer --help": (),
-    "python -m trainer task=lr_range": ("threads=1", "task.steps=8"),
+    "python -m trainer task=lr_range": ("threads=1", "task.steps=10"),
     "python -m trainer demo": ("--seeds", "2", *SHORT),
     "torchrun": SHORT,
     "python -m trainer ls": (),
