@@ -86,7 +86,7 @@ def test_a_wheel_runs_in_another_folder(wheel: Path, here: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (here / "run" / "summary.json").is_file()
     where = subprocess.run(
-        [sys.executable, "-c", "import trainer.sources as s; print(s.CONF)"],
+        [sys.executable, "-c", "import trainer.composition.search_path as s; print(s.CONF)"],
         cwd=here,
         env=env,
         capture_output=True,
@@ -97,7 +97,8 @@ def test_a_wheel_runs_in_another_folder(wheel: Path, here: Path) -> None:
 
 
 def test_the_console_script_is_the_same_program() -> None:
-    assert SETUP["options.entry_points"]["console_scripts"].strip() == "trainer = trainer.cli:main"
+    scripts = SETUP["options.entry_points"]["console_scripts"].strip()
+    assert scripts == "trainer = trainer.cli.main:main"
 
 
 def test_tests_have_what_the_report_needs() -> None:

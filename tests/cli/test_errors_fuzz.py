@@ -30,23 +30,23 @@ def test_two_hundred_bad_lines_are_refused_by_one_message_and_leave_nothing(
         wrong += [w for w in [check(fault, outcome.code, outcome.err)] if w]
         now = snapshot(tmp_path)
         if now != before:
-            wrong.append(f"left {sorted(set(now) ^ set(before))}: {fault.overrides}")
+            wrong.append(f"left {sorted(set(now) ^ set(before))}: {fault.words}")
             before = now
         if "Traceback" in outcome.out or "error: " in outcome.out:
-            wrong.append(f"printed to stdout: {fault.overrides}: {outcome.out[:200]}")
+            wrong.append(f"printed to stdout: {fault.words}: {outcome.out[:200]}")
     assert wrong == [], f"{len(wrong)} of {len(faults)}:\n" + "\n".join(wrong)
 
 
 @pytest.mark.slow
 def test_typos_are_told_before_torch_is_imported_with_the_right_suggestion(here: Path) -> None:
     faults = list(typos(random.Random(7), 300))
-    answers = answers_to([f.overrides for f in faults], here)
+    answers = answers_to([f.words for f in faults], here)
     assert [
         check(f, c, e) for f, (c, e, _) in zip(faults, answers, strict=True) if check(f, c, e)
     ] == []
-    assert [f.overrides for f, (_, _, torch) in zip(faults, answers, strict=True) if torch] == []
+    assert [f.words for f, (_, _, torch) in zip(faults, answers, strict=True) if torch] == []
     missed = [
-        f"{' '.join(f.overrides)} -> {e}"
+        f"{' '.join(f.words)} -> {e}"
         for f, (_, e, _) in zip(faults, answers, strict=True)
         if f"did you mean '{f.right}'" not in e
     ]
@@ -86,8 +86,8 @@ def test_a_folder_that_may_not_be_written_is_the_user_s_mistake(
 
 def test_help_is_instant_and_imports_no_torch(here: Path) -> None:
     code = (
-        "import sys, time; start = time.process_time(); from trainer.cli import answer;"
-        "from trainer.line import take_apart;"
+        "import sys, time; start = time.process_time(); from trainer.cli.main import answer;"
+        "from trainer.cli.arguments import take_apart;"
         "assert answer(take_apart(['--help'])) == 0; assert 'torch' not in sys.modules;"
         "print('SECONDS', time.process_time() - start)"
     )

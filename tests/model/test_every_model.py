@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +10,11 @@ import torch
 import yaml
 from torch import nn
 
-import trainer.core.registry
+from tests.command import ROOT
 from trainer.core.convert import build
 from trainer.model.base import MODELS
 
-CONF = Path(trainer.core.registry.__file__).parents[1] / "conf" / "model"
+CONF = ROOT / "conf" / "model"
 
 # Small settings, so that the walk takes seconds.
 SETTINGS: dict[str, dict[str, Any]] = {
