@@ -56,8 +56,7 @@ def check_hydra_override(override: Override, *, is_sweep: bool, is_ours: bool = 
         )
     if key == "hydra.searchpath":
         raise ConfigError(f"{override}: name a folder of configurations by --config-dir")
-    if "${hydra:" in override.value:
-        raise ConfigError(unresolved(override))
+    check_resolvable(override)
     if not is_sweep and key not in OF_ONE_RUN:
         raise ConfigError(f"{override} is of sweeps (with -m): it would do nothing to a single run")
     if is_sweep and key == "hydra.run.dir":
@@ -68,12 +67,13 @@ def check_hydra_override(override: Override, *, is_sweep: bool, is_ours: bool = 
         raise unknown("key", key, OF_A_SWEEP)
 
 
-def unresolved(override: Override) -> str:
-    """Return the refusal of a value that asks for what Hydra's own program would know."""
-    return (
-        f"{override}: ${{hydra:...}} cannot be used here; other keys, as in ${{name}}, and "
-        "environment variables, as in ${oc.env:HOME}, can"
-    )
+def check_resolvable(override: Override) -> None:
+    """Raise ConfigError for a value that asks for what Hydra's own program would know."""
+    if "$" in override.value and "${hydra:" in override.value.replace("\\", ""):
+        raise ConfigError(
+            f"{override}: ${{hydra:...}} cannot be used here; other keys, as in ${{name}}, and "
+            "environment variables, as in ${oc.env:HOME}, can"
+        )
 
 
 def check_choice(override: Override, sources: Sources) -> None:
@@ -105,8 +105,7 @@ def check_key(override: Override, tree: Tree, files: ConfigFiles) -> None:
     key = override.key
     not_built.check_key(key)
     not_built.check_name(key, override.value)
-    if "${hydra:" in override.value:
-        raise ConfigError(unresolved(override))
+    check_resolvable(override)
     parts = key.split(".")
     depth = depth_of(tree, parts)
     value = value_at(tree, parts[: depth + 1])

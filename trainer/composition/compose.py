@@ -268,7 +268,7 @@ def has_own_rule(override: Override) -> bool:
     return (
         override.key in ("engine", "threads")
         or override.key[:5] == "hydra"
-        or "${" in override.value
+        or "$" in override.value
     )
 
 

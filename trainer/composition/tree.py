@@ -14,6 +14,7 @@ from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource
 from hydra._internal.defaults_list import create_defaults_list
 from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.default_element import GroupDefault
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
 from hydra.plugins.config_source import ConfigResult
@@ -112,7 +113,7 @@ class ConfigFiles(ConfigRepository):
                 skip_missing=False,
             )
         except (HydraException, OmegaConfBaseException, ValueError, AssertionError) as error:
-            raise explained(error, self.place) from error
+            raise explained(error, self.place, self.chooser(error)) from error
         tree: Tree = {}
         for default in found.defaults:
             if default.config_path is not None:
@@ -122,6 +123,17 @@ class ConfigFiles(ConfigRepository):
                 merge(tree, values)
         names = {group: str(name) for group, name in found.overrides.known_choices.items()}
         return tree, names
+
+    def chooser(self, error: Exception) -> str:
+        """Return the configuration that chose what Hydra cannot find, empty where none did."""
+        missing = getattr(error, "missing_cfg_file", None) or ""
+        for path, loaded in self.loaded.items():
+            for default in (loaded.defaults_list or ()) if loaded else ():
+                if isinstance(default, GroupDefault) and f"/{missing}".endswith(
+                    f"/{str(default.group).strip('/')}/{default.value}"
+                ):
+                    return path
+        return ""
 
 
 def merge(tree: Tree, other: Mapping[str, Any]) -> None:
@@ -140,16 +152,22 @@ def copied(value: Any) -> Any:
     return {k: copied(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-def explained(error: Exception, sources: Sources) -> ConfigError:
-    """Return Hydra's refusal of a defaults list in our words: file, mistake, what is allowed."""
+def explained(error: Exception, sources: Sources, path: str = "") -> ConfigError:
+    """Return Hydra's refusal of a defaults list in our words: file, mistake, what is allowed.
+
+    Args:
+        error: of Hydra.
+        sources: where configurations are looked up.
+        path: of the configuration at fault, where the error does not name it.
+    """
     text = str(error)
-    parent = re.search(r"In '([^']+)'|^([\w/-]+): ", text)
-    found = sources.file((parent[1] or parent[2]) if parent else "")
+    parent = re.search(r"In '([^']+)'", text)
+    found = sources.file(path or (parent[1] if parent else ""))
     where = f"{found}: " if found else ""
     if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").rpartition("/")
-        options = error.options or sources.options(group)
-        if options:
+        if group:
+            options = error.options or sources.options(group)
             return ConfigError(f"{where}{unknown(group, name, options)}")
         return ConfigError(f"{where}there is no configuration '{error.missing_cfg_file}'")
     wrong = re.search(r"Could not override '([^']+)'", text)
@@ -165,7 +183,7 @@ def explained(error: Exception, sources: Sources) -> ConfigError:
 
 def misnamed(group: str, sources: Sources) -> str:
     """Return what is wrong with a group that a file overrides and that no defaults list has."""
-    last = group.rpartition("/")[2]
+    last = group.partition("@")[0].rpartition("/")[2]
     if "." in group:
         return f"unknown key '{group}' for what was chosen"
     if group.startswith("hydra/"):
@@ -174,4 +192,4 @@ def misnamed(group: str, sources: Sources) -> str:
         return f"'override {last}' needs a slash: write 'override /{last}: ...'"
     match = nearest(last, SEAMS)
     hint = f"did you mean 'override /{match}'? " if match else ""
-    return f"'override {group}' names no group; {hint}known: {', '.join(sorted(SEAMS))}"
+    return f"'override {last}' names no group; {hint}known: {', '.join(sorted(SEAMS))}"

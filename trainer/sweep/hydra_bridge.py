@@ -108,6 +108,7 @@ def run_job(
 def sweep_by_hydra(overrides: Sequence[str], name: str, current: Sweep) -> int:
     """Run a sweep by another sweeper of Hydra's, which makes the jobs; return the exit code."""
     sources, plugins = current.sources, current.plugins
+    check_settings([word for word in overrides if word.startswith("hydra")], sources)
     place = []
     if not any(override.startswith("hydra.sweep.dir=") for override in overrides):
         place = [f"hydra.sweep.dir={quote(str(make_folder(None, name)))}"]

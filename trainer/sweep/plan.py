@@ -100,7 +100,8 @@ def plan_sweep(texts: Sequence[str], composer: Composer, beside: Sequence[str] =
         check_hydra_override(override, is_sweep=True, is_ours=is_ours)
     fixed = tuple(w for w in overrides if composer.is_choice(w) and not is_swept(w))
     own = [w for w in settings if is_ours or not w.key.startswith(("hydra/", "hydra.launcher"))]
-    tree = composer.tree_with(fixed, [literal(w) for w in own])
+    values = [w for w in overrides if not composer.is_choice(w) and not is_swept(w)]
+    tree = composer.tree_with(fixed, [*values, *map(literal, own)])
     node = tree["hydra"]
     search = build(Search, node.get("sweeper") or {}, "hydra.sweeper")
     place = resolved(tree, "hydra.sweep.dir")
