@@ -39,7 +39,7 @@ def old(call: Call, here: Path) -> Path:
     return here / "old"
 
 
-@pytest.mark.parametrize("part", ["resume=old", "fork=old@4"])
+@pytest.mark.parametrize("part", ["resume=old", "fork=old"])
 def test_its_state_is_refused_in_one_line(call: Call, here: Path, old: Path, part: str) -> None:
     (old / "summary.json").unlink()
     (old / "run.log").unlink()
