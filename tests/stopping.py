@@ -24,7 +24,7 @@ from trainer.data.base import Batch
 from trainer.record.runs import read_summary
 from trainer.run.execute import execute
 from trainer.run.request import RunRequest
-from trainer.strategy.failures import accounted
+from trainer.strategy.failures import reporting_failures
 
 # Validation, the average's statistics and its validation at each of two epochs' ends; at the run's
 # end the statistics again and two tests: several batches each.
@@ -95,7 +95,7 @@ def main(out: Path) -> None:
     world = World.from_environment()
     config = compose(*LINE, "strategy=ddp")
     repeat = 3 + world.rank  # their numbers of batches differ
-    with counted(repeat=repeat), accounted():
+    with counted(repeat=repeat), reporting_failures():
         execute(RunRequest(config, folder=str(out / "whole"), quiet=True))
     seen_at, held_at, codes = [], [], []
     for rank, number in STOPS:
@@ -104,13 +104,13 @@ def main(out: Path) -> None:
         with (
             contextlib.suppress(Stopped),
             counted(stop_at, signal.SIGUSR1, repeat) as seen,
-            accounted(),
+            reporting_failures(),
         ):
             execute(RunRequest(config, folder=str(run), quiet=True))
         codes.append(read_summary(run)["exit_code"])
         seen_at.append(seen[0])
         held_at.append(held(run))
-        with counted(repeat=repeat), accounted():
+        with counted(repeat=repeat), reporting_failures():
             execute(RunRequest(config, resume=run, quiet=True))
     found = {"seen": seen_at, "held": held_at, "codes": codes}
     (out / f"seen-{world.rank}.json").write_text(json.dumps(found))
