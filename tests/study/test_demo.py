@@ -31,7 +31,7 @@ TREE: dict[str, Any] = {
     "kind": "arms",
     "seeds": 10,
     "base": [w for w in TINY if not w.startswith("epochs")] + ["max_steps=2"],
-    "arms": {"plain": {"words": ["optim.lr=0.1"]}, "trick": {"words": ["optim.lr=0.2"]}},
+    "arms": {"plain": {"overrides": ["optim.lr=0.1"]}, "trick": {"overrides": ["optim.lr=0.2"]}},
     "where": "python -m trainer optim.lr=0.2",
 }
 
@@ -192,8 +192,8 @@ def test_tuning_tries_all_on_val_and_marks_the_best(
 ) -> None:
     monkeypatch.setattr(tuning, "SEEDS", range(1000, 1002))
     arms = {
-        "plain": {"words": ["optim.lr=1"], "tune": {"optim.lr": [0.1, 1]}},
-        "trick": {"words": [], "tune": {"optim.momentum": [0.5, 0.9]}},
+        "plain": {"overrides": ["optim.lr=1"], "tune": {"optim.lr": [0.1, 1]}},
+        "trick": {"overrides": [], "tune": {"optim.momentum": [0.5, 0.9]}},
     }
     trials = tuning.tune(demo_of("two", {**TREE, "arms": arms}), here / "tried", quiet=True)
     assert [(t.arm, *t.overrides) for t in trials] == [
@@ -237,7 +237,7 @@ def test_every_kind_draws_its_picture(name: str, here: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_give_the_weights_of_one(here: Path) -> None:
-    arms = {"one": {"words": ["strategy=single"]}, "two": {"words": ["strategy=ddp"]}}
+    arms = {"one": {"overrides": ["strategy=single"]}, "two": {"overrides": ["strategy=ddp"]}}
     base = [*TREE["base"], "precision=fp64", "model.norm=none", "max_steps=3"]
     made = demo_of("ddp", {**TREE, "kind": "processes", "base": merged(base), "arms": arms})
     folder = here / "runs"

@@ -9,8 +9,8 @@ import pytest
 from tests.command import TINY
 from trainer.composition.search_path import Sources
 from trainer.record.runs import RunRow
+from trainer.record.sweep_file import JobOverrides
 from trainer.run.execute import RunRequest, execute
-from trainer.sweep.expand import JobOverrides
 from trainer.sweep.jobs import Sweep, check_job
 from trainer.sweep.reuse import key_before
 

@@ -12,8 +12,8 @@ from tests.command import TINY
 from trainer.composition.search_path import Sources
 from trainer.core.errors import DataError
 from trainer.record.console import Console
+from trainer.record.sweep_file import JobOverrides
 from trainer.run.execute import RunRequest, execute
-from trainer.sweep.expand import JobOverrides
 from trainer.sweep.jobs import Sweep, check_job
 from trainer.sweep.messages import JobTask
 from trainer.sweep.reuse import key_before
