@@ -36,7 +36,7 @@ LEFT_OUT = {
 }
 SHORT = ("max_steps=2", "threads=1")
 # To commands that begin so, the longest beginning counts. Runs are shortened, since they take
-# minutes, and schedules and averages with them; data are those in the package: others are downloads.
+# minutes, and schedules and averages with them; data are those in the package, others downloads.
 APPENDED = {
     "python -m trainer": SHORT,
     "python -m trainer mix=mixup average=swa": (*SHORT, "average.start=50%", "average.every=1st"),
@@ -48,7 +48,7 @@ APPENDED = {
     ),
     "python -m trainer resume=": (),
     "python -m trainer --help": (),
-    "python -m trainer task=lr_range": ("threads=1", "task.steps=10"),
+    "python -m trainer task=lr_range": ("threads=1", "task.steps=25"),
     "python -m trainer demo": ("--seeds", "2", *SHORT),
     "torchrun": SHORT,
     "python -m trainer ls": (),

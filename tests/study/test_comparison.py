@@ -266,7 +266,7 @@ def test_mistakes_end_with_two_and_leave_nothing(
     capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
     for overrides, said in (
-        (("swa_mnits"), "did you mean 'swa_mnist'?"),
+        (("swa_mnits",), "did you mean 'swa_mnist'?"),
         (("swa_mnist", "--n", "1"), "--n must be 2 or more"),
         (("swa_mnist", "seed=3"), "seed is the comparison's own"),
         (("swa_mnist", "optim=adamm"), "did you mean 'adam"),

@@ -31,7 +31,7 @@ TREE: dict[str, Any] = {
     "kind": "arms",
     "seeds": 10,
     "base": [w for w in TINY if not w.startswith("epochs")] + ["max_steps=2"],
-    "arms": {"plain": {"overrides": ["optim.lr=0.1"]}, "trick": {"words": ["optim.lr=0.2"]}},
+    "arms": {"plain": {"overrides": ["optim.lr=0.1"]}, "trick": {"overrides": ["optim.lr=0.2"]}},
     "where": "python -m trainer optim.lr=0.2",
 }
 
@@ -237,7 +237,7 @@ def test_every_kind_draws_its_picture(name: str, here: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_give_the_weights_of_one(here: Path) -> None:
-    arms = {"one": {"overrides": ["strategy=single"]}, "two": {"words": ["strategy=ddp"]}}
+    arms = {"one": {"overrides": ["strategy=single"]}, "two": {"overrides": ["strategy=ddp"]}}
     base = [*TREE["base"], "precision=fp64", "model.norm=none", "max_steps=3"]
     made = demo_of("ddp", {**TREE, "kind": "processes", "base": merged(base), "arms": arms})
     folder = here / "runs"

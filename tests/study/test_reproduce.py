@@ -87,8 +87,8 @@ def test_an_item_has_all_scales() -> None:
 
 def test_words_of_all_scales_are_put_together() -> None:
     (item,) = chosen("optimizers_mnist")
-    assert "model.hidden=[8]" in item.at("smoke")["words"]
-    assert item.at("cpu")["words"] == ()
+    assert "model.hidden=[8]" in item.at("smoke")["overrides"]
+    assert item.at("cpu")["overrides"] == ()
 
 
 def test_the_schedules_are_those_of_the_text_s_formulas() -> None:
