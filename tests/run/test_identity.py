@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import importlib.metadata
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,9 @@ def test_a_plugin_s_sources_are_in_the_digest(
     monkeypatch.syspath_prepend(str(tmp_path))
     plain, named = config_of(), compose(*TINY, plugins=("lonely_plugin",))
     alone, first = sources_of(plain), sources_of(named)
+    del sys.modules["lonely_plugin"]  # as in a worker of a sweep, which has imported none
+    import_closure.code_digest.cache_clear()
+    assert sources_of(named) == first
     module.write_text("x = 2\n")
     assert sources_of(named) == first  # what this process runs has not changed
     import_closure.code_digest.cache_clear()

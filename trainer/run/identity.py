@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.metadata
 import json
 import pkgutil
@@ -45,6 +46,8 @@ def sources_of(config: RunConfig) -> str:
 
     A teacher's network is known only once its run was read: then all networks count.
     """
+    for name in config.plugins:  # a worker of a sweep may not need them before
+        importlib.import_module(name)
     modules = {*TRAINING, *config.plugins, *(type(part).__module__ for _, part in parts(config))}
     if any("." in key for key in config.origins()):  # of a component; init_from is weights alone
         modules |= {f"trainer.model.{m.name}" for m in pkgutil.iter_modules(trainer.model.__path__)}
