@@ -74,10 +74,11 @@ def test_tuned_values_are_the_best_of_those_that_were_tried(name: str) -> None:
     rows = list(csv.DictReader((TUNING / f"{name}.csv").read_text().splitlines()))
     for one in made.arms:
         mine = [row for row in rows if row["arm"] == one.label]
-        assert {row["overrides"] for row in mine} == {" ".join(overrides) for overrides in one.trials()}
+        tried = {" ".join(overrides) for overrides in one.trials()}
+        assert {row["words"] for row in mine} == tried
         assert all(int(row["n"]) >= 2 for row in mine if row["chosen"])
         (best,) = [row for row in mine if row["chosen"]]
-        assert set(best["overrides"].split()) <= set(one.overrides), one.label
+        assert set(best["words"].split()) <= set(one.overrides), one.label
     assert len({len(one.trials()) for one in made.arms}) == 1, "arms are tuned alike"
 
 
