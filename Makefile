@@ -40,7 +40,7 @@ smoke: install
 # Every figure and table of the text at a toy size; SCALE=cpu WORDS="data.root=DIR" for the size of two cores.
 SCALE ?= smoke
 reproduce: install
-	$(ENV) $(PYTHON) -m scripts.reproduce all --scale $(SCALE) $(WORDS)
+	$(ENV) $(PYTHON) -m trainer reproduce all --scale $(SCALE) $(WORDS)
 
 ddp: install
 	$(ENV) $(PYTHON) -m torch.distributed.run --standalone --nproc-per-node 2 -m trainer strategy=ddp epochs=3 name=ddp

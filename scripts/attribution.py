@@ -1,10 +1,6 @@
-"""What each of several tricks contributes; the same as `python -m trainer.analysis.attribution`.
+"""The same as `python -m trainer attribution`."""
 
-Usage: python -m scripts.attribution RUN_OR_FOLDER ... [--steps NAMES]
-       [--whole NAME --without NAMES]
-"""
-
-from trainer.analysis.attribution import main
+from trainer.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    main("attribution")

@@ -26,14 +26,13 @@ FIRST_STEP = """
 import resource, sys, time
 start = time.perf_counter()
 from trainer import compose
-from trainer.assemble import assemble
-from trainer.site import prepare
-from trainer.distributed import World
+from trainer.run.assemble import assemble
+from trainer.run.device import prepare
+from trainer.core.environment import World
 from trainer.loop import Pause, fit
 config = compose("max_steps=2")
 run, _ = assemble(config, *prepare(config, World()))
-run.wants_pause = lambda clock: True
-assert isinstance(next(fit(run)), Pause)
+assert isinstance(next(fit(run, pause=lambda clock: True)), Pause)
 print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 

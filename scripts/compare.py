@@ -1,9 +1,6 @@
-"""Settings compared over seeds; the same as `python -m trainer.analysis.compare`.
+"""The same as `python -m trainer compare`."""
 
-Usage: python -m scripts.compare RUN_OR_FOLDER ... [--metric val_top1] [--baseline WORDS] [--paired]
-"""
-
-from trainer.analysis.compare import main
+from trainer.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    main("compare")

@@ -1,9 +1,6 @@
-"""The text's comparisons; the same as `python -m trainer.study.comparison`.
+"""The same as `python -m trainer comparison`."""
 
-Usage: python -m scripts.comparison [NAME|all] [WORD ...] [--out DIR] [--n N] [--trials N]
-"""
-
-from trainer.study.comparison import main
+from trainer.cli.main import main
 
 if __name__ == "__main__":
-    main("python -m scripts.comparison")
+    main("comparison")

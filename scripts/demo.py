@@ -1,9 +1,6 @@
-"""Tricks seen to work, or not, in a minute each; the same as `python -m trainer.study.demo`.
+"""The same as `python -m trainer demo`."""
 
-Usage: python -m scripts.demo [TRICK|all] [WORD ...] [--seeds N] [--out DIR] [--tune]
-"""
-
-from trainer.study.demo import main
+from trainer.cli.main import main
 
 if __name__ == "__main__":
-    main("python -m scripts.demo")
+    main("demo")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from trainer.scheduler.base import SCHEDULERS
+from trainer.scheduler import SCHEDULERS
 from trainer.study._schedules import figure
 
 FILE = Path(__file__).resolve().parent.parent / "docs" / "images" / "schedules.png"

@@ -1,8 +1,6 @@
-"""How flat solutions of runs are: pictures and numbers. See `trainer.study.flatness`."""
+"""The same as `python -m trainer flatness`."""
 
-from __future__ import annotations
-
-from trainer.study.flatness.study import main
+from trainer.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    main("flatness")

@@ -1,11 +1,6 @@
-"""Networks by number formats: speed, memory, accuracy; the same as
-`python -m trainer.study.precision_table`.
+"""The same as `python -m trainer precision_table`."""
 
-Usage: python -m scripts.precision_table [--models resnet50,...] [--precisions fp32,...]
-       [--train-data mnist --root DIR] [--out precision_table]
-"""
-
-from trainer.study.precision_table.main import main
+from trainer.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    main("precision_table")

@@ -1,9 +1,6 @@
-"""Any runs as a table; the same as `python -m trainer.analysis.table`.
+"""The same as `python -m trainer table`."""
 
-Usage: python -m scripts.table RUN_OR_FOLDER ... [--metric METRIC ...] [--sort METRIC] [--out FILES]
-"""
-
-from trainer.analysis.table import main
+from trainer.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    main("table")

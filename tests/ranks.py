@@ -99,10 +99,6 @@ def options(world: World) -> dict[str, Any]:
     assert isinstance(run.parallel, nn.parallel.DistributedDataParallel)
     found["static"] = run.parallel.static_graph
     found["static_distance"] = distance(run, *few, "accumulate=1")
-    synced = ("max_steps=20", "strategy=ddp", "strategy.sync_batch_norm=true", "model.norm=batch")
-    run = trained(config_of(*synced), world)
-    found["synced_distance"] = distance(run, "max_steps=20", "model.norm=batch")
-    found["kept_plain"] = [type(m).__name__ for m in run.model.modules() if hasattr(m, "momentum")]
     found["without_sync"] = exchanges(world)
     return found
 
@@ -126,8 +122,7 @@ def exchanges(world: World) -> list[int]:
         counts.append(0)
         return False
 
-    run.wants_pause = next_step
-    for _ in fit(run):
+    for _ in fit(run, pause=next_step):
         pass
     return counts
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -155,7 +158,7 @@ def test_components_import_no_other_component() -> None:
             if top(target) not in COMPONENT_SEAMS:
                 continue
             other_seam, _, other = target.partition(".")
-            is_base = other == "base"
+            is_base = other in ("", "base")  # the package exports what an author needs
             is_shared = other_seam == seam and other.startswith("_")
             assert is_base or is_shared, f"{module} imports the component {target}"
     assert checked >= 60
@@ -180,33 +183,39 @@ def test_the_loop_neither_prints_nor_reads_files_nor_compares_names() -> None:
                 assert "name" not in attributes, f"{module}:{node.lineno}"
 
 
-def names_of(group: str) -> list[str]:
-    """Return the registered names of a seam, by the files of its package."""
+def modules_of(group: str) -> dict[str, str]:
+    """Return the registered names of a seam, each with its module: its own, or one that names of
+    one kind share, as `ALIASES` of the seam's `base.py` lists them."""
     files = (PACKAGE / group).glob("*.py")
-    return sorted(f.stem for f in files if f.stem[0] != "_" and f.stem != "base")
+    own = {f.stem: f.stem for f in files if f.stem[0] != "_" and f.stem != "base"}
+    aliases = getattr(importlib.import_module(f"trainer.{group}.base"), "ALIASES", {})
+    return own | {name: module for module, names in aliases.items() for name in names}
 
 
 @pytest.mark.parametrize("group", THREE_FILES)
 def test_a_name_is_a_module_a_yaml_and_a_test(group: str) -> None:
     from trainer.config.groups import REGISTRIES
 
-    names = names_of(group)
+    modules = modules_of(group)
+    names = sorted(modules)
     registry = REGISTRIES[group]
     assert registry.names() == names
     for name in names:
         registry.load(name)
-        assert registry.registered()[name].__module__ == f"trainer.{group}.{name}"
+        assert registry.module_of(name) == f"trainer.{group}.{modules[name]}"
+        assert registry.registered()[name].__module__ == registry.module_of(name)
     assert sorted(f.stem for f in (CONF / group).glob("*.yaml")) == names
     tests = {f.stem.removeprefix("test_") for f in (ROOT / "tests" / group).glob("test_*.py")}
-    assert sorted(set(names) - tests) == [], "names without a test of their own"
-    modules = {f.stem for f in (PACKAGE / group).glob("*.py")}
-    left = {t for t in tests if t not in modules and f"_{t}" not in modules}
+    untested = {n for n in names if not tests & {n, modules[n].strip("_")}}
+    assert untested == set(), "names without a test of their own"
+    files = {f.stem.removeprefix("_") for f in (PACKAGE / group).glob("*.py")}
+    left = tests - files - set(names)
     # `every_model`, `_cifar_resnet` and the like: of the seam, or of a module that several share
     assert {t for t in left if not t.startswith(("every_", "all_"))} == set()
 
 
 def test_the_seams_are_counted() -> None:
-    assert sum(len(names_of(group)) for group in COMPONENT_SEAMS) >= 38
+    assert sum(len(modules_of(group)) for group in COMPONENT_SEAMS) >= 38
 
 
 def own_fields(cls: Any) -> dict[str, Any]:
@@ -339,3 +348,55 @@ def test_sources_are_ascii_but_for_the_progress_bar() -> None:
     for file in [*FILES, *sorted(CONF.rglob("*.yaml"))]:
         text = file.read_text(encoding="utf-8").replace("\u2501", "")
         assert text.isascii(), file
+
+
+def private_imports(file: Path) -> set[str]:
+    """Return what a file of `trainer/` imports of other packages' underscore modules and names."""
+    own = file.parent.relative_to(PACKAGE.parent).parts
+    found = set()
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.ImportFrom) and node.module and is_ours(node.module):
+            targets = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names if is_ours(alias.name)]
+        else:
+            continue
+        for target in targets:
+            parts = target.split(".")
+            hidden = [i for i, part in enumerate(parts) if part[0] == "_" and part[-2:] != "__"]
+            # what is hidden belongs to the package that holds it, and to packages within that one
+            if hidden and tuple(parts[: hidden[0]]) != own[: hidden[0]]:
+                found.add(target)
+    return found
+
+
+def test_nothing_outside_a_package_imports_what_has_an_underscore() -> None:
+    assert [f for f in FILES if private_imports(f)] == [], "let the package export it"
+    assert private_imports(PACKAGE / "optim" / "adam.py") == set()  # its own package's, it may
+
+
+def test_every_seam_exports_its_registry_and_what_an_author_needs() -> None:
+    from trainer.config.groups import REGISTRIES
+
+    for seam in COMPONENT_SEAMS:
+        package = importlib.import_module(f"trainer.{seam}")
+        registries = [n for n in package.__all__ if getattr(package, n) is REGISTRIES[seam]]
+        assert len(registries) == 1, seam
+        assert REGISTRIES[seam].shared.__name__ in package.__all__, seam
+        protocols = [n for n in package.__all__ if getattr(getattr(package, n), "_is_protocol", 0)]
+        assert protocols, seam
+        assert "ConfigError" in package.__all__, seam
+
+
+def test_importing_a_seam_imports_no_component() -> None:
+    code = f"""
+import importlib, pathlib, sys
+for seam in {COMPONENT_SEAMS}:
+    importlib.import_module(f"trainer.{{seam}}")
+ours = [m.split(".") for m in sys.modules if m.startswith("trainer.")]
+names = {{m[2] for m in ours if len(m) == 3 and m[1] in {COMPONENT_SEAMS}}}
+assert "base" in names, ours
+print(sorted(n for n in names if n[0] != "_" and n != "base"), "torchvision" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "[] False\n", done.stderr

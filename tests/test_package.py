@@ -38,24 +38,6 @@ def test_every_distribution_that_is_imported_is_required() -> None:
     assert found | {"tensorboard"} == required  # imported by torch.utils.tensorboard
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel, built from a copy of what git would ship."""
-    import shutil
-
-    place = tmp_path_factory.mktemp("wheel")
-    source = place / "source"
-    source.mkdir()
-    for name in ("trainer", "conf"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source / name)
-    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, "-w", str(place), str(source)], check=True, capture_output=True)
-    (built,) = place.glob("*.whl")
-    return built
-
-
 @pytest.mark.slow
 def test_the_wheel_holds_every_module_and_configuration(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())

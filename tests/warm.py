@@ -73,17 +73,15 @@ class Warm:
 
 def serve() -> None:
     """Fork for every line until there are no more."""
-
-    import trainer.provenance
-    import trainer.sweep.bridge
-
     import trainer.api
-    import trainer.checkpoint
+    import trainer.checkpoint.format
     import trainer.optim.adam
     import trainer.optim.sgd
+    import trainer.record.provenance
+    import trainer.sweep.hydra_bridge
 
     config = trainer.api.compose(*TINY)  # finds Hydra's plugins, once
-    trainer.provenance.git_state()  # cached from now on
+    trainer.record.provenance.git_state()  # cached from now on
     assert config.threads == 1
 
     for line in sys.stdin:

@@ -1,4 +1,4 @@
-"""The same thing from Python, for notebooks: `compose` words into a configuration, `train` it."""
+"""The same from Python, for notebooks: `compose` a configuration and `train` it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from trainer.task.base import check_trains
 def compose(
     *overrides: str, config_dir: str | Path | None = None, plugins: tuple[str, ...] = ()
 ) -> RunConfig:
-    """Return the configuration that words of a command line mean.
+    """Return the configuration that overrides of a command line mean.
 
     Args:
-        words: such as `"scheduler=cosine"`, `"optim.lr=0.1"`, `"+experiment=mnist"`.
+        overrides: such as `"scheduler=cosine"`, `"optim.lr=0.1"`, `"+experiment=mnist"`.
         config_dir: folder of configurations of your own.
         plugins: modules with components of your own.
 
     Raises:
-        ConfigError: naming the word that is wrong.
+        ConfigError: naming the override that is wrong.
     """
     sources = load_plugins(plugins, config_dir)
     composed = compose_overrides(overrides, sources)
@@ -44,5 +44,5 @@ def train(config: RunConfig, *, folder: str | Path | None = None, quiet: bool = 
         Diverged: if training diverged; the record says so too.
         TrainerError: for everything else that a user can mend.
     """
-    check_trains(config, "train()", "trainer.task.base.perform(Order(config)) does that")
+    check_trains(config, "train()", "trainer.task.base.perform(RunRequest(config)) does that")
     return execute(RunRequest(config, folder=None if folder is None else str(folder), quiet=quiet))

@@ -5,28 +5,38 @@ Writes no file, reads no configuration, knows no trick by name.
 
 from __future__ import annotations
 
-import contextlib
+import copy
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 
 import torch
 from torch import nn
 
-from trainer.average._batch_norm import recompute
+from trainer.average import recompute
 from trainer.core.clock import Clock
 from trainer.core.units import crossed
-from trainer.data.base import Batch
+from trainer.data import Batch
 from trainer.metrics import Metrics, Scores, Tally, check_scores, check_weights
-from trainer.scheduler.base import momentum_of, set_hyperparameters
+from trainer.scheduler import momentum_of, set_hyperparameters
 from trainer.state import Run
 from trainer.strategy.base import Strategy
 
 
 @dataclass(frozen=True)
 class Pause:
-    """A step is finished and somebody wants to save or stop."""
+    """A step is finished, and the caller asked for a pause."""
 
     clock: Clock
+
+
+class EvaluationStopped(Exception):
+    """A process asked to stop during an evaluation; the run is as it was before the evaluation."""
+
+
+def never(*clock: Clock) -> bool:
+    """Return False: no pause, no stop."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -57,25 +67,32 @@ class EpochRecord:
     skipped_steps: int | None
 
 
-def fit(run: Run) -> Generator[EpochRecord | Pause]:
-    """Train to the end, yielding at each epoch's end and wherever a save or stop is due.
+def fit(
+    run: Run, *, pause: Callable[[Clock], bool] = never, stop: Callable[[], bool] = never
+) -> Generator[EpochRecord | Pause]:
+    """Train to the end, yielding a record at each epoch's end and a `Pause` wherever one is due.
+
+    Args:
+        run: its live parts.
+        pause: called after every step but an epoch's last; whether to yield a `Pause` here. All
+            processes must return the same.
+        stop: called between the batches of an evaluation; whether this process wants to leave it.
 
     Raises:
         Diverged: if a loss, gradient or weight is not finite; a loss scaler skips steps with such
             gradients, until no scale is left.
+        EvaluationStopped: in all processes, if `stop` returned True in one of them. A `fit` that
+            follows repeats the evaluation.
     """
     while run.state.step < run.total or run.is_trained():
-        metrics = means(run) if run.is_trained() else (yield from train_epoch(run))
-        try:
-            record = close_epoch(run, metrics)
-        except EvaluationStopped:
-            yield Pause(run.clock())
-        else:
-            yield record
+        metrics = means(run) if run.is_trained() else (yield from train_epoch(run, pause))
+        yield close_epoch(run, metrics, stop)
 
 
-def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
-    """Train from the present step to the epoch's end and return its means."""
+def train_epoch(
+    run: Run, pause: Callable[[Clock], bool] = never
+) -> Generator[Pause, None, Metrics]:
+    """Train from the present step to the epoch's end and return its means; see `fit`."""
     state, first, end = run.state, run.state.step, run.epoch_end()
     epoch, offset = divmod(first, run.data.steps_per_epoch)
     meter = state.meter  # on the device, and in the checkpoint: a resumed epoch reports the same
@@ -97,6 +114,7 @@ def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
                         loss = run.loss(logits, batch) * batch.share  # () of the step's mean
                     run.precision.backward(run.strategy.weigh(loss))
                 meter.add(loss, logits, batch)
+            meter.close()
 
         def clip(parameters: Iterable[nn.Parameter], is_last: bool = clock.step + 1 == end) -> None:
             norm = run.clip(parameters, measure=is_last)
@@ -111,7 +129,7 @@ def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
             run.precision.check_scale(clock.step)
         if state.step == end:
             break
-        if run.wants_pause(run.clock()):
+        if pause(run.clock()):
             state.train_s += run.seconds_now() - start
             yield Pause(run.clock())
             start = run.seconds_now()
@@ -121,37 +139,38 @@ def train_epoch(run: Run) -> Generator[Pause, None, Metrics]:
 
 
 def means(run: Run) -> Metrics:
-    """Return the means of the epoch that was trained; synchronises, once an epoch; raises
-    Diverged."""
+    """Return the means of the epoch that was trained; synchronises once; raises Diverged."""
     metrics = run.state.meter.reduce(run.strategy.all_sum)
     check_weights(run.model.parameters(), run.state.step - 1)
     return metrics
 
 
-def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
+def close_epoch(run: Run, metrics: Metrics, stop: Callable[[], bool] = never) -> EpochRecord:
     """Evaluate at an epoch's end and return its record; the next starts with an empty meter.
 
+    Nothing that a checkpoint holds moves before the whole evaluation is complete.
+
     Raises:
-        GaveWay: if a process hears of a stop meanwhile; everything is as it was.
+        EvaluationStopped: in all processes, if one of them wants to stop.
         Diverged: if a score is not finite.
     """
     state, start = run.state, run.seconds_now()
     averaged, average_s, avg_val = None, None, None
-    with put_back(run):
-        share_buffers(run.model, run.strategy)
-        val = evaluate(run, run.model, run.data.val_batches())
-        check_scores(val, state.step - 1, "validation")
-        eval_s = run.seconds_now() - start
-        is_due = state.step == run.total or crossed(
-            state.meter.first, state.step, run.average_every
-        )
-        if is_due and val is not None:
-            averaged, average_s = averaged_model(run)
-        if averaged is not None:
-            start = run.seconds_now()
-            avg_val = evaluate(run, averaged, run.data.val_batches())
-            check_scores(avg_val, state.step - 1, "averaged weights' validation")
-            eval_s += run.seconds_now() - start
+    model = run.model if run.strategy.world.size == 1 else with_own_buffers(run.model)
+    share_buffers(model, run.strategy)
+    val = evaluate(run, model, run.data.val_batches(), stop)
+    check_scores(val, state.step - 1, "validation")
+    eval_s = run.seconds_now() - start
+    is_due = state.step == run.total or crossed(state.meter.first, state.step, run.average_every)
+    if is_due and val is not None:
+        averaged, average_s = averaged_model(run, stop)
+    if averaged is not None:
+        start = run.seconds_now()
+        avg_val = evaluate(run, averaged, run.data.val_batches(), stop)
+        check_scores(avg_val, state.step - 1, "averaged weights' validation")
+        eval_s += run.seconds_now() - start
+    take_buffers(run.model, model)
+    take_buffers(run.average.eval_model(), averaged)
     for schedule in (run.schedule, run.group_schedules):
         schedule.observe(run.clock(), val)
     record = EpochRecord(
@@ -173,69 +192,69 @@ def close_epoch(run: Run, metrics: Metrics) -> EpochRecord:
     return record
 
 
-class EvaluationStopped(Exception):
-    """An evaluation was left, nothing moved, because a process heard of a stop."""
-
-
-def evaluate(run: Run, model: nn.Module, batches: Iterable[Batch]) -> Scores | None:
+def evaluate(
+    run: Run, model: nn.Module, batches: Iterable[Batch], stop: Callable[[], bool] = never
+) -> Scores | None:
     """Return a model's scores, each image counted once over all processes; None without any.
 
     Raises:
-        GaveWay: in all processes, if one of them heard of a stop.
+        EvaluationStopped: in all processes, if one of them wants to stop.
     """
     model.eval()
     tally = Tally(run.device)
     with torch.inference_mode(), run.precision.autocast():
-        for batch in while_undisturbed(run, batches):
+        for batch in until_stopped(run, batches, stop):
             batch = run.ready(batch)
             tally.add(run.views(model, batch.images), batch.labels)
-    give_way(run)
     return tally.reduce(run.strategy.all_sum, run.data.num_classes)
 
 
-def test_scores(run: Run, averaged: nn.Module | None) -> dict[str, Scores | None]:
-    """Return the scores on the test images, of the weights and, if there are any, of their average;
-    raises Diverged if a loss is not finite, GaveWay as `evaluate` does."""
-    models = {"test": run.model, "test_avg": averaged}
-    return {
-        name: check_scores(
-            evaluate(run, model, run.data.test_batches()), run.state.step - 1, "test"
-        )
-        for name, model in models.items()
-        if model is not None
-    }
-
-
 def final_scores(
-    run: Run, is_tested: bool, attend: Callable[[], None]
-) -> tuple[nn.Module | None, dict[str, Scores | None]]:
-    """Return the averaged weights, and the scores on the test images where they are wanted.
+    run: Run, is_tested: bool, stop: Callable[[], bool] = never
+) -> dict[str, Scores | None]:
+    """Return the scores of a finished run on the test images, under `test` and, where there are
+    averaged weights, `test_avg`; the statistics of the averaged weights are final then.
 
     Args:
         run: at its end.
-        is_tested: whether they are.
-        attend: called when a process hears of a stop; where it returns, all begins again.
+        is_tested: whether scores are wanted; there are none else.
+        stop: as `fit` takes it.
+
+    Raises:
+        EvaluationStopped: in all processes, if one of them wants to stop.
+        Diverged: if a loss is not finite.
     """
     start = run.seconds_now()
-    while True:
-        try:
-            with put_back(run):
-                averaged, average_s = averaged_model(run)
-                tested = test_scores(run, averaged) if is_tested else {}
-            break
-        except EvaluationStopped:
-            attend()
+    averaged, average_s = averaged_model(run, stop)
+    scores = {
+        name: check_scores(
+            evaluate(run, model, run.data.test_batches(), stop), run.state.step - 1, "test"
+        )
+        for name, model in (("test", run.model), ("test_avg", averaged))
+        if model is not None and is_tested
+    }
+    take_buffers(run.average.eval_model(), averaged)
     spent = run.seconds_now() - start - (average_s or 0.0)
     add_seconds(run, average=average_s or 0.0, eval=spent)
-    return averaged, tested
+    return scores
 
 
-def averaged_model(run: Run) -> tuple[nn.Module | None, float | None]:
-    """Return the averaged weights, BatchNorm statistics their own, and the seconds that took."""
+def averaged_model(
+    run: Run, stop: Callable[[], bool] = never
+) -> tuple[nn.Module | None, float | None]:
+    """Return the averaged weights, with BatchNorm statistics of their own, and the seconds that
+    took; None while there is no average.
+
+    The average itself has these statistics once `take_buffers` gave them to it.
+
+    Raises:
+        EvaluationStopped: in all processes, if one of them wants to stop.
+    """
     start = run.seconds_now()
-    model = run.average.eval_model()
-    if model is None:
+    average = run.average.eval_model()
+    if average is None:
         return None, None
+    model = with_own_buffers(average)
     share_buffers(model, run.strategy)
 
     def forward(images: torch.Tensor) -> None:
@@ -243,41 +262,45 @@ def averaged_model(run: Run) -> tuple[nn.Module | None, float | None]:
             model(images)
 
     if run.average.is_stale:
-        clean = while_undisturbed(run, run.data.clean_train_batches(run.bn_images))
+        clean = until_stopped(run, run.data.clean_train_batches(run.bn_images), stop)
         recompute(
             model, (run.ready(batch).images for batch in clean), forward, run.strategy.all_sum
         )
-        give_way(run)
     return model, run.seconds_now() - start
 
 
-def while_undisturbed(run: Run, batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Yield batches until this process hears of a stop; what they are for must `give_way` then."""
-    for batch in batches:
-        if run.hears_stop():
+class Turn(IntEnum):
+    """What a process brings to a round of an evaluation; the greatest holds for all."""
+
+    DONE = 0  # it has no batch left
+    BATCH = 1
+    STOP = 2
+
+
+def until_stopped(run: Run, batches: Iterable[Batch], stop: Callable[[], bool]) -> Iterator[Batch]:
+    """Yield this process's batches, in step with the other processes, whatever their numbers.
+
+    Each round exchanges one integer on the CPU.
+
+    Raises:
+        EvaluationStopped: in all processes after the same round, if one of them wants to stop.
+    """
+    remaining = iter(batches)
+    while True:
+        batch = next(remaining, None)
+        mine = Turn.STOP if stop() else Turn.DONE if batch is None else Turn.BATCH
+        turn = run.strategy.all_max(mine)
+        if turn == Turn.STOP:
+            raise EvaluationStopped
+        if turn == Turn.DONE:
             return
-        yield batch
+        if batch is not None:
+            yield batch
 
 
-def give_way(run: Run) -> None:
-    """Raise GaveWay in all processes if one of them has heard of a stop."""
-    if run.strategy.all_max(int(run.hears_stop())):
-        raise EvaluationStopped
-
-
-@contextlib.contextmanager
-def put_back(run: Run) -> Iterator[None]:
-    """Give the buffers of the model and of its average their values back if what is done with them
-    gives way."""
-    models = [m for m in (run.model, run.average.eval_model()) if m is not None]
-    kept = [{name: b.detach().clone() for name, b in m.named_buffers()} for m in models]
-    try:
-        yield
-    except EvaluationStopped:
-        for model, buffers in zip(models, kept, strict=True):
-            for name, value in buffers.items():
-                model.get_buffer(name).copy_(value)
-        raise
+def with_own_buffers(model: nn.Module) -> nn.Module:
+    """Return a copy of a model that shares its parameters and has buffers of its own."""
+    return copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
 
 
 def share_buffers(model: nn.Module, strategy: Strategy) -> None:
@@ -288,6 +311,14 @@ def share_buffers(model: nn.Module, strategy: Strategy) -> None:
     for buffer in model.buffers():
         if buffer.is_floating_point():
             buffer.copy_(strategy.all_sum(buffer) / strategy.world.size)
+
+
+def take_buffers(model: nn.Module | None, evaluated: nn.Module | None) -> None:
+    """Give a model the buffers that it was evaluated with, if it was."""
+    if model is None or evaluated is None or evaluated is model:
+        return
+    for mine, buffer in zip(model.buffers(), evaluated.buffers(), strict=True):
+        mine.copy_(buffer)
 
 
 def add_seconds(run: Run, **seconds: float) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from trainer.core.errors import Diverged
-from trainer.data.base import Batch
+from trainer.data import Batch
 
 Total = Callable[[torch.Tensor], torch.Tensor]
 
@@ -54,13 +54,21 @@ class Meter:
         self.grad_norm: torch.Tensor | None = None
         self.sizes: list[int] = []
         self.seen = 0  # images that `hits` of this process is counted over
+        self.is_open = False
 
     def open(self, step_images: int) -> None:
         """Begin the next step, of that many images over all processes."""
         self.sizes.append(step_images)
+        self.is_open = True
+
+    def close(self) -> None:
+        """End the step: what an optimizer's closure computes again is not counted."""
+        self.is_open = False
 
     def add(self, loss: torch.Tensor, logits: torch.Tensor, batch: Batch) -> None:
         """Count a micro-batch: its loss () is its share of the step's mean loss."""
+        if not self.is_open:
+            return
         self.losses[len(self.sizes) - 1].add_(loss.detach())
         predicted = logits.argmax(1)
         self.seen += len(predicted)
@@ -106,8 +114,8 @@ class Meter:
         self.first = int(state["first"])
         self.sizes = [int(n) for n in state["sizes"]]
         self.seen = int(state["seen"])
-        done, left = len(self.sizes), len(self.losses)  # this was made for what is left
-        losses = self.losses.new_zeros(done + left)
+        done, remaining = len(self.sizes), len(self.losses)
+        losses = self.losses.new_zeros(done + remaining)
         losses[:done] = state["losses"].to(losses)[:done]
         self.losses = losses
         self.hits = state["hits"].to(self.hits)

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from trainer.augment._tta import Views
-from trainer.augment.base import Chain
-from trainer.average.base import Average
+from trainer.augment import Chain, Views
+from trainer.average import Average
 from trainer.core.clock import Clock
 from trainer.core.environment import World
 from trainer.core.rng import derive
-from trainer.data.base import Batch, Data
-from trainer.loss.base import Criterion
+from trainer.data import Batch, Data
+from trainer.loss import Criterion
 from trainer.metrics import Meter
-from trainer.mix.base import Mixing
-from trainer.model.base import put_weights
-from trainer.optim._clip import Clip
-from trainer.optim._group_schedules import GroupSchedules
+from trainer.mix import Mixing
+from trainer.model import put_weights
+from trainer.optim import Clip, GroupSchedules
 from trainer.precision.step import Precision
-from trainer.scheduler.base import Schedule
+from trainer.scheduler import Schedule
 from trainer.strategy.base import Strategy
 
 if TYPE_CHECKING:
-    from trainer.data._normalize import Normalize
+    from trainer.data import Normalize
 
 
 @dataclass
@@ -54,11 +52,6 @@ class State:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def never(*clock: Clock) -> bool:
-    """Return False: nobody asks for a pause."""
-    return False
-
-
 @dataclass
 class Run:
     """All live parts of one run in this process.
@@ -67,14 +60,11 @@ class Run:
         model: the bare module; `parallel` is the wrapped one, used only for the training forward
             pass.
         weights_read: SHA-256 of trained weights that were read from elsewhere, by key.
-        courses: what sets some of the optimizer's groups apart from `schedule`.
+        group_schedules: what sets some of the optimizer's groups apart from `schedule`.
         views: asks a model about a batch that is evaluated.
         total: steps of the run.
         average_every: steps between evaluations of the averaged weights.
         bn_images: clean training images for their BatchNorm statistics.
-        wants_pause: asked after every step; where it says yes the loop yields, so that the caller
-            may save or stop.
-        hears_stop: asked between batches of an evaluation: whether this process knows of a stop.
     """
 
     seed: int
@@ -99,8 +89,6 @@ class Run:
     bn_images: int
     state: State
     weights_read: dict[str, str]
-    wants_pause: Callable[[Clock], bool] = never
-    hears_stop: Callable[[], bool] = never
 
     def clock(self) -> Clock:
         """Return the time: steps done, of all that will be."""
@@ -116,7 +104,7 @@ class Run:
         """Hold still the parameters whose time has come; training passes leave them out."""
         if self.group_schedules.freeze(self.optimizer, clock):
             # what wraps the model has to learn that some gradients no longer come
-            self.parallel = self.strategy.wrap(self.precision.adopt(self.model))
+            self.parallel = self.strategy.wrap(self.precision.prepare_for_training(self.model))
 
     def epoch_number(self) -> int:
         """Return the epoch under way, counted from 1."""
@@ -173,7 +161,7 @@ def save_state(run: Run) -> dict[str, Any]:
         "precision": run.precision.state_dict(),
         "average": run.average.state_dict(),
         "schedule": run.schedule.state_dict(),
-        "courses": run.group_schedules.state_dict(),
+        "group_schedules": run.group_schedules.state_dict(),
         "ranks": run.strategy.all_gather(mine),
     }
 
@@ -206,7 +194,7 @@ def load_state(
         {**averaged, **{k: v for k, v in mine["average_buffers"].items() if k in averaged}},
     )
     run.schedule.load_state_dict(saved["schedule"])
-    run.group_schedules.load_state_dict(saved["courses"])
+    run.group_schedules.load_state_dict(saved["group_schedules"])
     load_counters(run, saved, mine)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,24 +9,18 @@ import pytest
 
 from tests.analysis.runs import lr, made_run, write_run
 from tests.command import Outcome
+from trainer.cli.main import exit_code
 
 Answer = Callable[..., Outcome]
 
 
 @pytest.fixture
-def answer(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Answer:
-    """Call a command's `main` with words; say how it ended, and what it said."""
+def answer(here: Path, capsys: pytest.CaptureFixture[str]) -> Answer:
+    """Answer a subcommand in this process; return how it ended, and what it printed."""
 
-    def run(main: Callable[[], None], *words: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["analysis", *words])
+    def run(*arguments: str) -> Outcome:
         capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
+        code = exit_code(arguments)
         captured = capsys.readouterr()
         return Outcome(code, captured.out, captured.err)
 

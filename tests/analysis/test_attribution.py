@@ -12,7 +12,6 @@ from trainer.analysis._statistics import holm, welch
 from trainer.analysis.attribution import (
     attribution_figure,
     attribution_of,
-    main,
     pick,
     presets_of,
     to_csv,
@@ -122,15 +121,15 @@ def test_bars_reach_from_one_mean_to_the_next() -> None:
     surely, unsure = (tuple(bar.get_facecolor())[:3] for bar in steps.patches)
     assert surely != unsure  # the second may well be chance
     assert tuple(without.patches[0].get_facecolor())[:3] not in (surely, unsure)  # surely worse
-    assert steps.texts[1].get_text().startswith("+9.00 (+4.84 to")
+    assert steps.texts[0].get_text().startswith("+9.00 (+4.84 to")
     assert [t.get_text() for t in steps.get_yticklabels()] == list(STEPS)
 
 
 def test_the_command_writes_picture_and_tables(here: Path, answer: Answer) -> None:
     for i, run in enumerate(runs()):
         write_run(run, here / "sweep" / str(i))
-    done = answer(main, "sweep", "--steps", "baseline, warmup,mixup")
+    done = answer("attribution", "sweep", "--steps", "baseline, warmup,mixup")
     assert "| mixup | 3 |" in done.out
     made = [p.name for p in (here / "sweep").iterdir() if p.is_file()]
     assert sorted(made) == ["attribution.csv", "attribution.md", "attribution.png"]
-    assert answer(main, "sweep", "--steps", "baseline").code == 2
+    assert answer("attribution", "sweep", "--steps", "baseline").code == 2

@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.analysis.conftest import Answer
-from trainer.analysis.compare import main
 
 
 def test_three_files_and_a_table(outputs: Path, answer: Answer) -> None:
-    done = answer(main, "outputs", "--out", "there/mine", "--paired")
+    done = answer("compare", "outputs", "--out", "there/mine", "--paired")
     assert done.code == 0
     folder = outputs.parent / "there"
     assert sorted(p.name for p in folder.iterdir()) == ["mine.csv", "mine.md", "mine.png"]
@@ -29,7 +28,7 @@ def test_three_files_and_a_table(outputs: Path, answer: Answer) -> None:
 def test_mistakes_end_in_one_line(
     outputs: Path, answer: Answer, words: tuple[str, ...], code: int, message: str
 ) -> None:
-    done = answer(main, "outputs", *words)
+    done = answer("compare", "outputs", *words)
     assert done.code == code
     assert message in done.err
     assert not (outputs / "compare.md").exists()

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from trainer.analysis._statistics import Spread
 from trainer.analysis._tables import heading, mean_and_sd, setting_texts
+from trainer.record.spread import Spread
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,12 @@ import yaml
 from tests.analysis.conftest import Answer
 from tests.analysis.runs import lr, made_run, write_run
 from tests.command import ROOT, TINY, Call
-from trainer.analysis import lr_tradeoff
 from trainer.analysis._arms import arms_of
-from trainer.analysis._statistics import Spread
 from trainer.analysis._tradeoff import TradeoffPoint, best_of, figure_of
 from trainer.analysis.lr_tradeoff import to_csv, tradeoff
 from trainer.core.errors import ConfigError, TrainerError
 from trainer.record.runs import RunRow
+from trainer.record.spread import Spread
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -121,7 +120,7 @@ def test_a_metric_that_no_run_has_is_refused() -> None:
 def test_the_command_writes_picture_and_numbers(here: Path, answer: Answer) -> None:
     for i, run in enumerate(runs()):
         write_run(run, here / "outputs" / "sweep" / str(i))
-    out = answer(lr_tradeoff.main, "outputs", "--out", "there/mine").out
+    out = answer("lr_tradeoff", "outputs", "--out", "there/mine").out
     assert "4 learning rates, 8 runs" in out
     assert "the best mean val_top1 is at optim.lr=0.1" in out
     assert sorted(p.name for p in (here / "there").iterdir()) == ["mine.csv", "mine.png"]

@@ -3,11 +3,12 @@ import statistics
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from trainer.analysis._statistics import Spread, correlation, holm, paired, quantile, welch
+from trainer.analysis._statistics import correlation, holm, paired, welch
 from trainer.core.errors import ConfigError
+from trainer.record.spread import t_quantile
 
 # Hours of sleep gained with two drugs, ten patients: "The probable error of a mean", Student, 1908.
 FIRST = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
@@ -51,7 +52,7 @@ def test_what_is_called_detectable_is_found_four_times_out_of_five() -> None:
     generator, n = np.random.default_rng(0), 5
     error = math.sqrt(2.0 / n)  # of two means of n numbers with variance 1
     df = 2 * (n - 1)
-    true = (quantile(0.975, df) + quantile(0.80, df)) * error
+    true = (t_quantile(0.975, df) + t_quantile(0.80, df)) * error
     found, detectable = 0, []
     for _ in range(400):
         draws = generator.standard_normal((2, n))
@@ -76,6 +77,21 @@ def test_intervals_cover_the_truth_nineteen_times_out_of_twenty() -> None:
     assert covered / 400 == pytest.approx(0.95, abs=0.03)
 
 
+@given(st.lists(st.floats(-9, 9), min_size=2, max_size=9), st.lists(st.floats(-9, 9), min_size=2))
+def test_welch_and_the_paired_test_are_those_of_scipy(one: list[float], two: list[float]) -> None:
+    from scipy import stats
+
+    assume(min(np.std(one), np.std(two)) > 0.01)
+    found, theirs = welch(one, two), stats.ttest_ind(two, one, equal_var=False)
+    interval = theirs.confidence_interval(0.95)
+    assert found.p == pytest.approx(theirs.pvalue, rel=1e-6)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), abs=1e-8)
+    n = min(len(one), len(two))
+    assume(np.std(np.subtract(one[:n], two[:n])) > 0.01)
+    pairs = paired(dict(enumerate(one[:n])), dict(enumerate(two[:n])))
+    assert pairs.p == pytest.approx(stats.ttest_rel(two[:n], one[:n]).pvalue, rel=1e-6)
+
+
 def test_one_number_has_no_interval() -> None:
     found = welch([1.0], [2.0, 3.0])
     assert (found.mean, found.low, found.p, found.detectable) == (1.5, None, None, None)
@@ -86,14 +102,6 @@ def test_numbers_without_spread_differ_or_do_not() -> None:
     same, other = welch([1.0, 1.0], [1.0, 1.0]), welch([1.0, 1.0], [2.0, 2.0])
     assert (same.p, same.low, same.high) == (1.0, 0.0, 0.0)
     assert (other.p, other.low, other.high) == (0.0, 1.0, 1.0)
-
-
-def test_spread() -> None:
-    spread = Spread.of([1.0, 2.0, 3.0])
-    assert (spread.mean, spread.sd, spread.n) == (2.0, 1.0, 3)
-    assert spread.half_width == pytest.approx(4.302652729749464 / math.sqrt(3))
-    assert Spread.of([]) == Spread(None, None, 0)
-    assert Spread.of([2.0]).half_width is None
 
 
 def test_holm_by_hand() -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.analysis.conftest import Answer
 from tests.analysis.runs import lr, made_run, write_run
 from trainer.analysis._arms import Arm, arms_of
-from trainer.analysis.table import main, table_of, to_csv, to_markdown
+from trainer.analysis.table import table_of, to_csv, to_markdown
 from trainer.core.errors import ConfigError, TrainerError
 from trainer.record.runs import RunRow
 
@@ -109,7 +109,7 @@ def test_metrics_that_are_unknown_or_nowhere_are_refused() -> None:
 def test_the_command_writes_both_files(here: Path, answer: Answer) -> None:
     for i, run in enumerate(runs()):
         write_run(run, here / "sweep" / str(i))
-    done = answer(main, "sweep", "--sort", "val_top1", "--out", "t/mine")
+    done = answer("table", "sweep", "--sort", "val_top1", "--out", "t/mine")
     assert "3 settings: t/mine.csv, t/mine.md" in done.out
     assert (here / "t" / "mine.md").read_text().splitlines()[2].startswith("| 0.2 | 1 | 90.00")
-    assert answer(main, "sweep", "--metric", "val_top").code == 2
+    assert answer("table", "sweep", "--metric", "val_top").code == 2

@@ -6,7 +6,7 @@ import pytest
 from tests.analysis.runs import lr, made_run
 from trainer.analysis._arms import arms_of
 from trainer.analysis._comparison import Comparison, compare
-from trainer.analysis._tables import chance, to_csv, to_markdown
+from trainer.analysis._tables import p_text, to_csv, to_markdown
 
 
 def comparison(metric: str = "val_top1", *, is_paired: bool = False) -> Comparison:
@@ -61,4 +61,4 @@ def test_a_bar_in_a_label_does_not_break_the_table() -> None:
 
 
 def test_small_chances() -> None:
-    assert [chance(p) for p in (None, 0.5, 0.0123, 1e-9)] == ["", "0.5", "0.012", "< 0.0001"]
+    assert [p_text(p) for p in (None, 0.5, 0.0123, 1e-9)] == ["", "0.5", "0.012", "< 0.0001"]

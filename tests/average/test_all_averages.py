@@ -133,7 +133,7 @@ def test_an_average_is_what_its_formula_says_and_resumes_bit_for_bit(
 
 
 @pytest.mark.parametrize(
-    ("value", "words", "lrs"),
+    ("value", "overrides", "lrs"),
     [
         ("torchcontrib", ("swa.start=3st", "swa.every=2st", "scheduler.start=3st"), [0.005, 0.005]),
         ("paper", ("scheduler.start=4st",), [0.01, 0.005]),

@@ -135,7 +135,7 @@ BUGS = (
     Bug(
         "a schedule that observes is not put back",
         "state.py",
-        'run.group_schedules.load_state_dict(saved["courses"])',
+        'run.group_schedules.load_state_dict(saved["group_schedules"])',
         "pass",
         f"{RESUMED}[swa_bf16]",
     ),
@@ -163,22 +163,22 @@ BUGS = (
     Bug(
         "an evaluation makes a signal wait for its end",
         "loop.py",
-        "if run.hears_stop():",
-        "if False:",
-        "tests/test_evaluation.py::test_a_signal_is_heeded_at_every_batch_of_an_evaluation",
+        "mine = Turn.STOP if stop() else Turn.DONE if batch is None else Turn.BATCH",
+        "mine = Turn.DONE if batch is None else Turn.BATCH",
+        "tests/test_evaluation.py::test_a_signal_ends_an_evaluation_at_the_next_batch",
     ),
     Bug(
         "an evaluation that was left moves statistics",
         "loop.py",
-        "model.get_buffer(name).copy_(value)",
-        "pass",
-        "tests/test_evaluation.py::test_a_signal_is_heeded_at_every_batch_of_an_evaluation",
+        "model = with_own_buffers(average)",
+        "model = average",
+        "tests/test_evaluation.py::test_a_signal_ends_an_evaluation_at_the_next_batch",
     ),
     Bug(
         "an epoch that is evaluated again has two rows",
         "run/recording.py",
-        "folder.reopen(run.state.meter.first, config)",
-        "folder.reopen(run.state.step, config)",
+        "self.folder.reopen(self.run.state.meter.first,",
+        "self.folder.reopen(self.run.state.step,",
         "tests/test_evaluation.py::test_an_epoch_evaluated_after_a_stop_has_one_row_whatever_comes_then",
     ),
     Bug(
@@ -186,22 +186,24 @@ BUGS = (
         "checkpoint/saver.py",
         "self.step = run.state.step - run.is_trained()",
         "self.step = run.state.step",
-        "tests/test_evaluation.py::test_a_signal_is_heeded_at_every_batch_of_an_evaluation",
+        "tests/test_evaluation.py::test_a_signal_ends_an_evaluation_at_the_next_batch",
     ),
     # one writer, whole files
     Bug(
         "two may write one run",
-        "record/run_folder.py",
-        "fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "core/locks.py",
+        "lock.acquire(blocking=wait)",
         "pass",
-        "tests/record/test_run_folder.py::test_a_second_writer_is_refused_and_a_killed_one_leaves_the_lock_free",
+        "tests/record/test_run_folder.py"
+        "::test_a_second_writer_is_refused_and_a_killed_one_leaves_the_lock_free",
     ),
     Bug(
-        "a lock on a removed file is a lock",
-        "record/run_folder.py",
-        "if is_same(lock, path):",
+        "a file system without locks is an error",
+        "core/locks.py",
+        "if error.errno not in NO_LOCKS:",
         "if True:",
-        "tests/record/test_run_folder.py::test_a_lock_file_removed_while_it_was_opened_is_no_lock",
+        "tests/core/test_locks.py"
+        "::test_without_locks_a_marker_stands_for_one_and_a_note_says_so_once",
     ),
     Bug(
         "two runs may share a folder",
@@ -227,10 +229,10 @@ BUGS = (
     Bug(
         "what a checkpoint in the background meets is rank 0's alone",
         "run/runner.py",
-        "            on_all_ranks(self.run.strategy, self.saver.join)\n        return asked",
-        "            self.saver.join()\n        return asked",
+        "            on_all_ranks(self.run.strategy, self.saver.join)\n        return action",
+        "            self.saver.join()\n        return action",
         "tests/strategy/test_processes.py::test_what_a_checkpoint_in_the_background_meets_is_an_error_of_all"
-        "[asked]",
+        "[agreed]",
     ),
     # numbers that are not finite
     Bug(

@@ -9,13 +9,10 @@ import random
 import shlex
 import signal
 import time
-from collections.abc import Iterable, Iterator
 
 from tests.chaos.cells import overrides_of
 from tests.chaos.trial import Arena, Hook, Tell, assert_same, start
-from trainer import loop as evaluation
-from trainer.data.base import Batch
-from trainer.state import Run
+from tests.stopping import watched
 
 QUICK, FULL = 10, 104
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -25,17 +22,15 @@ def in_evaluation(number: int, signum: int, to_group: bool) -> Hook:
     """Return a hook that lets the run send itself a signal with a batch that is evaluated."""
 
     def hook(tell: Tell) -> None:
-        plain, seen, process = evaluation.while_undisturbed, [0], os.getpid()
+        seen, process = [0], os.getpid()
 
-        def counting(run: Run, batches: Iterable[Batch]) -> Iterator[Batch]:
-            for batch in plain(run, batches):
-                seen[0] += 1
-                if seen[0] == number:
-                    (os.killpg if to_group else os.kill)(process, signum)
-                    tell("signalled")
-                yield batch
+        def count() -> None:
+            seen[0] += 1
+            if seen[0] == number:
+                (os.killpg if to_group else os.kill)(process, signum)
+                tell("signalled")
 
-        evaluation.while_undisturbed = counting
+        watched(count).__enter__()  # until the process ends
 
     return hook
 

@@ -97,7 +97,7 @@ class Siege:
         at_work = []
         for lock in self.sweep.glob("*/.lock") if self.sweep else ():
             try:
-                found = re.fullmatch(r"process (\d+)", lock.read_text().strip())
+                found = re.match(r"process (\d+) on", lock.read_text())
                 if found and os.path.samefile(f"/proc/{found[1]}/cwd", self.place):
                     at_work.append(int(found[1]))
             except OSError:

@@ -33,16 +33,16 @@ Hook = Callable[[Tell], None]  # what is done in a run's process before it begin
 def prepare() -> None:
     """Import what runs need, once."""
     import torch._dynamo  # the first optimizer of a process does
-    import trainer.board
-    import trainer.provenance
-    import trainer.sweep.bridge
 
     import trainer.api
     import trainer.optim.adam
+    import trainer.record.provenance
+    import trainer.record.tensorboard
+    import trainer.sweep.hydra_bridge
 
     torch.set_num_threads(1)
     trainer.api.compose(*overrides_of(matrix(0)[0]))  # finds Hydra's plugins
-    trainer.provenance.git_state()  # cached from now on
+    trainer.record.provenance.git_state()  # cached from now on
 
 
 def adopt_orphans() -> None:

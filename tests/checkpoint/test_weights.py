@@ -90,7 +90,7 @@ def test_what_is_known_of_a_run_comes_with_its_weights(run: Path) -> None:
     assert read.model == {"name": "mlp", "hidden": [8]}
     assert read.data == {"name": "digits", "fingerprint": "f" * 64}
     assert read.sha256 == checkpoint.digest(tensors_of(40))
-    assert read.told == f"loss.teacher={run}"
+    assert read.label == f"loss.teacher={run}"
 
 
 def test_a_file_has_the_hash_of_a_run_with_the_same_weights(run: Path, tmp_path: Path) -> None:
@@ -224,9 +224,9 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch) -> No
 class Second(Single):
     """A process that is not the first."""
 
-    def share(self, value: object) -> object:
+    def broadcast(self, value: object) -> object:
         assert value is None, "only the first process reads"
-        return self.told
+        return self.answer
 
 
 def test_only_the_first_process_reads_and_all_get_its_answer(run: Path, tmp_path: Path) -> None:
@@ -234,10 +234,10 @@ def test_only_the_first_process_reads_and_all_get_its_answer(run: Path, tmp_path
     read = read_all(origins, MLP, Single(World()))
     assert [float(w.tensors["0.weight"][0, 0]) for w in read.values()] == [40, 20]
     second = Second(World(rank=1, size=2))
-    second.told = read["init_from"]
+    second.answer = read["init_from"]
     elsewhere = {"init_from": Origin(tmp_path / "not on this machine")}
     assert read_all(elsewhere, MLP, second) == {"init_from": read["init_from"]}
-    second.told = NotFound("no such run there")
+    second.answer = NotFound("no such run there")
     with pytest.raises(NotFound, match="no such run there"):
         read_all(elsewhere, MLP, second)
 

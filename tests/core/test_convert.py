@@ -38,7 +38,7 @@ def test_a_whole_part_by_hand() -> None:
         "mode": "down",
         "limit": 2,
         "pair": [0, 0.5],
-        "words": ["x", "y"],
+        "overrides": ["x", "y"],
         "span": "10%",
     }
     got = build(Part, values, "group")

@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from trainer.core.errors import DiskError
+from trainer.core.locks import locked
 from trainer.data import _cache
 from trainer.data._cache import FOLDER, CachePlan, cached, content_key
 from trainer.data._stats import fingerprint, mean_std
@@ -119,13 +120,13 @@ def test_failed_decoding_leaves_nothing(tmp_path):
     assert not (tmp_path / FOLDER).exists()
 
 
-def test_what_nobody_held_yet_goes_after_a_day(tmp_path):
-    young, old = (tmp_path / FOLDER / f".set-{KEY[:24]}-{name}" for name in ("young", "old"))
-    for left in (young, old):
-        left.mkdir(parents=True)
-    os.utime(old, (0, 0))
-    cached(tmp_path, "set", KEY, plan)
-    assert (young.exists(), old.exists()) == (True, False)
+def test_a_folder_in_the_making_that_nobody_holds_goes(tmp_path):
+    left, held = (tmp_path / FOLDER / f".set-{KEY[:24]}-{name}" for name in ("left", "held"))
+    for making in (left, held):
+        making.mkdir(parents=True)
+    with locked(held.with_name(f"{held.name}.lock")):
+        cached(tmp_path, "set", KEY, plan)
+        assert (left.exists(), held.exists()) == (False, True)
 
 
 def test_what_a_killed_process_left_goes_at_the_next_use_and_what_a_live_one_fills_stays(tmp_path):
@@ -138,8 +139,8 @@ def test_what_a_killed_process_left_goes_at_the_next_use_and_what_a_live_one_fil
         process.start()
         assert begun.wait(60)
         processes.append(process)
-    (dead,) = (tmp_path / FOLDER).glob(".set-another-*")
-    (live,) = (tmp_path / FOLDER).glob(".set-third-*")
+    (dead,) = (tmp_path / FOLDER).glob(".set-another-*[!k]")
+    (live,) = (tmp_path / FOLDER).glob(".set-third-*[!k]")
     processes[0].kill()
     processes[0].join(60)
     cached(tmp_path, "set", KEY, plan)

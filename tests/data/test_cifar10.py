@@ -18,8 +18,8 @@ import torch
 from torchvision.datasets import CIFAR10
 
 from trainer.core.errors import ConfigError, DataError
+from trainer.data._torchvision import Cifar10
 from trainer.data.base import DATASETS
-from trainer.data.cifar10 import FILES, Cifar10
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -27,11 +27,11 @@ NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"
 @pytest.fixture
 def published(tmp_path, monkeypatch):
     """Write two images per file and make their sums the published ones; return the pixels."""
-    folder = tmp_path / FILES.folder
+    folder = tmp_path / Cifar10.folder
     folder.mkdir()
     generator = np.random.default_rng(0)
     pixels, sums = {}, {}
-    for number, name in enumerate(FILES.files):
+    for number, name in enumerate(Cifar10.files):
         pixels[name] = generator.integers(0, 256, (2, 3072), dtype=np.uint8)
         entry = {"data": pixels[name], "labels": [number, 9]}
         content = pickle.dumps({"label_names": list(NAMES)} if name == "batches.meta" else entry, 2)
@@ -39,7 +39,7 @@ def published(tmp_path, monkeypatch):
         content = content.replace(b"\x89\x88\x87", b"K\x00K\x01\x87")
         (folder / name).write_bytes(content)
         sums[name] = hashlib.md5(content).hexdigest()
-    batches = [[name, sums[name]] for name in FILES.files[:6]]
+    batches = [[name, sums[name]] for name in Cifar10.files[:6]]
     monkeypatch.setattr(CIFAR10, "train_list", batches[:5])
     monkeypatch.setattr(CIFAR10, "test_list", batches[5:])
     monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": sums["batches.meta"]})
@@ -65,7 +65,7 @@ def test_reads_the_batches_in_order_channels_first(tmp_path, published):
 
 
 def test_a_file_with_another_sum_is_never_unpickled(tmp_path, published, no_network):
-    path = tmp_path / FILES.folder / "data_batch_3"
+    path = tmp_path / Cifar10.folder / "data_batch_3"
     path.write_bytes(b"cos\nsystem\n(S'touch /tmp/never'\ntR.")
     with pytest.raises(DataError, match=r"a file in .*cifar-10-batches-py is damaged"):
         Cifar10().read(str(tmp_path))
@@ -75,7 +75,7 @@ def test_missing_files_make_one_message(tmp_path, no_network):
     with pytest.raises(DataError) as caught:
         Cifar10().read(str(tmp_path / "none"))
     message = str(caught.value)
-    for part in ("data_batch_1", "cifar-10-python.tar.gz", str(tmp_path / "none" / FILES.folder)):
+    for part in ("data_batch_1", "cifar-10-python.tar.gz", str(tmp_path / "none" / Cifar10.folder)):
         assert part in message
     assert not (tmp_path / "none").exists()
 

@@ -11,18 +11,18 @@ import numpy as np
 import torch
 from torchvision.datasets import CIFAR100
 
+from trainer.data._torchvision import Cifar100
 from trainer.data.base import DATASETS
-from trainer.data.cifar100 import FILES
 
 
 def test_reads_fine_labels_and_a_hundred_names(tmp_path, monkeypatch):
-    folder = tmp_path / FILES.folder
+    folder = tmp_path / Cifar100.folder
     folder.mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (3, 3072), dtype=np.uint8)
     names = [f"class {k}" for k in range(100)]
     entry = {"data": pixels, "fine_labels": [99, 0, 5], "coarse_labels": [1, 1, 1]}
     sums = {}
-    for name in FILES.files:
+    for name in Cifar100.files:
         content = pickle.dumps({"fine_label_names": names} if name == "meta" else entry, 2)
         (folder / name).write_bytes(content)
         sums[name] = hashlib.md5(content).hexdigest()

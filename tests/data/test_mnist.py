@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from trainer.core.errors import ConfigError, DataError
+from trainer.data._torchvision import Mnist
 from trainer.data.base import DATASETS
-from trainer.data.mnist import Mnist
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from trainer.precision.formats import (
     check_device,
     check_eps,
     parse_precision,
-    set_products,
+    set_fp32_precision,
 )
 
 BACKENDS: Any = torch.backends
@@ -95,7 +95,7 @@ def test_mps_has_float32_alone() -> None:
 def products() -> Iterator[None]:
     """Leave float32 products as they are everywhere else."""
     yield
-    set_products("ieee")
+    set_fp32_precision("ieee")
 
 
 @pytest.mark.usefixtures("products")
@@ -104,7 +104,7 @@ def test_products_and_convolutions_are_set_in_every_switch_that_torch_has(
     order: list[str],
 ) -> None:
     for wanted in order:
-        set_products(wanted)
+        set_fp32_precision(wanted)
         assert BACKENDS.cuda.matmul.fp32_precision == wanted
         assert BACKENDS.cudnn.conv.fp32_precision == wanted
         assert BACKENDS.cudnn.rnn.fp32_precision == wanted
@@ -119,7 +119,7 @@ def test_products_and_convolutions_are_set_in_every_switch_that_torch_has(
 
 
 def test_tf32_alone_multiplies_float32_inexactly() -> None:
-    assert {name for name, f in FORMATS.items() if f.products == "tf32"} == {"tf32"}
+    assert {name for name, f in FORMATS.items() if f.fp32_precision == "tf32"} == {"tf32"}
 
 
 def yaml_of(name: str) -> dict[str, Any]:

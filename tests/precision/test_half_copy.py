@@ -14,7 +14,7 @@ from trainer.api import compose
 from trainer.core.environment import World
 from trainer.loop import fit
 from trainer.precision.formats import LossScale
-from trainer.precision.half_copy import HalfCopy, cast_at_the_border
+from trainer.precision.half_copy import HalfCopy, cast_inputs_and_logits
 from trainer.precision.step import Precision
 from trainer.run.assemble import assemble
 from trainer.run.device import prepare
@@ -90,7 +90,7 @@ def test_the_masters_get_float32_gradients_and_move_what_half_cannot() -> None:
     model = nn.Linear(1, 1, bias=False)
     nn.init.ones_(model.weight)
     precision = Precision("O2", CPU, LossScale(1024.0))
-    halves = precision.adopt(model)
+    halves = precision.prepare_for_training(model)
     assert isinstance(halves, HalfCopy)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.5)
 
@@ -115,7 +115,7 @@ def test_o2_is_sgd_on_masters_with_the_gradient_of_the_rounded_weights() -> None
     """Three steps against their transcription, accumulation included."""
     model, precision = network(), Precision("O2", CPU, LossScale(256.0))
     reference = copy.deepcopy(model)
-    halves = precision.adopt(model)
+    halves = precision.prepare_for_training(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     for _ in range(3):
 
@@ -142,7 +142,7 @@ def test_o2_is_sgd_on_masters_with_the_gradient_of_the_rounded_weights() -> None
 
 def test_weights_that_others_move_reach_the_copy() -> None:
     model, precision = nn.Linear(1, 1, bias=False), Precision("O2", CPU)
-    halves = precision.adopt(model)
+    halves = precision.prepare_for_training(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     with torch.no_grad():
         model.weight.fill_(3.0)
@@ -159,7 +159,7 @@ def test_weights_that_others_move_reach_the_copy() -> None:
 
 def test_frozen_masters_get_no_gradient() -> None:
     model, precision = network(), Precision("O2", CPU)
-    halves = precision.adopt(model)
+    halves = precision.prepare_for_training(model)
     model[6].weight.requires_grad_(False)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     precision.step(optimizer, lambda: precision.backward(halves(images_of()).sum()), no_clip)
@@ -170,10 +170,10 @@ def test_frozen_masters_get_no_gradient() -> None:
 def test_evaluation_by_autocast_is_the_half_network_bit_for_bit() -> None:
     model, precision = network(), Precision("O2", CPU)
     del model[2]  # its float32 buffer would widen what autocast computes
-    halves = precision.adopt(model)
+    halves = precision.prepare_for_training(model)
     for _ in range(2):
         halves(images_of())  # statistics, shared with the model
-    precision.pairs.hand_over()
+    precision.pairs.copy_to_masters()
     model.eval()
     halves.eval()
     with torch.inference_mode(), precision.autocast():
@@ -182,7 +182,7 @@ def test_evaluation_by_autocast_is_the_half_network_bit_for_bit() -> None:
 
 def test_a_model_of_halves_casts_at_its_border_and_so_do_its_copies() -> None:
     model = network().half()
-    cast_at_the_border(model)
+    cast_inputs_and_logits(model)
     names = set(model.state_dict())
     assert names == set(network().state_dict())
     for one in (model, copy.deepcopy(model)):

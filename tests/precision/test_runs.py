@@ -51,16 +51,16 @@ def finished(*overrides: str) -> tuple[Run, list[EpochRecord]]:
 
 
 def count_steps(run: Run) -> list[int]:
-    """Note the step at which the optimizer is asked to step."""
-    asked: list[int] = []
+    """Note the step at which the optimizer is called to step."""
+    stepped: list[int] = []
     step = run.optimizer.step
 
     def counted(*args: Any, **kwargs: Any) -> Any:
-        asked.append(run.state.step)
+        stepped.append(run.state.step)
         return step(*args, **kwargs)
 
     run.optimizer.step = counted  # type: ignore[method-assign]
-    return asked
+    return stepped
 
 
 def weights_of(run: Run) -> dict[str, torch.Tensor]:
@@ -78,10 +78,10 @@ def test_one_optimizer_step_each_and_none_where_it_is_skipped(name: str) -> None
     overrides = ("epochs=1", f"precision={name}")
     for clip, accumulate in itertools.product(CLIPS, (1, 4)):
         run = made(*overrides, clip, f"accumulate={accumulate}")
-        asked = count_steps(run)
+        stepped = count_steps(run)
         (row,) = fit(run)
         assert isinstance(row, EpochRecord)
-        assert asked == [1, 2, 3, 4]
+        assert stepped == [1, 2, 3, 4]
         assert run.state.step == run.total == 4
         assert row.skipped_steps == (0 if name in SCALED else None)
 
@@ -94,7 +94,7 @@ def test_overflows_are_skipped_counted_and_recorded_while_time_goes_on(
     overrides = (f"precision={name}", f"precision.init_scale={OVERFLOW}", clip)
     overrides = (*overrides, "average=swa", "average.start=0ep", "average.every=1st")
     run = made(*overrides, "scheduler=exponential", "epochs=10", "optim.momentum=0.9")
-    asked, before, lrs = count_steps(run), weights_of(run), []
+    stepped, before, lrs = count_steps(run), weights_of(run), []
     parameters = {name for name, _ in run.model.named_parameters()}
     for row in fit(run):
         assert isinstance(row, EpochRecord)
@@ -102,7 +102,7 @@ def test_overflows_are_skipped_counted_and_recorded_while_time_goes_on(
         assert row.loss_scale == OVERFLOW / 2**row.skipped_steps
         if row.step == 8:
             assert row.skipped_steps == 8
-            assert asked == []
+            assert stepped == []
             assert row.train.grad_norm is None
             assert row.avg_val is None  # no snapshot yet
             assert run.optimizer.state_dict()["state"] == {}
@@ -110,9 +110,9 @@ def test_overflows_are_skipped_counted_and_recorded_while_time_goes_on(
             assert_equal({k: before[k] for k in parameters}, {k: now[k] for k in parameters})
     skipped = run.state.skipped_steps
     assert 20 <= skipped <= 30
-    assert asked == list(range(skipped + 1, 41))
+    assert stepped == list(range(skipped + 1, 41))
     assert row.train.grad_norm is not None
-    assert run.average.state_dict()["count"] == len(asked)
+    assert run.average.state_dict()["count"] == len(stepped)
     assert lrs == sorted(set(lrs), reverse=True)
 
 

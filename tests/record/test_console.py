@@ -128,12 +128,11 @@ def test_the_live_line_fits_its_terminal(here: Path) -> None:
     from trainer.loop import fit
     from trainer.run.assemble import assemble
     from trainer.run.device import prepare
-    from trainer.run.progress import RunProgress
+    from trainer.run.summary import RunProgress
 
     config = compose(*TINY, "data.num_train=300")
     run, _ = assemble(config, *prepare(config, World()))
-    run.wants_pause = lambda clock: True
-    steps = fit(run)
+    steps = fit(run, pause=lambda clock: True)
     progress = RunProgress(run)
     for _ in range(3):
         next(steps)

@@ -17,7 +17,7 @@ from trainer.record.runs import EpochRow, read_lines
 HOLD = """
 import sys, time
 from pathlib import Path
-from trainer.folder import Folder
+from trainer.record.run_folder import Folder
 folder = Folder(Path(sys.argv[1]))
 folder.lock()
 print("held", flush=True)

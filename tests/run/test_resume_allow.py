@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from tests.command import TINY, Call
 from tests.training import assembled
 from trainer.checkpoint import format as checkpoint
+from trainer.config import compare
 from trainer.core.environment import World
 from trainer.metrics import Meter
 from trainer.state import own_part
@@ -119,6 +121,30 @@ def test_an_edited_configuration_is_refused_with_all_that_changed(call: Call, ru
     assert refused.code == 2
     assert "optim.momentum=0.8 (was 0.9), seed=3 (was 0)" in refused.err
     assert not (run / "summary.json").exists()
+
+
+@pytest.mark.slow
+def test_the_record_of_an_older_version_lacks_keys_and_goes_on(
+    call: Call, run: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a component `model.norm`, of what a group shares `data.last`, of the run `tta`."""
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    del config["model"]["norm"], config["data"]["last"], config["tta"]
+    (run / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    for path in checkpoint.folders(run / "checkpoints"):
+        manifest = json.loads((path / "manifest.json").read_text())
+        (path / "manifest.json").write_text(json.dumps({**manifest, "config": config}))
+    refused = call(f"resume={run}")
+    assert refused.code == 2
+    assert "tta=none (was not there)" in refused.err
+    monkeypatch.setitem(compare.NEUTRAL, "tta", "none")
+    assert "model.norm=none (was batch)" in call(f"resume={run}", "model.norm=none").err
+    done = call(f"resume={run}")
+    assert done.code == 0, done.err
+    assert "resumed_across" not in summary(run)
+    assert call(f"repeat={run}", "hydra.run.dir=again").code == 0
+    assert summary(here / "again")["key"] == summary(run)["key"]
+    assert summary(here / "again")["weights_sha256"] == summary(run)["weights_sha256"]
 
 
 def test_two_processes_parts_become_one_s() -> None:

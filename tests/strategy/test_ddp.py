@@ -41,7 +41,7 @@ WHITENED = (
 RUNS = """
 import os, pathlib, shutil, sys
 import torch
-from trainer import cli
+from trainer.cli import main as cli
 here, *words = sys.argv[1:]
 names = ("fp64", "everything", "whitened")
 lines = [line.split() for line in " ".join(words).split(" -- ")]
@@ -154,11 +154,11 @@ def check_resumed(run: Path, whole: Path) -> None:
 
 
 def check_everything(run: Path, printed: str) -> None:
-    told = summary(run)
-    assert told["status"] == "completed"
+    found = summary(run)
+    assert found["status"] == "completed"
     # 21 test images: an odd number, each counted once by one of two processes
     for key in ("test", "test_avg"):
-        counted = told[key]["top1"] * 21
+        counted = found[key]["top1"] * 21
         assert counted == pytest.approx(round(counted), abs=1e-9)
     val = [row["val_top1"] * 13 for row in rows(run)]
     assert val == pytest.approx([round(v) for v in val], abs=1e-9)
@@ -176,7 +176,7 @@ def check_everything(run: Path, printed: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_mistake_under_torchrun_is_told_once_and_leaves_nothing(here: Path) -> None:
+def test_a_mistake_under_torchrun_is_reported_once_and_leaves_nothing(here: Path) -> None:
     line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
         [*line, "-m", "trainer", *FP64, "batch_size=15"],

@@ -62,15 +62,14 @@ def test_what_cannot_take_effect_here_is_refused(
 
 
 def test_timeouts_do_not_make_another_result() -> None:
-    from trainer.run.identity import result_key
+    from trainer.config.compare import decisive_values
+    from trainer.run.identity import UNRELATED
 
-    def key(*overrides: str) -> str:
-        config = compose(*TINY, *overrides).plain()
-        facts = {"device": "cpu", "precision": "fp32", "sources": ""}
-        return result_key(config, fingerprint="", weights={}, **facts)
+    def values(*overrides: str) -> dict[str, object]:
+        return decisive_values(compose(*TINY, *overrides), UNRELATED)
 
-    assert key("strategy.timeout=5s") == key()
-    assert key("strategy=ddp", "strategy.compress=fp16") != key("strategy=ddp")
+    assert values("strategy.timeout=5s") == values()
+    assert values("strategy=ddp", "strategy.compress=fp16") != values("strategy=ddp")
 
 
 def test_the_defaults_are_those_of_the_page() -> None:

@@ -13,7 +13,9 @@ from trainer import compose
 from trainer.core.environment import World
 from trainer.core.errors import ConfigError
 from trainer.precision.step import Precision
-from trainer.strategy.ddp import DataParallelModel, Ddp, Dp, build_strategy
+from trainer.strategy.build import build_strategy
+from trainer.strategy.ddp import Ddp
+from trainer.strategy.dp import DataParallelModel, Dp
 from trainer.strategy.keys import StrategyChoice, parse_strategy
 from trainer.strategy.process_group import JOINED, ProcessGroup
 
@@ -23,7 +25,7 @@ GPUS = (torch.device("cuda", 0), torch.device("cuda", 1), torch.device("cuda", 2
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[torch.device]]:
+def spreads(monkeypatch: pytest.MonkeyPatch) -> list[list[torch.device]]:
     """The devices that each pass was spread over; the parts are computed here."""
     devices: list[list[torch.device]] = []
 
@@ -37,12 +39,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[torch.device]]:
 
 @pytest.mark.parametrize(("images", "wanted"), [(12, 3), (6, 3), (5, 2), (3, 1), (1, 1)])
 def test_a_small_batch_goes_to_fewer_devices(
-    asked: list[list[torch.device]], images: int, wanted: int
+    spreads: list[list[torch.device]], images: int, wanted: int
 ) -> None:
     model = nn.Linear(2, 2)
     batch = torch.randn(images, 2)
     torch.testing.assert_close(DataParallelModel(model, GPUS)(batch), model(batch))
-    assert asked == [list(GPUS[:wanted])]
+    assert spreads == [list(GPUS[:wanted])]
 
 
 def test_what_is_trained_is_the_bare_model() -> None:
@@ -90,6 +92,9 @@ def test_options_that_cannot_be_are_refused() -> None:
         ddp(compress="fp16").take(CPU, Precision("O2", CPU), 1)
     with pytest.raises(ConfigError, match="mps"):
         ddp().take(torch.device("mps"), FP32, 1)
+    with pytest.raises(ConfigError, match="sync_batch_norm=true needs GPUs, got device=cpu"):
+        ddp(sync_batch_norm=True).take(CPU, FP32, 1)
+    ddp(sync_batch_norm=True).take(torch.device("cuda", 0), FP32, 1)
     ddp(static_graph=True, compress="bf16").take(CPU, FP32, 1)
 
 

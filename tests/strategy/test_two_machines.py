@@ -117,7 +117,7 @@ def ended(processes: list[Any], timeout_s: float = 240) -> list[str]:
     return [p.communicate(timeout=timeout_s)[1] for p in processes]
 
 
-def told(run: Path) -> dict[str, Any]:
+def summary(run: Path) -> dict[str, Any]:
     summary: dict[str, Any] = json.loads((run / "summary.json").read_text())
     return summary
 
@@ -130,7 +130,7 @@ def test_a_machine_is_killed_and_the_run_goes_on_to_the_same_weights(
     whole = start(machines, *WORDS, "hydra.run.dir=whole")
     errors = ended(whole)
     assert [p.returncode for p in whole] == [0, 0], errors
-    assert told(first.disk / "whole")["world_size"] == 2
+    assert summary(first.disk / "whole")["world_size"] == 2
     assert list(second.disk.iterdir()) == []  # only the first one needs the run's folder
 
     cut = start(machines, *WORDS, "hydra.run.dir=cut")
@@ -146,14 +146,14 @@ def test_a_machine_is_killed_and_the_run_goes_on_to_the_same_weights(
     assert spent_s < 5 + MARGIN_S
     assert cut[0].returncode == 1
     assert "error: rank 1 (process " in errors[0]
-    assert told(first.disk / "cut")["status"] == "failed"
-    assert "rank 1" in told(first.disk / "cut")["message"]
+    assert summary(first.disk / "cut")["status"] == "failed"
+    assert "rank 1" in summary(first.disk / "cut")["message"]
     assert first.processes() == []
 
     again = start(machines, f"resume={first.disk / 'cut'}")
     errors = ended(again)
     assert [p.returncode for p in again] == [0, 0], errors
     assert "resumed at step" in (first.disk / "cut/run.log").read_text()
-    weights = told(first.disk / "whole")["weights_sha256"]
-    assert told(first.disk / "cut")["weights_sha256"] == weights
+    weights = summary(first.disk / "whole")["weights_sha256"]
+    assert summary(first.disk / "cut")["weights_sha256"] == weights
     assert list(second.disk.iterdir()) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import itertools
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,13 @@ import pytest
 
 from tests.analysis.runs import made_run
 from tests.command import ROOT, Call
-from trainer.analysis.compare import Arm, Spread, compare
+from trainer.analysis.compare import Arm, compare
 from trainer.api import compose
+from trainer.cli.main import exit_code
 from trainer.core.errors import ConfigError, TrainerError
 from trainer.core.yaml_files import read_yaml
 from trainer.record.runs import read_runs
+from trainer.record.spread import Spread
 from trainer.study import comparison as command
 from trainer.study._trials import Trial, chosen
 from trainer.study.comparisons import stages, told
@@ -95,7 +96,7 @@ def test_hypothesis_and_n_stand_in_the_preset(name: str) -> None:
     values = [value for arm in tree["arms"].values() for value in arm.values()]
     assert {type(value) for value in values} == {str}, "Hydra takes nothing else there"
     header = (ROOT / "conf" / "sweep" / f"{name}.yaml").read_text().split("defaults:")[0]
-    assert f"python -m scripts.comparison {name}\n" in header
+    assert f"python -m trainer comparison {name}\n" in header
     assert re.search(r"# Hypothesis: \w.{20,}", header)
     trials, final = len(plan.trials()), 2 * plan.n * len(plan.labels)
     assert f"# n:          {plan.n} fresh seeds" in header
@@ -220,10 +221,10 @@ def test_mixup_is_compared_at_each_weight_decay() -> None:
 
 @pytest.mark.slow
 def test_a_tiny_comparison_leaves_its_four_files_and_goes_on_where_it_was(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], call: Call
+    here: Path, capfd: pytest.CaptureFixture[str], call: Call
 ) -> None:
     overrides = ("swa_mnist", *SMALL, "--n", "2", "--trials", "2", "--out", "there")
-    assert answer(monkeypatch, *overrides) == 0
+    assert answer(*overrides) == 0
     printed = capfd.readouterr().out
     made = sorted(p.name for p in (here / "there").iterdir())
     assert made == [f"swa_mnist{end}" for end in (".csv", ".md", ".png", "_trials.csv")]
@@ -243,7 +244,7 @@ def test_a_tiny_comparison_leaves_its_four_files_and_goes_on_where_it_was(
     assert {run.config["seed"] for run in tested} == {0, 1}
     assert {run.config["seed"] for run in runs.values() if not run.test} == {1000, 1001}
     assert all(run.test_avg for run in tested if run.config["average"]["name"] != "none")
-    assert answer(monkeypatch, *overrides) == 0
+    assert answer(*overrides) == 0
     assert (here / "there" / "swa_mnist.md").read_text() == page
     done = call("-m", "+sweep=swa_mnist", *SMALL, "hydra.sweeper.trials=2")  # the first stage alone
     assert done.code == 0, done.err
@@ -251,26 +252,18 @@ def test_a_tiny_comparison_leaves_its_four_files_and_goes_on_where_it_was(
     assert {run.path for run in read_runs(here / "outputs")} == set(runs)
 
 
-def answer(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["comparison", *overrides])
-    code: Any = 0
-    try:
-        command.main("python -m scripts.comparison")
-    except SystemExit as ended:
-        code = ended.code
-    return int(code)
+def answer(*arguments: str) -> int:
+    return exit_code(["comparison", *arguments])
 
 
-def test_without_a_name_all_are_listed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert answer(monkeypatch) == 0
+def test_without_a_name_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer() == 0
     listed = capsys.readouterr().out
     assert all(f"\n  {name} " in listed for name in names())
 
 
 def test_mistakes_end_with_two_and_leave_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
+    capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
     for overrides, said in (
         (("swa_mnits",), "did you mean 'swa_mnist'?"),
@@ -279,7 +272,7 @@ def test_mistakes_end_with_two_and_leave_nothing(
         (("swa_mnist", "optim=adamm"), "did you mean 'adam"),
         (("swa_mnist", "--n", "1001"), "seeds 1000 would be used for choosing and for reporting"),
     ):
-        assert answer(monkeypatch, *overrides) == 2
+        assert answer(*overrides) == 2
         assert said in capsys.readouterr().err
     assert list(here.iterdir()) == []
 
@@ -302,8 +295,8 @@ def test_a_claim_must_be_one_of_the_arms() -> None:
 def test_a_page_names_no_place_of_this_machine() -> None:
     line = ["data.root=/a/place", "epochs=3"]
     plan = changed(load("swa_mnist"), line=line, n=None, trials=None)
-    told = command.command_of("python -m scripts.comparison", plan, None, None)
-    assert told == "python -m scripts.comparison swa_mnist data.root=DIR epochs=3"
+    told = command.command_of(plan, None, None)
+    assert told == "python -m trainer comparison swa_mnist data.root=DIR epochs=3"
 
 
 def test_no_title_is_cut_by_the_edge_of_its_picture() -> None:

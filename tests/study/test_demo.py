@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import statistics
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import yaml
 from tests.command import ROOT, TINY, Call
 from trainer.analysis.compare import Arm, welch
 from trainer.api import compose
+from trainer.cli.main import exit_code
 from trainer.core.errors import ConfigError
 from trainer.record.runs import EpochRow, RunRow, read_runs
 from trainer.study import demo as command
@@ -31,7 +31,7 @@ TREE: dict[str, Any] = {
     "kind": "arms",
     "seeds": 10,
     "base": [w for w in TINY if not w.startswith("epochs")] + ["max_steps=2"],
-    "arms": {"plain": {"words": ["optim.lr=0.1"]}, "trick": {"words": ["optim.lr=0.2"]}},
+    "arms": {"plain": {"overrides": ["optim.lr=0.1"]}, "trick": {"overrides": ["optim.lr=0.2"]}},
     "where": "python -m trainer optim.lr=0.2",
 }
 
@@ -74,10 +74,10 @@ def test_tuned_values_are_the_best_of_those_that_were_tried(name: str) -> None:
     rows = list(csv.DictReader((TUNING / f"{name}.csv").read_text().splitlines()))
     for one in made.arms:
         mine = [row for row in rows if row["arm"] == one.label]
-        assert {row["words"] for row in mine} == {" ".join(overrides) for overrides in one.trials()}
+        assert {row["overrides"] for row in mine} == {" ".join(overrides) for overrides in one.trials()}
         assert all(int(row["n"]) >= 2 for row in mine if row["chosen"])
         (best,) = [row for row in mine if row["chosen"]]
-        assert set(best["words"].split()) <= set(one.overrides), one.label
+        assert set(best["overrides"].split()) <= set(one.overrides), one.label
     assert len({len(one.trials()) for one in made.arms}) == 1, "arms are tuned alike"
 
 
@@ -145,7 +145,7 @@ def test_weights_that_differ_by_more_than_rounding_are_not_called_the_same() -> 
 @pytest.mark.slow
 def test_a_tiny_demo_leaves_records_a_picture_and_a_sentence(here: Path, call: Call) -> None:
     made = demo_of("two", TREE)
-    result = command.perform(made, seeds=2, command="python -m scripts.demo two", quiet=True)
+    result = command.perform(made, seeds=2, command="python -m trainer demo two", quiet=True)
     shown, folder = result.shown, result.folder
     runs = read_runs(folder)
     assert [run.status for run in runs] == ["completed"] * 4
@@ -165,7 +165,7 @@ def test_a_tiny_demo_leaves_records_a_picture_and_a_sentence(here: Path, call: C
     first, alone = result.arms[0].runs[0], read_runs(here / "alone")[0]
     assert first.key == alone.key
     assert first.summary["weights_sha256"] == alone.summary["weights_sha256"]
-    again = command.perform(made, seeds=3, command="python -m scripts.demo two", quiet=True)
+    again = command.perform(made, seeds=3, command="python -m trainer demo two", quiet=True)
     assert again.folder != folder
     for before, after in zip(result.arms, again.arms, strict=True):
         assert [run.path for run in after.runs][:2] == [run.path for run in before.runs]
@@ -192,8 +192,8 @@ def test_tuning_tries_all_on_val_and_marks_the_best(
 ) -> None:
     monkeypatch.setattr(tuning, "SEEDS", range(1000, 1002))
     arms = {
-        "plain": {"words": ["optim.lr=1"], "tune": {"optim.lr": [0.1, 1]}},
-        "trick": {"words": [], "tune": {"optim.momentum": [0.5, 0.9]}},
+        "plain": {"overrides": ["optim.lr=1"], "tune": {"optim.lr": [0.1, 1]}},
+        "trick": {"overrides": [], "tune": {"optim.momentum": [0.5, 0.9]}},
     }
     trials = tuning.tune(demo_of("two", {**TREE, "arms": arms}), here / "tried", quiet=True)
     assert [(t.arm, *t.overrides) for t in trials] == [
@@ -237,7 +237,7 @@ def test_every_kind_draws_its_picture(name: str, here: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_give_the_weights_of_one(here: Path) -> None:
-    arms = {"one": {"words": ["strategy=single"]}, "two": {"words": ["strategy=ddp"]}}
+    arms = {"one": {"overrides": ["strategy=single"]}, "two": {"overrides": ["strategy=ddp"]}}
     base = [*TREE["base"], "precision=fp64", "model.norm=none", "max_steps=3"]
     made = demo_of("ddp", {**TREE, "kind": "processes", "base": merged(base), "arms": arms})
     folder = here / "runs"
@@ -250,34 +250,26 @@ def test_two_processes_give_the_weights_of_one(here: Path) -> None:
     assert len(speed.ratios_of(read)) == 1
 
 
-def answer(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["demo", *overrides])
-    code: Any = 0
-    try:
-        command.main("python -m scripts.demo")
-    except SystemExit as ended:
-        code = ended.code
-    return int(code)
+def answer(*arguments: str) -> int:
+    return exit_code(["demo", *arguments])
 
 
-def test_without_a_trick_all_are_listed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert answer(monkeypatch) == 0
+def test_without_a_trick_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer() == 0
     listed = capsys.readouterr().out
     assert all(f"\n  {name} " in listed for name in names())
 
 
 def test_mistakes_end_with_two_and_leave_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
+    capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
-    assert answer(monkeypatch, "mixupp") == 2
+    assert answer("mixupp") == 2
     assert "did you mean 'mixup'?" in capsys.readouterr().err
-    assert answer(monkeypatch, "mixup", "--seeds", "1") == 2
+    assert answer("mixup", "--seeds", "1") == 2
     assert "--seeds must be 2 or more" in capsys.readouterr().err
-    assert answer(monkeypatch, "mixup", "optim=adamm") == 2
+    assert answer("mixup", "optim=adamm") == 2
     assert "did you mean 'adam" in capsys.readouterr().err
-    assert answer(monkeypatch, "lr", "--tune") == 2
+    assert answer("lr", "--tune") == 2
     assert "nothing to tune" in capsys.readouterr().err
     assert list(here.iterdir()) == []
 

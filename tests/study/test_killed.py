@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import environment
-from trainer.study import reproduce
+from trainer.cli.main import exit_code
 
 LINE = ("swa_mnist", "--scale", "smoke")
 RUNS = 3 * 1 * 2 + 3 * 2 * 2  # three arms: one draw with two seeds, then tuned and untuned with two
@@ -33,7 +33,7 @@ def begun(place: Path) -> subprocess.Popen[str]:
     """The command in a process group of its own, once it has finished more runs."""
     before = len(finished(place))
     process = subprocess.Popen(
-        [sys.executable, "-m", "scripts.reproduce", *LINE],
+        [sys.executable, "-m", "trainer", "reproduce", *LINE],
         cwd=place,
         env=environment(),
         text=True,
@@ -48,7 +48,7 @@ def begun(place: Path) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 def test_what_was_killed_or_stopped_goes_on_and_runs_nothing_twice(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    here: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     first = begun(here)
     first.kill()
@@ -60,8 +60,7 @@ def test_what_was_killed_or_stopped_goes_on_and_runs_nothing_twice(
     assert "Traceback" not in told
     assert 4 <= len(finished(here)) < RUNS
     assert not [path for path in (here / "outputs" / "reproduce").rglob("*") if path.is_file()]
-    monkeypatch.setattr(sys, "argv", ["reproduce", *LINE])
-    reproduce.main("python -m scripts.reproduce")
+    assert exit_code(["reproduce", *LINE]) == 0
     printed = capfd.readouterr().out
     assert "reused " in printed
     assert Counter(finished(here)).most_common(1)[0][1] == 1

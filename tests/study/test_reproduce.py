@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from tests.analysis.runs import made_run
 from trainer.analysis.attribution import leave_one_out, staircase
 from trainer.analysis.compare import Arm, compare
+from trainer.cli.main import exit_code
 from trainer.composition.search_path import Sources
 from trainer.core.errors import ConfigError
 from trainer.core.yaml_files import read_yaml
@@ -87,8 +87,8 @@ def test_an_item_has_all_scales() -> None:
 
 def test_words_of_all_scales_are_put_together() -> None:
     (item,) = chosen("optimizers_mnist")
-    assert "model.hidden=[8]" in item.at("smoke")["words"]
-    assert item.at("cpu")["words"] == ()
+    assert "model.hidden=[8]" in item.at("smoke")["overrides"]
+    assert item.at("cpu")["overrides"] == ()
 
 
 def test_the_schedules_are_those_of_the_text_s_formulas() -> None:
@@ -156,7 +156,7 @@ def test_the_report_has_both_numbers_the_power_and_what_was_not_made() -> None:
         "lr_batch": outcome(files=("slice.png", "slice.md"), ours={"slope": "+0.87"}, runs=120),
         "precision": "no such network",
     }
-    text = report("cpu", two, made, "python -m scripts.reproduce all --scale cpu")
+    text = report("cpu", two, made, "python -m trainer reproduce all --scale cpu")
     assert "the size that two cores can do. 1 of 2 were made, of 120 runs" in text
     assert "| slope of the ridge, log-log | +1 | +0.87 | the text, section 5;" in text
     assert "![Learning rate against batch size N](lr_batch/slice.png)" in text
@@ -217,28 +217,22 @@ def test_errors_and_differences_are_told_in_the_units_of_publications() -> None:
     }
 
 
-def answer(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["reproduce", *overrides])
-    code: Any = 0
-    try:
-        command.main("python -m scripts.reproduce")
-    except SystemExit as ended:
-        code = ended.code
-    return int(code)
+def answer(*arguments: str) -> int:
+    return exit_code(["reproduce", *arguments])
 
 
 @pytest.mark.slow
 def test_what_was_made_is_not_made_again_and_stays_in_the_report(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert answer(monkeypatch, "lr_tradeoff", "--scale", "smoke", "--out", "there") == 0
+    assert answer("lr_tradeoff", "--scale", "smoke", "--out", "there") == 0
     first = (here / "there" / "report.md").read_text()
     assert "The best mean is at " in first
     assert "Below its stated power: 6 runs where 33 were stated beforehand, of a toy size." in first
     capsys.readouterr()
-    assert answer(monkeypatch, "lr_tradeoff", "--scale", "smoke", "--out", "there") == 0
+    assert answer("lr_tradeoff", "--scale", "smoke", "--out", "there") == 0
     assert "made already, by the same sources" in capsys.readouterr().out
-    assert answer(monkeypatch, "schedules", "--scale", "smoke", "--out", "there") == 0
+    assert answer("schedules", "--scale", "smoke", "--out", "there") == 0
     both = (here / "there" / "report.md").read_text()
     assert "(lr_tradeoff/lr_tradeoff.png)" in both
     assert "(schedules/schedules.png)" in both
@@ -251,20 +245,18 @@ def test_mistakes_end_with_two_and_leave_nothing(
 ) -> None:
     import torch
 
-    assert answer(monkeypatch, "flatnes") == 2
+    assert answer("flatnes") == 2
     assert "did you mean 'flatness'" in capsys.readouterr().err
-    assert answer(monkeypatch, "swa", "--scale", "big") == 2
+    assert answer("swa", "--scale", "big") == 2
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert answer(monkeypatch, "lr_batch", "--scale", "gpu") == 2
+    assert answer("lr_batch", "--scale", "gpu") == 2
     assert "--scale gpu needs a CUDA GPU" in capsys.readouterr().err
-    assert answer(monkeypatch, "lr_tradeoff", "optim=adamm") == 2
+    assert answer("lr_tradeoff", "optim=adamm") == 2
     assert "did you mean 'adam" in capsys.readouterr().err
     assert not list(here.rglob("*.md"))
 
 
-def test_without_a_name_all_are_listed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert answer(monkeypatch) == 0
+def test_without_a_name_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer() == 0
     listed = capsys.readouterr().out
     assert all(f"\n  {name} " in listed for name in NAMES)

@@ -13,13 +13,13 @@ from tests.analysis.runs import made_run
 from trainer.api import compose
 from trainer.composition.search_path import Sources
 from trainer.record.runs import RunRow
+from trainer.record.sweep_file import JobOverrides
 from trainer.study import demo
 from trainer.study.comparisons import stages
 from trainer.study.flatness import study as flatness
 from trainer.study.reproduce import methods
 from trainer.study.reproduction import studies, sweeps
 from trainer.study.reproduction.registry import Item, items
-from trainer.sweep.expand import JobOverrides
 from trainer.sweep.jobs import Sweep, check_jobs
 
 NAMES = [item.name for item in items()]

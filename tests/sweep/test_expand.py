@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.core.errors import ConfigError
-from trainer.sweep.expand import JobOverrides, Search, draws, expand
+from trainer.record.sweep_file import JobOverrides
+from trainer.sweep.expand import Search, draws, expand
 
 
 def test_listed_values_are_multiplied_the_last_fastest() -> None:

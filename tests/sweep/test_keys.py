@@ -1,4 +1,4 @@
-"""The key that a sweep foretells is the one that the run records: reuse stands on it."""
+"""The key that a sweep predicts is the one that the run records: reuse stands on it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from tests.command import TINY
 from trainer.composition.search_path import Sources
 from trainer.record.runs import RunRow
+from trainer.record.sweep_file import JobOverrides
 from trainer.run.execute import RunRequest, execute
-from trainer.sweep.expand import JobOverrides
 from trainer.sweep.jobs import Sweep, check_job
-from trainer.sweep.reuse import key_before
+from trainer.sweep.reuse import predicted_key
 
 SHORT = (*TINY, "max_steps=2", "checkpoint.keep=all")
 
@@ -25,10 +25,10 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def done(folder: Path, *overrides: str, plugins: tuple[str, ...] = ()) -> tuple[str, RunRow]:
-    """Return the key that a job is foretold to have, and its record."""
+    """Return the key that a job is predicted to have, and its record."""
     job = check_job(0, JobOverrides((*SHORT, *overrides)), Sweep(Sources(), plugins))
     assert job.config is not None, job.error
-    told = key_before(job.config)
+    told = predicted_key(job.config)
     return told, execute(RunRequest(job.config, job.overrides, folder=str(folder), quiet=True))
 
 
@@ -55,14 +55,14 @@ def done(folder: Path, *overrides: str, plugins: tuple[str, ...] = ()) -> tuple[
     ids=lambda overrides: overrides[0].partition("/")[0].partition("{")[0],
 )
 @pytest.mark.slow
-def test_a_key_is_foretold(overrides: tuple[str, ...], teacher: Path, tmp_path: Path) -> None:
+def test_a_key_is_predicted(overrides: tuple[str, ...], teacher: Path, tmp_path: Path) -> None:
     named = [word.format(run=teacher) for word in overrides]
     told, row = done(tmp_path / "run", *named)
     assert told == row.key
 
 
 @pytest.mark.slow
-def test_a_key_with_a_plugin_is_foretold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_with_a_plugin_is_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "plugin").mkdir()
     (tmp_path / "plugin" / "key_plugin.py").write_text("x = 1\n")
     monkeypatch.syspath_prepend(str(tmp_path / "plugin"))

@@ -12,19 +12,19 @@ from tests.command import environment
 from tests.sweep.test_reuse import write
 from trainer.core.errors import ConfigError
 from trainer.record.run_folder import Folder
-from trainer.sweep.locks import FOLDER, Claim, claimed, cleared, link, present
+from trainer.sweep.locks import FOLDER, LockedJob, job_lock, link, registered, remove_previous
 
 HOLDER = """
 import sys, pathlib
-from trainer.sweep.claims import claimed
-with claimed(pathlib.Path(sys.argv[1]), "k") as claim:
-    print("held" if claim else "busy", flush=True)
+from trainer.sweep.locks import job_lock
+with job_lock(pathlib.Path(sys.argv[1]), "k") as job:
+    print("held" if job else "busy", flush=True)
     sys.stdin.readline()
 """
 
 
 def hold(root: Path) -> subprocess.Popen[str]:
-    """Start a process that claims the job `k`, and wait until it has."""
+    """Start a process that locks the job `k`, and wait until it has."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(root)],
         env=environment(),
@@ -46,57 +46,57 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.slow
-def test_a_job_is_claimed_by_one_and_free_when_that_one_dies(tmp_path: Path) -> None:
-    with present(tmp_path):
+def test_a_job_is_locked_by_one_and_free_when_that_one_dies(tmp_path: Path) -> None:
+    with registered(tmp_path):
         other = hold(tmp_path)
-        with claimed(tmp_path, "k") as claim:
-            assert claim is None
-        with claimed(tmp_path, "another") as claim:
-            assert claim is not None
+        with job_lock(tmp_path, "k") as job:
+            assert job is None
+        with job_lock(tmp_path, "another") as job:
+            assert job is not None
         end(other)
-        with claimed(tmp_path, "k") as claim:
-            assert claim is not None
-            assert claim.found is None
+        with job_lock(tmp_path, "k") as job:
+            assert job is not None
+            assert job.found is None
 
 
 def test_the_next_one_learns_where_the_result_is_and_verifies_it(tmp_path: Path) -> None:
     run = write(tmp_path / "run", "k")
-    with present(tmp_path):
-        with claimed(tmp_path, "k") as claim:
-            assert claim is not None
-            claim.finished(run)
-        with claimed(tmp_path, "k") as claim:
-            assert claim is not None
-            assert claim.found == run
+    with registered(tmp_path):
+        with job_lock(tmp_path, "k") as job:
+            assert job is not None
+            job.finished(run)
+        with job_lock(tmp_path, "k") as job:
+            assert job is not None
+            assert job.found == run
         (run / "summary.json").write_text('{"status": "failed", "key": "k"}')
-        with claimed(tmp_path, "k") as claim:
-            assert claim is not None
-            assert claim.found is None
+        with job_lock(tmp_path, "k") as job:
+            assert job is not None
+            assert job.found is None
 
 
-def test_the_last_sweep_to_leave_clears_the_claims(tmp_path: Path) -> None:
-    def claims() -> list[str]:
-        return sorted(p.name for p in (tmp_path / FOLDER).glob("job-*"))
+def test_the_last_sweep_to_end_clears_the_notes(tmp_path: Path) -> None:
+    def names() -> list[str]:
+        return sorted(path.name for path in (tmp_path / FOLDER).iterdir())
 
-    with present(tmp_path):
-        with present(tmp_path), claimed(tmp_path, "k"):
-            pass
-        assert claims() == ["job-k"]  # the other sweep may still ask for it
-    assert claims() == []
+    with registered(tmp_path):
+        with registered(tmp_path), job_lock(tmp_path, "k") as job:
+            assert job is not None
+            job.finished(tmp_path / "run")
+        assert "job-k" in names()  # the other sweep may still ask for it
+    assert names() == []
 
 
 @pytest.mark.slow
 def test_what_a_killed_sweep_left_is_cleared_but_what_its_worker_holds(tmp_path: Path) -> None:
-    with present(tmp_path):
+    place = tmp_path / FOLDER
+    with registered(tmp_path):
         other = hold(tmp_path)
-        with claimed(tmp_path, "old"):
-            pass
-        left = (tmp_path / FOLDER / "job-old").read_bytes()
-    (tmp_path / FOLDER / "job-old").write_bytes(left)  # as if the sweep had been killed
-    with present(tmp_path):
-        assert not (tmp_path / FOLDER / "job-old").exists()
-        with claimed(tmp_path, "k") as claim:
-            assert claim is None
+    for name in ("job-old", "job-dead.lock", "sweep-dead", "sweep-dead.lock"):
+        (place / name).write_text("as if a sweep and its worker had been killed")
+    with registered(tmp_path):
+        assert not any("old" in path.name or "dead" in path.name for path in place.iterdir())
+        with job_lock(tmp_path, "k") as job:
+            assert job is None
     end(other)
 
 
@@ -122,7 +122,7 @@ def test_what_another_program_is_writing_is_not_cleared(tmp_path: Path) -> None:
     writer = Folder(run)
     writer.lock()
     with pytest.raises(ConfigError, match="is being written by process"):
-        cleared(run)
+        remove_previous(run)
     link(run, old)
     assert not run.is_symlink()
     writer.close()
@@ -131,13 +131,12 @@ def test_what_another_program_is_writing_is_not_cleared(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_costs_a_note_and_nothing_else() -> None:
-    with open("/dev/full", "a+", encoding="utf-8") as file:
-        Claim(file, "k", None).finished(Path("outputs"))
+    LockedJob(Path("/dev/full"), None).finished(Path("outputs"))
 
 
-def test_claims_that_were_cleared_away_are_made_anew(tmp_path: Path) -> None:
-    with claimed(tmp_path, "k") as claim:
-        assert claim is not None
+def test_a_folder_that_was_cleared_away_is_made_anew(tmp_path: Path) -> None:
+    with job_lock(tmp_path, "k") as job:
+        assert job is not None
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot write"), claimed(tmp_path / "file", "k"):
+    with pytest.raises(ConfigError, match="cannot write"), job_lock(tmp_path / "file", "k"):
         pass

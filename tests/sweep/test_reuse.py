@@ -84,29 +84,32 @@ def test_a_sweep_elsewhere_looks_at_sweeps_beside_it_and_at_nothing_else(here: P
     assert places_beside(outside / "a") == [here / "outputs", outside / "a", outside / "b"]
 
 
-def test_jobs_are_claimed_among_the_results_or_in_a_sweep_s_own_folder(here: Path) -> None:
+def test_jobs_are_locked_among_the_results_or_in_a_sweep_s_own_folder(here: Path) -> None:
     assert root_of(here / "outputs" / "default" / "sweep") == here / "outputs"
     assert root_of(here / "mine") == here / "mine"
 
 
 def test_a_configuration_is_known_again_by_the_keys_that_both_versions_have(tmp_path: Path) -> None:
-    run, now = write(tmp_path / "run", "k"), compose(*TINY).plain()
+    run, config = write(tmp_path / "run", "k"), compose(*TINY)
+    now = config.plain()
     then = {**now, "name": "other", "of_later": 3, "data": {**now["data"], "root": "/elsewhere"}}
     then.pop("tta")
     (run / "config.yaml").write_text(yaml.safe_dump(then))
-    assert is_same_but_sources(run, now, 1)
-    assert not is_same_but_sources(run, now, 2)
-    assert not is_same_but_sources(run, {**now, "seed": 1}, 1)
+    assert is_same_but_sources(run, config)
+    assert not is_same_but_sources(run, compose(*TINY, "seed=1"))
+    (run / "summary.json").write_text(json.dumps({"world_size": 2}))
+    assert not is_same_but_sources(run, config)
+    (run / "summary.json").write_text("{}")
     for damaged in ("", "[1]", "seed: [", "seed: 0"):
         (run / "config.yaml").write_text(damaged)
-        assert not is_same_but_sources(run, now, 1)
+        assert not is_same_but_sources(run, config)
 
 
-def test_of_runs_with_the_same_words_the_last_is_known(tmp_path: Path) -> None:
+def test_of_runs_with_the_same_overrides_the_last_is_known(tmp_path: Path) -> None:
     for name in ("2026-01", "2026-02"):
         path = write(tmp_path / name, name)
         told = {"status": "completed", "key": name, "overrides": ["seed=1", "epochs=2"]}
         (path / "summary.json").write_text(json.dumps(told))
     found = finished_runs(tmp_path)
-    assert found.by_words == {frozenset({"epochs=2", "seed=1"}): tmp_path / "2026-02"}
+    assert found.by_overrides == {frozenset({"epochs=2", "seed=1"}): tmp_path / "2026-02"}
     assert len(found.by_key) == 2

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.command import ROOT, TINY, Call, environment, start
+from tests.command import ROOT, TINY, Call, Outcome, environment, start
 from trainer.model.base import MODELS
 from trainer.record.runs import RunRow, read_runs
 from trainer.sweep.runner import run_jobs
@@ -118,24 +118,94 @@ def test_reuse_can_be_switched_off_and_a_changed_setting_is_new(call: Call, here
     assert summary(a)["weights_sha256"] == summary(b)["weights_sha256"]
 
 
-def test_a_changed_source_reuses_nothing(fragile: list[str], here: Path) -> None:
-    overrides = [w for w in fragile if not w.startswith("plugins")]
-    line = ["-m", "plugins=[fragile]", *overrides, "model.times=0", "seed=0,1"]
-    env = {**environment(), "PYTHONPATH": f"{ROOT}:{here / 'plugin'}"}
+@pytest.fixture
+def copied(here: Path) -> Callable[..., Outcome]:
+    """Answer a command line by a copy of the program's sources, which may be changed."""
+    for name in ("trainer", "conf"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, here / "copy" / name, ignore=ignored)
+    env = {**environment(), "PYTHONPATH": f"{here / 'copy'}:{here / 'plugin'}"}
 
-    def run() -> str:
-        command = [*start_command(), *line]
-        done = subprocess.run(command, cwd=here, env=env, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def run(*overrides: str) -> Outcome:
+        done = subprocess.run(
+            [*start_command(), *overrides], cwd=here, env=env, capture_output=True, text=True
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
 
-    assert "reused" not in run()
-    assert "reused 2 of 2" in run()
-    with open(here / "plugin" / "fragile.py", "a") as file:
-        file.write("# changed\n")
-    told = run()
-    assert "reused 2" not in told
-    assert "not reused: finished runs of 2 of these configurations, made by other sources" in told
+    return run
+
+
+def append(file: Path, text: str) -> None:
+    with open(file, "a") as out:
+        out.write(text)
+
+
+def test_what_changed_in_the_sources_says_what_is_reused(
+    copied: Callable[..., Outcome], here: Path
+) -> None:
+    def sweep() -> str:
+        done = copied("-m", *SHORT, "optim=sgd,adam")
+        assert done.code == 0, done.err
+        return done.out
+
+    ours = here / "copy" / "trainer"
+    assert "reused" not in sweep()
+    for name in ("loop", "optim/adam", "optim/base"):
+        append(ours / f"{name}.py", "\n# a comment\n")
+    for name in ("analysis/curves", "cli/main", "sweep/pool", "record/runs", "config/run_config"):
+        append(ours / f"{name}.py", "\nCHANGED = True\n")
+    text = (ours / "optim" / "base.py").read_text()
+    (ours / "optim" / "base.py").write_text(text.replace("must be", "has to be"))
+    assert "reused 2 of 2" in sweep()
+    append(ours / "optim" / "adam.py", "\nCHANGED = True\n")
+    out = sweep()
+    assert "reused 1 of 2" in out
+    assert "job 1  completed  optim=adam" in out
+    assert "not reused: finished runs of 1 of these configurations, made by other sources" in out
+    append(ours / "loop.py", "\nCHANGED = True\n")
+    assert "not reused: finished runs of 2 of these configurations" in sweep()
+
+
+def test_a_changed_plugin_makes_its_runs_anew(
+    fragile: list[str], copied: Callable[..., Outcome], here: Path
+) -> None:
+    def sweep() -> str:
+        done = copied("-m", *fragile, "model.times=0", "seed=0,1")
+        assert done.code == 0, done.err
+        return done.out
+
+    assert "reused" not in sweep()
+    append(here / "plugin" / "fragile.py", "# a comment\n")
+    assert "reused 2 of 2" in sweep()
+    append(here / "plugin" / "fragile.py", "CHANGED = True\n")
+    out = sweep()
+    assert "reused 2" not in out
+    assert "not reused: finished runs of 2 of these configurations, made by other sources" in out
+
+
+def test_a_changed_source_stops_the_resuming_of_runs_that_depend_on_it(
+    copied: Callable[..., Outcome], here: Path
+) -> None:
+    ours, line = here / "copy" / "trainer", (*TINY, "checkpoint.every=1st", "checkpoint.keep=all")
+    runs = {name: here / name for name in ("sgd", "adam")}
+    for name, run in runs.items():
+        assert copied(*line, f"optim={name}", f"hydra.run.dir={run}").code == 0
+        (run / "summary.json").unlink()
+        shutil.rmtree(run / "checkpoints" / "step-00000008")
+    for name in ("loop", "optim/sgd", "optim/adam"):
+        append(ours / f"{name}.py", "\n# a comment\n")
+    append(ours / "analysis" / "curves.py", "\nCHANGED = True\n")
+    append(ours / "optim" / "adam.py", "\nCHANGED = True\n")
+    done = copied(f"resume={runs['sgd']}")
+    assert done.code == 0, done.err
+    assert "resumed_across" not in summary(runs["sgd"])
+    refused = copied(f"resume={runs['adam']}")
+    assert refused.code == 2
+    assert "sources of this program" in refused.err
+    assert "resume_allow=[versions]" in refused.err
+    done = copied(f"resume={runs['adam']}", "resume_allow=[versions]")
+    assert done.code == 0, done.err
+    assert set(summary(runs["adam"])["resumed_across"][0]) == {"step", "sources"}
 
 
 def start_command() -> list[str]:
@@ -321,7 +391,7 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
 
 def test_words_of_sweeps_mean_nothing_to_a_single_run(call: Call, here: Path) -> None:
     assert "reuse= is of sweeps" in call(*SHORT, "reuse=off").err
-    assert "is of sweeps (with -m)" in call(*SHORT, "strategy.processes=2").err
+    assert "is for sweeps (with -m)" in call(*SHORT, "strategy.processes=2").err
     assert call("-m", *SHORT, "seed=0").code == 0
     (sweep,) = sweeps(here)
     assert "leave out optim.lr=3" in call(f"resume={sweep}", "optim.lr=3").err
@@ -411,7 +481,7 @@ def test_a_signal_to_all_processes_of_a_sweep_ends_it_in_good_order(
             start_new_session=True,
         )
     try:
-        wait_for(lambda: (here / "outputs" / ".sweeps" / "present").exists(), 120)
+        wait_for(lambda: any((here / "outputs" / ".sweeps").glob("sweep-*")), 120)
         time.sleep(0.2)
         os.killpg(process.pid, signum)  # as its workers begin
         code, told = process.wait(timeout=120), (here / "said").read_text()

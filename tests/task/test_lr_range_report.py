@@ -6,7 +6,7 @@ import pytest
 
 from tests.task.test_lr_range_fit import swept, valley
 from trainer.task._lr_range_fit import find
-from trainer.task._lr_range_report import figure_of, results, suggestion, told, write_csv
+from trainer.task._lr_range_report import figure_of, results, suggestion, suggestions, write_csv
 
 SWEEP = swept([*valley(), math.inf], diverged=True)
 FOUND = find(SWEEP, 3)
@@ -14,12 +14,12 @@ FLAT = swept([2.3] * 50)
 
 
 def test_the_chosen_rule_comes_first_and_both_are_told() -> None:
-    first, second = told(FOUND, "minimum_tenth")
+    first, second = suggestions(FOUND, "minimum_tenth")
     assert first.startswith(f"suggests  lr {suggestion(FOUND, 'minimum_tenth'):g}, a tenth of")
     assert second.startswith(
         f"beside    lr {suggestion(FOUND, 'steepest'):g}, where the loss falls"
     )
-    assert told(find(FLAT, 3), "steepest") == [
+    assert suggestions(find(FLAT, 3), "steepest") == [
         "suggests  nothing: the loss did not fall beyond its scatter; raise task.max_lr, or "
         "task.steps"
     ]

@@ -12,7 +12,7 @@ from trainer.task._lr_range_train import climb
 
 
 def climbed(run: Run, lrs: tuple[float, ...], peak: float = 0.01, factor: float = 4.0) -> LrSweep:
-    return climb(run, lrs, peak=peak, width=2, factor=factor, attend=lambda steps, loss: None)
+    return climb(run, lrs, peak=peak, width=2, factor=factor, after_step=lambda steps, loss: None)
 
 
 def test_losses_are_those_of_a_plain_loop() -> None:
@@ -81,7 +81,7 @@ def test_every_step_is_told() -> None:
         peak=0.01,
         width=2,
         factor=4.0,
-        attend=lambda steps, loss: told.append((steps, loss)),
+        after_step=lambda steps, loss: told.append((steps, loss)),
     )
     assert [steps for steps, _ in told] == [1, 2, 3, 4, 5, 6]
 

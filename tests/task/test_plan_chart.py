@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.task._plan_chart import BLOCKS, area, axis, columns, shaded, tick_step
+from tests.task.test_plan_facts import live
+from trainer.task._plan_chart import (
+    BLOCKS,
+    area,
+    axis,
+    columns,
+    schedule_figure,
+    shaded,
+    tick_step,
+)
+from trainer.task._plan_facts import facts_of
 
 
 def test_a_column_is_the_mean_of_what_lies_under_it() -> None:
@@ -49,3 +59,22 @@ def test_a_line_is_coloured_in_two() -> None:
     terminal = Console(file=io.StringIO(), color_system="standard", force_terminal=True)
     terminal.print(shaded("abcd", 1, "yellow", "cyan"))
     assert terminal.file.getvalue() == "\x1b[33ma\x1b[0m\x1b[36mbcd\x1b[0m\n"
+
+
+def test_the_learning_rate_is_drawn_over_epochs() -> None:
+    run, config = live("scheduler=cosine", "scheduler.warmup=1ep", "average=ema")
+    facts = facts_of(run, config)
+    (axes,) = schedule_figure(facts, "a title").axes
+    (line,) = axes.lines
+    assert list(line.get_xdata()) == [i / 4 for i in range(8)]
+    assert list(line.get_ydata()) == list(facts.curve.lr)
+    assert axes.get_title(loc="left") == "a title"
+    assert [t.get_text() for t in axes.get_legend().get_texts()] == ["warm-up", "averaged"]
+
+
+def test_momentum_gets_a_panel_where_it_moves() -> None:
+    run, config = live(
+        "scheduler=cyclic", "scheduler.base_momentum=0.8", "scheduler.max_momentum=0.9"
+    )
+    figure = schedule_figure(facts_of(run, config), "")
+    assert [axes.get_ylabel() for axes in figure.axes] == ["learning rate", "momentum"]

@@ -8,7 +8,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from trainer.analysis._labels import Settings, labels, settings_of
+from trainer.core.errors import TrainerError
 from trainer.record.runs import EpochRow, RunRow, natural
+from trainer.record.spread import Spread
 
 OVER_EPOCHS = tuple(f.name for f in fields(EpochRow) if f.name not in ("epoch", "step"))
 TESTED = tuple(
@@ -41,12 +43,10 @@ class Arm:
 
     @property
     def completed(self) -> list[RunRow]:
-        """Those that came to their end."""
         return [run for run in self.runs if run.status == "completed"]
 
     @property
     def diverged(self) -> list[RunRow]:
-        """Those whose loss, gradient or weights ceased to be finite."""
         return [run for run in self.runs if run.status == "diverged"]
 
     @property
@@ -58,6 +58,10 @@ class Arm:
         """Return the completed runs' final numbers, by seed, of those that have one."""
         found = {seed_of(run): final(run, metric) for run in self.completed}
         return {seed: value for seed, value in found.items() if value is not None}
+
+    def spread(self, metric: str) -> Spread:
+        """Return mean and spread of the completed runs' final numbers."""
+        return Spread.of(list(self.values(metric).values()))
 
 
 def arms_of(runs: Iterable[RunRow]) -> list[Arm]:
@@ -78,6 +82,11 @@ def arms_of(runs: Iterable[RunRow]) -> list[Arm]:
     return arms
 
 
+def check_completed(arms: Sequence[Arm], metric: str) -> None:
+    if not any(arm.values(metric) for arm in arms):
+        raise TrainerError(f"none of the runs completed with {metric}")
+
+
 def trained(runs: Iterable[RunRow]) -> list[RunRow]:
     """Return the runs of `task=train`; other tasks leave folders too."""
     return [run for run in runs if run.settings.get("task.name", "train") == "train"]
@@ -94,12 +103,10 @@ def identity(run: RunRow) -> tuple[tuple[str, str], ...]:
 
 
 def is_finished(run: RunRow) -> bool:
-    """Return whether a run has come to a result."""
     return run.status in ("completed", "diverged")
 
 
 def seed_of(run: RunRow) -> int:
-    """Return the run's seed."""
     return int(run.config.get("seed", 0))
 
 
@@ -127,6 +134,11 @@ def final(run: RunRow, metric: str) -> float | None:
 def is_share(metric: str) -> bool:
     """Return whether a metric is an accuracy, shown in percent."""
     return metric.endswith(("top1", "top5"))
+
+
+def scale_of(metric: str) -> float:
+    """Return what a metric is multiplied by where it is shown: accuracies are in percent."""
+    return 100.0 if is_share(metric) else 1.0
 
 
 def higher_is_better(metric: str) -> bool:

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from trainer.analysis._arms import higher_is_better, is_share
+from trainer.analysis._arms import higher_is_better, is_share, scale_of
 from trainer.analysis._comparison import Comparison, ComparisonRow
-from trainer.analysis._pictures import bare, lost_text, title_of, within_shares
-from trainer.analysis._statistics import CONFIDENCE
-from trainer.analysis._tables import shown
+from trainer.analysis._pictures import lost_text, title_of, within_shares
+from trainer.analysis._tables import value_text
+from trainer.record.spread import CONFIDENCE
+from trainer.record.style import BETTER, DARK, GREY, WORSE, clean_axes, new_figure, write_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BETTER, WORSE, UNSURE, MEAN = "#2a7f62", "#c0392b", "0.45", "0.2"
-
 
 def attribution_figure(parts: Sequence[tuple[str, Comparison]]) -> Figure:
     """Return a panel for each comparison: bars from the mean that an arm is compared with to its
     own, grey where the difference's p, adjusted for all of them (Holm), is not below 0.05."""
-    from matplotlib.figure import Figure
-
     rows = max(len(part.rows) for _, part in parts)
-    figure = Figure(figsize=(6.6 * len(parts), 1.5 + 0.42 * rows), dpi=150, layout="constrained")
+    figure = new_figure(6.6 * len(parts), 1.5 + 0.42 * rows)
     for axes, (title, part) in zip(
         figure.subplots(1, len(parts), squeeze=False)[0], parts, strict=True
     ):
@@ -34,25 +31,21 @@ def attribution_figure(parts: Sequence[tuple[str, Comparison]]) -> Figure:
 
 
 def draw_part(axes: Axes, part: Comparison) -> None:
-    """Draw one comparison, an arm on each line."""
-    scale = 100.0 if is_share(part.metric) else 1.0
+    scale = scale_of(part.metric)
     means = {row.arm.label: row.spread.mean for row in part.rows}
     for place, row in enumerate(part.rows):
         start = means[part.against.get(row.arm.label, part.baseline.label)]
         if row.spread.mean is not None:
             draw_row(axes, place, row, scale=scale, start=start, metric=part.metric)
         text = difference_text(row, part.metric)
-        style: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
-        color = color_of(row, part.metric)
-        axes.annotate(text, (1.02, place), va="center", fontsize=7.5, color=color, **style)
+        write_beside(axes, text, place, color_of(row, part.metric), fontsize=7.5)
     axes.set_yticks(range(len(part.rows)), [row.arm.label for row in part.rows], fontsize=8)
     axes.set_ylim(len(part.rows) - 0.5, -0.5)
-    axes.tick_params(axis="x", labelsize=8)
     text = (
         f"{title_of(part.metric)}: seeds, mean; difference, 95 % interval; grey: p (Holm) >= 0.05"
     )
     axes.set_xlabel(text, fontsize=8)
-    bare(axes)
+    clean_axes(axes)
     if is_share(part.metric):
         within_shares(axes, "x")
 
@@ -69,8 +62,8 @@ def draw_row(
         )
         axes.plot([scale * start] * 2, [place - 1.0 + 0.31, place + 0.31], color="0.5", lw=0.8)
     numbers = [scale * value for value in row.arm.values(metric).values()]
-    axes.plot(numbers, [place] * len(numbers), "o", color=MEAN, alpha=0.4, ms=3.5, mew=0)
-    axes.plot(mean, place, "|", color=MEAN, ms=15, mew=2.2)
+    axes.plot(numbers, [place] * len(numbers), "o", color=DARK, alpha=0.4, ms=3.5, mew=0)
+    axes.plot(mean, place, "|", color=DARK, ms=15, mew=2.2)
 
 
 def color_of(row: ComparisonRow, metric: str) -> str:
@@ -78,9 +71,9 @@ def color_of(row: ComparisonRow, metric: str) -> str:
     others that were looked at are taken into account."""
     found = row.difference
     if found is None:
-        return MEAN
+        return DARK
     if found.p_holm is None or found.p_holm >= 1.0 - CONFIDENCE:
-        return UNSURE
+        return GREY
     return BETTER if (found.mean > 0.0) == higher_is_better(metric) else WORSE
 
 
@@ -88,7 +81,8 @@ def difference_text(row: ComparisonRow, metric: str) -> str:
     """Return a difference with its interval, and the runs that have no number."""
     found, parts = row.difference, []
     if found is not None:
-        parts.append(shown(found.mean, metric, "+"))
+        parts.append(value_text(found.mean, metric, "+"))
         if found.low is not None and found.high is not None:
-            parts.append(f"({shown(found.low, metric, '+')} to {shown(found.high, metric, '+')})")
+            low, high = (value_text(end, metric, "+") for end in (found.low, found.high))
+            parts.append(f"({low} to {high})")
     return " ".join([*parts, lost_text(row.arm)]).strip()

@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from trainer.analysis._arms import Arm
-from trainer.analysis._statistics import (
-    Correlation,
-    Difference,
-    Spread,
-    correlation,
-    holm,
-    paired,
-    welch,
-)
-from trainer.core.errors import ConfigError, TrainerError
+from trainer.analysis._arms import Arm, check_completed
+from trainer.analysis._statistics import Correlation, Difference, correlation, holm, paired, welch
+from trainer.core.errors import ConfigError
+from trainer.record.spread import Spread
 
 
 @dataclass(frozen=True)
@@ -78,8 +71,7 @@ def compare(
         ConfigError: if no arm, or more than one, is meant by `baseline`, or seeds do not match.
         TrainerError: if no completed run has the metric.
     """
-    if not any(arm.values(metric) for arm in arms):
-        raise TrainerError(f"none of the runs completed with {metric}")
+    check_completed(arms, metric)
     first = arms[0] if baseline is None else named(arms, baseline)
     numbers = {arm.label: arm.values(metric) for arm in arms}
     rows = []

@@ -9,8 +9,8 @@ from typing import Any
 from trainer.record.runs import RunRow
 
 Settings = Mapping[str, Any]
-# What moves no number of a result beyond its last bits, or is not of the result at all.
-NEVER_TOLD = (
+# Keys that move no number of a result beyond its last bits, or are no part of it.
+IGNORED = (
     "name",
     "task",
     "plugins",
@@ -26,47 +26,46 @@ NEVER_TOLD = (
 
 def settings_of(run: RunRow) -> dict[str, Any]:
     """Return what distinguishes a run, by dotted key; the chosen augmentations are one of them."""
-    told = {k: v for k, v in run.settings.items() if not is_under(k, NEVER_TOLD)}
-    names = [k for k in told if k.startswith("augment.") and k.endswith(".name")]
+    kept = {k: v for k, v in run.settings.items() if not is_under(k, IGNORED)}
+    names = [k for k in kept if k.startswith("augment.") and k.endswith(".name")]
     if names:
-        chosen = ",".join(str(told.pop(k)) for k in names)
-        told["augment.name"] = f"[{chosen}]" if len(names) > 1 else chosen
-    return told
+        chosen = ",".join(str(kept.pop(k)) for k in names)
+        kept["augment.name"] = f"[{chosen}]" if len(names) > 1 else chosen
+    return kept
 
 
 def is_under(key: str, parents: Sequence[str]) -> bool:
-    """Return whether a dotted key is one of `parents` or belongs to one."""
     return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
 
 
 def labels(trees: Sequence[Settings]) -> list[str]:
-    """Return for each of several settings the words in which it differs from the others.
+    """Return for each of several settings the overrides in which it differs from the others.
 
-    Where another part was chosen its name says it, not the keys it brings; they are told of those
-    alone that the names leave alike.
+    Where another component is chosen, its name stands for the keys that come with it. Keys of a
+    component are given only for settings that have the same names.
     """
-    return [words(tree, keys) for tree, keys in zip(trees, told_keys(trees), strict=True)]
+    return [overrides_text(tree, keys) for tree, keys in zip(trees, label_keys(trees), strict=True)]
 
 
-def telling_keys(trees: Sequence[Settings]) -> list[str]:
-    """Return every key that a label of these settings tells."""
-    return list(dict.fromkeys(key for keys in told_keys(trees) for key in keys))
+def all_label_keys(trees: Sequence[Settings]) -> list[str]:
+    """Return every key that some label of these settings has."""
+    return list(dict.fromkeys(key for keys in label_keys(trees) for key in keys))
 
 
-def told_keys(trees: Sequence[Settings]) -> list[list[str]]:
-    """Return for each of several settings the keys that its label tells."""
+def label_keys(trees: Sequence[Settings]) -> list[list[str]]:
+    """Return for each of several settings the keys that its label has."""
     varied = varied_keys(trees)
     groups = {k.split(".")[0] for k in varied if k.endswith(".name")}
     first = [k for k in varied if k.endswith(".name") or k.split(".")[0] not in groups]
-    told = [first] * len(trees)
+    found = [first] * len(trees)
     alike: dict[str, list[int]] = defaultdict(list)
     for i, tree in enumerate(trees):
-        alike[words(tree, first)].append(i)
+        alike[overrides_text(tree, first)].append(i)
     for members in alike.values():
         rest = varied_keys([trees[i] for i in members])
         for i in members:
-            told[i] = [*first, *(k for k in rest if k not in first)]
-    return told
+            found[i] = [*first, *(k for k in rest if k not in first)]
+    return found
 
 
 def varied_keys(trees: Sequence[Settings]) -> list[str]:
@@ -75,6 +74,5 @@ def varied_keys(trees: Sequence[Settings]) -> list[str]:
     return [k for k in keys if len({str(tree.get(k)) for tree in trees}) > 1]
 
 
-def words(tree: Settings, keys: Sequence[str]) -> str:
-    """Return settings as words of a command line."""
+def overrides_text(tree: Settings, keys: Sequence[str]) -> str:
     return " ".join(f"{k.removesuffix('.name')}={tree[k]}" for k in keys if k in tree)

@@ -8,16 +8,28 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from trainer.analysis._arms import OVER_EPOCHS, Arm, common_epochs, is_share
-from trainer.analysis._statistics import Spread
-from trainer.core.errors import TrainerError
+from trainer.analysis._arms import (
+    OVER_EPOCHS,
+    Arm,
+    check_completed,
+    common_epochs,
+    is_share,
+    scale_of,
+)
 from trainer.record.runs import RunRow
+from trainer.record.spread import Spread
+from trainer.record.style import (
+    LOST,
+    clean_axes,
+    colors,
+    draw_spread,
+    new_figure,
+    write_beside,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-LOST = "tab:red"
 
 MARGIN = 0.05  # of the range of the runs, below and above them
 
@@ -28,14 +40,11 @@ def arms_figure(arms: Sequence[Arm], metric: str) -> Figure:
     Raises:
         TrainerError: if no completed run has the metric.
     """
-    from matplotlib.figure import Figure
-
-    if not any(arm.values(metric) for arm in arms):
-        raise TrainerError(f"none of the runs completed with {metric}")
+    check_completed(arms, metric)
     has_curves = metric in OVER_EPOCHS
     lines = sum(max(2, name.count("\n") + 1) for name in names_of(arms))
     height = max(3.4, 1.2 + 0.22 * lines)
-    figure = Figure(figsize=(10.0 if has_curves else 6.0, height), dpi=150, layout="constrained")
+    figure = new_figure(10.0 if has_curves else 6.0, height)
     panels = figure.subplots(1, 2 if has_curves else 1, squeeze=False)[0]
     if has_curves:
         draw_curves(panels[0], arms, metric)
@@ -61,12 +70,12 @@ def draw_curves(axes: Axes, arms: Sequence[Arm], metric: str) -> None:
                 axes.plot(x[-1], last, color=LOST, marker="x", markersize=6, linestyle="None")
     count_epochs(axes)
     axes.set_ylabel(title_of(metric))
-    bare(axes)
+    clean_axes(axes)
     if is_share(metric):
         within_shares(axes, "y")
 
 
-def draw_mean(axes: Axes, arm: Arm, metric: str, color: tuple[float, float, float]) -> None:
+def draw_mean(axes: Axes, arm: Arm, metric: str, color: str) -> None:
     """Draw the mean of an arm's completed runs over epochs, and its 95 % interval as a band.
 
     Of two runs both are drawn instead: the interval of two numbers reaches six times their distance
@@ -92,7 +101,7 @@ def draw_mean(axes: Axes, arm: Arm, metric: str, color: tuple[float, float, floa
 def curve_of(run: RunRow, metric: str) -> tuple[list[float], list[float]]:
     """Return the epochs at which a run has a metric, and its values there; accuracies in
     percent."""
-    scale = 100.0 if is_share(metric) else 1.0
+    scale = scale_of(metric)
     rows = [row for row in run.epochs if getattr(row, metric) is not None]
     return [row.epoch for row in rows], [scale * getattr(row, metric) for row in rows]
 
@@ -118,39 +127,17 @@ def rule_by_runs(axes: Axes, arms: Sequence[Arm], metric: str) -> tuple[float, f
 def draw_finals(axes: Axes, arms: Sequence[Arm], metric: str) -> None:
     """Draw a dot for each seed and the mean with its 95 % interval, an arm on each line; what has
     no number is counted in red."""
-    scale = 100.0 if is_share(metric) else 1.0
+    scale = scale_of(metric)
     for place, (arm, color) in enumerate(zip(arms, colors(len(arms)), strict=True)):
         numbers = [scale * value for value in arm.values(metric).values()]
-        spread = Spread.of(numbers)
-        axes.plot(numbers, [place - 0.14] * len(numbers), "o", color=color, alpha=0.45, ms=4, mew=0)
-        if spread.mean is not None:
-            axes.errorbar(
-                spread.mean,
-                place + 0.12,
-                xerr=spread.half_width,
-                color=color,
-                fmt="D",
-                ms=4.5,
-                capsize=3,
-                linewidth=1.6,
-            )
-        lost = lost_text(arm)
-        if lost:
-            axes.annotate(
-                lost,
-                (1.01, place),
-                xycoords=("axes fraction", "data"),
-                va="center",
-                fontsize=8,
-                color=LOST,
-                annotation_clip=False,
-            )
+        draw_spread(axes, place, numbers, color)
+        write_beside(axes, lost_text(arm), place, LOST)
     axes.set_yticks(range(len(arms)), names_of(arms), fontsize=8)
-    for label, color in zip(axes.get_yticklabels(), colors(len(arms)), strict=True):
-        label.set_color(color)
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.set_xlabel(f"final {title_of(metric)}: seeds, mean and its 95 % interval")
-    bare(axes)
+    clean_axes(axes)
+    for label, color in zip(axes.get_yticklabels(), colors(len(arms)), strict=True):
+        label.set_color(color)
     if is_share(metric):
         within_shares(axes, "x")
 
@@ -185,66 +172,49 @@ def lost_text(arm: Arm) -> str:
     return ", ".join(f"{n} {word}" for word, n in counts if n)
 
 
-def colors(count: int) -> list[tuple[float, float, float]]:
-    """Return a colour for each of `count` arms: distinct ones, or a scale where they are many."""
-    from matplotlib import colormaps
-
-    few = count <= 10
-    palette = colormaps["tab10" if few else "viridis"]
-    places = [i if few else i / (count - 1) * 0.92 for i in range(count)]
-    return [palette(place)[:3] for place in places]
-
-
 def title_of(metric: str) -> str:
-    """Return a metric as an axis names it."""
     return f"{metric} (%)" if is_share(metric) else metric
-
-
-def bare(axes: Axes) -> None:
-    """Leave of the frame what helps reading."""
-    axes.grid(visible=True, alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 WIDTH, MOST_LINES = 34, 3  # characters, lines
 
-# Words of a command line that say how a run is carried out, not what it is.
+# Overrides that decide how a run is carried out, not what it is.
 CARRYING_OUT = ("seed=", "name=", "report_test=", "threads=", "device=", "data.root=", "+sweep=")
 
 
 def names_of(arms: Sequence[Arm]) -> list[str]:
     """Return a name for each arm, in lines.
 
-    That is its label. Where some would take more than a few lines, all are called by what their
-    command lines said, as far as these differ and suffice; else by the words of their label that
-    the fewest others share, after their number in the order of the table.
+    That is its label. Where some labels take more than a few lines, the names are the overrides of
+    the arms' command lines, as far as they differ and suffice; else the parts of the label that the
+    fewest others share, after the arm's number in the order of the table.
     """
     labels = [arm.label for arm in arms]
     if all(fits(label) for label in labels):
         return [filled(label) for label in labels]
-    said = said_names(arms)
-    if all(said) and len(set(said)) == len(said) and all(fits(text) for text in said):
-        return [filled(text) for text in said]
+    names = override_names(arms)
+    if all(names) and len(set(names)) == len(names) and all(fits(name) for name in names):
+        return [filled(name) for name in names]
     shared = Counter(word for label in labels for word in label.split())
     rare = [sorted(label.split(), key=lambda word: shared[word]) for label in labels]
     return [filled(f"{i}: {' '.join(words)}") for i, words in enumerate(rare, start=1)]
 
 
-def said_names(arms: Sequence[Arm]) -> list[str]:
-    """Return what the command line of each arm said that not all of them did; nothing for an arm
-    whose runs were called differently."""
-    said = [words_said(arm) for arm in arms]
-    common = set(said[0]).intersection(*said[1:]) if said else set()
-    return [" ".join(word for word in words if word not in common) for words in said]
+def override_names(arms: Sequence[Arm]) -> list[str]:
+    """Return the overrides of each arm that not all arms share; nothing for an arm whose runs have
+    different ones."""
+    each = [shared_overrides(arm) for arm in arms]
+    common = set(each[0]).intersection(*each[1:]) if each else set()
+    return [" ".join(one for one in overrides if one not in common) for overrides in each]
 
 
-def words_said(arm: Arm) -> tuple[str, ...]:
-    """Return the words of the command line that all runs of an arm share; a preset by its name."""
+def shared_overrides(arm: Arm) -> tuple[str, ...]:
+    """Return the overrides of an arm's runs, if all have the same; a preset by its name."""
     lines = {
         tuple(
-            str(word).lstrip("+").removeprefix("experiment=")
-            for word in run.summary.get("overrides") or ()
-            if not str(word).startswith(CARRYING_OUT)
+            str(override).lstrip("+").removeprefix("experiment=")
+            for override in run.summary.get("overrides") or ()
+            if not str(override).startswith(CARRYING_OUT)
         )
         for run in arm.runs
     }
@@ -252,7 +222,6 @@ def words_said(arm: Arm) -> tuple[str, ...]:
 
 
 def fits(text: str) -> bool:
-    """Return whether a text takes no more than a few lines."""
     return len(textwrap.wrap(text, WIDTH)) <= MOST_LINES
 
 

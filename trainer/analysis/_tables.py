@@ -9,8 +9,9 @@ from typing import Any
 from trainer.analysis._arms import is_share
 from trainer.analysis._comparison import Comparison, ComparisonRow
 from trainer.analysis._labels import varied_keys
-from trainer.analysis._statistics import POWER, Spread
-from trainer.record.csv_files import csv_text
+from trainer.analysis._statistics import POWER
+from trainer.record.spread import Spread
+from trainer.record.tables import csv_text, markdown_table
 
 Columns = Mapping[str, Sequence[Any]]
 
@@ -75,54 +76,48 @@ def to_markdown(comparison: Comparison, more: Columns | None = None) -> str:
     """
     further = more or {}
     headings = [*HEADINGS, *further]
-    lines = [line_of(headings), line_of(["---", *["---:"] * (len(headings) - 1)])]
-    for place, row in enumerate(comparison.rows):
-        texts = [str(column[place]) for column in further.values()]
-        lines.append(line_of([*cells(row, comparison.metric), *texts]))
-    return "\n".join([*lines, "", *(f"- {note}" for note in notes(comparison)), ""])
-
-
-def line_of(texts: Sequence[str]) -> str:
-    """Return a line of a table."""
-    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+    rows = [
+        [*cells(row, comparison.metric), *(str(column[place]) for column in further.values())]
+        for place, row in enumerate(comparison.rows)
+    ]
+    below = (f"- {note}" for note in notes(comparison))
+    return "\n".join([markdown_table(headings, rows), "", *below, ""])
 
 
 def cells(row: ComparisonRow, metric: str) -> list[str]:
-    """Return a row as text."""
     found, interval = row.difference, ""
     if found is not None and found.low is not None:
-        interval = f"{shown(found.low, metric, '+')} to {shown(found.high, metric, '+')}"
+        interval = f"{value_text(found.low, metric, '+')} to {value_text(found.high, metric, '+')}"
     return [
         row.arm.label,
         str(row.spread.n),
-        shown(row.spread.mean, metric),
-        shown(row.spread.sd, metric),
-        shown(found.mean if found else None, metric, "+"),
+        value_text(row.spread.mean, metric),
+        value_text(row.spread.sd, metric),
+        value_text(found.mean if found else None, metric, "+"),
         interval,
-        chance(found.p if found else None),
-        chance(found.p_holm if found else None),
-        shown(found.detectable if found else None, metric),
+        p_text(found.p if found else None),
+        p_text(found.p_holm if found else None),
+        value_text(found.detectable if found else None, metric),
         str(len(row.arm.diverged)),
         str(len(row.arm.failed)),
     ]
 
 
-def shown(value: float | None, metric: str, sign: str = "") -> str:
+def value_text(value: float | None, metric: str, sign: str = "") -> str:
     """Return a number as a table shows it: accuracies in percent, with two decimals."""
     if value is None:
         return ""
     return f"{100 * value:{sign}.2f}" if is_share(metric) else f"{value:{sign}.4g}"
 
 
-def chance(p: float | None) -> str:
+def p_text(p: float | None) -> str:
     """Return a probability as a table shows it."""
     if p is None:
         return ""
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
-def how_said(comparison: Comparison) -> str:
-    """Return by which test differences were judged."""
+def test_text(comparison: Comparison) -> str:
     if comparison.is_paired is not None:
         return "paired by seed, Student's t" if comparison.is_paired else "Welch's t"
     pairs = [r.arm.label for r in comparison.rows if r.difference and r.difference.is_paired]
@@ -131,8 +126,7 @@ def how_said(comparison: Comparison) -> str:
     return f"Welch's t; paired by seed, as the correlation is surely above 0: {', '.join(pairs)}"
 
 
-def origin_said(comparison: Comparison) -> str:
-    """Return what the differences are from."""
+def reference_text(comparison: Comparison) -> str:
     labels = [row.arm.label for row in comparison.rows]
     if len(labels) > 2 and comparison.against == dict(zip(labels[1:], labels, strict=False)):
         return "the row above"
@@ -147,9 +141,9 @@ def notes(comparison: Comparison) -> Iterator[str]:
     yield f"{metric} at the end of completed runs{unit}; n counts seeds, sd is over them"
     judged = [row for row in rows if row.difference and row.difference.p is not None]
     if judged:
-        how = how_said(comparison)
+        test = test_text(comparison)
         yield (
-            f"differences are from {origin_said(comparison)} ({how}); each interval is "
+            f"differences are from {reference_text(comparison)} ({test}); each interval is "
             f"of one comparison alone, p (Holm) is adjusted for all {len(judged)}"
         )
         yield (

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trainer.analysis._arms import Arm, common_epochs, higher_is_better, is_share
-from trainer.analysis._pictures import LOST, bare, count_epochs, lost_text, title_of
-from trainer.analysis._statistics import Spread
+from trainer.analysis._arms import Arm, common_epochs, higher_is_better, scale_of
+from trainer.analysis._pictures import count_epochs, lost_text, title_of
+from trainer.record.spread import Spread
+from trainer.record.style import LOST, clean_axes, color_scale, draw_spread, new_figure, write_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-Color = tuple[float, ...]
 HIGHEST = 10.0  # times the median loss of the first epoch: where the axis of losses ends
 LOWEST = 0.7  # times the least loss: where it begins
 
@@ -38,7 +38,6 @@ class TradeoffPoint:
 
     @property
     def spread(self) -> Spread:
-        """Mean and spread of the completed runs."""
         return Spread.of(list(self.values.values()))
 
 
@@ -51,9 +50,7 @@ def best_of(points: Sequence[TradeoffPoint], metric: str) -> TradeoffPoint | Non
 
 def figure_of(points: Sequence[TradeoffPoint], metric: str, title: str = "") -> Figure:
     """Return loss curves beside final numbers, a colour for each learning rate."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11.0, 4.4), dpi=150, layout="constrained")
+    figure = new_figure(11.0, 4.4)
     curves, finals = figure.subplots(1, 2)
     draw_losses(curves, points)
     draw_finals(finals, points, metric)
@@ -64,10 +61,8 @@ def figure_of(points: Sequence[TradeoffPoint], metric: str, title: str = "") -> 
 def draw_losses(axes: Axes, points: Sequence[TradeoffPoint]) -> None:
     """Draw the training loss over epochs: means of completed runs, and each diverged run as far
     as it came."""
-    top = len(points) - 1
     drawn: list[tuple[Line2D, list[float]]] = []
-    for place, point in enumerate(points):
-        color = color_of(place, top)
+    for point, color in zip(points, color_scale(len(points)), strict=True):
         runs = point.arm.completed
         epochs = common_epochs(runs, "train_loss")
         rows = [{row.epoch: row.train_loss for row in run.epochs} for run in runs]
@@ -88,7 +83,7 @@ def draw_losses(axes: Axes, points: Sequence[TradeoffPoint]) -> None:
     cut_off(axes, drawn)
     count_epochs(axes)
     axes.set_ylabel("training loss")
-    bare(axes)
+    clean_axes(axes)
     beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.02), "reverse": True}
     axes.legend(title="learning rate", frameon=False, fontsize=7.5, labelspacing=0.3, **beside)
 
@@ -118,45 +113,23 @@ def cut_off(axes: Axes, drawn: Sequence[tuple[Line2D, Sequence[float]]]) -> None
 def draw_finals(axes: Axes, points: Sequence[TradeoffPoint], metric: str) -> None:
     """Draw final numbers over the learning rate: every seed, the mean with its 95 % interval, and
     below them the runs that have none."""
-    scale = 100.0 if is_share(metric) else 1.0
+    scale = scale_of(metric)
     having = [point for point in points if point.values]
     means = [scale * (point.spread.mean or 0.0) for point in having]
     axes.plot([point.lr for point in having], means, color="0.4", linewidth=1.2, zorder=1)
-    for place, point in enumerate(points):
-        draw_point(axes, point, scale, color_of(place, len(points) - 1))
+    for point, color in zip(points, color_scale(len(points)), strict=True):
+        numbers = [scale * value for value in point.values.values()]
+        draw_spread(axes, point.lr, numbers, color, vertical=True)
+        lost = lost_text(point.arm)
+        if lost:
+            text = "x\n" + lost.replace(", ", "\n")
+            write_at(axes, text, point.lr, 0.01, va="bottom", color=LOST)
     best = best_of(points, metric)
     if best is not None:
         axes.axvline(best.lr, color="0.5", linewidth=0.8, linestyle="--", zorder=0)
-        place_text(axes, f"best mean: {best.lr:g}", (best.lr, 1.01), va="bottom", fontsize=8)
+        write_at(axes, f"best mean: {best.lr:g}", best.lr, 1.01, va="bottom", fontsize=8)
     axes.set_xscale("log")
     axes.set_xlim(points[0].lr / 1.8, points[-1].lr * 1.8)
     axes.set_xlabel("learning rate (optim.lr)")
     axes.set_ylabel(f"final {title_of(metric)}: seeds, mean, 95 % interval")
-    bare(axes)
-
-
-def draw_point(axes: Axes, point: TradeoffPoint, scale: float, color: Color) -> None:
-    """Draw the final numbers of one learning rate, and count the runs without."""
-    numbers = [scale * value for value in point.values.values()]
-    mean, half = point.spread.mean, point.spread.half_width
-    if mean is not None:
-        reach = None if half is None else scale * half
-        style: dict[str, Any] = {"fmt": "D", "ms": 4.5, "capsize": 3, "linewidth": 1.4, "zorder": 3}
-        axes.errorbar(point.lr, scale * mean, yerr=reach, color=color, **style)
-        axes.plot([point.lr] * len(numbers), numbers, "o", color=color, alpha=0.45, ms=4, mew=0)
-    lost = lost_text(point.arm)
-    if lost:
-        text = "x\n" + lost.replace(", ", "\n")
-        place_text(axes, text, (point.lr, 0.01), va="bottom", fontsize=7.5, color=LOST)
-
-
-def place_text(axes: Axes, text: str, place: tuple[float, float], **style: Any) -> None:
-    """Write at a learning rate and a share of the axes' height."""
-    axes.annotate(text, place, xycoords=("data", "axes fraction"), ha="center", **style)
-
-
-def color_of(place: int, last: int) -> Color:
-    """Return a learning rate's colour: dark for the lowest, light for the highest."""
-    from matplotlib import colormaps
-
-    return tuple(colormaps["viridis"](0.92 * place / max(last, 1)))
+    clean_axes(axes)

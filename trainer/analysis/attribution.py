@@ -1,14 +1,5 @@
 """What each of several tricks contributes: a staircase, in which each step adds one to those before
-it, and the whole with each of them left out.
-
-Usage: python -m trainer.analysis.attribution RUN_OR_FOLDER ... [--steps NAME,NAME,...]
-       [--whole NAME --without NAME,NAME,...] [--metric val_top1] [--out FILES]
-
-A NAME is a preset of the runs (`warmup` for +experiment=bag_of_tricks/warmup) or words that only
-one setting has (`mix=mixup`). Steps are compared each with the one before it, what leaves one out
-with the whole. Writes attribution.png, .csv and .md into the first folder that is named, or FILES
-with these endings.
-"""
+it, and the whole with each of them left out."""
 
 from __future__ import annotations
 
@@ -18,12 +9,11 @@ from dataclasses import dataclass, replace
 
 from trainer.analysis._arms import Arm
 from trainer.analysis._attribution_picture import attribution_figure
-from trainer.analysis._command import add_metric, out_of, read_arms, reader, write_texts
 from trainer.analysis._comparison import Comparison, compare, named
 from trainer.analysis._tables import numbers_of
 from trainer.analysis._tables import to_markdown as rows_to_markdown
-from trainer.core.errors import ConfigError, telling_errors, unknown
-from trainer.record.csv_files import csv_text
+from trainer.core.errors import ConfigError, unknown
+from trainer.record.tables import csv_text
 
 __all__ = [
     "Attribution",
@@ -118,8 +108,8 @@ def pick(arms: Sequence[Arm], name: str | None) -> Arm:
     if len(found) == 1:
         return replace(found[0], label=name)
     if len(found) > 1:
-        told = "; ".join(arm.label for arm in found)
-        raise ConfigError(f"the preset {name} was run with {len(found)} settings: {told}")
+        labels = "; ".join(arm.label for arm in found)
+        raise ConfigError(f"the preset {name} was run with {len(found)} settings: {labels}")
     if "=" not in name:
         raise unknown("name", name, sorted(presets) or [arm.label for arm in arms])
     return replace(named(arms, name), label=name)
@@ -150,35 +140,3 @@ def to_csv(attribution: Attribution) -> str:
 def to_markdown(attribution: Attribution) -> str:
     """Return a table for each of both ways; accuracies in percent."""
     return "\n".join(f"## {t}\n\n{rows_to_markdown(part)}" for t, part in attribution.parts)
-
-
-def main() -> None:
-    """Compare what the command line names."""
-    parser = reader("attribution", "What each of several tricks contributes, step by step.")
-    add_metric(parser)
-    parser.add_argument("--steps", default="", metavar="NAMES", help="from the baseline on")
-    parser.add_argument("--whole", metavar="NAME", help="the setting with all tricks")
-    parser.add_argument("--without", default="", metavar="NAMES", help="those that leave one out")
-    options = parser.parse_args()
-    with telling_errors():
-        found = attribution_of(
-            read_arms(options.places),
-            options.metric,
-            steps=names_in(options.steps),
-            whole=options.whole,
-            without=names_in(options.without),
-        )
-        out = out_of(options, "attribution")
-        text = to_markdown(found)
-        write_texts(out, {"csv": to_csv(found), "md": text})
-        attribution_figure(list(found.parts)).savefig(f"{out}.png")
-        print(f"{text}\n{out}.png, {out}.csv, {out}.md")
-
-
-def names_in(text: str) -> list[str]:
-    """Return the names of a list with commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-if __name__ == "__main__":
-    main()

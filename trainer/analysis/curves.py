@@ -1,21 +1,16 @@
-"""Curves of runs over epochs, as a picture.
-
-Usage: python -m trainer.analysis.curves [RUN_OR_FOLDER ...] [--metric val_top1] [--out FILE]
-"""
+"""Curves of runs over epochs, as a picture."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.analysis._arms import OVER_EPOCHS, Arm, arm_settings, identity, is_share
-from trainer.analysis._command import found_runs
+from trainer.analysis._arms import Arm, arm_settings, identity, scale_of
 from trainer.analysis._labels import labels
-from trainer.analysis._pictures import bare, colors, count_epochs, names_of, title_of
-from trainer.core.errors import TrainerError, telling_errors
+from trainer.analysis._pictures import count_epochs, names_of, title_of
+from trainer.core.errors import TrainerError
 from trainer.record.runs import RunRow
+from trainer.record.style import clean_axes, colors, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,11 +25,9 @@ def curves(runs: Sequence[RunRow], metric: str) -> Figure:
     Raises:
         TrainerError: if no run has that metric.
     """
-    from matplotlib.figure import Figure
-
-    scale = 100.0 if is_share(metric) else 1.0
+    scale = scale_of(metric)
     arms = arms_with(runs, metric)
-    figure = Figure(figsize=(7.0, 4.2), dpi=150, layout="constrained")
+    figure = new_figure(7.0, 4.2)
     axes = figure.add_subplot()
     for arm, name, color in zip(arms, names_of(arms), colors(len(arms)), strict=True):
         count = f"{len(arm.runs)} runs" if len(arm.runs) > 1 else ""
@@ -51,7 +44,7 @@ def curves(runs: Sequence[RunRow], metric: str) -> Figure:
             )
     count_epochs(axes)
     axes.set_ylabel(title_of(metric))
-    bare(axes)
+    clean_axes(axes)
     lines = sum(name.count("\n") + 1 for name in names_of(arms))
     if lines <= FEW:
         axes.legend(framealpha=0.85, edgecolor="none", fontsize=8)
@@ -79,27 +72,3 @@ def arms_with(runs: Sequence[RunRow], metric: str) -> list[Arm]:
         Arm(label, tree, tuple(members))
         for label, tree, members in zip(labels(trees), trees, grouped.values(), strict=True)
     ]
-
-
-def main() -> None:
-    """Draw what the command line asks for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trainer.analysis.curves", description=(__doc__ or "").splitlines()[0]
-    )
-    parser.add_argument(
-        "places", nargs="*", default=["outputs/latest"], help="runs, or folders of runs"
-    )
-    parser.add_argument("--metric", default="val_top1", choices=OVER_EPOCHS)
-    parser.add_argument("--out", type=Path, help="default: curves.png in the first of the folders")
-    options = parser.parse_args()
-    with telling_errors():
-        runs = found_runs(options.places).runs
-        if not runs:
-            raise TrainerError(f"no runs under {', '.join(options.places)}")
-        out = options.out or Path(options.places[0]) / "curves.png"
-        curves(runs, options.metric).savefig(out)
-    print(f"{len(runs)} runs drawn to {out}")
-
-
-if __name__ == "__main__":
-    main()

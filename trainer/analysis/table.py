@@ -1,24 +1,16 @@
-"""Any runs as a table: a row for each setting, means over its seeds.
-
-Usage: python -m trainer.analysis.table RUN_OR_FOLDER ... [--metric METRIC ...] [--sort METRIC]
-       [--out FILES]
-
-Runs are grouped by everything but the seed; the settings in which they differ are columns. Writes
-table.csv and table.md into the first folder that is named, or FILES with these endings.
-"""
+"""Any runs as a table: a row for each setting, means over its seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainer.analysis._arms import METRICS, Arm, higher_is_better
-from trainer.analysis._command import out_of, read_arms, reader, write_texts
-from trainer.analysis._labels import telling_keys
-from trainer.analysis._statistics import Spread
-from trainer.analysis._tables import NOTHING, heading, line_of, mean_and_sd, setting_texts
-from trainer.core.errors import TrainerError, telling_errors, unknown
-from trainer.record.csv_files import csv_text
+from trainer.analysis._arms import METRICS, Arm, check_completed, higher_is_better
+from trainer.analysis._labels import all_label_keys
+from trainer.analysis._tables import NOTHING, heading, mean_and_sd, setting_texts
+from trainer.core.errors import unknown
+from trainer.record.spread import Spread
+from trainer.record.tables import csv_text, markdown_table
 
 __all__ = ["SHOWN", "ResultTable", "Setting", "table_of", "to_csv", "to_markdown"]
 
@@ -76,18 +68,15 @@ def table_of(
     for metric in asked:
         if metric not in METRICS:
             raise unknown("metric", metric, METRICS)
-        if not any(arm.values(metric) for arm in arms):
-            raise TrainerError(f"none of the runs completed with {metric}")
+        check_completed(arms, metric)
     found = [m for m in metrics or SHOWN if any(arm.values(m) for arm in arms)]
     if sort and sort not in found:
         found.append(sort)
-    rows = [
-        Setting(arm, tuple(Spread.of(list(arm.values(m).values())) for m in found)) for arm in arms
-    ]
+    rows = [Setting(arm, tuple(arm.spread(m) for m in found)) for arm in arms]
     if sort:
         rows.sort(key=lambda row: standing(row.spreads[found.index(sort)], sort))
     return ResultTable(
-        tuple(found), tuple(telling_keys([arm.settings for arm in arms])), tuple(rows)
+        tuple(found), tuple(all_label_keys([arm.settings for arm in arms])), tuple(rows)
     )
 
 
@@ -120,8 +109,7 @@ def to_markdown(table: ResultTable) -> str:
     settings = [settings_column(arms, key) for key in table.keys]
     names = [key.removesuffix(".name") for key in table.keys]
     heads = [*names, "n", *map(heading, table.metrics), *lost]
-    marks = [*["---"] * len(names), *["---:"] * (len(heads) - len(names))]
-    lines = [line_of(heads), line_of(marks)]
+    rows = []
     for place, (arm, row) in enumerate(zip(arms, table.rows, strict=True)):
         texts = [column[place] for column in settings]
         numbers = [
@@ -129,12 +117,12 @@ def to_markdown(table: ResultTable) -> str:
             for spread, metric in zip(row.spreads, table.metrics, strict=True)
         ]
         counts = [str(column[place]) for column in lost.values()]
-        lines.append(line_of([*texts, str(len(arm.completed)), *numbers, *counts]))
-    return "\n".join([*lines, "", NOTE if lost else f"{NOTE} Every run completed.", ""])
+        rows.append([*texts, str(len(arm.completed)), *numbers, *counts])
+    table_text = markdown_table(heads, rows, texts=len(names))
+    return "\n".join([table_text, "", NOTE if lost else f"{NOTE} Every run completed.", ""])
 
 
 def settings_column(arms: Sequence[Arm], key: str) -> list[str]:
-    """Return what each arm has for a key."""
     having = [arm for arm in arms if key in arm.settings]
     texts = iter(setting_texts([arm.settings[key] for arm in having]))
     return [next(texts) if key in arm.settings else NOTHING for arm in arms]
@@ -144,28 +132,3 @@ def cell(spread: Spread, metric: str, completed: int) -> str:
     """Return a mean with its sd, and n where it is not that of the row."""
     count = f" ({spread.n})" if spread.n not in (0, completed) else ""
     return f"{mean_and_sd(spread, metric)}{count}"
-
-
-def main() -> None:
-    """Write the table of what the command line names."""
-    parser = reader("table", "Any runs as a table: a row for each setting, means over its seeds.")
-    known = ", ".join(METRICS)
-    parser.add_argument(
-        "--metric",
-        action="append",
-        metavar="METRIC",
-        help=f"a column, may be repeated; of {known}; left out: those of {', '.join(SHOWN)} that "
-        "there are",
-    )
-    parser.add_argument("--sort", metavar="METRIC", help="the best of it stands first")
-    options = parser.parse_args()
-    with telling_errors():
-        table = table_of(read_arms(options.places), options.metric, options.sort)
-        out = out_of(options, "table")
-        text = to_markdown(table)
-        write_texts(out, {"csv": to_csv(table), "md": text})
-        print(f"{text}\n{len(table.rows)} settings: {out}.csv, {out}.md")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,5 @@
 """Boxes in images: drawn at random, and as masks."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,8 +5,6 @@ are those of the Python Imaging Library: a blend with a degenerate image, which 
 leave behind.
 """
 
-from __future__ import annotations
-
 import torch
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, of red, green and blue

@@ -3,8 +3,6 @@
 So they do not depend on the worker, the process, or how many of them there are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from trainer.core.clock import Clock
-from trainer.data.base import Batch
+from trainer.data import Batch
 
 Numbers = NDArray[Any]
 Make = Callable[[np.random.Generator, int], Numbers]

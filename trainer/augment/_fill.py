@@ -1,12 +1,10 @@
 """What pixels become that an augmentation takes away."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch
 
-from trainer.data.base import Batch
+from trainer.data import Batch
 
 Fill = Literal["mean", "zeros"]
 

@@ -1,7 +1,5 @@
 """Moves of whole batches that several augmentations share."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

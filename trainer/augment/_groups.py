@@ -1,8 +1,6 @@
 """Different operations for different images of a batch, each applied to all of its images at
 once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -3,8 +3,6 @@
 Grids are in the units of torch's grid_sample: -1 and 1 are the outer edges of the image.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 import torch.nn.functional as F

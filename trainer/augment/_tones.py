@@ -4,8 +4,6 @@ Images (B, C, H, W) are floating point and hold whole numbers from 0 to 255. Def
 of the Python Imaging Library.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 

@@ -7,8 +7,6 @@ final and averaged weights. Training, BatchNorm statistics and what is counted a
 without.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,18 +1,13 @@
 """Mirroring in turn."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.augment._draws import to_device
+from trainer.augment import AUGMENTS, Batch, Clock, to_device
 from trainer.augment._geometry import flip
-from trainer.augment.base import AUGMENTS
 from trainer.core import rng
-from trainer.core.clock import Clock
-from trainer.data.base import Batch
 
 
 @AUGMENTS.register("alternating_flip")

@@ -1,13 +1,11 @@
 """The augmentation seam: whole batches of images at once, on the training device."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from trainer.core.clock import Clock
 from trainer.core.registry import Choice, Registry
-from trainer.data.base import Batch
+from trainer.data import Batch
 
 
 @dataclass(frozen=True)

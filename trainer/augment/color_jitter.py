@@ -1,19 +1,12 @@
 """Random brightness, contrast, saturation and hue."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from trainer.augment import _color
-from trainer.augment._draws import draw, draw_numbers
+from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, _color, draw, draw_numbers
 from trainer.augment._groups import Operation, by_choice
 from trainer.augment._sampling import rounded_like
-from trainer.augment.base import AUGMENTS
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.data.base import Batch
 
 KINDS = {
     "brightness": _color.brightness,

@@ -1,18 +1,12 @@
 """Cutout."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import torch
 
+from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, check_in, draw_numbers
 from trainer.augment._boxes import Boxes, place
-from trainer.augment._draws import draw_numbers
 from trainer.augment._fill import Fill, fill_value
-from trainer.augment.base import AUGMENTS
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.data.base import Batch
 
 
 @AUGMENTS.register("cutout")
@@ -34,8 +28,7 @@ class Cutout:
     fill: Fill = "mean"
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ConfigError(f"augment.cutout.size must be 1 or more, got {self.size}")
+        check_in("[1, inf)", "augment.cutout.size", self.size)
 
     def check(self, image_shape: tuple[int, int, int]) -> None:
         """Raise ConfigError if the square is larger than the image."""

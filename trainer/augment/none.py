@@ -1,12 +1,8 @@
 """No augmentation."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
-from trainer.augment.base import AUGMENTS
-from trainer.core.clock import Clock
-from trainer.data.base import Batch
+from trainer.augment import AUGMENTS, Batch, Clock
 
 
 @AUGMENTS.register("none")

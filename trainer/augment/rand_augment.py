@@ -9,15 +9,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainer.augment import _color, _tones
-from trainer.augment._draws import draw_numbers, to_device
+from trainer.augment import (
+    AUGMENTS,
+    Batch,
+    Clock,
+    ConfigError,
+    _color,
+    _tones,
+    check_in,
+    draw_numbers,
+    to_device,
+)
 from trainer.augment._fill import Fill, fill_value
 from trainer.augment._groups import Operation, by_choice
 from trainer.augment._sampling import rounded_like, transform
-from trainer.augment.base import AUGMENTS
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.data.base import Batch
 
 MOST = 30  # the greatest magnitude
 OPERATIONS = (
@@ -50,8 +55,7 @@ class RandAugment:
     fill: Fill = "zeros"
 
     def __post_init__(self) -> None:
-        if self.num_ops < 1:
-            raise ConfigError(f"augment.rand_augment.num_ops must be 1 or more, got {self.num_ops}")
+        check_in("[1, inf)", "augment.rand_augment.num_ops", self.num_ops)
         if not 0 <= self.magnitude <= MOST:
             raise ConfigError(
                 f"augment.rand_augment.magnitude must be from 0 to {MOST}, got {self.magnitude}"

@@ -1,12 +1,11 @@
 """Random erasing."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 
+from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, draw_noise, draw_numbers
 from trainer.augment._boxes import (
     Boxes,
     Range,
@@ -16,12 +15,7 @@ from trainer.augment._boxes import (
     place,
     sides_of,
 )
-from trainer.augment._draws import draw_noise, draw_numbers
 from trainer.augment._fill import fill_value
-from trainer.augment.base import AUGMENTS
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.data.base import Batch
 
 TRIES = 10  # boxes drawn for an image, of which the first that fits is taken
 

@@ -1,11 +1,10 @@
 """A random part of each image, enlarged to the whole."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, draw_numbers
 from trainer.augment._boxes import (
     Boxes,
     Range,
@@ -15,12 +14,7 @@ from trainer.augment._boxes import (
     place,
     sides_of,
 )
-from trainer.augment._draws import draw_numbers
 from trainer.augment._sampling import crop_and_resize
-from trainer.augment.base import AUGMENTS
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.data.base import Batch
 
 TRIES = 10  # boxes drawn for an image, of which the first that fits is taken, as in torchvision
 

@@ -1,15 +1,9 @@
 """Small random shifts, without mirroring: for digits and letters."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
-from trainer.augment._draws import draw
+from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, check_in, draw
 from trainer.augment._geometry import Border, crop, pad
-from trainer.augment.base import AUGMENTS
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.data.base import Batch
 
 
 @AUGMENTS.register("shift")
@@ -26,8 +20,7 @@ class Shift:
     border: Border = "zeros"
 
     def __post_init__(self) -> None:
-        if self.pixels < 1:
-            raise ConfigError(f"augment.shift.pixels must be 1 or more, got {self.pixels}")
+        check_in("[1, inf)", "augment.shift.pixels", self.pixels)
 
     def check(self, image_shape: tuple[int, int, int]) -> None:
         """Raise ConfigError if nothing of an image might be left."""

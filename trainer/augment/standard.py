@@ -1,15 +1,9 @@
 """The usual augmentation of small colour images: pad, crop, flip."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
-from trainer.augment._draws import draw
+from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, check_in, draw
 from trainer.augment._geometry import Border, crop, flip, pad
-from trainer.augment.base import AUGMENTS
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.data.base import Batch
 
 
 @AUGMENTS.register("standard")
@@ -30,8 +24,7 @@ class Standard:
     flip: bool = True
 
     def __post_init__(self) -> None:
-        if self.padding < 0:
-            raise ConfigError(f"augment.standard.padding must be 0 or more, got {self.padding}")
+        check_in("[0, inf)", "augment.standard.padding", self.padding)
         if not self.padding and not self.flip:
             raise ConfigError(
                 "augment.standard.padding=0 with flip=false changes nothing: use augment=none"

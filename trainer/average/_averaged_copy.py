@@ -1,7 +1,5 @@
 """A copy of the model whose weights an average moves."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any, Literal
@@ -12,7 +10,7 @@ from torch import nn
 from trainer.average._batch_norm import batch_norms
 from trainer.average.base import SnapshotPlan
 from trainer.core.clock import Clock
-from trainer.model.base import put_weights
+from trainer.model import put_weights
 
 Buffers = Literal["recompute", "copy", "average"]
 

@@ -1,7 +1,5 @@
 """BatchNorm statistics of averaged weights, recomputed in a pass of their own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 import torch

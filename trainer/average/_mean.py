@@ -1,7 +1,5 @@
 """The running mean, which all forms of stochastic weight averaging take."""
 
-from __future__ import annotations
-
 
 def equal_share(count: int) -> float:
     """Return the share of one more snapshot in the mean of `count` before it and itself.

@@ -1,16 +1,20 @@
 """Exponential moving average of the weights."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass
 
 from torch import nn
 
-from trainer.average._averaged_copy import Buffers, Shadow
-from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
+from trainer.average import (
+    AVERAGES,
+    AverageKeys,
+    Clock,
+    ConfigError,
+    Shadow,
+    SnapshotPlan,
+    check_in,
+)
+from trainer.average._averaged_copy import Buffers
 
 log = logging.getLogger(__name__)
 TRACE = 0.1  # of the first snapshot in the last average: more is told
@@ -40,8 +44,7 @@ class Ema:
     buffers: Buffers = "recompute"
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.decay < 1.0:
-            raise ConfigError(f"average.decay must be in [0, 1), got {self.decay}")
+        check_in("[0, 1)", "average.decay", self.decay)
         if self.decay_warmup and self.decay <= 2 / 11:
             raise ConfigError(
                 f"average.decay_warmup=true has no effect with average.decay={self.decay}: "

@@ -1,15 +1,10 @@
 """Lookahead: slow weights that the training weights return to."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from torch import nn
 
-from trainer.average._averaged_copy import Shadow
-from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
+from trainer.average import AVERAGES, AverageKeys, Clock, ConfigError, Shadow, SnapshotPlan
 
 
 @AVERAGES.register("lookahead")

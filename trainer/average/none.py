@@ -1,14 +1,11 @@
 """No averaging."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
-from trainer.core.clock import Clock
+from trainer.average import AVERAGES, AverageKeys, Clock, SnapshotPlan
 
 
 class Nothing:

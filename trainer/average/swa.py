@@ -1,15 +1,11 @@
 """Stochastic weight averaging."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from torch import nn
 
-from trainer.average._averaged_copy import Shadow
+from trainer.average import AVERAGES, AverageKeys, Clock, Shadow, SnapshotPlan
 from trainer.average._mean import equal_share
-from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
-from trainer.core.clock import Clock
 
 
 @AVERAGES.register("swa")

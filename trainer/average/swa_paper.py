@@ -1,17 +1,12 @@
 """Stochastic weight averaging as in the experiments of its paper."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
 from torch import nn
 
-from trainer.average._averaged_copy import Shadow
+from trainer.average import AVERAGES, AverageKeys, Clock, ConfigError, Shadow, SnapshotPlan
 from trainer.average._mean import equal_share
-from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
 
 
 @AVERAGES.register("swa_paper")

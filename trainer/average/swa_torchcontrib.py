@@ -1,17 +1,19 @@
 """Stochastic weight averaging as `torchcontrib.optim.SWA` does it by itself."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import nn
 
-from trainer.average._averaged_copy import Shadow
+from trainer.average import (
+    AVERAGES,
+    AverageKeys,
+    Clock,
+    ConfigError,
+    Duration,
+    Shadow,
+    SnapshotPlan,
+)
 from trainer.average._mean import equal_share
-from trainer.average.base import AVERAGES, AverageKeys, SnapshotPlan
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.core.units import Duration
 
 
 @AVERAGES.register("swa_torchcontrib")

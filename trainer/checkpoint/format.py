@@ -24,10 +24,12 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from trainer.core.errors import DiskError, TrainerError
+from trainer.core.errors import DiskError, NotFound, TrainerError
 from trainer.core.files import reporting_disk, sync_folder, write_bytes
 
-FORMAT = 1
+FORMAT = 2  # of what is written; its state alone can be resumed
+
+READABLE = (1, 2)  # formats whose weights can be read
 
 MANIFEST_BYTES = 1_000_000  # none is as large
 
@@ -35,7 +37,7 @@ ALWAYS = {"model.safetensors", "state.pt"}  # files of every checkpoint
 
 NAME = re.compile(r"step-(\d{8,})")
 
-LEFT = (".building-*", ".replaced-*", ".removed-*")  # by writers that were killed
+TEMPORARY = (".building-*", ".replaced-*", ".removed-*")  # a killed writer leaves them
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,18 @@ class Checkpoint:
         )
 
     def state(self) -> dict[str, Any]:
-        """Return what `state.save_state` gave."""
+        """Return what `state.save_state` gave.
+
+        Raises:
+            NotFound: if an older version of this program wrote it.
+        """
+        if self.manifest["format"] != FORMAT:
+            run = self.path.parent.parent
+            raise NotFound(
+                f"an older version of this program wrote {self.path}, and this version cannot "
+                f"resume its state: train anew with repeat={run}, or start from its weights with "
+                f"init_from={run}"
+            )
         loaded: dict[str, Any] = torch.load(
             io.BytesIO(self._verified("state.pt")), map_location="cpu", weights_only=True
         )
@@ -152,7 +165,7 @@ def verify(path: Path) -> Checkpoint | None:
         if not has_size(path / "manifest.json", range(MANIFEST_BYTES)):
             return None
         manifest = json.loads((path / "manifest.json").read_bytes())
-        if manifest["format"] != FORMAT or f"step-{manifest['step']:08d}" != path.name:
+        if manifest["format"] not in READABLE or f"step-{manifest['step']:08d}" != path.name:
             return None
         if not manifest["files"].keys() >= ALWAYS:
             return None
@@ -220,7 +233,7 @@ def move_aside(path: Path, why: str) -> None:
 
 def clear(root: Path) -> None:
     """Remove what is half built or set aside; only the one writer of the run calls this."""
-    for pattern in LEFT:
+    for pattern in TEMPORARY:
         for path in root.glob(pattern):
             shutil.rmtree(path, ignore_errors=True)
 

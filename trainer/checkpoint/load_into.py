@@ -10,7 +10,7 @@ from torch import nn
 
 from trainer.checkpoint.weights import Weights
 from trainer.core.errors import ConfigError, DataError
-from trainer.model.base import put_weights
+from trainer.model import put_weights
 
 log = logging.getLogger("trainer")
 
@@ -30,7 +30,7 @@ def start_from(model: nn.Module, weights: Weights, num_classes: int) -> None:
         before = next(len(t) for n, t in weights.tensors.items() if n.rpartition(".")[0] == head)
         log.info(
             "%s: the last layer (%s) is new, for %d classes instead of %d",
-            *(weights.told, head, num_classes, before),
+            *(weights.label, head, num_classes, before),
         )
 
 
@@ -62,13 +62,13 @@ def fit_weights(model: nn.Module, weights: Weights, num_classes: int, *, new_hea
         differing = []
     if differing or set(own) != set(given):
         raise ConfigError(
-            f"{weights.told}: these weights do not fit the model: "
+            f"{weights.label}: these weights do not fit the model: "
             + "; ".join(misfits(own, given, differing))
         )
     taken = {name: given[name].to(tensor.dtype) for name, tensor in own.items()}
     for name, tensor in taken.items():
         if not bool(tensor.isfinite().all()):
-            raise DataError(f"{weights.told}: {name} holds values that are not finite")
+            raise DataError(f"{weights.label}: {name} holds values that are not finite")
     put_weights(model, {**model.state_dict(), **taken})
     return head
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,14 @@ from trainer.core.errors import Diverged
 from trainer.core.units import crossed
 from trainer.state import Run, save_state
 
-# What processes agree on, by the greatest: 0 nothing, a checkpoint, a stop by the signal of so much
-# more than that, and that all hear what `join` raises, since the background met it.
-SAVE, FAILED = 1, 1000
+
+class Action(IntEnum):
+    """What is due between two steps; of what several processes bring the greatest holds."""
+
+    NOTHING = 0
+    SAVE = 1
+    STOP = 2  # save, then end the run
+    FAIL = 3  # raise the error that the background met
 
 
 class Saver:
@@ -99,11 +105,13 @@ class Saver:
         keep = None if keep is None else max(2, keep)
         checkpoint.prune(self.root, keep=keep, best_step=best_step, known=(written.path,))
 
-    def wish(self, signum: int) -> int:
-        """Return what this process wants, a signal that it was sent included."""
+    def action(self, is_stopped: bool) -> Action:
+        """Return what is due as far as this process can tell, which may have received a signal."""
         if self._failure is not None:
-            return FAILED
-        return SAVE + signum if signum else SAVE * self.is_due()
+            return Action.FAIL
+        if is_stopped:
+            return Action.STOP
+        return Action.SAVE if self.is_due() else Action.NOTHING
 
     def wait(self) -> None:
         """Wait for the background, whatever it met."""

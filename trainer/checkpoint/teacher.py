@@ -12,7 +12,7 @@ from trainer.checkpoint.load_into import fit_weights
 from trainer.checkpoint.weights import Weights
 from trainer.config.groups import parse_group
 from trainer.core.errors import ConfigError
-from trainer.data.base import Source
+from trainer.data import Source
 
 
 class Teachers:
@@ -40,7 +40,7 @@ class Teachers:
         try:
             component = parse_group("model", plain).component
         except ConfigError as error:
-            raise ConfigError(f"{weights.told}: its network is not known here: {error}") from error
+            raise ConfigError(f"{weights.label}: its network is not known here: {error}") from error
         channels, height, width = self.source.train.images.shape[1:]
         num_classes = len(self.source.classes)
         with torch.random.fork_rng(devices=[]):  # its first weights are thrown away
@@ -60,7 +60,7 @@ def check_data(weights: Weights, source: Source) -> None:
     data = weights.data or {}
     if data.get("fingerprint") != source.fingerprint:
         raise ConfigError(
-            f"{weights.told}: that run was trained on other images (data={data.get('name')}, "
+            f"{weights.label}: that run was trained on other images (data={data.get('name')}, "
             f"fingerprint {str(data.get('fingerprint'))[:12]}) than this one (fingerprint "
             f"{source.fingerprint[:12]}); a teacher must know the images that it teaches"
         )

@@ -54,7 +54,7 @@ class Weights:
     data: Mapping[str, str] | None = None
 
     @property
-    def told(self) -> str:
+    def label(self) -> str:
         """How a message names them: key and value."""
         return f"{self.key}={self.origin}"
 

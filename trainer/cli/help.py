@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from trainer import __version__
+from trainer.cli.subcommands import SUBCOMMANDS
 from trainer.composition.overrides import spellings_help
 from trainer.composition.search_path import CONF, SEAMS, Sources
+from trainer.core.command import program
 from trainer.core.yaml_files import read_yaml
 
 HELP = """\
@@ -23,6 +23,9 @@ HELP = """\
   {program} task=plan                         what would happen; trains nothing
   {program} task=lr_range                     which learning rate to train with
   {program} resume=outputs/default/<run>      go on where a run or a sweep stopped
+
+Subcommands, of which `{program} <name> --help` lists the options:
+{subcommands}
 
 Parts: group=name, the default first. Each has keys of its own, as in optim.lr=0.1; see
 conf/<group>/<name>.yaml or --cfg job.
@@ -53,7 +56,6 @@ Other spellings that are understood:
 def help_text() -> str:
     """Return the help for people."""
     sources = Sources()
-    program = "trainer" if Path(sys.argv[0]).name == "trainer" else "python -m trainer"
     lines = []
     for group in (*SEAMS, "experiment", "sweep"):
         sign = "" if group in SEAMS else "+"
@@ -62,7 +64,11 @@ def help_text() -> str:
         lines.append(f"  {sign + group + '=':13}" + ("\n" + " " * 15).join(pieces))
     indented = "\n".join("  " + line for line in spellings_help().splitlines())
     return HELP.format(
-        program=program, version=__version__, groups="\n".join(lines), spellings=indented
+        program=program(),
+        version=__version__,
+        subcommands="\n".join(f"  {name:16}{text}" for name, (_, text) in SUBCOMMANDS.items()),
+        groups="\n".join(lines),
+        spellings=indented,
     )
 
 

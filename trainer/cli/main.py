@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from trainer import STARTED, __version__
 from trainer.cli.arguments import HYDRA_FLAGS, SWEEP_FLAGS, CommandLine, take_apart
+from trainer.cli.subcommands import is_subcommand, run_subcommand
 from trainer.composition import not_built
 from trainer.composition.overrides import canonical, parse_override, quoted
 from trainer.composition.search_path import Sources, load_plugins
@@ -28,8 +29,12 @@ T = TypeVar("T")
 LOWER = "\nA lower optim.lr, scheduler.warmup or clip_norm may help; task=lr_range finds a rate."
 
 
-def main() -> NoReturn:
-    """Answer the command line and end the process with the exit code that fits."""
+def main(*first: str) -> NoReturn:
+    """Answer the command line and end the process with the exit code that fits.
+
+    Args:
+        first: arguments before those of the command line, as a script's subcommand.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by whoever started this
@@ -38,15 +43,30 @@ def main() -> NoReturn:
             stream.reconfigure(errors="backslashreplace")  # a terminal may not know a letter
     if "TORCHELASTIC_RUN_ID" in os.environ:
         die_with_parent()
-    code = exit_code(sys.argv[1:])
+    code = exit_code([*first, *sys.argv[1:]])
     leave_group(code)
     sys.exit(code)
 
 
 def exit_code(arguments: Sequence[str]) -> int:
     """Answer a command line, tell what went wrong, and return the exit code that fits."""
-    code = outcome(lambda: answer(take_apart(arguments)))
+    if is_subcommand(arguments):
+        code = outcome(lambda: subcommand(arguments))
+    else:
+        code = outcome(lambda: answer(take_apart(arguments)))
     return outcome(flush) or code
+
+
+def subcommand(arguments: Sequence[str]) -> int:
+    """Answer a subcommand and return the exit code."""
+    name, *rest = arguments
+    if is_one_of_several():
+        raise ConfigError(f"{name} starts the processes that it needs: leave out torchrun")
+    try:
+        return run_subcommand(name, rest)
+    except BrokenPipeError:  # whoever read along has gone
+        silence()
+        return 0
 
 
 def outcome(work: Callable[[], int]) -> int:
@@ -169,8 +189,8 @@ def from_first_process(find: Callable[[], T]) -> T:
     if not is_one_of_several():
         return find()
     from trainer.core.environment import World
+    from trainer.strategy.build import communicator
     from trainer.strategy.collectives import broadcast
-    from trainer.strategy.ddp import communicator
 
     return broadcast(communicator(World.from_environment()), find)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from trainer.cli.arguments import CommandLine
 from trainer.composition.search_path import Sources
+from trainer.core.command import command_line
 from trainer.core.environment import World
 from trainer.core.errors import ConfigError
-from trainer.record.console import command_line
 
 if TYPE_CHECKING:
     from trainer.sweep.jobs import Sweep

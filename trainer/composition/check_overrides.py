@@ -10,7 +10,7 @@ from typing import Any
 from trainer.composition import not_built
 from trainer.composition.overrides import Override
 from trainer.composition.search_path import SEAMS, Sources
-from trainer.composition.tree import Files, Tree
+from trainer.composition.tree import ConfigFiles, Tree
 from trainer.core.errors import ConfigError, nearest, unknown
 
 OF_ONE_RUN = ("hydra.run.dir", "hydra.job.chdir", "hydra.output_subdir")
@@ -97,7 +97,7 @@ def check_choice(override: Override, sources: Sources) -> None:
 MISSING = object()
 
 
-def check_key(override: Override, tree: Tree, files: Files) -> None:
+def check_key(override: Override, tree: Tree, files: ConfigFiles) -> None:
     """Raise ConfigError unless a key exists in a composed tree.
 
     A mapping within a part, such as `scheduler.args`, is a value, whose own keys are free.
@@ -159,7 +159,7 @@ def known_keys(tree: Tree) -> list[str]:
     return sorted(keys)
 
 
-def unknown_key(key: str, tree: Tree, files: Files) -> UnknownKey:
+def unknown_key(key: str, tree: Tree, files: ConfigFiles) -> UnknownKey:
     """Return the error for a key that a composed tree does not have: the choices that have it, or
     the nearest match."""
     group = key.split(".")[0]
@@ -180,7 +180,7 @@ def unknown_key(key: str, tree: Tree, files: Files) -> UnknownKey:
     )
 
 
-def owners_of(key: str, files: Files) -> list[str]:
+def owners_of(key: str, files: ConfigFiles) -> list[str]:
     """Return the choices of the key's group that do have it."""
     group, *parts = key.split(".")
     names = files.place.options(group) if group in SEAMS else []

@@ -29,7 +29,7 @@ from trainer.composition.check_overrides import (
 from trainer.composition.overrides import Override, canonical, parse_override, quoted
 from trainer.composition.replay import REPLAYED, store_replayed
 from trainer.composition.search_path import SEAMS, Sources
-from trainer.composition.tree import PARSER, Files, Tree, copied
+from trainer.composition.tree import PARSER, ConfigFiles, Tree, copied
 from trainer.core.convert import shown
 from trainer.core.errors import ConfigError, unknown
 from trainer.core.yaml_files import flat
@@ -121,7 +121,7 @@ class Composer:
         setup_globals()  # resolvers of Hydra's, such as ${now:%Y}
         self.sources = sources
         self.groups = sources.groups()
-        self.files = Files(sources)
+        self.files = ConfigFiles(sources)
         self.bases: dict[Choices, Base | ConfigError] = {}
         self.recorded: Choices = ()
         if replayed is not None:

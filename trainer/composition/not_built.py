@@ -22,6 +22,15 @@ KEYS = (
 )
 
 
+SUBCOMMANDS = ("study", "explain", "playground", "push", "schema")
+
+
+def check_subcommand(name: str) -> None:
+    """Raise ConfigError if a subcommand is one of those not built yet."""
+    if name in SUBCOMMANDS:
+        raise ConfigError(f"the subcommand {name} is not built yet in this version")
+
+
 def check_key(key: str) -> None:
     """Raise ConfigError if a key is one of those not built yet."""
     if any(key == k or key.startswith(f"{k}.") for k in KEYS):

@@ -90,11 +90,12 @@ def check_agrees(
     groups = ("strategy",) if "world_size" in allow else ()
     before = {key: leaf(recorded, key) for key in flat(recorded)}
     changed = {
-        key: f"{key}={leaf(config, key)} (was {before.get(key, 'not there')})"
+        key: f"{key}={leaf(config, key)} (was {before[key]})"
         for key in flat(config)
         if key not in free
         and key.split(".")[0] not in groups
-        and (key not in before or leaf(config, key) != before[key])
+        and key in before  # a key that is newer than the record is compared with the checkpoint
+        and leaf(config, key) != before[key]
     }
     if changed:
         fitting = sorted({"threads", "device"} & changed.keys())

@@ -30,7 +30,7 @@ Tree = dict[str, Any]
 PARSER = OverridesParser.create()
 
 
-class Files(ConfigRepository):
+class ConfigFiles(ConfigRepository):
     """Hydra's repository of configurations, which reads each file once.
 
     Args:

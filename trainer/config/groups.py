@@ -1,24 +1,22 @@
 """One choice of a group: from the mapping that YAML holds to a typed component, and back."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trainer.augment.base import AUGMENTS, Augment, AugmentKeys
-from trainer.average.base import AVERAGES
+from trainer.augment import AUGMENTS, Augment, AugmentKeys
+from trainer.average import AVERAGES
 from trainer.core.convert import build_choice, shown
 from trainer.core.errors import ConfigError, unknown
 from trainer.core.registry import Choice, Registry
-from trainer.data.base import DATASETS
-from trainer.loss.base import LOSSES
-from trainer.mix.base import MIXES
-from trainer.model.base import MODELS
-from trainer.optim.base import OPTIMIZERS
-from trainer.scheduler.base import SCHEDULERS
+from trainer.data import DATASETS
+from trainer.loss import LOSSES
+from trainer.mix import MIXES
+from trainer.model import MODELS
+from trainer.optim import OPTIMIZERS
+from trainer.scheduler import SCHEDULERS
 
 
 @dataclass(frozen=True)

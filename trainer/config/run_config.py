@@ -10,8 +10,8 @@ from typing import Any, Literal, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from trainer.augment.base import Augment, AugmentKeys
-from trainer.average.base import AverageKeys, Averaging, check_evaluated
+from trainer.augment import Augment, AugmentKeys
+from trainer.average import AverageKeys, Averaging, check_evaluated
 from trainer.composition import not_built as pending
 from trainer.config.groups import (
     SEAMS,
@@ -27,14 +27,13 @@ from trainer.core.errors import ConfigError, unknown
 from trainer.core.registry import Choice
 from trainer.core.units import MOST, Amount, Duration, Interval
 from trainer.core.weights_source import Origin
-from trainer.data.base import DataKeys, Dataset
-from trainer.loss.base import Loss, LossKeys
-from trainer.mix.base import Mix, MixKeys
-from trainer.model._init import Init
-from trainer.model.base import Model, ModelKeys
-from trainer.optim.base import Optim, OptimKeys
+from trainer.data import DataKeys, Dataset
+from trainer.loss import Loss, LossKeys
+from trainer.mix import Mix, MixKeys
+from trainer.model import Init, Model, ModelKeys
+from trainer.optim import Optim, OptimKeys
 from trainer.precision.formats import PrecisionChoice, check_eps, parse_precision
-from trainer.scheduler.base import Scheduler, SchedulerKeys, Watcher
+from trainer.scheduler import Scheduler, SchedulerKeys, Watcher
 from trainer.strategy.keys import StrategyChoice, parse_strategy
 
 MOST_THREADS = 1024  # torch dies of what the system does not give; on any machine the same
@@ -300,16 +299,16 @@ def check_fits(key: str, duration: Duration, length: tuple[float, int | None]) -
         duration: from the start of the run.
         length: `epochs` and `max_steps` of the run.
     """
-    share, told = share_of_run(duration, length)
+    share, run = share_of_run(duration, length)
     if share >= 1.0:
-        raise ConfigError(f"{key}={duration} is as long as the run ({told}) or longer: shorten it")
+        raise ConfigError(f"{key}={duration} is as long as the run ({run}) or longer: shorten it")
 
 
 def check_ends(key: str, duration: Duration, length: tuple[float, int | None]) -> None:
     """Raise ConfigError if something would end only after the run does; arguments as above."""
-    share, told = share_of_run(duration, length)
+    share, run = share_of_run(duration, length)
     if share > 1.0:
-        raise ConfigError(f"{key}={duration} is longer than the run ({told}): shorten it")
+        raise ConfigError(f"{key}={duration} is longer than the run ({run}): shorten it")
 
 
 def share_of_run(duration: Duration, length: tuple[float, int | None]) -> tuple[float, str]:

@@ -1,4 +1,4 @@
-"""What the environment says of this process: the processes of its run, the cores it may use."""
+"""What environment variables and the system say of this process."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def cores() -> int:
 
 
 def default_threads(local_processes: int) -> int:
-    """Return the threads of a process that was told no number: its share of the cores, or, where it
-    is the only one, `OMP_NUM_THREADS` if that is set and less."""
+    """Return the threads of a process where none are configured: its share of the cores, or, for a
+    single process, `OMP_NUM_THREADS` if that is set and less."""
     share = max(1, cores() // local_processes)
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    # torchrun sets it to 1 for several, whatever the machine has
-    is_asked = local_processes == 1 and asked.isdecimal() and int(asked) > 0
-    return min(share, int(asked)) if is_asked else share
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    # torchrun sets it to 1 for several processes, whatever the machine has
+    is_limited = local_processes == 1 and limit.isdecimal() and int(limit) > 0
+    return min(share, int(limit)) if is_limited else share

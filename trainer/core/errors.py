@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 
 class TrainerError(Exception):
@@ -107,16 +105,3 @@ def unknown(what: str, word: str, known: Iterable[str]) -> ConfigError:
     match = nearest(word, names)
     hint = f"did you mean '{match}'? " if match else ""
     return ConfigError(f"unknown {what} '{word}'; {hint}known: {', '.join(names)}")
-
-
-@contextlib.contextmanager
-def telling_errors() -> Iterator[None]:
-    """End a program with one line and the error's code where one of ours is raised, and as the
-    shell expects where Ctrl-C ends it."""
-    try:
-        yield
-    except TrainerError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -1,5 +1,5 @@
-"""Ends of processes: signals that ask a run to stop, noticed by a flag and acted on at the end of a
-step, and how one of several processes leaves the others."""
+"""Ends of processes: signals that stop a run at the end of a step, and how one of several processes
+leaves the others."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ PR_SET_PDEATHSIG = 1  # of the kernel's linux/prctl.h
 
 
 class Stops:
-    """While active, the first signal sets `signum`; a second one ends the process at once,
-    unless it tells once more that the terminal was closed."""
+    """While active, the first signal sets `signum`; a second one ends the process at once, unless
+    it is another SIGHUP of a closed terminal."""
 
-    asked: ClassVar[int] = 0  # by `ask`, whether or not a run was there to hear it
+    requested: ClassVar[int] = 0  # by `request`, also where no run was active then
     active: ClassVar[Stops | None] = None
 
     def __init__(self) -> None:
@@ -28,14 +28,14 @@ class Stops:
         self._before: dict[int, object] = {}
 
     @classmethod
-    def ask(cls, signum: int) -> None:
-        """Ask this process's run, or the next one, to stop as a signal would; from any thread."""
-        cls.asked = signum
+    def request(cls, signum: int) -> None:
+        """Stop this process's run, or the next one, as a signal would; from any thread."""
+        cls.requested = signum
         if cls.active is not None:
             cls.active.signum = signum
 
     def __enter__(self) -> Stops:
-        Stops.active, self.signum = self, Stops.asked
+        Stops.active, self.signum = self, Stops.requested
         for name in HANDLED:
             number = signal.Signals[name].value
             # a shell's background job ignores SIGINT, nohup's SIGHUP: leave it so

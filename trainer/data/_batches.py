@@ -1,7 +1,5 @@
 """From stored images to batches, for every data set alike: splits, order, shares of processes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,7 +10,7 @@ from trainer.core import rng
 from trainer.core.units import Amount
 from trainer.data._noise import with_noise
 from trainer.data._splits import Indices, Split, split_source, stratified
-from trainer.data._steps import SMALLEST, Steps, cuts, rank_share
+from trainer.data._steps import SMALLEST, Steps, batch_bounds, rank_share
 from trainer.data._stores import Store, store_for
 from trainer.data.base import Batch, DataKeys, Images, Source
 
@@ -134,7 +132,7 @@ class Batches:
         sample = self._split.train[
             generator.permutation(stratified(self._train_labels, num, generator))
         ]
-        bounds = cuts(0, num, CLEAN_BATCH)
+        bounds = batch_bounds(0, num, CLEAN_BATCH)
         if len(bounds) > 1 and num % CLEAN_BATCH == 1:
             bounds[-2:] = [(bounds[-2][0], num)]
         yield from self._plain(
@@ -151,7 +149,7 @@ class Batches:
 
     def _evaluation(self, store: Store, indices: Indices) -> Iterator[Batch]:
         low, high = rank_share(len(indices), self._rank, self._steps.world_size)
-        yield from self._plain(store, indices, cuts(low, high, self._eval_batch_size))
+        yield from self._plain(store, indices, batch_bounds(low, high, self._eval_batch_size))
 
     def _plain(
         self, store: Store, order: Indices, bounds: list[tuple[int, int]]

@@ -1,67 +1,48 @@
-"""Folders in the making: built under another name, held while they are, removed if left behind."""
-
-from __future__ import annotations
+"""Folders in the making: built under another name, locked meanwhile, removed if left behind."""
 
 import contextlib
 import errno
 import os
+import secrets
 import shutil
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-HELD = "held"  # the file that a process locks while it fills the folder
-ABANDONED_S = 24 * 3600
+from trainer.core.locks import LockHeld, locked
 
 
 @contextlib.contextmanager
 def in_the_making(folder: Path) -> Iterator[Path]:
-    """Yield a new folder beside `folder`, to be renamed to it; what was not is removed."""
+    """Yield a new folder beside `folder`, to be renamed to it; what was not is removed.
+
+    It is locked before it exists, so that one without a holder is always one left behind.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    making = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
     try:
-        yield making
+        with locked(lock_of(making), wait=True):
+            try:
+                making.mkdir(mode=0o700)
+                yield making
+            finally:
+                shutil.rmtree(making, ignore_errors=True)
     finally:
-        shutil.rmtree(making, ignore_errors=True)
         with contextlib.suppress(OSError):  # nothing was made: leave no empty folder either
             folder.parent.rmdir()
-
-
-@contextlib.contextmanager
-def held(making: Path) -> Iterator[None]:
-    """Tell other processes that this one is filling the folder; its death, too, ends that."""
-    with open(making / f".{HELD}", "w") as file:
-        with contextlib.suppress(ImportError, OSError):  # Windows, some file systems: the age tells
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-            os.rename(file.name, making / HELD)  # under this name it is locked from the first
-        yield
-    for name in (HELD, f".{HELD}"):
-        (making / name).unlink(missing_ok=True)
 
 
 def remove_abandoned(place: Path) -> None:
     """Remove what killed processes left in the making."""
     with contextlib.suppress(OSError):  # not there, or not ours to read
         for making in place.glob(".*-*"):
-            if is_abandoned(making):
-                shutil.rmtree(making, ignore_errors=True)
+            if making.is_dir():
+                with contextlib.suppress(LockHeld, OSError), locked(lock_of(making)):
+                    shutil.rmtree(making, ignore_errors=True)
 
 
-def is_abandoned(making: Path) -> bool:
-    """Return whether nobody holds a folder any more; one that nobody held yet gets a day."""
-    try:
-        with open(making / HELD) as file:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError):
-        return time.time() - making.stat().st_mtime > ABANDONED_S
+def lock_of(making: Path) -> Path:
+    """Return where the lock of a folder in the making is: beside it."""
+    return making.with_name(f"{making.name}.lock")
 
 
 def reserve(path: Path, size: int) -> None:

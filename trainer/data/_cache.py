@@ -6,8 +6,6 @@ key says what went in, cheaply (names, sizes and times of files); the fingerprin
 says what came out, and sums of all three are looked at before each use.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json
@@ -26,7 +24,7 @@ from numpy.typing import NDArray
 
 from trainer.core.errors import DiskError
 from trainer.core.files import write_bytes
-from trainer.data._building import held, in_the_making, remove_abandoned, reserve
+from trainer.data._building import in_the_making, remove_abandoned, reserve
 from trainer.data._stats import fingerprint, mean_std
 from trainer.data.base import Images, Source
 
@@ -58,12 +56,10 @@ class CachePlan:
 
     @property
     def num(self) -> int:
-        """Images of all splits."""
         return sum(self.sizes.values())
 
     @property
     def image_bytes(self) -> int:
-        """Size of the stored images."""
         return self.num * int(np.prod(self.shape))
 
 
@@ -156,8 +152,7 @@ def _seal(meta: dict[str, Any]) -> str:
 
 
 def _source(images: torch.Tensor, labels: torch.Tensor, meta: dict[str, Any]) -> Source:
-    """Return stored images as a source."""
-    splits = _cut(images, labels, meta["sizes"])
+    splits = _split(images, labels, meta["sizes"])
     return Source(
         splits["train"],
         splits["test"],
@@ -169,7 +164,7 @@ def _source(images: torch.Tensor, labels: torch.Tensor, meta: dict[str, Any]) ->
     )
 
 
-def _cut(images: torch.Tensor, labels: torch.Tensor, sizes: dict[str, int]) -> dict[str, Images]:
+def _split(images: torch.Tensor, labels: torch.Tensor, sizes: dict[str, int]) -> dict[str, Images]:
     """Return the splits that lie one after the other in `images` and `labels`."""
     splits, low = {}, 0
     for name, size in sizes.items():
@@ -182,7 +177,7 @@ def _filled(images: NDArray[np.uint8], plan: CachePlan) -> tuple[NDArray[np.int6
     """Fill the array `images`; return the labels and what `meta.json` says."""
     labels = np.empty(plan.num, dtype=np.int64)
     plan.fill(images, labels)
-    splits = _cut(torch.from_numpy(images), torch.from_numpy(labels), plan.sizes)
+    splits = _split(torch.from_numpy(images), torch.from_numpy(labels), plan.sizes)
     mean, std = mean_std(splits["train"].images)
     meta = {
         "format": FORMAT,
@@ -199,7 +194,6 @@ def _filled(images: NDArray[np.uint8], plan: CachePlan) -> tuple[NDArray[np.int6
 
 
 def _in_memory(plan: CachePlan) -> Source:
-    """Return the images without a cache."""
     images = np.empty((plan.num, *plan.shape), dtype=np.uint8)
     labels, meta = _filled(images, plan)
     return _source(torch.from_numpy(images), torch.from_numpy(labels), meta)
@@ -208,18 +202,14 @@ def _in_memory(plan: CachePlan) -> Source:
 def _build(folder: Path, plan: CachePlan) -> None:
     """Make a cache under a temporary name, flush it, and rename it to `folder`."""
     with in_the_making(folder) as building:
-        with held(building):
-            path = building / "images.bin"
-            reserve(path, plan.image_bytes)
-            images = np.memmap(path, np.uint8, "r+", shape=(plan.num, *plan.shape))
-            labels, meta = _filled(images, plan)
-            images.flush()
-            for name, content in (
-                ("labels.bin", labels.astype("<i8").tobytes()),
-                ("meta.json", json.dumps(meta).encode()),
-            ):
-                write_bytes(building / name, content)
-        building.chmod(0o755)  # mkdtemp's are private; other users of the data may map this one
+        path = building / "images.bin"
+        reserve(path, plan.image_bytes)
+        images = np.memmap(path, np.uint8, "r+", shape=(plan.num, *plan.shape))
+        labels, meta = _filled(images, plan)
+        images.flush()
+        write_bytes(building / "labels.bin", labels.astype("<i8").tobytes())
+        write_bytes(building / "meta.json", json.dumps(meta).encode())
+        building.chmod(0o755)  # private until now; other users of the data may map this one
         _publish(building, folder)
 
 

@@ -1,7 +1,5 @@
 """From an image file to pixels of one size."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The packaged digits as arrays; what `digits` and `digits_hard` share."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Training labels replaced at random, to see what a network learns by heart."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -44,9 +44,7 @@ class Normalize:
         images = batch.images.to(
             self.mean.device, self.mean.dtype, memory_format=self.memory_format
         )
-        if (
-            images is batch.images
-        ):  # an augmentation made it floating point already: leave its tensor alone
+        if images is batch.images:  # an augmentation made it floating point: leave its tensor alone
             images = images.clone(memory_format=self.memory_format)
         partner = None if batch.partner is None else self(batch.partner)
         return replace(batch, images=images.sub_(self.mean).mul_(self.scale), partner=partner)

@@ -2,12 +2,9 @@
 
 Both choices are stratified (each class gives its share) and move with `data.split_seed` alone. The
 order is stable: positions are ascending, so images keep the order of the source. Within a class the
-choice is a prefix of one fixed
-permutation: a larger `val` or `subset` contains the smaller one's images of that class, up to
-    rounding.
+choice is a prefix of one fixed permutation: a larger `val` or `subset` contains the smaller one's
+images of that class, up to rounding.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -43,8 +40,7 @@ def split_source(source: Source, keys: DataKeys) -> Split:
 
     Raises:
         ConfigError: if `data.val` or `data.subset` asks for more images than there are, or for so
-        few that a class
-            would have none.
+            few that a class would have none.
     """
     labels = source.train.labels.numpy()
     everything = np.arange(len(labels), dtype=np.int64)

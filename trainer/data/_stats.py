@@ -1,7 +1,5 @@
 """Numbers about stored images: per-channel mean and deviation, and the fingerprint."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Iterable
@@ -34,9 +32,8 @@ def mean_std(images: torch.Tensor) -> tuple[Channels, Channels]:
         total = sum(counts)
         first = sum(value * count for value, count in enumerate(counts))
         second = sum(value * value * count for value, count in enumerate(counts))
-        variance = (second * total - first * first) / (
-            total * total
-        )  # whole numbers up to the division
+        # whole numbers up to the division
+        variance = (second * total - first * first) / (total * total)
         means.append(first / total / 255)
         stds.append(math.sqrt(variance) / 255 or 1.0)
     return tuple(means), tuple(stds)

@@ -1,7 +1,5 @@
 """How an epoch's images are cut into steps, and steps into micro-batches: arithmetic alone."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -35,9 +33,8 @@ class Steps:
 
     def __post_init__(self) -> None:
         check_batch_size(self.batch_size, self.accumulate, self.world_size)
-        smallest = min(
-            stop - start for start, stop in (self.bounds(0), self.bounds(self.count - 1))
-        )
+        ends = (self.bounds(0), self.bounds(self.count - 1))
+        smallest = min(stop - start for start, stop in ends)
         parts = self.world_size * self.accumulate
         if smallest // parts < SMALLEST:
             raise ConfigError(
@@ -50,7 +47,7 @@ class Steps:
 
     @cached_property
     def count(self) -> int:
-        """Windows of an epoch, at least 1."""
+        """Steps of an epoch, at least 1."""
         full, rest = divmod(self.num_images, self.batch_size)
         own = self.last == "keep" and rest >= max(self.batch_size // 8, SMALLEST)
         return max(full + own, 1)
@@ -100,6 +97,6 @@ def rank_share(num: int, rank: int, world_size: int) -> tuple[int, int]:
     return rank * num // world_size, (rank + 1) * num // world_size
 
 
-def cuts(start: int, stop: int, size: int) -> list[tuple[int, int]]:
+def batch_bounds(start: int, stop: int, size: int) -> list[tuple[int, int]]:
     """Return the bounds of batches of `size` between two positions; the last may be smaller."""
     return [(low, min(low + size, stop)) for low in range(start, stop, size)]

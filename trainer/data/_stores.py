@@ -1,7 +1,5 @@
 """Where images lie while a run lasts: on the training device, or in a file that workers read."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import multiprocessing
@@ -32,9 +30,7 @@ class Store(Protocol):
     is_resident: bool
 
     def batches(self, order: Indices, bounds: Bounds) -> Iterator[Pair]:
-        """Yield images and labels at `order[low:high]`, on the training device, for each of the
-        bounds.
-        """
+        """Yield images and labels at `order[low:high]` for each of the bounds, on the device."""
 
 
 class Resident:
@@ -52,9 +48,7 @@ class Resident:
         self._labels = images.labels.to(device)
 
     def batches(self, order: Indices, bounds: Bounds) -> Iterator[Pair]:
-        """Yield images and labels; one copy of the order to the device, then two gathers a
-        batch.
-        """
+        """Yield images and labels: one copy of the order, then two gathers a batch."""
         index = torch.from_numpy(order).to(self._labels.device)
         images, labels = self._images, self._labels
         for low, high in bounds:
@@ -106,16 +100,12 @@ class _Rows(Dataset[Pair]):
         self._images = images
 
     def __getitem__(self, rows: Indices) -> Pair:
-        index = torch.from_numpy(rows)
-        return self._images.images.index_select(0, index), self._images.labels.index_select(
-            0, index
-        )
+        index, split = torch.from_numpy(rows), self._images
+        return split.images.index_select(0, index), split.labels.index_select(0, index)
 
 
 def _context() -> str | None:
-    """Return how workers are started: forked where possible, which shares the mapped file and costs
-    no import.
-    """
+    # forked where possible, which shares the mapped file and costs no import
     return "fork" if "fork" in multiprocessing.get_all_start_methods() else None
 
 
@@ -137,12 +127,14 @@ def _serve(_: int) -> None:
     workers; die with it, however it ends."""
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
-    sys.excepthook = _tell
+    sys.excepthook = _show_error
     parent = multiprocessing.parent_process()  # torch's workers else notice after seconds
     die_with_parent(None if parent is None else parent.pid)
 
 
-def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _show_error(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
     """Print an error that nobody caught, but not that the process that reads has gone: the thread
     which hands tensors over meets that when a run is killed, just before the worker is too."""
     if not issubclass(kind, (EOFError, ConnectionError)):
@@ -150,9 +142,7 @@ def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType 
 
 
 def store_for(splits: Sequence[Images], keys: DataKeys, device: torch.device) -> list[Store]:
-    """Return one store per split: all resident where they fit into `resident_share` of the memory,
-    else all streamed.
-    """
+    """Return one store per split: all resident where they fit into memory, else all streamed."""
     needed = sum(split.images.nbytes for split in splits)
     if needed <= keys.resident_share * memory_bytes(device):
         if keys.workers:  # on another machine they may have
@@ -162,9 +152,7 @@ def store_for(splits: Sequence[Images], keys: DataKeys, device: torch.device) ->
 
 
 def memory_bytes(device: torch.device) -> int:
-    """Return the memory of a GPU, or what the machine has available where images would lie in its
-    own.
-    """
+    """Return the free bytes of a GPU, or of the machine where images would lie in its memory."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[1])
     try:

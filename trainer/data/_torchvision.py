@@ -1,8 +1,4 @@
-"""Data sets that torchvision downloads, checks and reads; what mnist, fashion_mnist, cifar10 and
-cifar100 share.
-"""
-
-from __future__ import annotations
+"""Data sets that torchvision downloads, checks and reads: MNIST, Fashion-MNIST and CIFAR."""
 
 import contextlib
 import importlib
@@ -13,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +17,8 @@ from numpy.typing import NDArray
 from trainer.core.errors import DataError
 from trainer.core.limits import short_timeout
 from trainer.data._cache import CachePlan, cached, content_key
-from trainer.data._stats import Channels
-from trainer.data.base import Source
+from trainer.data._stats import Channels, check_channels
+from trainer.data.base import DATASETS, Source
 
 IDX = (
     "train-images-idx3-ubyte",
@@ -37,23 +33,32 @@ class Published:
     """One of torchvision's data sets.
 
     Attributes:
+        mean: (C,) per-channel mean of all training images, in [0, 1].
+        std: (C,) per-channel standard deviation, likewise.
         name: of the component.
         class_name: of torchvision's class.
         folder: where its files lie under `data.root`.
         files: what must be there, unpacked.
+        channels: of its images.
         packed: what may lie there instead, in words.
         classes: names where torchvision's are not wanted.
     """
 
-    name: str
-    class_name: str
-    folder: str
-    files: tuple[str, ...]
-    packed: str
-    classes: tuple[str, ...] | None = None
+    mean: Channels
+    std: Channels
+    name: ClassVar[str]
+    class_name: ClassVar[str]
+    folder: ClassVar[str]
+    files: ClassVar[tuple[str, ...]]
+    channels: ClassVar[int] = 1
+    packed: ClassVar[str] = "these files, unpacked or as .gz"
+    classes: ClassVar[tuple[str, ...] | None] = None
 
-    def read(self, root: str, mean: Channels, std: Channels) -> Source:
-        """Return all images, from the cache if it was made before.
+    def __post_init__(self) -> None:
+        check_channels("data", self.mean, self.std, self.channels)
+
+    def read(self, root: str) -> Source:
+        """Return all images, from the cache if it was made before; downloaded if need be.
 
         Raises:
             DataError: if files are missing and cannot be downloaded, or are damaged.
@@ -68,10 +73,9 @@ class Published:
             self.files, np.array([(stat.st_size, stat.st_mtime_ns) for stat in stats])
         )
         source = cached(Path(root), self.name, key, lambda: self._plan(root))
-        return replace(source, mean=mean, std=std)
+        return replace(source, mean=self.mean, std=self.std)
 
     def _plan(self, root: str) -> CachePlan:
-        """Return what to store, read through torchvision."""
         for file in self.files:
             if file in IDX:
                 check_idx(Path(root) / self.folder / file)
@@ -93,31 +97,24 @@ class Published:
         )
 
     def _torchvision(self, root: str, *, train: bool, download: bool) -> Any:
-        """Return torchvision's data set."""
         folder = Path(root) / self.folder
         new = [place for place in (folder, *folder.parents) if not place.exists()]
-        datasets = importlib.import_module(
-            "torchvision.datasets"
-        )  # seconds; a cached run does without
+        # takes seconds; a cached run does without
+        datasets = importlib.import_module("torchvision.datasets")
         try:
             with _quiet(), short_timeout():
                 return getattr(datasets, self.class_name)(root, train=train, download=download)
-        except (
-            Exception
-        ) as error:  # URLError, RuntimeError, OSError, pickle's: all mean the same to a user
-            for (
-                place
-            ) in new:  # torchvision makes folders before it downloads; empty ones say nothing
+        # URLError, RuntimeError, OSError, those of pickle: all mean the same to a user
+        except Exception as error:
+            for place in new:  # torchvision makes folders before it downloads
                 with contextlib.suppress(OSError):
                     place.rmdir()
             raise DataError(self._message(folder, error)) from error
 
     def _missing(self, folder: Path) -> list[str]:
-        """Return the files that are not there."""
         return [file for file in self.files if not (folder / file).is_file()]
 
     def _message(self, folder: Path, error: Exception | None) -> str:
-        """Return what is missing, why it could not be had, and where it belongs."""
         missing, where = self._missing(folder), folder.absolute()
         reason = textwrap.shorten(str(error or ""), 200, placeholder=" ...") or type(error).__name__
         if not missing:
@@ -157,10 +154,68 @@ def _channels_first(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep torchvision's chatter and the warnings about how its old files are written off the
-    screen.
-    """
+    """Keep what torchvision prints, and warnings about its old files, off the screen."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         # some numpy versions deprecate dtypes as CIFAR pickles them; tarfile, no filter
         warnings.simplefilter("ignore")
         yield
+
+
+@DATASETS.register("mnist")
+@dataclass(frozen=True)
+class Mnist(Published):
+    """MNIST: 60,000 training and 10,000 test images of handwritten digits, 28x28, one channel.
+
+    "Gradient-Based Learning Applied to Document Recognition", LeCun et al., Proc. IEEE 1998.
+    """
+
+    mean: Channels = (0.1307,)
+    std: Channels = (0.3081,)
+    name, class_name, folder, files = "mnist", "MNIST", "MNIST/raw", IDX
+    classes = tuple("0123456789")
+
+
+@DATASETS.register("fashion_mnist")
+@dataclass(frozen=True)
+class FashionMnist(Published):
+    """Fashion-MNIST: 60,000 training and 10,000 test images of clothes, 28x28, one channel.
+
+    "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms",
+    arXiv:1708.07747.
+    """
+
+    mean: Channels = (0.2860,)
+    std: Channels = (0.3530,)
+    name, class_name, folder, files = "fashion_mnist", "FashionMNIST", "FashionMNIST/raw", IDX
+
+
+@DATASETS.register("cifar10")
+@dataclass(frozen=True)
+class Cifar10(Published):
+    """CIFAR-10: 50,000 training and 10,000 test photographs of 10 classes, 32x32, three channels.
+
+    "Learning Multiple Layers of Features from Tiny Images", A. Krizhevsky, 2009.
+    """
+
+    mean: Channels = (0.4914, 0.4822, 0.4465)
+    std: Channels = (0.2470, 0.2435, 0.2616)
+    channels = 3
+    name, class_name, folder = "cifar10", "CIFAR10", "cifar-10-batches-py"
+    files = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")
+    packed = "these files, or cifar-10-python.tar.gz in the folder above"
+
+
+@DATASETS.register("cifar100")
+@dataclass(frozen=True)
+class Cifar100(Published):
+    """CIFAR-100: 50,000 training and 10,000 test photographs of 100 classes, 32x32, three channels.
+
+    "Learning Multiple Layers of Features from Tiny Images", A. Krizhevsky, 2009.
+    """
+
+    mean: Channels = (0.5071, 0.4865, 0.4409)
+    std: Channels = (0.2673, 0.2564, 0.2762)
+    channels = 3
+    name, class_name, folder = "cifar100", "CIFAR100", "cifar-100-python"
+    files = ("train", "test", "meta")
+    packed = "these files, or cifar-100-python.tar.gz in the folder above"

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from trainer.core.errors import ConfigError
+from trainer.core.ranges import check_in
 from trainer.core.registry import Registry
 from trainer.core.units import Amount
 
@@ -126,14 +127,11 @@ class DataKeys:
     resident_share: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.workers < 0:
-            raise ConfigError(f"data.workers must be 0 or more, got {self.workers}")
-        if not 0.0 <= self.resident_share <= 1.0:
-            raise ConfigError(f"data.resident_share must be in [0, 1], got {self.resident_share}")
+        check_in("[0, inf)", "data.workers", self.workers)
+        check_in("[0, 1]", "data.resident_share", self.resident_share)
         if self.subset.value <= 0:
             raise ConfigError(f"data.subset must be positive, got {self.subset}")
-        if self.split_seed < 0:
-            raise ConfigError(f"data.split_seed must be 0 or more, got {self.split_seed}")
+        check_in("[0, inf)", "data.split_seed", self.split_seed)
 
 
 @dataclass(frozen=True)
@@ -187,4 +185,5 @@ class Data(Protocol):
         """Yield this process's share of the test images, likewise."""
 
 
-DATASETS: Registry[Dataset] = Registry("data", DataKeys)
+ALIASES = {"_torchvision": ("mnist", "fashion_mnist", "cifar10", "cifar100")}
+DATASETS: Registry[Dataset] = Registry("data", DataKeys, ALIASES)

@@ -1,12 +1,10 @@
 """CIFAR-10 as a tree of JPEG files: a re-encoded copy, for work without the original."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer.data import DATASETS, Source
 from trainer.data._folder import check_cache_size, class_names, files_of, read_files
-from trainer.data.base import DATASETS, Source
 
 FOLDER = "cifar10-jpeg"
 

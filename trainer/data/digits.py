@@ -1,15 +1,12 @@
 """Handwritten digits of 8x8 pixels that come with the package."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from trainer.data import DATASETS, Images, Source, fingerprint, mean_std
 from trainer.data._digits import CLASSES, WHITE, Digits, load_digits
-from trainer.data._stats import fingerprint, mean_std
-from trainer.data.base import DATASETS, Images, Source
 
 
 @DATASETS.register("digits")

@@ -1,7 +1,5 @@
 """The packaged digits made hard enough for tricks of training to show."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,15 +7,11 @@ import torch
 from numpy.typing import NDArray
 
 from trainer.core import rng
-from trainer.core.errors import ConfigError
+from trainer.data import DATASETS, ConfigError, Images, Source, fingerprint, mean_std
 from trainer.data._digits import CLASSES, WHITE, Digits, load_digits
-from trainer.data._stats import fingerprint, mean_std
-from trainer.data.base import DATASETS, Images, Source
 
 SIDE = 8  # pixels of a stored digit
-ONE = (
-    1 << 12
-)  # 1.0 as a whole number: pixels are computed in fixed point, hence alike on every machine
+ONE = 1 << 12  # 1.0 in fixed point, in which pixels are computed alike on every machine
 PATCH = 4  # pixels of a piece of clutter
 
 
@@ -76,21 +70,15 @@ class DigitsHard:
     def read(self, root: str) -> Source:
         """Return all images; `root` is not looked at."""
         sources = load_digits()
-        train, test = (
-            self._render(sources[0], "train", 1),
-            self._render(sources[1], "test", self.test_renditions),
-        )
+        train = self._render(sources[0], "train", 1)
+        test = self._render(sources[1], "test", self.test_renditions)
         mean, std = mean_std(train.images)
         return Source(train, test, CLASSES, mean, std, fingerprint([train, test]))
 
     def _render(self, digits: Digits, name: str, renditions: int) -> Images:
-        """Return the images made of some digits: all of the first rendition, then all of the
-        second.
-        """
-        pixels, labels = (
-            np.tile(digits.pixels, (renditions, 1, 1)),
-            np.tile(digits.labels, renditions),
-        )
+        """Return the images made of some digits, one rendition after the other."""
+        pixels = np.tile(digits.pixels, (renditions, 1, 1))
+        labels = np.tile(digits.labels, renditions)
         images = self._place(pixels, self._draw(name, len(labels)))
         for piece in range(self.clutter):
             images = np.maximum(images, self._clutter(digits, len(labels), name, piece))
@@ -98,19 +86,15 @@ class DigitsHard:
         return Images(torch.from_numpy(spread.astype(np.uint8)[:, None]), torch.from_numpy(labels))
 
     def _clutter(self, digits: Digits, num: int, name: str, piece: int) -> NDArray[np.int64]:
-        """Return (N, canvas, canvas) pieces of digits, anywhere on the canvas, in units of 1 /
-        ONE.
-        """
+        """Return (N, canvas, canvas) pieces of digits, anywhere, in units of 1 / ONE."""
         draws = self._draw(name, num, "clutter", piece)
         source = digits.pixels[(draws[:, 4] * len(digits.pixels)).astype(np.int64)]
         corner = (draws[:, 5:7] * (SIDE - PATCH + 1)).astype(np.int64)
-        within = (
-            np.arange(SIDE) - corner[:, :, None]
-        )  # (N, 2, 8) rows and columns, counted from the corner
+        # (N, 2, 8) rows and columns, counted from the corner
+        within = np.arange(SIDE) - corner[:, :, None]
         rows, columns = ((within >= 0) & (within < PATCH)).transpose(1, 0, 2)
-        return self._place(
-            source * (rows[:, :, None] & columns[:, None, :]), draws, spread=self.canvas / 2
-        )
+        pieces = source * (rows[:, :, None] & columns[:, None, :])
+        return self._place(pieces, draws, spread=self.canvas / 2)
 
     def _draw(self, name: str, num: int, *names: str | int) -> NDArray[np.float64]:
         """Return (N, 7) uniform numbers in [0, 1) of a fixed stream."""
@@ -135,9 +119,8 @@ class DigitsHard:
             for f in (np.cos, np.sin)
         )
         down, right = (np.rint(shift[:, k] * ONE).astype(np.int64)[:, None, None] for k in (0, 1))
-        grid = (
-            np.arange(self.canvas, dtype=np.int64) * ONE - (self.canvas - 1) * ONE // 2
-        )  # from the centre
+        places = np.arange(self.canvas, dtype=np.int64)
+        grid = places * ONE - (self.canvas - 1) * ONE // 2  # from the centre
         y, x = grid[:, None] - down, grid[None, :] - right
         centre = (SIDE - 1) * ONE // 2
         return _sample(
@@ -148,9 +131,7 @@ class DigitsHard:
 def _sample(
     pixels: NDArray[np.uint8], y: NDArray[np.int64], x: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return the bilinear values of (N, 8, 8) pixels at positions (N, H, W) in units of 1 / ONE;
-    black outside.
-    """
+    """Return (N, 8, 8) pixels at positions (N, H, W), bilinear, in units of 1 / ONE; 0 outside."""
     padded = np.pad(pixels, ((0, 0), (1, 1), (1, 1))).astype(np.int64)
     y, x = (np.clip(v + ONE, 0, (SIDE + 1) * ONE - 1) for v in (y, x))
     top, left, below, beside = y // ONE, x // ONE, y % ONE, x % ONE

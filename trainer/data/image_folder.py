@@ -1,7 +1,5 @@
 """Anyone's images: a tree of folders, one per class."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from trainer.core import rng
-from trainer.core.errors import ConfigError
-from trainer.core.units import Amount
+from trainer.data import DATASETS, Amount, ConfigError, Source
 from trainer.data._folder import Files, check_cache_size, class_names, files_of, read_files
 from trainer.data._splits import hold_out
-from trainer.data.base import DATASETS, Source
 
 
 @DATASETS.register("image_folder")

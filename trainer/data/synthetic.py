@@ -1,7 +1,5 @@
 """Made-up images of any size and number, for trying things out and for measuring speed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from trainer.core import rng
-from trainer.core.errors import ConfigError
-from trainer.data._stats import fingerprint, mean_std
-from trainer.data.base import DATASETS, Images, Source
+from trainer.data import DATASETS, ConfigError, Images, Source, check_in, fingerprint, mean_std
 
 CELLS = 4  # a pattern is a grid of so many cells in height and width
 ROWS = 1024  # images made in one go
@@ -41,8 +37,7 @@ class Synthetic:
     noise: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.num_classes < 2:
-            raise ConfigError(f"data.num_classes must be 2 or more, got {self.num_classes}")
+        check_in("[2, inf)", "data.num_classes", self.num_classes)
         for key in ("num_train", "num_test"):
             if getattr(self, key) < self.num_classes:
                 raise ConfigError(
@@ -51,8 +46,7 @@ class Synthetic:
                 )
         if min(self.image_shape) < 1:
             raise ConfigError(f"data.image_shape must be positive, got {list(self.image_shape)}")
-        if not 0.0 <= self.noise <= 1.0:
-            raise ConfigError(f"data.noise must be in [0, 1], got {self.noise}")
+        check_in("[0, 1]", "data.noise", self.noise)
 
     def read(self, root: str) -> Source:
         """Return all images; `root` is not looked at."""

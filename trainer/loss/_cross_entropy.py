@@ -1,18 +1,9 @@
 """Cross entropy with the labels, or with the soft targets of mixed examples; losses share it."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 
-from trainer.core.errors import ConfigError
-from trainer.data.base import Batch
-
-
-def check_smoothing(label_smoothing: float) -> None:
-    """Raise ConfigError unless the smoothing leaves the target some of its mass."""
-    if not 0.0 <= label_smoothing < 1.0:
-        raise ConfigError(f"loss.label_smoothing must be in [0, 1), got {label_smoothing}")
+from trainer.data import Batch
 
 
 def wide(logits: torch.Tensor) -> torch.Tensor:

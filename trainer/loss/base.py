@@ -1,7 +1,5 @@
 """The loss seam."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,7 +8,7 @@ import torch
 from torch import nn
 
 from trainer.core.registry import Registry
-from trainer.data.base import Batch
+from trainer.data import Batch
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from trainer.data.base import Batch
-from trainer.loss._cross_entropy import check_smoothing, cross_entropy
-from trainer.loss.base import LOSSES, Trained
+from trainer.loss import LOSSES, Batch, Trained, check_in
+from trainer.loss._cross_entropy import cross_entropy
 
 
 @LOSSES.register("cross_entropy")
@@ -24,7 +23,7 @@ class CrossEntropy:
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        check_smoothing(self.label_smoothing)
+        check_in("[0, 1)", "loss.label_smoothing", self.label_smoothing)
 
     def build(self, trained: Trained) -> CrossEntropy:
         """Return itself: it keeps nothing."""

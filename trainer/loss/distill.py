@@ -10,12 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from trainer.core.errors import ConfigError, unknown
+from trainer.core.errors import unknown
 from trainer.core.weights_source import Origin
-from trainer.data.base import Batch
-from trainer.loss._cross_entropy import check_smoothing, cross_entropy, wide
-from trainer.loss.base import LOSSES, Trained
-from trainer.model.base import MODELS
+from trainer.loss import LOSSES, Batch, ConfigError, Trained, check_in
+from trainer.loss._cross_entropy import cross_entropy, wide
+from trainer.model import MODELS
 
 KEY = "loss.teacher"
 
@@ -55,12 +54,11 @@ class Distill:
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        check_smoothing(self.label_smoothing)
+        check_in("[0, 1)", "loss.label_smoothing", self.label_smoothing)
         for key, value in (("temperature", self.temperature), ("alpha", self.alpha)):
             if value <= 0:
                 raise ConfigError(f"loss.{key} must be positive, got {value}")
-        if self.label_weight < 0:
-            raise ConfigError(f"loss.label_weight must be 0 or more, got {self.label_weight}")
+        check_in("[0, inf)", "loss.label_weight", self.label_weight)
         if self.label_weight == 0 and self.label_smoothing:
             raise ConfigError(
                 f"loss.label_smoothing={self.label_smoothing} has no effect with "

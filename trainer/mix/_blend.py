@@ -1,7 +1,5 @@
 """The two ways of making one example of two: a blend of all pixels, and a patch of the other."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from trainer.core.errors import ConfigError
-from trainer.data.base import Batch
+from trainer.data import Batch
 from trainer.mix._pairs import Pairs
 
 Floats = NDArray[np.float64]
@@ -95,9 +92,3 @@ def like(tensor: torch.Tensor, numbers: Floats) -> torch.Tensor:
     """Return numbers as a tensor of another's type and device."""
     # from memory that is not pinned the copy is staged at once, and nobody has to wait for it
     return torch.from_numpy(numbers).to(tensor.dtype).to(tensor.device, non_blocking=True)
-
-
-def check_alpha(key: str, alpha: float) -> None:
-    """Raise ConfigError unless a Beta distribution can have this parameter, or it is 0."""
-    if alpha < 0.0:
-        raise ConfigError(f"{key} must be 0 or more, got {alpha}")

@@ -1,7 +1,5 @@
 """Whom each example is mixed with, and the random numbers of a mixing."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -11,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from trainer.core.clock import Clock
-from trainer.data.base import Batch
+from trainer.data import Batch
 
 Make = Callable[[np.random.Generator, int], NDArray[np.float64]]
 Per = Literal["batch", "sample"]

@@ -3,8 +3,6 @@
 When examples are mixed, and with whom, is decided here, once, for every choice of `mix`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -12,7 +10,7 @@ from trainer.core.clock import Clock
 from trainer.core.errors import ConfigError
 from trainer.core.registry import Choice, Registry
 from trainer.core.units import Duration
-from trainer.data.base import Batch
+from trainer.data import Batch
 from trainer.mix._pairs import Pairs, Per
 
 

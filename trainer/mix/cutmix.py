@@ -1,13 +1,9 @@
 """CutMix."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
-from trainer.data.base import Batch
-from trainer.mix._blend import check_alpha, paste
-from trainer.mix._pairs import Pairs
-from trainer.mix.base import MIXES
+from trainer.mix import MIXES, Batch, Pairs, check_in
+from trainer.mix._blend import paste
 
 
 @MIXES.register("cutmix")
@@ -28,7 +24,7 @@ class Cutmix:
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        check_alpha("mix.alpha", self.alpha)
+        check_in("[0, inf)", "mix.alpha", self.alpha)
 
     def __call__(self, batch: Batch, pairs: Pairs) -> Batch:
         """Return the batch with pasted boxes."""

@@ -1,14 +1,9 @@
 """Mixup at some steps, CutMix at the others."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
-from trainer.core.errors import ConfigError
-from trainer.data.base import Batch
-from trainer.mix._blend import blend, check_alpha, paste
-from trainer.mix._pairs import Pairs
-from trainer.mix.base import MIXES
+from trainer.mix import MIXES, Batch, ConfigError, Pairs, check_in
+from trainer.mix._blend import blend, paste
 
 
 @MIXES.register("mixup_or_cutmix")
@@ -30,8 +25,8 @@ class MixupOrCutmix:
     cutmix_share: float = 0.5
 
     def __post_init__(self) -> None:
-        check_alpha("mix.alpha", self.alpha)
-        check_alpha("mix.cutmix_alpha", self.cutmix_alpha)
+        check_in("[0, inf)", "mix.alpha", self.alpha)
+        check_in("[0, inf)", "mix.cutmix_alpha", self.cutmix_alpha)
         if not 0.0 < self.cutmix_share < 1.0:
             raise ConfigError(
                 "mix.cutmix_share must be above 0 (mix=mixup says that) and below 1 "

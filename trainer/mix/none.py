@@ -1,12 +1,8 @@
 """No mixing."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
-from trainer.data.base import Batch
-from trainer.mix._pairs import Pairs
-from trainer.mix.base import MIXES
+from trainer.mix import MIXES, Batch, Pairs
 
 
 @MIXES.register("none")

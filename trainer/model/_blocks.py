@@ -1,7 +1,5 @@
 """Parts that several networks are made of, and the checks they share."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch
@@ -107,12 +105,6 @@ class Scale(nn.Module):
     def extra_repr(self) -> str:
         """Return what stands in the brackets when the network is printed."""
         return str(self.factor)
-
-
-def require_positive(key: str, value: int) -> None:
-    """Raise ConfigError unless the setting is 1 or more."""
-    if value < 1:
-        raise ConfigError(f"{key} must be 1 or more, got {value}")
 
 
 def require_size(name: str, image_shape: tuple[int, int, int], smallest: int) -> None:

@@ -1,7 +1,5 @@
 """Ghost batch normalisation: statistics of parts of a batch."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import nn

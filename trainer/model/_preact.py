@@ -3,8 +3,6 @@
 arXiv:1603.05027.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -1,22 +1,17 @@
 """The network of airbench, for CIFAR-10 in seconds."""
 
-from __future__ import annotations
-
-import math
 from dataclasses import dataclass
 
 from torch import nn
 
-from trainer.core.errors import ConfigError
+from trainer.model import MODELS, check_in
 from trainer.model._blocks import (
     Activation,
     Scale,
     activation,
     global_max_pool,
-    require_positive,
     require_size,
 )
-from trainer.model.base import MODELS
 
 PATCH = 2  # side of the first convolution's filters, in pixels
 DEEPER = 4  # channels of the second and third block over those of the first
@@ -53,11 +48,9 @@ class AirNet:
     train_first: bool = False
 
     def __post_init__(self) -> None:
-        require_positive("model.width", self.width)
-        if not 0.0 < self.bn_momentum <= 1.0:
-            raise ConfigError(f"model.bn_momentum must be in (0, 1], got {self.bn_momentum}")
-        if not (self.logit_scale > 0.0 and math.isfinite(self.logit_scale)):
-            raise ConfigError(f"model.logit_scale must be positive, got {self.logit_scale}")
+        check_in("[1, inf)", "model.width", self.width)
+        check_in("(0, 1]", "model.bn_momentum", self.bn_momentum)
+        check_in("(0, inf)", "model.logit_scale", self.logit_scale)
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
         """Return the network; images (B, C, H, W) -> logits (B, K).

@@ -1,7 +1,5 @@
 """The model seam: networks that map normalised images (B, C, H, W) to logits (B, K)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -34,7 +32,8 @@ class Model(Protocol):
         """
 
 
-MODELS: Registry[Model] = Registry("model", ModelKeys)
+ALIASES = {"_cifar_resnet": ("resnet20", "resnet32", "resnet44", "resnet56", "resnet110")}
+MODELS: Registry[Model] = Registry("model", ModelKeys, ALIASES)
 
 
 def put_weights(model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -1,15 +1,13 @@
 """A small convolutional network for small images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 
 from torch import nn
 
-from trainer.model._blocks import Activation, conv_bn_act, global_max_pool, require_positive
+from trainer.model import MODELS, check_in
+from trainer.model._blocks import Activation, conv_bn_act, global_max_pool
 from trainer.model._ghost import require_ghost_batch
-from trainer.model.base import MODELS
 
 SMALLEST_MAP = 8  # a map whose shorter side is below this is not halved again
 # Channels double after a pooling, up to 8 * width: large images need not make it a large network.
@@ -38,7 +36,7 @@ class Cnn:
     ghost_batch: int | None = None
 
     def __post_init__(self) -> None:
-        require_positive("model.width", self.width)
+        check_in("[1, inf)", "model.width", self.width)
         require_ghost_batch(self.ghost_batch)
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:

@@ -1,14 +1,12 @@
 """LeNet-5."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from trainer.model.base import MODELS
+from trainer.model import MODELS
 
 SIDE = 32  # pixels; what the paper feeds the network, digits of 28x28 in a frame of 2
 

@@ -1,14 +1,11 @@
 """A fully connected network."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
 
-from trainer.model._blocks import require_positive
-from trainer.model.base import MODELS
+from trainer.model import MODELS, check_in
 
 
 @MODELS.register("mlp")
@@ -30,7 +27,7 @@ class Mlp:
 
     def __post_init__(self) -> None:
         for i, width in enumerate(self.hidden):
-            require_positive(f"model.hidden[{i}]", width)
+            check_in("[1, inf)", f"model.hidden[{i}]", width)
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
         """Return the network; images (B, C, H, W) of exactly the given shape -> logits (B, K)."""

@@ -1,14 +1,12 @@
 """The pre-activation ResNet-18 for CIFAR of the mixup paper."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import nn
 
+from trainer.model import MODELS
 from trainer.model._blocks import conv_bn_act, global_average_pool
 from trainer.model._preact import PreactBlock
-from trainer.model.base import MODELS
 
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))  # channels, stride of the first of two blocks
 

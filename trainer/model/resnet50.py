@@ -1,7 +1,5 @@
 """ResNet-50 with the tweaks of its architecture from "Bag of Tricks"."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,13 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from trainer.model import MODELS, check_in
 from trainer.model._blocks import (
     conv_bn_act,
     global_average_pool,
-    require_positive,
     zero_last_gamma,
 )
-from trainer.model.base import MODELS
 
 NUM_BLOCKS = (3, 4, 6, 3)
 EXPANSION = 4  # channels of a block's output over those of its 3x3 convolution
@@ -53,7 +50,7 @@ class ResNet50:
     zero_gamma: bool = False
 
     def __post_init__(self) -> None:
-        require_positive("model.width", self.width)
+        check_in("[1, inf)", "model.width", self.width)
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
         """Return the network; images (B, C, H, W) of any size -> logits (B, K)."""

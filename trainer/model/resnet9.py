@@ -1,25 +1,20 @@
 """ResNet-9, the fast CIFAR-10 network of DAWNBench fame."""
 
-from __future__ import annotations
-
-import math
 from dataclasses import dataclass
 from functools import partial
 
 from torch import nn
 
-from trainer.core.errors import ConfigError
+from trainer.model import MODELS, check_in
 from trainer.model._blocks import (
     Activation,
     Residual,
     Scale,
     conv_bn_act,
     global_max_pool,
-    require_positive,
     require_size,
 )
 from trainer.model._ghost import require_ghost_batch
-from trainer.model.base import MODELS
 
 
 @MODELS.register("resnet9")
@@ -51,9 +46,8 @@ class ResNet9:
     ghost_batch: int | None = None
 
     def __post_init__(self) -> None:
-        require_positive("model.width", self.width)
-        if not (self.logit_scale > 0.0 and math.isfinite(self.logit_scale)):
-            raise ConfigError(f"model.logit_scale must be positive, got {self.logit_scale}")
+        check_in("[1, inf)", "model.width", self.width)
+        check_in("(0, inf)", "model.logit_scale", self.logit_scale)
         require_ghost_batch(self.ghost_batch)
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:

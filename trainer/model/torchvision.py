@@ -1,7 +1,5 @@
 """Any classification network of torchvision, by its name there."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +8,8 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from trainer.core.errors import ConfigError, unknown
-from trainer.model.base import MODELS
+from trainer.core.errors import unknown
+from trainer.model import MODELS, ConfigError
 
 # Their training output would be a tuple. `init_weights` is given because torchvision warns without.
 WITH_AUXILIARY_HEADS = ("googlenet", "inception_v3")

@@ -1,15 +1,12 @@
 """VGG-16 for CIFAR."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
 
-from trainer.core.errors import ConfigError
+from trainer.model import MODELS, check_in
 from trainer.model._blocks import global_average_pool, he_init, require_size
-from trainer.model.base import MODELS
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 HIDDEN = 512
@@ -36,8 +33,7 @@ class Vgg16:
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.dropout < 1.0:
-            raise ConfigError(f"model.dropout must be in [0, 1), got {self.dropout}")
+        check_in("[0, 1)", "model.dropout", self.dropout)
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
         """Return the network; images (B, C, H, W) -> logits (B, K).

@@ -1,15 +1,12 @@
 """Wide residual networks for CIFAR."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import nn
 
-from trainer.core.errors import ConfigError
-from trainer.model._blocks import global_average_pool, he_init, require_positive
+from trainer.model import MODELS, ConfigError, check_in
+from trainer.model._blocks import global_average_pool, he_init
 from trainer.model._preact import PreactBlock, bn_relu
-from trainer.model.base import MODELS
 
 
 @MODELS.register("wide_resnet")
@@ -36,9 +33,8 @@ class WideResNet:
             raise ConfigError(
                 f"model.depth must be 6n + 4 (10, 16, 22, 28, 34, 40 ...), got {self.depth}"
             )
-        require_positive("model.widen_factor", self.widen_factor)
-        if not 0.0 <= self.dropout < 1.0:
-            raise ConfigError(f"model.dropout must be in [0, 1), got {self.dropout}")
+        check_in("[1, inf)", "model.widen_factor", self.widen_factor)
+        check_in("[0, 1)", "model.dropout", self.dropout)
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
         """Return the network; images (B, C, H, W) of any size -> logits (B, K)."""

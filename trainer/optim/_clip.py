@@ -1,7 +1,5 @@
 """Bounds on gradients."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

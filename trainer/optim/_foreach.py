@@ -1,8 +1,6 @@
 """What optimizers of our own share: a step group by group, on lists of tensors, without a
 synchronisation of the device."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """What sets the optimizer's groups apart over a run: schedules of their own, and their ends."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +10,7 @@ from trainer.core.clock import Clock
 from trainer.core.errors import ConfigError
 from trainer.metrics import Scores
 from trainer.optim._rules import Rules
-from trainer.scheduler.base import Point, Schedule
+from trainer.scheduler import Point, Schedule
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """From a model and rules to the groups of its parameters."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -28,7 +26,7 @@ def build_optimizer(
     """Return the chosen optimizer over a model's groups, each group's peak in its `base_lr`.
 
     Raises:
-        ConfigError: if a rule meets no parameter, or the optimizer cannot move this model.
+        ConfigError: if a rule matches no parameter, or the optimizer cannot move this model.
     """
     keys, peak = choice.shared, choice.shared.peak(batch_size)
     if keys.lr_rule != "none":
@@ -49,7 +47,7 @@ def parameter_groups(model: nn.Module, keys: OptimKeys) -> list[ParameterGroup]:
     Those that match the same rules are a group; the one of those that match none comes first.
 
     Raises:
-        ConfigError: if a rule, a pattern of it or one of its settings meets no parameter.
+        ConfigError: if a rule, a pattern of it or one of its settings concerns no parameter.
     """
     rules = keys.groups
     names: dict[nn.Parameter, list[str]] = {}
@@ -88,20 +86,22 @@ def check_patterns(rules: Rules, parameters: Sequence[tuple[list[str], frozenset
     """Raise ConfigError for a rule that matches none of the parameters, given by names and kinds,
     or a pattern of names that does."""
     for i, rule in enumerate(rules.rules):
-        met = [
+        matching = [
             p for p in rule.match if any(rule.fits(p, *names_kinds) for names_kinds in parameters)
         ]
-        lost = [pattern for pattern in rule.match if pattern not in met and pattern not in KINDS]
-        if lost or not met:
+        lost = [
+            pattern for pattern in rule.match if pattern not in matching and pattern not in KINDS
+        ]
+        if lost or not matching:
             some = [names[0] for names, _ in parameters]
             raise ConfigError(
                 f"optim.groups[{i}]: no parameter matches {' or '.join(lost or rule.match)}; kinds "
-                f"are {', '.join(KINDS)}, names are {told(some)}"
+                f"are {', '.join(KINDS)}, names are {shortened(some)}"
             )
 
 
-def told(names: Sequence[str]) -> str:
-    """Return some names, the first and the last."""
+def shortened(names: Sequence[str]) -> str:
+    """Return the first names and the last of a list."""
     return ", ".join(names) if len(names) <= 8 else ", ".join([*names[:5], "...", *names[-2:]])
 
 

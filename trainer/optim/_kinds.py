@@ -1,7 +1,5 @@
 """Kinds of parameters: what a rule or an optimizer tells them apart by."""
 
-from __future__ import annotations
-
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 

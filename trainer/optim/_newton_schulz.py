@@ -1,7 +1,5 @@
 """The nearest orthogonal matrix, nearly, by products alone."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 
 import torch

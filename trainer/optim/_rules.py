@@ -15,7 +15,7 @@ from trainer.core.errors import ConfigError, unknown
 from trainer.core.registry import Choice
 from trainer.core.units import Duration
 from trainer.optim._kinds import KINDS
-from trainer.scheduler.base import SCHEDULERS, Scheduler, SchedulerKeys
+from trainer.scheduler import SCHEDULERS, Scheduler, SchedulerKeys
 
 # Rules with a name: what stands for itself in a list of rules, or alone.
 NAMED: dict[str, dict[str, Any]] = {
@@ -51,13 +51,13 @@ class OwnScheduler(Written):
 
     def __str__(self) -> str:
         """Return its name, and what differs from the defaults, as a table shows it."""
-        told = [
+        changed = [
             f"{f.name}={plain(getattr(part, f.name))}"
             for part in (self.choice.shared, self.choice.component)
             for f in fields(part)  # type: ignore[arg-type]  # a component is a dataclass
             if f.init and getattr(part, f.name) != f.default
         ]
-        return f"{self.choice.name}({', '.join(told)})" if told else self.choice.name
+        return f"{self.choice.name}({', '.join(changed)})" if changed else self.choice.name
 
     def plain(self) -> dict[str, Any]:
         """Return the mapping that holds it."""
@@ -145,13 +145,13 @@ class Rules(Written):
     @classmethod
     def parse(cls, value: object, key: str) -> Rules:
         """Return the rules written as a list of mappings and names, or as one alone."""
-        listed = [value] if isinstance(value, (str, Mapping)) else value
-        if not isinstance(listed, Sequence):
+        items = [value] if isinstance(value, (str, Mapping)) else value
+        if not isinstance(items, Sequence):
             raise ConfigError(
                 f"{key} must be a list of rules such as {{match: bias, lr: 2}}, or "
                 f"{' or '.join(NAMED)}, got {shown(value)}"
             )
-        return cls(tuple(parse_rule(rule, f"{key}[{i}]") for i, rule in enumerate(listed)))
+        return cls(tuple(parse_rule(rule, f"{key}[{i}]") for i, rule in enumerate(items)))
 
     def __str__(self) -> str:
         return str(self.plain())

@@ -1,20 +1,10 @@
 """Adadelta."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from trainer.optim.base import (
-    OPTIMIZERS,
-    OptimKeys,
-    ParameterGroup,
-    check_positive,
-    check_unit,
-    torch_groups,
-)
+from trainer.optim import OPTIMIZERS, Groups, OptimKeys, check_in, torch_groups
 
 
 @OPTIMIZERS.register("adadelta")
@@ -34,10 +24,10 @@ class Adadelta:
     eps: float = 1e-6
 
     def __post_init__(self) -> None:
-        check_unit("optim.rho", self.rho)
-        check_positive("optim.eps", self.eps)
+        check_in("[0, 1)", "optim.rho", self.rho)
+        check_in("(0, inf)", "optim.eps", self.eps)
 
-    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Groups, keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return torch.optim.Adadelta(
             torch_groups(groups),

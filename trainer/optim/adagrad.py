@@ -1,21 +1,10 @@
 """Adagrad."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from trainer.optim.base import (
-    OPTIMIZERS,
-    OptimKeys,
-    ParameterGroup,
-    check_not_negative,
-    check_positive,
-    fused,
-    torch_groups,
-)
+from trainer.optim import OPTIMIZERS, Groups, OptimKeys, check_in, fused, torch_groups
 
 
 @OPTIMIZERS.register("adagrad")
@@ -35,10 +24,10 @@ class Adagrad:
     eps: float = 1e-10
 
     def __post_init__(self) -> None:
-        check_not_negative("optim.initial_accumulator_value", self.initial_accumulator_value)
-        check_positive("optim.eps", self.eps)
+        check_in("[0, inf)", "optim.initial_accumulator_value", self.initial_accumulator_value)
+        check_in("(0, inf)", "optim.eps", self.eps)
 
-    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Groups, keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return torch.optim.Adagrad(
             torch_groups(groups),

@@ -1,20 +1,10 @@
 """Adamax."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from trainer.optim.base import (
-    OPTIMIZERS,
-    OptimKeys,
-    ParameterGroup,
-    check_betas,
-    check_positive,
-    torch_groups,
-)
+from trainer.optim import OPTIMIZERS, Groups, OptimKeys, check_betas, check_in, torch_groups
 
 
 @OPTIMIZERS.register("adamax")
@@ -35,9 +25,9 @@ class Adamax:
 
     def __post_init__(self) -> None:
         check_betas(self.betas)
-        check_positive("optim.eps", self.eps)
+        check_in("(0, inf)", "optim.eps", self.eps)
 
-    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Groups, keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return torch.optim.Adamax(
             torch_groups(groups),

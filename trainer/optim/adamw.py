@@ -1,21 +1,10 @@
 """Adam with decoupled weight decay."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from trainer.optim.base import (
-    OPTIMIZERS,
-    OptimKeys,
-    ParameterGroup,
-    check_betas,
-    check_positive,
-    fused,
-    torch_groups,
-)
+from trainer.optim import OPTIMIZERS, Groups, OptimKeys, check_betas, check_in, fused, torch_groups
 
 
 @OPTIMIZERS.register("adamw")
@@ -38,9 +27,9 @@ class AdamW:
 
     def __post_init__(self) -> None:
         check_betas(self.betas)
-        check_positive("optim.eps", self.eps)
+        check_in("(0, inf)", "optim.eps", self.eps)
 
-    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Groups, keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return torch.optim.AdamW(
             torch_groups(groups),

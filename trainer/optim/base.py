@@ -1,7 +1,5 @@
 """The optimizer seam: from groups of parameters to what moves them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -10,6 +8,7 @@ import torch
 from torch import nn
 
 from trainer.core.errors import ConfigError
+from trainer.core.ranges import check_in
 from trainer.core.registry import Registry
 from trainer.optim._rules import Rules
 
@@ -33,8 +32,8 @@ class OptimKeys:
     lr_rule: Literal["none", "linear"] = "none"
 
     def __post_init__(self) -> None:
-        check_positive("optim.lr", self.lr)
-        check_not_negative("optim.weight_decay", self.weight_decay)
+        check_in("(0, inf)", "optim.lr", self.lr)
+        check_in("[0, inf)", "optim.weight_decay", self.weight_decay)
         for i, rule in enumerate(self.groups.rules):
             if rule.weight_decay is not None and self.weight_decay == 0.0:
                 raise ConfigError(
@@ -101,11 +100,18 @@ class ParameterGroup:
         }
 
 
+Groups = Sequence[ParameterGroup]  # of a model; every parameter is in exactly one
+
+
 class Optim(Protocol):
     """A component of this seam."""
 
-    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Groups, keys: OptimKeys) -> torch.optim.Optimizer:
         """Return an optimizer over the groups, each with the `lr` and `weight_decay` it names.
+
+        One whose `step(closure)` has no default for the closure is given one. The step's gradients
+        are in place, clipped, when `step` begins; `closure()` replaces them by those of the same
+        images at the weights as they are then, clipped as well, and returns nothing.
 
         Args:
             groups: every parameter is in exactly one.
@@ -116,14 +122,12 @@ class Optim(Protocol):
 OPTIMIZERS: Registry[Optim] = Registry("optim", OptimKeys)
 
 
-def torch_groups(groups: Sequence[ParameterGroup]) -> list[dict[str, Any]]:
+def torch_groups(groups: Groups) -> list[dict[str, Any]]:
     """Return groups as the classes of `torch.optim` take them."""
     return [group.options() for group in groups]
 
 
-def fused(
-    make: Callable[..., torch.optim.Optimizer], groups: Sequence[ParameterGroup]
-) -> bool | None:
+def fused(make: Callable[..., torch.optim.Optimizer], groups: Groups) -> bool | None:
     """Return True where a class of `torch.optim` is fused for these parameters, else None.
 
     None leaves the choice to torch: foreach on a GPU, a loop on a CPU, where foreach gains nothing.
@@ -140,28 +144,10 @@ def fused(
     return True
 
 
-def check_unit(key: str, value: float) -> None:
-    """Raise ConfigError unless `value` is in [0, 1)."""
-    if not 0.0 <= value < 1.0:
-        raise ConfigError(f"{key} must be in [0, 1), got {value}")
-
-
 def check_betas(betas: tuple[float, float]) -> None:
     """Raise ConfigError unless both decays are in [0, 1)."""
     for i, beta in enumerate(betas):
-        check_unit(f"optim.betas[{i}]", beta)
-
-
-def check_positive(key: str, value: float) -> None:
-    """Raise ConfigError unless `value` is above 0."""
-    if value <= 0.0:
-        raise ConfigError(f"{key} must be positive, got {value}")
-
-
-def check_not_negative(key: str, value: float) -> None:
-    """Raise ConfigError if `value` is below 0."""
-    if value < 0.0:
-        raise ConfigError(f"{key} must be 0 or more, got {value}")
+        check_in("[0, 1)", f"optim.betas[{i}]", beta)
 
 
 def check_decoupled(decoupled_weight_decay: bool, keys: OptimKeys) -> None:

@@ -1,22 +1,12 @@
 """LAMB: Adam whose layers step in proportion to their weights."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from trainer.optim import OPTIMIZERS, Groups, OptimKeys, check_betas, check_in, torch_groups
 from trainer.optim._foreach import ByGroup, Tensors, norms, scale_each
-from trainer.optim.base import (
-    OPTIMIZERS,
-    OptimKeys,
-    ParameterGroup,
-    check_betas,
-    check_positive,
-    torch_groups,
-)
 
 
 @OPTIMIZERS.register("lamb")
@@ -44,9 +34,9 @@ class Lamb:
 
     def __post_init__(self) -> None:
         check_betas(self.betas)
-        check_positive("optim.eps", self.eps)
+        check_in("(0, inf)", "optim.eps", self.eps)
 
-    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Groups, keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         least = 0 if self.adapt_vectors else 2
         settings = {"betas": self.betas, "eps": self.eps, "least_ndim": least}

@@ -1,22 +1,12 @@
 """LARS: momentum SGD whose layers step in proportion to their weights."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from trainer.optim import OPTIMIZERS, Groups, OptimKeys, check_in, torch_groups
 from trainer.optim._foreach import ByGroup, Tensors, norms, scale_each
-from trainer.optim.base import (
-    OPTIMIZERS,
-    OptimKeys,
-    ParameterGroup,
-    check_positive,
-    check_unit,
-    torch_groups,
-)
 
 
 @OPTIMIZERS.register("lars")
@@ -44,10 +34,10 @@ class Lars:
     adapt_vectors: bool = False
 
     def __post_init__(self) -> None:
-        check_unit("optim.momentum", self.momentum)
-        check_positive("optim.trust_coefficient", self.trust_coefficient)
+        check_in("[0, 1)", "optim.momentum", self.momentum)
+        check_in("(0, inf)", "optim.trust_coefficient", self.trust_coefficient)
 
-    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Groups, keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         least = 0 if self.adapt_vectors else 2
         settings = {"momentum": self.momentum, "trust": self.trust_coefficient, "least_ndim": least}

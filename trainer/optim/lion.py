@@ -1,15 +1,12 @@
 """Lion: the sign of a momentum."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from trainer.optim import OPTIMIZERS, Groups, OptimKeys, check_betas, torch_groups
 from trainer.optim._foreach import ByGroup, Tensors, decay
-from trainer.optim.base import OPTIMIZERS, OptimKeys, ParameterGroup, check_betas, torch_groups
 
 
 @OPTIMIZERS.register("lion")
@@ -31,7 +28,7 @@ class Lion:
     def __post_init__(self) -> None:
         check_betas(self.betas)
 
-    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Groups, keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return LionOptimizer(torch_groups(groups), {"betas": self.betas})
 

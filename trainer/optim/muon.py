@@ -1,25 +1,13 @@
 """Muon: momentum, orthogonalised."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 
-from trainer.core.errors import ConfigError
+from trainer.optim import OPTIMIZERS, ConfigError, Groups, Member, OptimKeys, check_betas, check_in
 from trainer.optim._foreach import ByGroup, Tensors, decay
 from trainer.optim._newton_schulz import orthogonalize
-from trainer.optim.base import (
-    OPTIMIZERS,
-    Member,
-    OptimKeys,
-    ParameterGroup,
-    check_betas,
-    check_positive,
-    check_unit,
-)
 
 OTHERS = {"adamw": ("betas", "eps"), "sgd": ("other_momentum",)}  # keys of one kind each
 LEFT_OUT = {"all": (), "not_last": ("last",), "hidden": ("first", "last")}
@@ -70,10 +58,10 @@ class Muon:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        check_unit("optim.momentum", self.momentum)
-        check_unit("optim.other_momentum", self.other_momentum)
-        check_positive("optim.other_lr", self.other_lr)
-        check_positive("optim.eps", self.eps)
+        check_in("[0, 1)", "optim.momentum", self.momentum)
+        check_in("[0, 1)", "optim.other_momentum", self.other_momentum)
+        check_in("(0, inf)", "optim.other_lr", self.other_lr)
+        check_in("(0, inf)", "optim.eps", self.eps)
         check_betas(self.betas)
         if self.ns_steps < 1:
             raise ConfigError(f"optim.ns_steps must be at least 1, got {self.ns_steps}")
@@ -88,7 +76,7 @@ class Muon:
                         f"optim.{name} belongs to optim.other={other}, but optim.other={self.other}"
                     )
 
-    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Groups, keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer: the groups' matrices first, then what else is in them.
 
         Raises:

@@ -1,20 +1,16 @@
 """Adam with Nesterov's momentum."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from trainer.optim.base import (
+from trainer.optim import (
     OPTIMIZERS,
+    Groups,
     OptimKeys,
-    ParameterGroup,
     check_betas,
     check_decoupled,
-    check_not_negative,
-    check_positive,
+    check_in,
     torch_groups,
 )
 
@@ -42,10 +38,10 @@ class NAdam:
 
     def __post_init__(self) -> None:
         check_betas(self.betas)
-        check_positive("optim.eps", self.eps)
-        check_not_negative("optim.momentum_decay", self.momentum_decay)
+        check_in("(0, inf)", "optim.eps", self.eps)
+        check_in("[0, inf)", "optim.momentum_decay", self.momentum_decay)
 
-    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Groups, keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         check_decoupled(self.decoupled_weight_decay, keys)
         return torch.optim.NAdam(

@@ -1,20 +1,10 @@
 """RMSprop."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from trainer.optim.base import (
-    OPTIMIZERS,
-    OptimKeys,
-    ParameterGroup,
-    check_positive,
-    check_unit,
-    torch_groups,
-)
+from trainer.optim import OPTIMIZERS, Groups, OptimKeys, check_in, torch_groups
 
 
 @OPTIMIZERS.register("rmsprop")
@@ -38,11 +28,11 @@ class RMSprop:
     centered: bool = False
 
     def __post_init__(self) -> None:
-        check_unit("optim.alpha", self.alpha)
-        check_positive("optim.eps", self.eps)
-        check_unit("optim.momentum", self.momentum)
+        check_in("[0, 1)", "optim.alpha", self.alpha)
+        check_in("(0, inf)", "optim.eps", self.eps)
+        check_in("[0, 1)", "optim.momentum", self.momentum)
 
-    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Groups, keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return torch.optim.RMSprop(
             torch_groups(groups),

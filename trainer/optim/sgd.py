@@ -1,21 +1,10 @@
 """Stochastic gradient descent."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from trainer.core.errors import ConfigError
-from trainer.optim.base import (
-    OPTIMIZERS,
-    OptimKeys,
-    ParameterGroup,
-    check_unit,
-    fused,
-    torch_groups,
-)
+from trainer.optim import OPTIMIZERS, ConfigError, Groups, OptimKeys, check_in, fused, torch_groups
 
 
 @OPTIMIZERS.register("sgd")
@@ -32,13 +21,13 @@ class Sgd:
     nesterov: bool = True
 
     def __post_init__(self) -> None:
-        check_unit("optim.momentum", self.momentum)
+        check_in("[0, 1)", "optim.momentum", self.momentum)
         if self.nesterov and self.momentum == 0.0:
             raise ConfigError(
                 "optim.nesterov=true needs optim.momentum above 0: set optim.nesterov=false as well"
             )
 
-    def build(self, groups: Sequence[ParameterGroup], keys: OptimKeys) -> torch.optim.Optimizer:
+    def build(self, groups: Groups, keys: OptimKeys) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return torch.optim.SGD(
             torch_groups(groups),

@@ -14,20 +14,21 @@ from trainer.core.errors import ConfigError, unknown
 
 @dataclass(frozen=True)
 class Format:
-    """What a name means.
+    """Number formats of a training.
 
     Attributes:
         weights: type of the model's weights, and so of the optimizer's state.
         autocast: type that `torch.autocast` computes matrix products and convolutions in, or None.
-        products: of what remains in float32 on a GPU: `ieee`, or `tf32` (10 bits of mantissa).
+        fp32_precision: of float32 products on a GPU, as torch names it: `ieee`, or `tf32` (10 bits
+            of mantissa).
         scales_loss: whether the loss is scaled dynamically before the backward pass.
-        has_half_copy: whether training runs in a float16 copy, the model being its master, and
-            autocast serves evaluations alone.
+        has_half_copy: whether a float16 copy is trained, whose master weights are the model;
+            evaluations use autocast.
     """
 
     weights: torch.dtype = torch.float32
     autocast: torch.dtype | None = None
-    products: str = "ieee"
+    fp32_precision: str = "ieee"
     scales_loss: bool = False
     has_half_copy: bool = False
 
@@ -35,7 +36,7 @@ class Format:
 # O0 to O3 are the levels of NVIDIA's apex.amp.
 FORMATS: Mapping[str, Format] = {
     "fp32": Format(),
-    "tf32": Format(products="tf32"),
+    "tf32": Format(fp32_precision="tf32"),
     "bf16": Format(autocast=torch.bfloat16),
     "fp16": Format(autocast=torch.float16, scales_loss=True),
     "fp64": Format(weights=torch.float64),
@@ -54,8 +55,8 @@ ON_MPS = ("fp32", "O0", "auto")
 class LossScale:
     """Keys of the choices that scale the loss.
 
-    The scale is halved where a gradient is not finite, and that step is skipped; it is doubled
-    after `growth_interval` steps without one.
+    If a gradient is not finite, the step is skipped and the scale is halved; the scale is doubled
+    after `growth_interval` steps without a skip.
 
     Attributes:
         init_scale: of the first step, from 1 to 2**126 (it is a float32).
@@ -95,7 +96,7 @@ class PrecisionChoice:
 
 
 def parse_precision(values: Mapping[str, Any]) -> PrecisionChoice:
-    """Return the choice that a mapping of `name` and keys describes.
+    """Return the choice of a mapping of `name` and keys.
 
     Raises:
         ConfigError: naming the key, the value and what is allowed.
@@ -112,7 +113,7 @@ def parse_precision(values: Mapping[str, Any]) -> PrecisionChoice:
 
 
 def resolve(name: str, device: torch.device) -> str:
-    """Return the precision that `auto` means on a device, any other name as it is."""
+    """Return the precision that `auto` means on a device; other names as they are."""
     if name != "auto":
         return name
     if device.type == "cuda":
@@ -125,7 +126,7 @@ def resolve(name: str, device: torch.device) -> str:
 
 
 def check_device(name: str, device: torch.device) -> None:
-    """Raise ConfigError, with the reason, where a device does not have a format."""
+    """Raise ConfigError, with the reason, if a device does not support a format."""
     if device.type == "mps" and name not in ON_MPS:
         raise ConfigError(
             f"precision={name} does not exist on device=mps; use precision=fp32 or precision=auto"
@@ -152,7 +153,7 @@ def why_no_tf32(device: torch.device) -> str | None:
 
 
 def check_eps(choice: PrecisionChoice, optim: Mapping[str, Any]) -> None:
-    """Raise ConfigError if the optimizer divides by nothing where its state is float16.
+    """Raise ConfigError if the optimizer's eps is 0 in the type of its state.
 
     Args:
         choice: of the precision.
@@ -169,18 +170,17 @@ def check_eps(choice: PrecisionChoice, optim: Mapping[str, Any]) -> None:
         )
 
 
-def set_products(products: str) -> None:
-    """Say how this process multiplies float32 numbers: `ieee`, or `tf32` on a GPU.
+def set_fp32_precision(name: str) -> None:
+    """Set how this process multiplies float32 numbers: `ieee`, or `tf32` on a GPU.
 
-    Never left to defaults: cuDNN's convolutions would be TF32, cuBLAS's products would not. The
-    older switches are moved along with the newer ones, since torch raises where the two disagree
-    (reading either, as its compiler does).
+    By default cuDNN's convolutions would be TF32 and cuBLAS's products would not. Older and newer
+    switches are both set: torch, and its compiler, raise an error where they disagree.
     """
     backends: Any = torch.backends  # torch's annotations lack these attributes
-    is_tf32 = products == "tf32"
+    is_tf32 = name == "tf32"
     torch.set_float32_matmul_precision("high" if is_tf32 else "highest")
     backends.cudnn.allow_tf32 = is_tf32
-    backends.cudnn.conv.fp32_precision = products
-    backends.cudnn.rnn.fp32_precision = products
+    backends.cudnn.conv.fp32_precision = name
+    backends.cudnn.rnn.fp32_precision = name
     backends.mkldnn.conv.fp32_precision = "ieee"  # a processor's products stay exact
     backends.mkldnn.matmul.fp32_precision = "ieee"

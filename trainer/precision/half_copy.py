@@ -1,4 +1,4 @@
-"""Networks in float16: models of halves, and copies of halves whose masters are float32."""
+"""Models in float16, and float16 copies of models whose master weights are float32."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class HalfPairs:
-    """Tensors of a model and their counterparts in its float16 copy; none where there is no copy.
+    """Tensors of a model with their counterparts in its float16 copy; empty without a copy.
 
     Args:
         parameters: (master, half) each.
-        buffers: likewise, of modules that both have a copy of.
+        buffers: likewise, of the modules that are copied.
     """
 
     def __init__(
@@ -26,14 +26,14 @@ class HalfPairs:
         self.parameters = parameters or []
         self.buffers = buffers or []
 
-    def refresh(self) -> None:
-        """Round the masters into the copy, whoever moved them, and forget its gradients."""
+    def copy_from_masters(self) -> None:
+        """Round the masters into the copy, and drop the copy's gradients."""
         for _, half in self.parameters:
             half.grad = None
         copy_each([(master, half) for master, half in (*self.parameters, *self.buffers)])
 
-    def hand_over(self) -> None:
-        """Give the masters the gradients of the copy, in float32, and its buffers."""
+    def copy_to_masters(self) -> None:
+        """Copy the gradients of the copy, in float32, and its buffers to the masters."""
         gradients = []
         for master, half in self.parameters:
             if half.grad is not None and master.requires_grad:  # it may have been frozen since
@@ -83,10 +83,10 @@ class HalfCopy(nn.Module):
         return logits.float()
 
 
-def cast_at_the_border(model: nn.Module) -> None:
-    """Make a model take images of any floating type, and return float32 logits.
+def cast_inputs_and_logits(model: nn.Module) -> None:
+    """Let a model accept images of any floating type and return float32 logits.
 
-    By hooks, so that copies of the model do the same and the names of its weights stay.
+    Hooks do it, so that copies of the model do the same and the names of its weights stay.
     """
     model.register_forward_pre_hook(images_like_weights)
     model.register_forward_hook(logits_in_float32)

@@ -1,8 +1,10 @@
-"""Number formats, and the one place where an optimizer step is taken."""
+"""Number formats of a run, and the one place where an optimizer step is taken."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,7 +18,7 @@ from trainer.precision.formats import (
     PrecisionChoice,
     check_device,
     resolve,
-    set_products,
+    set_fp32_precision,
 )
 from trainer.precision.half_copy import HalfCopy, HalfPairs
 
@@ -25,17 +27,17 @@ LEAST_SCALE = 1.0
 
 
 class Precision:
-    """What the weights are stored in and what forward and backward compute in.
+    """Types of the weights and of the forward and backward passes.
 
     Args:
-        name: one of `precision_format.NAMES`.
+        name: one of `formats.NAMES`.
         device: where the model trains.
         loss_scale: keys of the dynamic loss scale, where the name has one.
 
     Attributes:
-        name: what `auto` came out as, or `name`.
+        name: the name, or what `auto` means here.
         dtype: of the weights.
-        wide_dtype: of images, losses and sums: that of the weights, but never less than float32.
+        wide_dtype: of images, losses and sums: that of the weights, but at least float32.
     """
 
     def __init__(
@@ -62,16 +64,16 @@ class Precision:
         """Return the factor that the next loss is scaled by, or None where none is."""
         return self.scale if self.scales_loss else None
 
-    def adopt(self, model: nn.Module) -> nn.Module:
-        """Return what the training passes of a model run through: itself, or its float16 copy."""
+    def prepare_for_training(self, model: nn.Module) -> nn.Module:
+        """Return the module for the training passes of a model: itself, or its float16 copy."""
         if not self.format.has_half_copy:
             return model
         halves = HalfCopy(model)
         self.pairs = halves.pairs
         return halves
 
-    def lend(self, model: nn.Module) -> nn.Module:
-        """Return what passes of a model run through that is never trained, such as a teacher."""
+    def prepare_for_inference(self, model: nn.Module) -> nn.Module:
+        """Return the module for the passes of a model that is not trained, such as a teacher."""
         return HalfCopy(model) if self.format.has_half_copy else model
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
@@ -90,37 +92,55 @@ class Precision:
         gradients: Callable[[], None],
         clip: Callable[[Iterable[nn.Parameter]], object],
     ) -> bool:
-        """Take one optimizer step: gradients, unscale, clip, step; where there is a float16 copy,
-        it is brought up to date before, and its gradients go to the model.
+        """Take one optimizer step: gradients, unscale, clip, step. A float16 copy is brought up to
+        date before, and its gradients are copied to the model.
 
-        Where the loss is scaled and a gradient is not finite, there is no step: neither weights
-        nor the optimizer's state change, and the scale is halved.
+        If the loss is scaled and a gradient is not finite, there is no step: neither weights nor
+        the optimizer's state change, and the scale is halved.
+
+        An optimizer whose `step` requires a closure finds the gradients in place. The closure
+        replaces them by those at the weights as they are then, and returns nothing; where a loss
+        scale made them overflow there are none.
 
         Args:
             optimizer: moves the weights.
             gradients: computes the gradient of the whole step.
-            clip: bounds it, unscaled.
+            clip: bounds the unscaled gradient.
 
         Returns:
             Whether the weights moved.
         """
-        optimizer.zero_grad(set_to_none=True)
-        self.pairs.refresh()
-        gradients()
-        self.pairs.hand_over()
-        self.scaler.unscale_(optimizer)
-        if not self.are_finite():
+
+        def fill() -> bool:
+            optimizer.zero_grad(set_to_none=True)
+            self.pairs.copy_from_masters()
+            with torch.enable_grad():
+                gradients()
+            self.pairs.copy_to_masters()
+            self.scaler.unscale_(optimizer)
+            if not self.are_finite():
+                return False
+            clip(p for group in optimizer.param_groups for p in group["params"])
+            return True
+
+        def closure() -> None:
+            if not fill():
+                optimizer.zero_grad(set_to_none=True)
+
+        if not fill():
             return False
-        clip(p for group in optimizer.param_groups for p in group["params"])
-        optimizer.step()
+        if needs_closure(optimizer):
+            optimizer.step(closure)  # type: ignore[arg-type]  # it returns no loss
+        else:
+            optimizer.step()
         return True
 
     def are_finite(self) -> bool:
-        """Move the loss scale, and return whether the gradients just unscaled are finite.
+        """Update the loss scale, and return whether the gradients just unscaled are finite.
 
-        The one synchronisation that a loss scale costs. The scale moves before the step, not
-        after it as in torch's recipe: `GradScaler.step` calls a fused optimizer even for a step
-        to be skipped, and fused SGD then keeps a momentum that was never filled.
+        This is the one synchronisation that a loss scale costs. The scale is updated before the
+        step, not after it as in torch's recipe: `GradScaler.step` calls a fused optimizer even for
+        a step that is skipped, and fused SGD then keeps a momentum that was never filled.
         """
         before = self.scale
         self.scaler.update()
@@ -146,13 +166,25 @@ class Precision:
         self.scale = self.scaler.get_scale()
 
 
+def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
+    """Return whether `step` must be given a closure, as that of `torch.optim.LBFGS`."""
+    return step_takes_closure(type(optimizer).step)
+
+
+@functools.cache
+def step_takes_closure(step: Callable[..., object]) -> bool:
+    """Return whether a method `step` has a closure without a default."""
+    closure = inspect.signature(step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
+
+
 def build_precision(choice: PrecisionChoice, device: torch.device) -> Precision:
-    """Return the chosen precision, float32 products of this process set to match.
+    """Return the chosen precision, and set the float32 products of this process to match.
 
     Raises:
-        ConfigError: if the device does not have it.
+        ConfigError: if the device does not support it.
     """
     check_device(choice.name, device)
     precision = Precision(choice.name, device, choice.loss_scale)
-    set_products(precision.format.products)
+    set_fp32_precision(precision.format.fp32_precision)
     return precision

@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from trainer.core.command import command_line
 from trainer.core.limits import full_output, is_hung_up, silence
 from trainer.record.runs import EpochRow, RunRow
 
@@ -217,13 +218,6 @@ class Screen(Terminal):
 def command_to_resume(path: Path) -> str:
     """Return the line that goes on with a run."""
     return command_line(f"resume={path}")
-
-
-def command_line(*overrides: str) -> str:
-    """Return a line for the shell that calls this program as it was called."""
-    started_as = Path(sys.argv[0]).name
-    program = ["trainer"] if started_as == "trainer" else ["python", "-m", "trainer"]
-    return shlex.join([*program, *overrides])
 
 
 def shown_path(path: Path) -> str:

@@ -10,12 +10,13 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import yaml
 
 from trainer.core.errors import ConfigError, TrainerError
 from trainer.core.files import clear_temporaries, replace_text, reporting_disk, sync_folder
+from trainer.core.locks import Lock, LockHeld
 from trainer.core.yaml_files import read_yaml
 from trainer.record.runs import EpochRow, read_lines
 
@@ -36,7 +37,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
-        self._lock: IO[str] | None = None
+        self._lock = Lock(path / ".lock")
 
     def lock(self) -> None:
         """Become the run's only writer; a crashed holder's lock is free at once.
@@ -51,34 +52,13 @@ class Folder:
                 kind = "a file" if name in FILES else "a folder"
                 raise ConfigError(f"{place} must be {kind}: move away what is there instead")
         try:
-            import fcntl
-        except ImportError:  # Windows: runs are not locked there
-            return
-        path = self.path / ".lock"
-        while True:
-            lock = open(path, "a+")  # noqa: SIM115  # held until the process ends or `close`
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if is_same(lock, path):
-                    break
-            except OSError as error:
-                lock.seek(0)
-                holder = lock.read().strip() or "another process"
-                lock.close()
-                raise ConfigError(f"{self.path} is being written by {holder}") from error
-            lock.close()  # its holder removed it after it was opened here: a lock on nothing
-        self._lock = lock
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()}")
-        lock.flush()
+            self._lock.acquire()
+        except LockHeld as error:
+            raise ConfigError(f"{self.path} is being written by {error.holder}") from error
 
     def close(self) -> None:
-        """Give the lock back; its file goes while it is held, as the next one may be another's."""
-        if self._lock is not None:
-            with contextlib.suppress(OSError):  # read-only by now: an unlocked file harms nobody
-                (self.path / ".lock").unlink(missing_ok=True)
-            self._lock.close()
-            self._lock = None
+        """Release the lock, if it is held; its file goes with it."""
+        self._lock.release()
 
     def tidy(self) -> None:
         """Remove what a writer left that was killed after its last word; if nobody writes."""
@@ -88,14 +68,12 @@ class Folder:
             self.close()
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write the resolved configuration."""
         replace_text(
             self.path / "config.yaml",
             yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True),
         )
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """Write how the run ended."""
         replace_text(
             self.path / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
         )
@@ -129,14 +107,6 @@ class Folder:
         """Drop epochs after a step, and half-written lines: where a resumed run goes on."""
         rows = [row for row in read_lines(self.path / "metrics.jsonl") if row["step"] <= step]
         replace_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-
-
-def is_same(file: IO[str], path: Path) -> bool:
-    """Return whether an open file is the one that a path leads to now."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:

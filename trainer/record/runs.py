@@ -172,13 +172,18 @@ def checked(run: RunRow) -> RunRow:
 def run_folders(root: Path) -> set[Path]:
     """Return the folders of runs below one, each once, however many links lead to it: a sweep has
     links to the runs that it reused."""
+    return folders_with(root, "config.yaml", "run.log")
+
+
+def folders_with(root: Path, *files: str) -> set[Path]:
+    """Return the folders below one that hold all of these files, each once, without links."""
     found: set[Path] = set()
     seen: set[str] = set()
-    for place, inner, files in os.walk(root, followlinks=True):
+    for place, inner, names in os.walk(root, followlinks=True):
         real = os.path.realpath(place)
         inner[:] = [] if real in seen else [name for name in inner if not is_skipped(name)]
         seen.add(real)
-        if "config.yaml" in files and "run.log" in files:
+        if set(files) <= set(names):
             found.add(Path(real))
     return found
 

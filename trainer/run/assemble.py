@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from trainer.augment._tta import choose_views
-from trainer.augment.base import Chain
-from trainer.average._batch_norm import check_bn_images
-from trainer.average.base import SnapshotPlan
+from trainer.augment import Chain, choose_views
+from trainer.average import SnapshotPlan, check_bn_images
 from trainer.checkpoint.load_into import start_from
 from trainer.checkpoint.teacher import Teachers
 from trainer.checkpoint.weights import Weights, read_all
@@ -21,20 +19,16 @@ from trainer.core.convert import plain_choice
 from trainer.core.errors import ConfigError
 from trainer.core.limits import reporting_memory
 from trainer.core.rng import derive
-from trainer.data._normalize import Normalize
-from trainer.data.base import Source
+from trainer.data import Normalize, Source
 from trainer.metrics import Meter
-from trainer.mix.base import Mixing
-from trainer.model._ghost import check_ghosts
-from trainer.model.base import put_weights
-from trainer.optim._clip import build_clip
-from trainer.optim._group_schedules import plan_group_schedules
-from trainer.optim._groups import build_optimizer
-from trainer.precision.half_copy import cast_at_the_border
+from trainer.mix import Mixing
+from trainer.model import check_ghosts, put_weights
+from trainer.optim import build_clip, build_optimizer, plan_group_schedules
+from trainer.precision.half_copy import cast_inputs_and_logits
 from trainer.precision.step import Precision
 from trainer.run.context import RunContext, settle
 from trainer.run.fork import Fork, check_context
-from trainer.scheduler.base import Schedule
+from trainer.scheduler import Schedule
 from trainer.state import Run, State
 from trainer.strategy.base import Strategy
 
@@ -141,7 +135,7 @@ def build_run(
     """Return the run around a network that has its first weights.
 
     Args:
-        site: what it stands on.
+        context: what it stands on.
         planned: its parts that need no network.
         model: its network.
         normalize: brings images to the network's numbers.
@@ -153,14 +147,16 @@ def build_run(
     group_schedules = plan_group_schedules(optimizer, config.optim.shared.groups, **context.times)
     check_bn_images(config.average.shared, model)
     average = config.average.component.build(model, planned.snapshots)
-    parallel = context.strategy.wrap(precision.adopt(model))
+    parallel = context.strategy.wrap(precision.prepare_for_training(model))
     # from here on numbers are drawn for dropout: each process its own
     torch.manual_seed(derive(config.seed, "model", context.strategy.world.rank))
     for number, device in enumerate(context.strategy.devices[1:], 1):  # and each device its own
         with torch.cuda.device(device):
             torch.cuda.manual_seed(derive(config.seed, "model", number))
     teachers = Teachers(
-        weights, context.source, lambda n: precision.lend(place(n, context.device, precision.dtype))
+        weights,
+        context.source,
+        lambda n: precision.prepare_for_inference(place(n, context.device, precision.dtype)),
     )
     num_evaluated = data.num_val + (data.num_test if config.report_test else 0)
     run = Run(
@@ -202,7 +198,7 @@ def place(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Modu
     if is_convolutional(model):
         model = model.to(memory_format=torch.channels_last)
     if dtype == torch.float16:
-        cast_at_the_border(model)
+        cast_inputs_and_logits(model)
     return model
 
 
@@ -212,8 +208,7 @@ def is_convolutional(model: nn.Module) -> bool:
 
 
 def check_momentum(schedule: Schedule, optimizer: torch.optim.Optimizer, config: RunConfig) -> None:
-    """Raise ConfigError if the schedule was told to cycle a momentum that the optimizer does not
-    have."""
+    """Raise ConfigError if the schedule is to cycle a momentum that the optimizer lacks."""
     key = schedule.momentum_key
     if key and not any("betas" in g or g.get("momentum") for g in optimizer.param_groups):
         raise ConfigError(

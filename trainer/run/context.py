@@ -11,8 +11,7 @@ from typing import Any, TypedDict
 import torch
 
 from trainer.config.run_config import RunConfig
-from trainer.data._batches import build_data
-from trainer.data.base import Data, Source
+from trainer.data import Data, Source, build_data
 from trainer.precision.step import Precision
 from trainer.strategy.base import Strategy
 from trainer.strategy.collectives import on_all_ranks

@@ -1,4 +1,4 @@
-"""One run from its configuration to its record: decides, assembles, walks."""
+"""One run from its configuration to its record."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 from trainer.checkpoint import format as checkpoint
 from trainer.core.environment import World
 from trainer.record.console import Console, show_result, shown_path
-from trainer.record.run_folder import Folder, check_folder, make_folder, removed_if_unused
+from trainer.record.run_folder import Folder, check_folder, make_folder
 from trainer.record.runs import RunRow, read_run
 from trainer.run.assemble import assemble
 from trainer.run.device import prepare
 from trainer.run.fork import begin_from, read_fork
+from trainer.run.recording import recorded
 from trainer.run.request import RunRequest
 from trainer.run.runner import Runner
 from trainer.strategy.collectives import broadcast
@@ -28,14 +29,14 @@ def execute(request: RunRequest) -> RunRow:
         TrainerError: for everything that a user can mend; where a folder exists, its summary says
             it too.
     """
-    start = time.perf_counter() - request.startup_s
+    start_s = time.perf_counter() - request.startup_s
     world = World.from_environment()
     device, strategy, precision = prepare(request.config, world)
     console = Console(quiet=request.quiet or world.rank != 0)
-    resume = broadcast(strategy, lambda: request.resume or left(request))
+    resume = broadcast(strategy, lambda: request.resume or unfinished_attempt(request))
     request = replace(request, resume=resume)
     if broadcast(strategy, lambda: is_finished(request)):
-        return tell_again(request, console)
+        return show_finished(request, console)
     with console.listening():
         is_resumed = request.resume is not None
         fork = None if is_resumed else broadcast(strategy, lambda: read_fork(request.config))
@@ -47,13 +48,16 @@ def execute(request: RunRequest) -> RunRow:
         if request.watch is not None:
             request.watch(run)
         path = broadcast(strategy, lambda: folder_for(request))
-        with removed_if_unused(path):
-            walk = Runner(request, run, source, path, console, start_s=start, fork=fork)
-            walk.begin()
-        return walk.walk()
+        with recorded(request, run, console, path) as recording:
+            runner = Runner(recording, source, start_s=start_s)
+            runner.begin(fork)
+            runner.train()
+    if world.rank != 0:  # the folder may be on another machine
+        return RunRow(path, request.config.plain(), (), "completed")
+    return read_run(path)
 
 
-def tell_again(request: RunRequest, console: Console) -> RunRow:
+def show_finished(request: RunRequest, console: Console) -> RunRow:
     """Print the results of a run that is complete, and return its record."""
     assert request.resume is not None
     if World.from_environment().rank != 0:  # the folder may be on another machine
@@ -65,22 +69,19 @@ def tell_again(request: RunRequest, console: Console) -> RunRow:
     return row
 
 
-def left(request: RunRequest) -> Path | None:
-    """Return the folder of the run that an earlier attempt of this torchrun was at, if it can be
-    gone on with; jobs of a sweep are begun anew."""
+def unfinished_attempt(request: RunRequest) -> Path | None:
+    """Return the folder in which an earlier attempt of this torchrun began the same run, if it can
+    be resumed; None for jobs of a sweep, which begin anew."""
     group = JOINED.get()
     text = None if group is None or request.quiet else group.recall()
     overrides, path = json.loads(text) if text else ([], "")
-    is_it = (
-        path
-        and tuple(overrides) == request.overrides
-        and checkpoint.newest(Path(path) / "checkpoints")[0]
-    )
-    return Path(path) if is_it else None
+    if not path or tuple(overrides) != request.overrides:
+        return None
+    return Path(path) if checkpoint.newest(Path(path) / "checkpoints")[0] else None
 
 
 def folder_for(request: RunRequest) -> Path:
-    """Return the folder of a run, made if it begins; a later attempt will find it."""
+    """Return the folder of a run, made if it is new; a later attempt will find it."""
     path = request.resume or make_folder(request.folder, request.config.name)
     group = JOINED.get()
     if group is not None:
@@ -89,7 +90,7 @@ def folder_for(request: RunRequest) -> Path:
 
 
 def is_finished(request: RunRequest) -> bool:
-    """Return whether the run to go on with is complete; check the folder of one that begins."""
+    """Return whether the run to resume is complete; check the folder of a new one."""
     if request.resume is None:
         check_folder(request.folder)
         return False

@@ -12,11 +12,12 @@ import torch
 
 from trainer.checkpoint.format import digest
 from trainer.checkpoint.weights import find_checkpoint
+from trainer.config.compare import changed_keys, is_within
 from trainer.config.run_config import RunConfig
 from trainer.core.errors import ConfigError, NotFound
-from trainer.data.base import Source
+from trainer.data import Source
 from trainer.precision.step import Precision
-from trainer.run.resume import UNFIT, changed_keys, contents, is_within
+from trainer.run.resume import APART, UNFIT, contents
 from trainer.state import Run, load_counters, own_part, put_own_weights
 
 # What the state is made of: with another value of these it would not fit, or mean something else.
@@ -35,7 +36,7 @@ class Fork:
     """The state of a run at a step, as a new run takes it over.
 
     Attributes:
-        told: run, step and key of where it comes from, for the record.
+        origin: run, step and key of where it comes from, for the record.
         config: the plain configuration of that run.
         data: name and fingerprint of its images.
         weights_read: SHA-256 of what it had read, by key; that of the state itself under `fork`.
@@ -44,7 +45,7 @@ class Fork:
         averaged: the averaged model's, empty where there is none.
     """
 
-    told: Mapping[str, Any]
+    origin: Mapping[str, Any]
     config: Mapping[str, Any] = field(repr=False)
     data: Mapping[str, Any]
     weights_read: Mapping[str, str]
@@ -73,15 +74,15 @@ def read_fork(config: RunConfig) -> Fork | None:
     if run != origin.path:
         which = str(int(str(origin).rpartition("-")[2]))
     found = find_checkpoint("fork", run, which)
+    state, weights, averaged = contents(found)
     before = found.manifest.get("config")
     if not isinstance(before, dict):
         raise NotFound(f"fork={origin}: {found.path} holds no configuration to fork from")
     check_changes(before, config, str(origin))
-    state, weights, averaged = contents(found)
-    told = {"run": str(run), "step": found.step, "key": found.manifest.get("key")}
-    known = [told["key"], told["step"], digest(weights, averaged)]
+    source = {"run": str(run), "step": found.step, "key": found.manifest.get("key")}
+    known = [source["key"], source["step"], digest(weights, averaged)]
     return Fork(
-        told=told,
+        origin=source,
         config=before,
         data=dict(found.manifest["data"]),
         weights_read={
@@ -99,7 +100,7 @@ def check_changes(before: Mapping[str, Any], config: RunConfig, origin: str) -> 
     after = config.plain()
     changed = [
         text
-        for text in changed_keys(before, after)
+        for text in changed_keys(before, config, APART)
         if is_within(key := text.partition("=")[0], FIXED) and not is_within(key, FREE)
     ]
     momentum = [tree["optim"].get("momentum") for tree in (before, after)]
@@ -117,12 +118,12 @@ def check_context(fork: Fork, source: Source, precision: Precision) -> None:
     """Raise ConfigError if the images or the weights' number format are others than they were."""
     if fork.data.get("fingerprint") != source.fingerprint:
         raise ConfigError(
-            f"fork={fork.told['run']}: the images are not those that run was trained on"
+            f"fork={fork.origin['run']}: the images are not those that run was trained on"
         )
     held = next((t.dtype for t in fork.weights.values() if t.is_floating_point()), precision.dtype)
     if held != precision.dtype:
         raise ConfigError(
-            f"fork={fork.told['run']}: precision={precision.name} keeps weights in "
+            f"fork={fork.origin['run']}: precision={precision.name} keeps weights in "
             f"{precision.dtype}, that run kept them in {held}; choose a precision that does too"
         )
 
@@ -138,10 +139,10 @@ def begin_from(run: Run, fork: Fork, config: RunConfig) -> None:
         NotFound: if the state does not fit.
     """
     saved, now = fork.state, config.plain()
-    if run.total <= fork.told["step"]:
+    if run.total <= fork.origin["step"]:
         raise ConfigError(
-            f"fork: that run was at step {fork.told['step']}, this one has only {run.total} steps: "
-            "set epochs= or max_steps= higher"
+            f"fork: that run was at step {fork.origin['step']}, this one has only {run.total} "
+            "steps: set epochs= or max_steps= higher"
         )
 
     def is_same(part: str) -> bool:
@@ -165,11 +166,11 @@ def begin_from(run: Run, fork: Fork, config: RunConfig) -> None:
             run.average.load_state_dict(saved["average"], {**fork.averaged, **buffers})
         if is_same("scheduler"):
             run.schedule.load_state_dict(saved["schedule"])
-        run.group_schedules.load_state_dict(saved["courses"])
+        run.group_schedules.load_state_dict(saved["group_schedules"])
         seconds = run.state.seconds
         load_counters(run, saved, mine, same_stream=fork.config["seed"] == config.seed)
         run.state.seconds = seconds
         run.state.best_val_top1, run.state.best_step = None, None
     except UNFIT as error:
-        raise NotFound(f"the state of {fork.told['run']} does not fit: {error}") from error
+        raise NotFound(f"the state of {fork.origin['run']} does not fit: {error}") from error
     run.weights_read.update(fork.weights_read)

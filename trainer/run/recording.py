@@ -1,69 +1,170 @@
-"""How a run takes its folder over, and how it is told that it failed."""
+"""What a run or another task writes into its folder, from its configuration to how it ended."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trainer.checkpoint.format import clear
-from trainer.core.errors import Diverged, LostProcess, Stopped, TrainerError
+from trainer.core.errors import DiskError, Diverged, LostProcess, Stopped, TrainerError
 from trainer.core.files import reporting_disk
+from trainer.core.signals import Stops
 from trainer.record import provenance
 from trainer.record.console import Console, command_to_resume
-from trainer.record.run_folder import Folder
+from trainer.record.run_folder import Folder, removed_if_unused
 from trainer.run.request import RunRequest
 from trainer.state import Run
+from trainer.strategy.collectives import on_all_ranks
+from trainer.strategy.failures import explained
 
 STATUS: dict[type[TrainerError], str] = {Diverged: "diverged", Stopped: "interrupted"}
 
 
-def claim(request: RunRequest, folder: Folder, console: Console, run: Run) -> None:
-    """Lock the folder and write what is known before the first step; the first process alone.
-
-    Raises:
-        ConfigError: if another program is writing this run.
-        DiskError: if the disk is full or read-only.
-    """
-    if run.strategy.world.rank != 0:
-        return
-    with reporting_disk(folder.path):
-        folder.lock()
-        if request.resume is None:
-            folder.write_config(request.config.plain())
-            difference = provenance.git_state()[1]
-            if difference:
-                (folder.path / "source.diff").write_text(difference)
-        console.open_log(folder.path / "run.log")
-
-
-def cut(folder: Folder, run: Run, config: Mapping[str, Any]) -> None:
-    """Drop what was recorded after the checkpoint that a run goes on from; the first process
-    alone."""
-    if run.strategy.world.rank == 0:
-        with reporting_disk(folder.path):
-            folder.reopen(run.state.meter.first, config)  # rows end where this epoch begins
-            clear(folder.checkpoints)
-
-
-def unforeseen(error: BaseException, path: Path, run: Run | None = None) -> TrainerError:
-    """Return an error that nobody foresaw as it is told: in one line, and where to read more.
+@contextlib.contextmanager
+def recorded(request: RunRequest, run: Run, console: Console, path: Path) -> Iterator[Recording]:
+    """Lock a folder, write what is known before the first step, and close every file at the end.
 
     Args:
-        error: as `rollcall.explained` returned it.
-        path: the run's folder.
-        run: its live parts, where it trains and can be gone on with.
+        request: what is done.
+        run: the live parts that it is done with.
+        console: prints; `run.log` keeps what it prints.
+        path: the folder, which exists; it is removed if nothing comes to be written into it.
+
+    Raises:
+        ConfigError: if another program is writing this folder.
+        DiskError: if the disk is full or read-only.
     """
-    log = path / "run.log"
-    if isinstance(error, LostProcess):
-        where = f"{error} (see {log})"
-        if run is not None:
-            where = f"{error}; the run ended at step {run.state.step} of {run.total} (see {log})"
-        if (path / "checkpoints").is_dir():
-            where += f"; to go on from its last checkpoint:\n  {command_to_resume(path)}"
-        told: TrainerError = LostProcess(where, error.trace)
-    else:
-        text = str(error) if isinstance(error, TrainerError) else f"{type(error).__name__}: {error}"
-        told = TrainerError(f"{text} (see {log})")
-    told.is_own = isinstance(error, TrainerError) and error.is_own
-    return told
+    with removed_if_unused(path), reporting_disk(path), contextlib.ExitStack() as closing:
+        recording = Recording(request, run, console, Folder(path), closing)
+        closing.callback(recording.folder.close)
+        closing.callback(console.close)
+        on_all_ranks(run.strategy, recording.begin)
+        for note in request.notes:
+            console.say(note, style="yellow")
+        yield recording
+
+
+@dataclass
+class Recording:
+    """The record of a run or another task, while it is written; made by `recorded`.
+
+    All processes call the methods; only the first one writes.
+
+    Attributes:
+        closing: holds what is closed at the end.
+        stops: signals that came within `summarized`.
+        facts: returns what the summary says besides status and results.
+    """
+
+    request: RunRequest
+    run: Run
+    console: Console
+    folder: Folder
+    closing: contextlib.ExitStack
+    stops: Stops = field(default_factory=Stops)
+    facts: Callable[[], Mapping[str, Any]] = dict
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes."""
+        return self.run.strategy.world.rank == 0
+
+    def begin(self) -> None:
+        """Lock the folder and write configuration, `source.diff` and the log's first lines."""
+        if not self.is_main:
+            return
+        with reporting_disk(self.folder.path):
+            self.folder.lock()
+            if self.request.resume is None:
+                self.folder.write_config(self.request.config.plain())
+                difference = provenance.git_state()[1]
+                if difference:
+                    (self.folder.path / "source.diff").write_text(difference)
+            self.console.open_log(self.folder.path / "run.log")
+
+    def rewind(self) -> None:
+        """Drop what was recorded after the checkpoint that the run goes on from."""
+        if self.is_main:
+            with reporting_disk(self.folder.path):
+                # rows end where this epoch begins
+                self.folder.reopen(self.run.state.meter.first, self.request.config.plain())
+                clear(self.folder.checkpoints)
+
+    def stop_signal(self) -> int:
+        """Return the greatest signal that any process received, 0 for none; the same for all."""
+        return self.run.strategy.all_max(self.stops.signum)
+
+    @contextlib.contextmanager
+    def summarized(self, facts: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
+        """Write the summary of what fails or stops meanwhile, and close the files at the end.
+
+        What completes calls `write_summary` itself.
+
+        Args:
+            facts: returns what the summary says besides status and results.
+
+        Raises:
+            TrainerError: what was raised, or one that names the log in place of any other error.
+        """
+        self.facts = facts
+        with self.stops:  # also while it ends: torchrun sends SIGTERM when another process failed
+            try:
+                with reporting_disk(self.folder.path):
+                    self.run.strategy.begin_steps()
+                    yield
+            except TrainerError as error:
+                self._end(STATUS.get(type(error), "failed"), error.exit_code, str(error))
+                raise
+            except BaseException as error:
+                raise self._failed(error) from error
+            finally:
+                self.closing.close()
+
+    def write_summary(self, status: str, exit_code: int, results: Mapping[str, Any]) -> None:
+        """Write how it ended; what is None in the results is left out."""
+        if not self.is_main:
+            return
+        summary = {
+            "status": status,
+            "overrides": list(self.request.overrides),
+            **results,
+            **self.facts(),
+            "git": provenance.git_state()[0],
+            "exit_code": exit_code,
+        }
+        self.folder.write_summary({k: v for k, v in summary.items() if v is not None})
+
+    def _end(self, status: str, exit_code: int, message: str) -> None:
+        """Record that it did not complete, as far as the disk allows."""
+        self.console.stop()
+        with contextlib.suppress(OSError, DiskError):
+            self.console.log(message)
+            self.write_summary(status, exit_code, {"message": " ".join(message.split())})
+
+    def _failed(self, error: BaseException) -> TrainerError:
+        """Record a bug or the loss of a process, and return the error for the user."""
+        with contextlib.suppress(OSError):
+            self.console.log("".join(traceback.format_exception(error)))
+        shown = self._with_log(explained(error))
+        with contextlib.suppress(OSError):
+            self.console.log(getattr(shown, "trace", ""))
+        self._end("failed", 1, str(shown))
+        return shown
+
+    def _with_log(self, error: BaseException) -> TrainerError:
+        """Return an error in one line that names the log, and how to resume where that helps."""
+        path, log = self.folder.path, self.folder.path / "run.log"
+        if isinstance(error, LostProcess):
+            text = f"{error}; the run ended at step {self.run.state.step} (see {log})"
+            if (path / "checkpoints").is_dir():
+                text += f"; to go on from its last checkpoint:\n  {command_to_resume(path)}"
+            shown: TrainerError = LostProcess(text, error.trace)
+        else:
+            kind = "" if isinstance(error, TrainerError) else f"{type(error).__name__}: "
+            shown = TrainerError(f"{kind}{error} (see {log})")
+        shown.is_own = isinstance(error, TrainerError) and error.is_own
+        return shown

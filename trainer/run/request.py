@@ -16,14 +16,15 @@ class RunRequest:
 
     Attributes:
         config: everything chosen.
-        words: of the command line, canonical.
+        overrides: of the command line, canonical.
         notes: lines for the user.
-        folder: the run's folder where it was asked for, else None.
-        resume: folder of the run to go on with, or None.
-        allow: in what the run may differ that is gone on with, as in `resume_allow`.
+        folder: the run's folder, or None for a new one under `outputs`.
+        resume: folder of the run to resume, or None.
+        allow: in what a resumed run may differ, as in `resume_allow`.
         quiet: print nothing (a job of a sweep, whose sweep prints for it).
         startup_s: seconds that the process needed before it came here.
-        watch: given the live parts before the first step, to look on from another thread.
+        watch: called with the live parts before the first step, so that another thread can report
+            progress.
     """
 
     config: RunConfig

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from trainer.checkpoint import format as checkpoint
 from trainer.checkpoint.format import Checkpoint
+from trainer.config.compare import changed_keys
+from trainer.core.command import command_line
 from trainer.core.errors import ConfigError, NotFound, TrainerError
-from trainer.core.yaml_files import flat, leaf
-from trainer.record.console import Console, command_line
-from trainer.run.identity import UNRELATED, UNRELATED_DATA, Identity
+from trainer.record.console import Console
+from trainer.run.identity import UNRELATED, Identity
 from trainer.state import Run, load_state
 from trainer.strategy.collectives import broadcast
 
 MUST_MATCH = ("precision", "data")
 
-VERSIONS = ("torch", "numpy", "trainer")
+VERSIONS = ("torch", "numpy")  # of this program the sources count
 
 # what may differ, and the word of `resume_allow` that accepts it
 MAY_DIFFER = {
@@ -28,7 +29,7 @@ MAY_DIFFER = {
 }
 
 # keys of the configuration that are compared by what they came to, or move no number
-APART = (*UNRELATED, "threads", "strategy", *(f"data.{key}" for key in UNRELATED_DATA))
+APART = (*UNRELATED, "threads", "strategy")
 
 # what reading somebody's files raises where they hold something else than a checkpoint does
 UNFIT = (
@@ -40,10 +41,10 @@ Differences = dict[str, tuple[Any, Any]]  # what it was and what it is now, by n
 
 
 def restore(run: Run, root: Path, identity: Identity, console: Console) -> None:
-    """Put a run where its newest checkpoint found it; a line each says what was damaged and what
-    differs though that was allowed.
+    """Put a run where its newest checkpoint found it; one line each names what was damaged and
+    what differs though that was allowed.
 
-    The first process reads, the others are told: only it needs the folder.
+    Only the first process reads the folder.
 
     Args:
         run: freshly assembled from the recorded configuration.
@@ -62,8 +63,8 @@ def restore(run: Run, root: Path, identity: Identity, console: Console) -> None:
             console.say(f"{path.name} is damaged and was passed over", style="yellow")
         if found is None:
             raise NotFound(f"nothing to resume: no checkpoint in {root} verifies")
-        differing = check_fits(found, identity)
-        return found.manifest, differing, contents(found)
+        parts = contents(found)
+        return found.manifest, check_fits(found, identity), parts
 
     manifest, differing, parts = broadcast(run.strategy, find)
     run.weights_read.update(manifest.get("weights_read", {}))
@@ -113,7 +114,7 @@ def check_fits(found: Checkpoint, identity: Identity) -> Differences:
             allowed.
     """
     then, now = found.manifest, identity.manifest()
-    changed = changed_keys(then.get("config"), now["config"])
+    changed = changed_keys(then.get("config"), identity.request.config, APART)
     if changed:
         raise ConfigError(
             f"{found.path} is of another run, or the configuration beside it was changed: "
@@ -139,26 +140,6 @@ def check_fits(found: Checkpoint, identity: Identity) -> Differences:
     return differing
 
 
-def changed_keys(then: object, now: Mapping[str, Any]) -> list[str]:
-    """Return `key=value (was value)` for all that differs between two plain configurations and
-    moves a number."""
-    if not isinstance(then, dict):
-        return ["no configuration in its manifest"]
-    old, new = ({k: leaf(tree, k) for k in flat(tree)} for tree in (then, now))
-    keys = [k for k in sorted(old.keys() | new.keys()) if not is_within(k, APART)]
-    missing = "not there"
-    return [
-        f"{k}={new.get(k, missing)} (was {old.get(k, missing)})"
-        for k in keys
-        if k not in old or k not in new or old[k] != new[k]
-    ]
-
-
-def is_within(key: str, keys: Collection[str]) -> bool:
-    """Return whether a dotted key is one of some keys, or below one."""
-    return any(key == k or key.startswith(f"{k}.") for k in keys)
-
-
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Differences, set[str]]:
     """Return in what two manifests differ that may be allowed, and the words that allow it."""
     found: Differences = {}
@@ -180,8 +161,8 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Differ
 
 def refusal(differing: Differences, needed: set[str], identity: Identity) -> str:
     """Return why a run does not go on as it was, and the line that goes on all the same."""
-    told = [
-        "the sources of this program or of a plugin have changed since it was made"
+    reasons = [
+        "the sources of this program or of a plugin that it depends on have changed since then"
         if name == "sources"
         else f"it was made with {name}={then}, this is {name}={now}"
         for name, (then, now) in differing.items()
@@ -191,6 +172,6 @@ def refusal(differing: Differences, needed: set[str], identity: Identity) -> str
     allow = ",".join(sorted(needed | set(request.allow)))
     line = command_line(f"resume={request.resume}", *overrides, f"resume_allow=[{allow}]")
     return (
-        f"the checkpoint can only go on exactly as it was: {'; '.join(told)}. Use what it was made "
-        f"with, or go on close to it, not bit for bit, with\n  {line}"
+        f"the checkpoint can only go on exactly as it was: {'; '.join(reasons)}. Use what it was "
+        f"made with, or go on close to it, not bit for bit, with\n  {line}"
     )

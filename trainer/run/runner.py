@@ -1,181 +1,131 @@
-"""The course of one run: what is recorded, saved and stopped between the loop's yields."""
+"""Training one run: what is recorded, saved and stopped between the loop's yields."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-import traceback
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from trainer.checkpoint import format as checkpoint
-from trainer.checkpoint.saver import FAILED, SAVE, Saver
-from trainer.core.errors import DiskError, Stopped, TrainerError
-from trainer.core.files import reporting_disk
-from trainer.core.signals import Stops
+from trainer.checkpoint.saver import Action, Saver
+from trainer.core.errors import Stopped
 from trainer.data.base import Source
-from trainer.loop import EpochRecord, add_seconds, final_scores, fit
-from trainer.record import provenance
-from trainer.record.console import Console, command_to_resume, show_result
-from trainer.record.run_folder import Folder
-from trainer.record.runs import RunRow, read_run
+from trainer.loop import EpochRecord, EvaluationStopped, add_seconds, final_scores, fit
+from trainer.record.console import command_to_resume, show_result
+from trainer.record.runs import read_run
 from trainer.record.tensorboard import TensorBoard
 from trainer.run.fork import Fork
 from trainer.run.identity import Identity
-from trainer.run.progress import RunProgress
-from trainer.run.recording import STATUS, claim, cut, unforeseen
-from trainer.run.request import RunRequest
+from trainer.run.recording import Recording
 from trainer.run.resume import restore
-from trainer.run.summary import first_images, opening, plain_scores, results_of, to_row
-from trainer.state import Run
+from trainer.run.summary import (
+    RunProgress,
+    first_images,
+    opening,
+    plain_scores,
+    results_of,
+    to_row,
+)
 from trainer.strategy.collectives import on_all_ranks
-from trainer.strategy.failures import explained
 
 
 class Runner:
-    """The course of one run: what happens between the loop's yields.
+    """Trains one run.
 
     Args:
-        order: what to run.
-        run: its live parts.
-        source: the images it was built from.
-        path: the run's folder.
-        console: prints; silent in all processes but the first.
+        recording: of the run.
+        source: the images that the run was built from.
         start_s: when it all began, on the clock of `time.perf_counter`.
-        fork: the state that a new run begins with, or None.
     """
 
-    def __init__(
-        self,
-        request: RunRequest,
-        run: Run,
-        source: Source,
-        path: Path,
-        console: Console,
-        *,
-        start_s: float,
-        fork: Fork | None = None,
-    ) -> None:
-        self.request, self.run, self.console, self.fork = request, run, console, fork
-        self.identity = Identity(request, run, source)
-        self.is_main = run.strategy.world.rank == 0
-        self.folder = Folder(path)
-        self.config = request.config.plain()
+    def __init__(self, recording: Recording, source: Source, *, start_s: float) -> None:
+        self.recording, self.run = recording, recording.run
+        self.console, self.folder = recording.console, recording.folder
+        self.config = recording.request.config
+        self.identity = Identity(recording.request, self.run, source)
         self.start_s = start_s
-        run.state.seconds["startup"] = request.startup_s
-        self.stops = Stops()
+        self.run.state.seconds["startup"] = recording.request.startup_s
         self.tensorboard: TensorBoard | None = None
 
-    def begin(self) -> None:
-        """Take the folder over: lock, configuration, log; then go on from a checkpoint, if there is
-        one to go on from."""
-        try:
-            with reporting_disk(self.folder.path):
-                self.take_over()
-        except BaseException:
-            self.close()
-            raise
+    def begin(self, fork: Fork | None) -> None:
+        """Put the run where it begins: at its first step, at a checkpoint, or at a fork's step.
 
-    def take_over(self) -> None:
-        """Begin, without putting back what was taken if that fails."""
-        request, folder, console, run = self.request, self.folder, self.console, self.run
-        on_all_ranks(run.strategy, lambda: claim(request, folder, console, run))
-        for note in self.request.notes:
-            self.console.say(note, style="yellow")
-        if self.request.resume is not None:
-            restore(self.run, self.folder.checkpoints, self.identity, self.console)
-            on_all_ranks(run.strategy, lambda: cut(folder, run, self.config))
-        elif self.fork is not None:
-            self.identity.lineage["forked_from"] = dict(self.fork.told)
-            step = self.run.state.step
+        Raises:
+            NotFound: if no checkpoint verifies.
+            ConfigError: if the checkpoint cannot be resumed bit for bit here.
+        """
+        run, resume = self.run, self.recording.request.resume
+        if resume is not None:
+            restore(run, self.folder.checkpoints, self.identity, self.console)
+            on_all_ranks(run.strategy, self.recording.rewind)
+        elif fork is not None:
+            self.identity.lineage["forked_from"] = dict(fork.origin)
             self.console.say(
-                f"forked from {self.fork.told['run']} at step {step} of {self.run.total}"
+                f"forked from {fork.origin['run']} at step {run.state.step} of {run.total}"
             )
-        saving, facts = self.request.config.checkpoint, self.identity.manifest()
-        self.saver = Saver(self.run, self.folder.checkpoints, saving, facts)
-        if self.fork is not None:
+        facts = self.identity.manifest()
+        self.saver = Saver(run, self.folder.checkpoints, self.config.checkpoint, facts)
+        self.recording.closing.callback(self.saver.wait)
+        if fork is not None:
             self.save()  # from here on the run it came from is not needed
-        if self.is_main:
-            purge = self.run.state.step if self.request.resume else None
+        if self.recording.is_main:
+            purge = None if resume is None else run.state.step
             self.tensorboard = TensorBoard(self.folder.path / "tensorboard", purge)
-        self.run.wants_pause = lambda clock: self.asked() != 0
-        self.run.hears_stop = lambda: self.run.strategy.hears(self.stops.signum != 0)
-
-    def close(self) -> None:
-        """Close every file and give the folder back."""
-        with contextlib.ExitStack() as last:  # each, whatever befalls the others
-            last.callback(self.folder.close)
-            if self.tensorboard is not None:
-                last.callback(self.tensorboard.close)
-            last.callback(self.console.close)
-
-    def walk(self) -> RunRow:
-        """Train to the end, recording as the loop yields, and return the record."""
-        with self.stops:  # also while it ends: torchrun sends SIGTERM when another process failed
-            try:
-                with reporting_disk(self.folder.path):
-                    self.train()
-            except TrainerError as error:
-                self.end(STATUS.get(type(error), "failed"), error.exit_code, str(error))
-                raise
-            except BaseException as error:
-                raise self.failed(error) from error
-            finally:
-                self.close()
-        path = self.folder.path
-        return read_run(path) if self.is_main else RunRow(path, self.config, (), "completed")
+            self.recording.closing.callback(self.tensorboard.close)
 
     def train(self) -> None:
-        """Train, with what is done between the loop's yields."""
-        self.console.say(opening(self.run, self.request.config, self.folder.path))
-        self.console.start(RunProgress(self.run).line)
-        self.run.strategy.begin_steps()
-        with contextlib.closing(fit(self.run)) as events:  # and workers that read ahead
-            for event in events:
-                if isinstance(event, EpochRecord):
-                    self.record(event)
-                self.attend()
-        self.finish()
+        """Train to the end, recording as the loop yields.
 
-    def failed(self, error: BaseException) -> TrainerError:
-        """Record an error that nobody foresaw, or that a process is lost; return it as it is
-        told."""
-        with contextlib.suppress(OSError):
-            self.console.log("".join(traceback.format_exception(error)))
-        told = unforeseen(explained(error), self.folder.path, self.run)
-        with contextlib.suppress(OSError):
-            self.console.log(getattr(told, "trace", ""))
-        self.end("failed", 1, str(told))
-        return told
+        Raises:
+            Stopped: after a signal and a checkpoint.
+            TrainerError: for any other reason not to complete; the summary holds it.
+        """
+        with self.recording.summarized(self.facts):
+            self.console.say(opening(self.run, self.config, self.folder.path))
+            self.console.start(RunProgress(self.run).line)
+            loop = fit(self.run, pause=lambda clock: bool(self.action()), stop=self.is_stopped)
+            try:
+                with contextlib.closing(loop) as events:  # and workers that read ahead
+                    for event in events:
+                        if isinstance(event, EpochRecord):
+                            self.record(event)
+                        self.save_or_stop()
+                self.finish()
+            except EvaluationStopped:
+                self.save_or_stop()
 
-    def asked(self) -> int:
-        """Return what all processes agree is due now: 0 nothing, SAVE a checkpoint, above it a stop
-        by the signal of so much more; raise what a checkpoint in the background met, in all."""
-        asked = self.run.strategy.all_max(self.saver.wish(self.stops.signum))
-        if asked == FAILED:
+    def is_stopped(self) -> bool:
+        """Return whether this process received a signal."""
+        return self.recording.stops.signum != 0
+
+    def action(self) -> Action:
+        """Return what all processes agree to do now; raise what failed in the background, in all
+        of them."""
+        action = Action(self.run.strategy.all_max(self.saver.action(self.is_stopped())))
+        if action is Action.FAIL:
             on_all_ranks(self.run.strategy, self.saver.join)
-        return asked
+        return action
 
-    def attend(self) -> None:
+    def save_or_stop(self) -> None:
         """Save or stop, if that is due; raises Stopped after a signal."""
-        run, asked = self.run, self.asked()
-        if asked == 0 or (asked == SAVE and self.saver.step == run.state.step):
-            return
-        if run.state.step > 0 and self.saver.step != run.state.step:
+        run, action = self.run, self.action()
+        if action and run.state.step > 0 and self.saver.step != run.state.step:
             self.save()
-        if asked > SAVE:
+        if action is Action.STOP:
             on_all_ranks(run.strategy, self.saver.join)
-            again = command_to_resume(self.folder.path)
-            where = f"stopped at step {run.state.step} of {run.total}"
-            raise Stopped(f"{where}; to go on:\n  {again}", asked - SAVE)
+            raise Stopped(
+                f"stopped at step {run.state.step} of {run.total}; to go on:\n"
+                f"  {command_to_resume(self.folder.path)}",
+                self.recording.stop_signal(),
+            )
 
     def record(self, event: EpochRecord) -> None:
         """Write an epoch's row, and a checkpoint if it is the best so far."""
-        run = self.run
+        run, is_main = self.run, self.recording.is_main
         row = to_row(event, run)
-        on_all_ranks(run.strategy, lambda: self.folder.add_row(row) if self.is_main else None)
-        if self.is_main:
+        on_all_ranks(run.strategy, lambda: self.folder.add_row(row) if is_main else None)
+        if is_main:
             self.console.epoch(row, run.total / run.data.steps_per_epoch)
         if self.tensorboard is not None:
             self.tensorboard.row(row)
@@ -200,7 +150,8 @@ class Runner:
         """Evaluate on the test images, write the last checkpoint and the summary, and print the
         table."""
         run = self.run
-        averaged, tested = final_scores(run, self.request.config.report_test, self.attend)
+        tested = final_scores(run, self.config.report_test, self.is_stopped)
+        averaged = run.average.eval_model()
         is_new = averaged is not None and run.average.is_stale  # its statistics, since just now
         if is_new or self.saver.step != run.state.step:
             self.save()
@@ -209,36 +160,18 @@ class Runner:
         )
         on_all_ranks(run.strategy, self.saver.finish)
         self.console.stop()
-        if not self.is_main:
+        if not self.recording.is_main:
             return
         scores = {name: plain_scores(found) for name, found in tested.items()}
-        self.write_summary("completed", 0, {**scores, "weights_sha256": weights})
+        self.recording.write_summary("completed", 0, {**scores, "weights_sha256": weights})
         row = read_run(self.folder.path)
         if self.tensorboard is not None:
-            self.tensorboard.finish(first_images(self.run), row)
+            self.tensorboard.finish(first_images(run), row)
         show_result(row, self.console)
 
-    def end(self, status: str, exit_code: int, message: str) -> None:
-        """Record that the run did not complete; where even that cannot be written, why it did not
-        is what is told."""
-        self.console.stop()
+    def facts(self) -> Mapping[str, Any]:
+        """Return what the summary says besides status and results, once nothing is written in the
+        background."""
         self.saver.wait()
-        with contextlib.suppress(OSError, DiskError):
-            self.console.log(message)
-            if not self.is_main:
-                return
-            self.write_summary(status, exit_code, {"message": " ".join(message.split())})
-
-    def write_summary(self, status: str, exit_code: int, more: Mapping[str, Any]) -> None:
-        """Write how the run ended."""
         self.count_time()
-        facts = {
-            "status": status,
-            "overrides": list(self.request.overrides),
-            **more,
-            **results_of(self.run),
-            **self.identity.told(),
-            "git": provenance.git_state()[0],
-            "exit_code": exit_code,
-        }
-        self.folder.write_summary({k: v for k, v in facts.items() if v is not None})
+        return {**results_of(self.run), **self.identity.facts()}

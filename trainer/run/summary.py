@@ -1,17 +1,19 @@
-"""How a run is summed up: its row per epoch, its facts, and what is shown at the end."""
+"""How a run is shown and summed up: the live line, the row per epoch, and the facts."""
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from rich.text import Text
 
 from trainer.config.run_config import RunConfig
 from trainer.loop import EpochRecord
 from trainer.metrics import Scores
-from trainer.record.console import shown_path
+from trainer.record.console import clock_text, shown_path
 from trainer.record.runs import EpochRow
 from trainer.state import Run
 
@@ -104,3 +106,46 @@ def first_images(run: Run) -> torch.Tensor:
     batch = next(iter(run.data.train_steps(0, 0)))[0]
     images: torch.Tensor = run.mix(run.ready(run.augment(batch, clock)), clock).images
     return images[:32]
+
+
+class RunProgress:
+    """The live line of a run, read from its state by the display's own thread: the loop knows
+    nothing of it."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.first = run.state.step
+        self.start = time.perf_counter()
+
+    def line(self, width: int = 120) -> Text:
+        """Return the line as of now, a bar in front where `width` columns have room for one."""
+        text = "  ".join(self.parts())
+        length = min(24, width - len(text) - 3)
+        if length < 4:
+            return Text(text, no_wrap=True, overflow="crop")
+        filled = round(length * self.run.state.step / self.run.total)
+        bar = Text("\u2501" * filled, style="cyan")
+        bar.append("\u2501" * (length - filled), style="bright_black")
+        return bar.append("  " + text, style="default")
+
+    def parts(self) -> list[str]:
+        """Return epoch, step, lr, loss, accuracy, images/s and time left, as of now."""
+        run = self.run
+        meter, step, total = run.state.meter, run.state.step, run.total
+        done = len(meter.sizes)
+        parts = [
+            f"epoch {run.epoch_number():g}/{total / run.data.steps_per_epoch:g}",
+            f"step {step}/{total}",
+        ]
+        parts.append(f"lr {float(run.optimizer.param_groups[0]['lr']):.4g}")
+        if done > 1:
+            losses = meter.losses[: done - 1]  # the last is under way
+            parts.append(f"loss {float(losses.sum()) / len(losses):.4f}")
+            parts.append(f"acc {min(100 * float(meter.hits) / meter.seen, 100):.1f}%")
+        spent = time.perf_counter() - self.start
+        steps = step - self.first
+        if steps > 0 and spent > 0:
+            per_step = run.data.num_train / run.data.steps_per_epoch
+            parts.append(f"{steps * per_step / spent:,.0f} images/s")
+            parts.append(f"{clock_text((total - step) * spent / steps)} left")
+        return parts

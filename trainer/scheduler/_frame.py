@@ -1,7 +1,5 @@
 """The run that a schedule is made for."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Momentum that moves against the learning rate."""
 
-from __future__ import annotations
-
 from trainer.core.errors import ConfigError
 
 

@@ -1,7 +1,5 @@
 """The way from one value to another."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

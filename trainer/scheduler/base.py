@@ -3,8 +3,6 @@
 Warm-up, the floor and how often the schedule moves are applied here, once, for every scheduler.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.scheduler._frame import Frame
-from trainer.scheduler.base import SCHEDULERS, Point
+from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Frame, Point
 
 
 @SCHEDULERS.register("constant")

@@ -1,12 +1,9 @@
 """Cosine annealing without restarts."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
-from trainer.core.clock import Clock
-from trainer.scheduler.base import SCHEDULERS, Point
+from trainer.scheduler import SCHEDULERS, Clock, Point
 
 
 @SCHEDULERS.register("cosine")

@@ -1,15 +1,10 @@
 """Cosine annealing with warm restarts."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.core.units import Duration
+from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Duration, Point, period_steps
 from trainer.scheduler._frame import ROUNDING
-from trainer.scheduler.base import SCHEDULERS, Point, period_steps
 
 
 @SCHEDULERS.register("cosine_restarts")

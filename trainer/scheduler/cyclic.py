@@ -6,12 +6,17 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.core.units import Duration
-from trainer.scheduler._frame import Frame
+from trainer.scheduler import (
+    SCHEDULERS,
+    Clock,
+    ConfigError,
+    Duration,
+    Frame,
+    Point,
+    check_in,
+    period_steps,
+)
 from trainer.scheduler._momentum import against, check_momenta
-from trainer.scheduler.base import SCHEDULERS, Point, period_steps
 
 
 @SCHEDULERS.register("cyclic")
@@ -44,8 +49,7 @@ class Cyclic:
     max_momentum: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.gamma <= 1.0:
-            raise ConfigError(f"scheduler.gamma must be in (0, 1], got {self.gamma}")
+        check_in("(0, 1]", "scheduler.gamma", self.gamma)
         if self.gamma != 1.0 and self.mode != "exp_range":
             raise ConfigError(
                 f"scheduler.gamma={self.gamma} has no effect on mode={self.mode}; "
@@ -85,9 +89,8 @@ class Wave:
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return the point of a step; momentum moves against the learning rate."""
         cycle = math.floor(1 + clock.since_warmup / (self.up + self.down))
-        into = clock.since_warmup - (cycle - 1) * (
-            self.up + self.down
-        )  # steps since the cycle began
+        # steps since the cycle began
+        into = clock.since_warmup - (cycle - 1) * (self.up + self.down)
         triangle = into / self.up if into <= self.up else (self.up + self.down - into) / self.down
         height = max(0.0, triangle) * self.scale(cycle, self.frame.moves(clock.step))
         momentum = against(height, self.part.base_momentum, self.part.max_momentum)

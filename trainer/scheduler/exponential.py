@@ -1,13 +1,8 @@
 """Exponential decay."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.core.units import Duration
-from trainer.scheduler.base import SCHEDULERS, Point, period_steps
+from trainer.scheduler import SCHEDULERS, Clock, Duration, Point, check_in, period_steps
 
 
 @SCHEDULERS.register("exponential")
@@ -27,8 +22,7 @@ class Exponential:
     period: Duration = Duration(50, "%")
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.gamma <= 1.0:
-            raise ConfigError(f"scheduler.gamma must be in (0, 1], got {self.gamma}")
+        check_in("(0, 1]", "scheduler.gamma", self.gamma)
 
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return gamma ** (periods so far), not below the floor."""

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.core.units import Duration
-from trainer.scheduler._frame import ROUNDING, Frame
-from trainer.scheduler.base import SCHEDULERS, Point
+from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Duration, Frame, Point, check_in
+from trainer.scheduler._frame import ROUNDING
 
 
 @SCHEDULERS.register("multistep")
@@ -28,8 +25,7 @@ class MultiStep:
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.gamma <= 1.0:
-            raise ConfigError(f"scheduler.gamma must be in (0, 1], got {self.gamma}")
+        check_in("(0, 1]", "scheduler.gamma", self.gamma)
         if not self.milestones:
             raise ConfigError(
                 "scheduler.milestones must name at least one moment, such as [50%]; "

@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.core.units import Duration
-from trainer.scheduler._frame import Frame
+from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Duration, Frame, Point
 from trainer.scheduler._momentum import against, check_momenta
 from trainer.scheduler._shape import Shape, between
-from trainer.scheduler.base import SCHEDULERS, Point
 
 
 @SCHEDULERS.register("onecycle")

@@ -6,12 +6,8 @@ import itertools
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.core.units import Duration
-from trainer.scheduler._frame import Frame
+from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Duration, Frame, Point
 from trainer.scheduler._shape import between
-from trainer.scheduler.base import SCHEDULERS, Point
 
 
 @SCHEDULERS.register("piecewise_linear")

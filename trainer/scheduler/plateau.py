@@ -6,12 +6,17 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.core.units import Duration
-from trainer.metrics import Scores
-from trainer.scheduler._frame import ROUNDING, Frame
-from trainer.scheduler.base import SCHEDULERS, Point
+from trainer.scheduler import (
+    SCHEDULERS,
+    Clock,
+    ConfigError,
+    Duration,
+    Frame,
+    Point,
+    Scores,
+    check_in,
+)
+from trainer.scheduler._frame import ROUNDING
 
 
 @SCHEDULERS.register("plateau")
@@ -42,8 +47,7 @@ class Plateau:
     cooldown: Duration = Duration(0, "ep")
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.factor < 1.0:
-            raise ConfigError(f"scheduler.factor must be in (0, 1), got {self.factor}")
+        check_in("(0, 1)", "scheduler.factor", self.factor)
         if self.threshold < 0.0 or (self.threshold >= 1.0 and self.threshold_mode == "rel"):
             raise ConfigError(
                 f"scheduler.threshold must be 0 or more, and less than 1 where it is a share "

@@ -1,12 +1,8 @@
 """Polynomial decay."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.scheduler.base import SCHEDULERS, Point
+from trainer.scheduler import SCHEDULERS, Clock, Point, check_in
 
 
 @SCHEDULERS.register("polynomial")
@@ -23,8 +19,7 @@ class Polynomial:
     power: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.power <= 0.0:
-            raise ConfigError(f"scheduler.power must be positive, got {self.power}")
+        check_in("(0, inf)", "scheduler.power", self.power)
 
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return floor + (1 - floor) * (1 - progress) ** power."""

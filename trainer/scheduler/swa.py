@@ -5,13 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from trainer.core.clock import Clock
-from trainer.core.errors import ConfigError
-from trainer.core.units import Duration
-from trainer.scheduler._frame import Frame
-from trainer.scheduler._rate import Rate
+from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Duration, Frame, Point, Rate
 from trainer.scheduler._shape import Shape, between
-from trainer.scheduler.base import SCHEDULERS, Point
 
 
 @SCHEDULERS.register("swa")

@@ -11,11 +11,10 @@ from typing import Any
 import torch
 from torch.optim import lr_scheduler
 
-from trainer.core.clock import Clock
 from trainer.core.convert import shown
-from trainer.core.errors import ConfigError, unknown
-from trainer.scheduler._frame import ROUNDING, Frame
-from trainer.scheduler.base import SCHEDULERS, Point
+from trainer.core.errors import unknown
+from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Frame, Point
+from trainer.scheduler._frame import ROUNDING
 
 # Classes whose arguments are no plain values, and what does their work here.
 FUNCTION = "it needs a function: use scheduler=piecewise_linear, or write a component (README)"

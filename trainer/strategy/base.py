@@ -1,4 +1,4 @@
-"""Where a run's processes are, parsed once, and what a strategy does for them."""
+"""The interface of strategies, and the strategy of one process."""
 
 from __future__ import annotations
 
@@ -17,44 +17,39 @@ class Strategy(Protocol):
 
     Attributes:
         world: the processes.
-        devices: those that this process computes on, the first its own.
+        devices: those that this process computes on; the first is its own.
     """
 
     world: World
     devices: tuple[torch.device, ...]
 
     def take(self, device: torch.device, precision: Precision, accumulate: int) -> None:
-        """Learn where this process computes, in which format and how many micro-batches.
+        """Set the device of this process, the number format, and the micro-batches of a step.
 
         Raises:
-            ConfigError: if that cannot be.
+            ConfigError: if the strategy does not work with them.
         """
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """Return the module whose forward pass is used in training."""
 
     def sync_on(self, is_last: bool) -> contextlib.AbstractContextManager[object]:
-        """Return the context of a micro-batch; gradients are exchanged on a step's last one
+        """Return the context of a micro-batch: gradients are exchanged in the last one of a step
         only."""
 
     def weigh(self, loss: torch.Tensor) -> torch.Tensor:
-        """Return the loss such that gradients, as exchanged, are those of the sum over all
+        """Return the loss, scaled so that exchanged gradients are those of the sum over all
         processes."""
 
     def begin_steps(self) -> None:
-        """Note that all processes are ready for the first step: from now on they wait less long
-        for each other."""
+        """Shorten the time that processes wait for each other: all are ready for the first
+        step."""
 
     def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return the sum of a tensor over all processes, in a new tensor; the argument is left
-        alone."""
+        """Return the sum of a tensor over all processes, in a new tensor."""
 
     def all_max(self, value: int) -> int:
-        """Return the greatest value that any process brings; the same for all."""
-
-    def hears(self, asks: bool) -> bool:
-        """Return whether a process is known to ask for a stop, where `asks` says whether this one
-        does; no exchange: processes hear of it at different times, and may call it or not."""
+        """Return the greatest value of any process, in every process."""
 
     def broadcast(self, value: Any) -> Any:
         """Return the first process's value in every process."""
@@ -71,7 +66,7 @@ class Single:
         self.devices: tuple[torch.device, ...] = ()
 
     def take(self, device: torch.device, precision: Precision, accumulate: int) -> None:
-        """Learn the device."""
+        """Set the device."""
         self.devices = (device,)
 
     def begin_steps(self) -> None:
@@ -96,10 +91,6 @@ class Single:
     def all_max(self, value: int) -> int:
         """Return the value."""
         return value
-
-    def hears(self, asks: bool) -> bool:
-        """Return what this process asks."""
-        return asks
 
     def broadcast(self, value: Any) -> Any:
         """Return the value."""

@@ -1,4 +1,4 @@
-"""What one process finds out and all must know."""
+"""Results and errors of one process, made known to all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Communicator(Protocol):
-    """What processes find out together by: a strategy, or the group that it stands on."""
+    """What processes communicate by: a strategy, or the group of one."""
 
     @property
     def world(self) -> World:
@@ -30,10 +30,10 @@ def on_all_ranks(strategy: Communicator, act: Callable[[], T]) -> T:
 
     Args:
         strategy: of the run, or its group.
-        act: called in every process; what it exchanges with others must not depend on its errors.
+        act: called in every process; its exchanges with others must not depend on its errors.
 
     Raises:
-        TrainerError: in every process, what it raised in this one or else in the first that failed.
+        TrainerError: in every process, its error in this one, or else in the first that failed.
     """
     result, failed = [], None
     try:
@@ -52,14 +52,14 @@ def on_all_ranks(strategy: Communicator, act: Callable[[], T]) -> T:
 
 
 def broadcast(strategy: Communicator, find: Callable[[], T]) -> T:
-    """Return what the first process finds, in every process; only it needs the files.
+    """Return in every process what `find` returns in the first; only that one needs the files.
 
     Args:
         strategy: of the run, or its group.
-        find: called in the first process alone; what it returns is plain data.
+        find: called in the first process alone; returns plain data.
 
     Raises:
-        TrainerError: what `find` raised in the first process, in every process.
+        TrainerError: in every process, what `find` raised in the first.
     """
     found: T | TrainerError | None = None
     if strategy.world.rank == 0:

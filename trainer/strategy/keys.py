@@ -16,9 +16,9 @@ class Timeouts:
     """How long processes wait for one another.
 
     Attributes:
-        start_timeout: until all have come, read the images and are ready for the first step.
-        timeout: at every exchange from then on. A process that does not answer ends the run, and
-            is named.
+        start_timeout: until all have come, have read the images and are ready for the first step.
+        timeout: at every exchange from then on. The run then ends, naming the process that did not
+            answer.
     """
 
     start_timeout: Seconds = Seconds(300)
@@ -30,14 +30,14 @@ class Exchange:
     """How `DistributedDataParallel` exchanges gradients.
 
     Attributes:
-        bucket_view: gradients are views of the buffers that are exchanged, which saves a copy of
-            them all; the numbers are the same.
-        static_graph: the same parameters take part in every step, so that torch may plan the
-            exchange once; the numbers are the same.
-        compress: number format in which gradients travel: `none` (their own), `bf16`, `fp16`. They
-            are divided by the number of processes before they are rounded.
+        bucket_view: gradients are views of the exchanged buffers, which saves a copy; the numbers
+            are the same.
+        static_graph: the same parameters take part in every step, so that torch plans the exchange
+            once; the numbers are the same.
+        compress: number format in which gradients are exchanged: `none` (their own), `bf16`,
+            `fp16`. They are divided by the number of processes before they are rounded.
         sync_batch_norm: BatchNorm in training takes mean and variance over the batches of all
-            processes.
+            processes, by `torch.nn.SyncBatchNorm`; on GPUs only.
     """
 
     bucket_view: bool = True
@@ -51,8 +51,8 @@ class Launch:
     """How a sweep starts its jobs.
 
     Attributes:
-        processes: each job is started by torchrun with so many; None for jobs of one process, and
-            for a single run.
+        processes: of each job, started by torchrun; None for jobs of one process and for a single
+            run.
     """
 
     processes: int | None = None
@@ -62,7 +62,7 @@ class Launch:
             raise ConfigError(f"strategy.processes must be at least 1, got {self.processes}")
 
 
-# The parts that a name's keys stand in.
+# The classes that hold the keys of each name.
 KEYS: Mapping[str, tuple[type[Any], ...]] = {
     "auto": (Timeouts, Launch),
     "single": (),
@@ -77,8 +77,7 @@ class StrategyChoice:
 
     Attributes:
         name: one of `KEYS`.
-        timeouts: at their defaults where the name has no such keys.
-        exchange: likewise; `launch` too.
+        timeouts: at their defaults where the name has no such keys, like `exchange` and `launch`.
     """
 
     name: str = "auto"
@@ -87,7 +86,7 @@ class StrategyChoice:
     launch: Launch = Launch()
 
     def parts(self) -> tuple[Any, ...]:
-        """Return the parts that keys stand in."""
+        """Return the objects that hold the keys."""
         return self.timeouts, self.exchange, self.launch
 
     def plain(self) -> dict[str, Any]:

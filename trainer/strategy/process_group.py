@@ -1,14 +1,11 @@
-"""The process group: joined once per process, and what its processes exchange."""
+"""The process group, joined once per process, and its collectives."""
 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import datetime
 import json
 import os
-import threading
-import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +15,9 @@ import torch.distributed as dist
 from torch._C._distributed_c10d import PrefixStore, TCPStore
 
 from trainer.core.environment import World
-from trainer.strategy.rendezvous import Rendezvous, meet
+from trainer.strategy.rendezvous import Rendezvous, rendezvous
 
-LOOK_S = 1.0  # between looks for others' wish to stop, in evaluations
-
-NCCL_MARGIN_S = 15  # gloo, which can tell, speaks first; then NCCL ends a process that waits in it
+NCCL_MARGIN_S = 15  # gloo fails first, with an error; NCCL then ends a process that waits in it
 
 
 @dataclass
@@ -31,87 +26,55 @@ class ProcessGroup:
 
     Attributes:
         store: of the whole program, shared by all its attempts.
-        meeting: who came.
+        rendezvous: the processes of this attempt.
         timeout_s: that processes wait for each other at present.
-        calls: exchanges so far; equal in all processes that do the same.
-        jobs: that this group has ended.
-        is_broken: whether a process is lost: nothing can be exchanged any more.
-        has_told: whether the others can know that this process asks for a stop.
-        heard: the job in which another asked for one.
-        looks_at: when this process looks again, on the clock of `time.monotonic`.
+        has_failed: whether this process has reported an error.
     """
 
     world: World
     store: TCPStore
-    meeting: Rendezvous
+    rendezvous: Rendezvous
     timeout_s: float
-    calls: int = 0
-    jobs: int = 0
-    is_broken: bool = False
-    has_told: bool = False
-    heard: int | None = None
-    looks_at: float = 0.0
+    has_failed: bool = False
 
     def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the sum of a tensor over all processes, in a new tensor."""
-        self.calls += 1
         copy = tensor.detach().clone()
         dist.all_reduce(copy)
         return copy
 
     def all_max(self, value: int) -> int:
-        """Return the greatest value that any process brings; on the CPU, so that no queue of a
-        device has to be waited for."""
-        self.calls += 1
+        """Return the greatest value of any process. It is exchanged on the CPU, without waiting for
+        the device."""
         number = torch.tensor(value)
         dist.all_reduce(number, op=dist.ReduceOp.MAX)
         return int(number)
 
     def broadcast(self, value: Any) -> Any:
         """Return rank 0's value, plain data, in every process."""
-        self.calls += 1
         box = [value]
         dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
         return box[0]
 
     def all_gather(self, value: Any) -> list[Any]:
         """Return every rank's value, plain data, in every process."""
-        self.calls += 1
         values: list[Any] = [None] * self.world.size
         dist.all_gather_object(values, value)
         return values
 
-    def hears(self, asks: bool) -> bool:
-        """Return whether this process asks for a stop, or has heard in torchrun's store that
-        another does; it looks there every second, by a thread: a store whose machine is gone may
-        never answer."""
-        if asks != self.has_told or time.monotonic() >= self.looks_at:
-            self.has_told, self.looks_at = asks, time.monotonic() + LOOK_S
-            key = f"stop/{self.meeting.name}/{self.jobs}"
-
-            def look() -> None:
-                with contextlib.suppress(RuntimeError):  # the next exchange tells who is lost
-                    if asks:
-                        self.store.set(key, "")
-                    elif self.store.check([key]):
-                        self.heard = self.jobs
-
-            threading.Thread(target=look, daemon=True).start()
-        return asks or self.heard == self.jobs
-
     def remember(self, what: str) -> None:
-        """Leave something for later attempts."""
-        self.store.set("trainer/remembered", json.dumps([self.meeting.name, what]))
+        """Keep a text for later attempts."""
+        self.store.set("trainer/remembered", json.dumps([self.rendezvous.name, what]))
 
     def recall(self) -> str | None:
-        """Return what an earlier attempt left, or None where none did."""
+        """Return the text that an earlier attempt kept, or None."""
         if not self.store.check(["trainer/remembered"]):
             return None
         name, what = json.loads(self.store.get("trainer/remembered"))
-        return None if name == self.meeting.name else str(what)
+        return None if name == self.rendezvous.name else str(what)
 
     def wait_at_most(self, seconds: float) -> None:
-        """Set how long processes wait for each other from now on."""
+        """Set how long the processes wait for each other."""
         self.timeout_s = seconds
         set_timeout(seconds)
 
@@ -120,12 +83,12 @@ JOINED: ContextVar[ProcessGroup | None] = ContextVar("joined", default=None)
 
 
 def join(world: World, start_timeout_s: float) -> ProcessGroup:
-    """Return the process group, joined once per process: re-created gloo groups read their peers'
-    old addresses. A restarted attempt gets keys of its own in torchrun's store, for the same
-    reason.
+    """Return the process group, joined once per process: a gloo group made again would read the
+    addresses of the one before. A restarted attempt gets keys of its own in torchrun's store, for
+    the same reason.
 
     Raises:
-        LostProcess: naming those that did not come in time.
+        LostProcess: naming the ranks that did not come in time.
     """
     group = JOINED.get()
     if group is not None:
@@ -136,12 +99,13 @@ def join(world: World, start_timeout_s: float) -> ProcessGroup:
     timeout = datetime.timedelta(seconds=start_timeout_s)
     serves = world.rank == 0 and not agent_serves
     store = TCPStore(host, port, world.size, serves, timeout=timeout, wait_for_workers=False)
-    meeting = meet(PrefixStore("trainer", store), world.rank, world.size, start_timeout_s)
-    group = ProcessGroup(world, store, meeting, start_timeout_s)
+    own = PrefixStore("trainer", store)
+    attempt = rendezvous(own, world.rank, world.size, start_timeout_s)
+    group = ProcessGroup(world, store, attempt, start_timeout_s)
     JOINED.set(group)
     dist.init_process_group(
         backend(world),
-        store=PrefixStore(f"trainer/{meeting.name}", store),
+        store=PrefixStore(attempt.name, own),
         rank=world.rank,
         world_size=world.size,
         timeout=timeout,
@@ -151,14 +115,14 @@ def join(world: World, start_timeout_s: float) -> ProcessGroup:
 
 
 def backend(world: World) -> str:
-    """Return what carries the exchanges: gloo on CPUs, and NCCL beside it where every process of
-    this machine can have a GPU of its own."""
+    """Return the backends: gloo for CPUs, and NCCL beside it if every process of this machine can
+    have a GPU of its own."""
     has_gpus = torch.cuda.is_available() and torch.cuda.device_count() >= world.local_size
     return "cpu:gloo,cuda:nccl" if has_gpus else "gloo"
 
 
 def set_timeout(seconds: float) -> None:
-    """Set how long the process group's backends wait."""
+    """Set the timeout of the process group's backends."""
     timeout = datetime.timedelta(seconds=seconds)
     if hasattr(dist, "set_timeout"):
         dist.set_timeout(timeout, None)

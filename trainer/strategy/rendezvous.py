@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -19,23 +18,24 @@ POLL_S = 0.02
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """Who came.
+    """The processes of one attempt.
 
     Attributes:
-        name: of this attempt, which no earlier one had.
-        members: a description of each process, by rank.
+        name: of the attempt; no other attempt has it.
+        processes: a description of each, by rank.
     """
 
     name: str
-    members: tuple[str, ...]
+    processes: tuple[str, ...]
 
 
-def meet(store: Store, rank: int, size: int, timeout_s: float) -> Rendezvous:
+def rendezvous(store: Store, rank: int, size: int, timeout_s: float) -> Rendezvous:
     """Wait for all processes of this attempt.
 
-    torchrun counts restarts, but each machine for itself: the counts of two machines may differ.
-    So every process brings a name of its own; the first one lists the names that it finds, until
-    all processes have found themselves in the same list.
+    torchrun keeps one store for all attempts, where `init_process_group` would find addresses of
+    processes that have ended. `TORCHELASTIC_RESTART_COUNT` as a prefix does not part the attempts:
+    each machine counts the failures of its own processes only. So rank 0 names the attempt, every
+    process registers under that name, and accepts it once rank 0 has published its registration.
 
     Args:
         store: that all processes share, and that earlier attempts may have written to.
@@ -44,48 +44,28 @@ def meet(store: Store, rank: int, size: int, timeout_s: float) -> Rendezvous:
         timeout_s: to wait at most.
 
     Raises:
-        LostProcess: naming those that did not come.
+        LostProcess: naming the ranks that did not come.
     """
     me = json.dumps([secrets.token_hex(8), f"process {os.getpid()} on {socket.gethostname()}"])
-    store.set(f"came/{rank}", me)
-    deadline = time.monotonic() + timeout_s
-    listed: list[str | None] = [None] * size
+    name, deadline = "", time.monotonic() + timeout_s
+    if rank == 0:
+        store.set("attempt", secrets.token_hex(8))
     while time.monotonic() < deadline:
-        listed = read_list(store, size) if rank == 0 else proposed(store, size)
-        name = hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
-        if listed[rank] == me and None not in listed:
-            if rank == 0:
-                store.set("list", json.dumps(listed))
-            store.set(f"found/{name}/{rank}", "")
-            if store.check([f"found/{name}/{r}" for r in range(size)]):
-                return Rendezvous(name, tuple(json.loads(entry or "")[1] for entry in listed))
+        latest = store.get("attempt").decode() if store.check(["attempt"]) else ""
+        if latest != name:  # rank 0 may come later, and replace the name of an earlier attempt
+            name = latest
+            store.set(f"{name}/{rank}", me)
+        keys = [f"{name}/{r}" for r in range(size)]
+        if rank == 0 and store.check(keys):
+            store.set(f"{name}/all", json.dumps([store.get(key).decode() for key in keys]))
+        if name and store.check([f"{name}/all"]):
+            registered = json.loads(store.get(f"{name}/all"))
+            if registered[rank] == me:
+                return Rendezvous(name, tuple(json.loads(text)[1] for text in registered))
         time.sleep(POLL_S)
-    raise LostProcess(absent(store, rank, size, timeout_s))
-
-
-def read_list(store: Store, size: int) -> list[str | None]:
-    """Return what each process, of this attempt or an earlier one, brought; None where nothing."""
-    keys = [f"came/{r}" for r in range(size)]
-    return [store.get(key).decode() if store.check([key]) else None for key in keys]
-
-
-def proposed(store: Store, size: int) -> list[str | None]:
-    """Return the first process's list; nothing but None before there is one."""
-    if not store.check(["list"]):
-        return [None] * size
-    listed: list[str | None] = json.loads(store.get("list").decode())
-    return listed if len(listed) == size else [None] * size
-
-
-def absent(store: Store, rank: int, size: int, timeout_s: float) -> str:
-    """Return a message on who did not come."""
-    listed = read_list(store, size)
-    name = hashlib.sha256(json.dumps(proposed(store, size)).encode()).hexdigest()[:16]
-    others = [r for r in range(size) if r != rank]
-    silent = [r for r in others if listed[r] is None]
-    missing = silent or [r for r in others if not store.check([f"found/{name}/{r}"])]
-    ranks = ", ".join(map(str, missing or [0]))
-    return (
-        f"rank {ranks} of {size} did not come within {timeout_s:g} s (strategy.start_timeout): "
-        "look at what that process, or torchrun on its machine, says"
+    missing = [str(r) for r in range(size) if not (name and store.check([f"{name}/{r}"]))]
+    raise LostProcess(
+        f"rank {', '.join(missing if name and missing else ['0'])} of {size} did not come within "
+        f"{timeout_s:g} s (strategy.start_timeout): look at what that process, or torchrun on its "
+        "machine, says"
     )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from trainer.api import compose
 from trainer.core.clock import Clock
 from trainer.metrics import Scores
-from trainer.scheduler.base import Point, Schedule
+from trainer.record.style import clean_axes, new_figure
+from trainer.scheduler import Point, Schedule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,11 +37,8 @@ def trace(overrides: str) -> list[Point]:
 def figure(panels: Sequence[str], columns: int = 4) -> Figure:
     """Return a panel for each line of words: the factor of the learning rate, and the momentum
     where it moves."""
-    from matplotlib.figure import Figure
-
     lines = -(-len(panels) // columns)
-    size = (INCHES[0] * columns, INCHES[1] * lines)
-    picture = Figure(figsize=size, dpi=100, layout="constrained")
+    picture = new_figure(INCHES[0] * columns, INCHES[1] * lines, dpi=100)
     epochs = [step / PER_EPOCH for step in range(TOTAL)]
     for axes, overrides in zip(
         picture.subplots(lines, columns, sharex=True, sharey=True).flat, panels, strict=True
@@ -54,8 +52,7 @@ def figure(panels: Sequence[str], columns: int = 4) -> Figure:
             axes.plot(epochs, momenta, color="tab:orange", linewidth=1.2, label="momentum")
             axes.legend(frameon=False, fontsize=7, loc="lower center")
         axes.set_title(overrides.replace(" scheduler.", "\n"), fontsize=8)
-        axes.grid(visible=True, alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+        clean_axes(axes)
         axes.tick_params(labelsize=7)
     picture.supxlabel("epoch", fontsize=9)
     return picture

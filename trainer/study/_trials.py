@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from trainer.analysis.compare import Spread
-from trainer.record.csv_files import csv_text
+from trainer.record.spread import Spread
+from trainer.record.tables import csv_text
 
 
 @dataclass(frozen=True)

@@ -1,57 +1,20 @@
 """The text's comparisons: many arms, each tuned on `val`, run again on fresh seeds, judged with an
-interval.
-
-Usage: python -m trainer.study.comparison [NAME|all] [WORD ...] [--out DIR] [--n N] [--trials N]
-
-Without a name, lists them. What is finished already is not run again: the same line goes on where
-it was stopped.
-"""
+interval."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from trainer.core.errors import telling_errors
-from trainer.study._command import chosen, listing, reader
+from trainer.core.command import command_line
 from trainer.study._facts import shown_overrides
-from trainer.study.comparisons.spec import ComparisonPlan, changed, load, names
+from trainer.study.comparisons.spec import ComparisonPlan
 
 
-def main(program: str = "python -m trainer.study.comparison") -> None:
-    """Answer a command line."""
-    options = parser(program).parse_intermixed_args()
-    with telling_errors():
-        if options.name is None:
-            print(listing(f"{program} NAME", {name: load(name).question for name in names()}))
-            return
-        plans = [
-            changed(load(name), line=options.overrides, n=options.n, trials=options.trials)
-            for name in chosen(options.name, names())
-        ]
-        for plan in plans:
-            show(plan, options.out, command_of(program, plan, options.n, options.trials))
-
-
-def parser(program: str) -> argparse.ArgumentParser:
-    """Return the reader of the command line."""
-    made = reader(
-        program,
-        "Arms compared, each tuned on val, run again on fresh seeds; `all` for each.",
-        names(),
-    )
-    made.add_argument("--n", type=int, help="seeds of each arm; each comparison has its own number")
-    made.add_argument(
-        "--trials", type=int, help="draws for each arm; the preset has its own number"
-    )
-    return made
-
-
-def command_of(program: str, plan: ComparisonPlan, n: int | None, trials: int | None) -> str:
+def command_of(plan: ComparisonPlan, n: int | None, trials: int | None) -> str:
     """Return the line that makes the same again."""
     given = {"--n": n, "--trials": trials}
-    options = [f"{name} {value}" for name, value in given.items() if value is not None]
-    return " ".join([program, plan.name, *shown_overrides(plan.line), *options])
+    options = [t for k, v in given.items() if v is not None for t in (k, str(v))]
+    return command_line("comparison", plan.name, *shown_overrides(plan.line), *options)
 
 
 def show(plan: ComparisonPlan, out: Path | None, command: str) -> None:
@@ -65,7 +28,3 @@ def show(plan: ComparisonPlan, out: Path | None, command: str) -> None:
     result = perform(plan)
     file = write(result, out or Path("outputs") / plan.name, command)
     print(f"\n{page(result, command)}\npage  {file}")
-
-
-if __name__ == "__main__":
-    main()

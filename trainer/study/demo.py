@@ -1,58 +1,27 @@
-"""Tricks seen to work, or not, in a minute each: a picture, an interval, a sentence.
-
-Usage: python -m trainer.study.demo [TRICK|all] [WORD ...] [--seeds N] [--out DIR] [--tune]
-
-Without a trick, lists them.
-"""
+"""Tricks seen to work, or not, in a minute each: a picture, an interval, a sentence."""
 
 from __future__ import annotations
 
-import argparse
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer._version import __version__
-from trainer.core.errors import ConfigError, telling_errors
+from trainer.core.command import command_line
+from trainer.core.errors import ConfigError
 from trainer.core.files import replace_text
-from trainer.study._command import chosen, listing, reader
-from trainer.study.demos.spec import Demo, load, names
+from trainer.study.demos.spec import Demo
 
 if TYPE_CHECKING:
     from trainer.analysis.compare import Arm
     from trainer.study.demos.pictures import Shown
 
 
-def main(program: str = "python -m trainer.study.demo") -> None:
-    """Answer a command line."""
-    options = parser(program).parse_intermixed_args()
-    with telling_errors():
-        if options.name is None:
-            print(listing(f"{program} TRICK", {name: load(name).question for name in names()}))
-            return
-        for name in chosen(options.name, names()):
-            demo = load(name).with_overrides(options.overrides)
-            if options.tune:
-                tune(demo, options.out)
-            else:
-                show(demo, options.seeds, options.out, program)
-
-
-def parser(program: str) -> argparse.ArgumentParser:
-    """Return the reader of the command line."""
-    made = reader(program, "A trick seen to work, or not, in a minute; `all` for each.", names())
-    made.add_argument("--seeds", type=int, help="runs of each arm; each demo has its own default")
-    made.add_argument(
-        "--tune", action="store_true", help="choose each arm's values again, on val, and end"
-    )
-    return made
-
-
-def show(demo: Demo, seeds: int | None, out: Path | None, program: str) -> None:
+def show(demo: Demo, seeds: int | None, out: Path | None) -> None:
     """Run a demonstration; write its picture and page, and print the sentence."""
     start = time.perf_counter()
-    command = " ".join([program, demo.name, *([f"--seeds {seeds}"] if seeds else [])])
+    command = command_line("demo", demo.name, *(["--seeds", str(seeds)] if seeds else []))
     result = perform(demo, seeds=seeds, command=command)
     place = out or result.folder
     place.mkdir(parents=True, exist_ok=True)
@@ -143,7 +112,3 @@ def tune(demo: Demo, out: Path | None) -> None:
     place.mkdir(parents=True, exist_ok=True)
     replace_text(place / f"{demo.name}.csv", text)
     print(f"\n{text}\ntable  {place / demo.name}.csv")
-
-
-if __name__ == "__main__":
-    main()

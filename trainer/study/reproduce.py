@@ -1,15 +1,8 @@
-"""Every figure and table of the text, made again, our numbers beside those that were published.
-
-Usage: python -m trainer.study.reproduce [NAME|figures|tables|all] --scale smoke|cpu|gpu
-       [WORD ...] [--out DIR]
-
-Without a name, lists them. Words such as data.root=DIR are added to every run. What is finished
-already is not made again. Writes report.md, and a folder for each, into outputs/reproduce/<scale>.
-"""
+"""Every figure and table of the text, made again, our numbers beside those that were published."""
 
 from __future__ import annotations
 
-import argparse
+import functools
 import hashlib
 import json
 import sys
@@ -17,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.core.errors import ConfigError, Diverged, TrainerError, telling_errors
+from trainer.core.command import command_line
+from trainer.core.errors import ConfigError, Diverged, TrainerError
 from trainer.core.files import replace_text
-from trainer.study._command import listing, reader
+from trainer.core.registry import PACKAGE
 from trainer.study._facts import shown_overrides
-from trainer.study.reproduction.registry import SCALES, Item, chosen, items
+from trainer.study.reproduction.registry import Item, chosen, items
 
 if TYPE_CHECKING:
     from trainer.study.reproduction.outcome import Outcome
@@ -29,41 +23,30 @@ if TYPE_CHECKING:
 Method = Callable[[Mapping[str, Any], Path], "Outcome"]
 
 
-def main(program: str = "python -m trainer.study.reproduce") -> None:
-    """Answer a command line; exits with 1 where something could not be made."""
-    options = parser(program).parse_intermixed_args()
-    with telling_errors():
-        if options.name is None:
-            titles = {item.name: f"{item.kind}: {item.title}" for item in items()}
-            print(listing(f"{program} NAME --scale {'|'.join(SCALES)}", titles))
-            return
-        found = chosen(options.name)
-        check_scale(options.scale)
-        command = " ".join(
-            [program, options.name, "--scale", options.scale, *shown_overrides(options.overrides)]
-        )
-        place = options.out or Path("outputs") / "reproduce" / options.scale
-        made = make_all(found, options.scale, options.overrides, place)
-        file = write(made, options.scale, options.overrides, place, command)
-    failed = [name for name, one in made.items() if isinstance(one, str)]
-    print(f"\nreport  {file}")
-    if failed:
-        sys.stderr.write(f"not made: {', '.join(failed)}\n")
-        sys.exit(1)
+def reproduce(
+    name: str, scale: str, overrides: Sequence[str] = (), out: Path | None = None
+) -> tuple[Path, list[str]]:
+    """Make figures and tables and write the report. What is finished already is not made again.
 
+    Args:
+        name: one of them, `figures`, `tables` or `all`.
+        scale: `smoke`, `cpu` or `gpu`.
+        overrides: added to every run, such as data.root=DIR.
+        out: folder of the report, and of a folder for each; outputs/reproduce/<scale> by default.
 
-def parser(program: str) -> argparse.ArgumentParser:
-    """Return the reader of the command line."""
-    known = [item.name for item in items()]
-    made = reader(
-        program,
-        "The text's figures and tables, made again, and a report.",
-        [*known, "figures", "tables", "all"],
-    )
-    made.add_argument(
-        "--scale", choices=SCALES, default="smoke", help="toy size, two cores' or the text's"
-    )
-    return made
+    Returns:
+        The report's path, and the names of what could not be made.
+
+    Raises:
+        ConfigError: if nothing could be made, for a reason of the user's.
+    """
+    found = chosen(name)
+    check_scale(scale)
+    command = command_line("reproduce", name, "--scale", scale, *shown_overrides(overrides))
+    place = out or Path("outputs") / "reproduce" / scale
+    made = make_all(found, scale, overrides, place)
+    file = write(made, scale, overrides, place, command)
+    return file, [key for key, one in made.items() if isinstance(one, str)]
 
 
 def check_scale(scale: str) -> None:
@@ -133,12 +116,19 @@ def make(item: Item, scale: str, overrides: Sequence[str], folder: Path) -> Outc
 
 def order_of(item: Item, scale: str, overrides: Sequence[str]) -> tuple[dict[str, Any], str]:
     """Return what a method is told, and what says that it would make the same again."""
-    from trainer.run.identity import sources_digest
-
     told = item.at(scale)
     told["overrides"] = (*told["overrides"], *overrides)
     plain = json.dumps([item.how, told], sort_keys=True, default=str)
-    return told, hashlib.sha256((plain + sources_digest(())).encode()).hexdigest()
+    return told, hashlib.sha256((plain + sources_digest()).encode()).hexdigest()
+
+
+@functools.cache
+def sources_digest() -> str:
+    """Return the SHA-256 of all sources of this program, as this process first read them."""
+    total = hashlib.sha256()
+    for file in sorted(PACKAGE.rglob("*.py")):
+        total.update(str(file.relative_to(PACKAGE)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return total.hexdigest()
 
 
 def write(
@@ -164,7 +154,3 @@ def write(
     file = place / "report.md"
     replace_text(file, report(scale, shown, whole, command))
     return file
-
-
-if __name__ == "__main__":
-    main()

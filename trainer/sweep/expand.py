@@ -23,6 +23,7 @@ from trainer.composition.compose import parsed
 from trainer.composition.overrides import parse_override
 from trainer.core.convert import shown
 from trainer.core.errors import ConfigError
+from trainer.record.sweep_file import JobOverrides
 
 MOST_JOBS = 100_000  # of one sweep
 
@@ -42,19 +43,6 @@ class Search:
     arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     trials: int | None = None
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class JobOverrides:
-    """The overrides of one job.
-
-    Attributes:
-        overrides: without Hydra's own.
-        arm: that it belongs to, empty where the sweep has none.
-    """
-
-    overrides: tuple[str, ...]
-    arm: str = ""
 
 
 def expand(line: Sequence[str], search: Search, options: Any = None) -> list[JobOverrides]:

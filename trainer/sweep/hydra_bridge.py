@@ -26,9 +26,9 @@ from trainer.composition.search_path import Sources, load_plugins
 from trainer.composition.tree import explained
 from trainer.core.errors import ConfigError
 from trainer.record.run_folder import make_folder
+from trainer.record.sweep_file import JobOverrides
 from trainer.run.execute import execute
 from trainer.run.request import RunRequest
-from trainer.sweep.expand import JobOverrides
 from trainer.sweep.jobs import Sweep, check_job
 
 QUIET = ("hydra/hydra_logging=none", "hydra/job_logging=none")

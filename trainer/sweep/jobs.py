@@ -6,26 +6,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from trainer.composition.compose import Composed, Composer
 from trainer.composition.search_path import Sources
 from trainer.config.run_config import RunConfig, parse
+from trainer.core.command import command_line
 from trainer.core.environment import World
-from trainer.core.errors import ConfigError, NotFound
+from trainer.core.errors import ConfigError
 from trainer.core.files import replace_text
-from trainer.core.yaml_files import Loader, check_events
-from trainer.data._steps import check_batch_size
-from trainer.record.console import command_line, shown_path
+from trainer.data import check_batch_size
+from trainer.record.console import shown_path
 from trainer.record.run_folder import make_folder
-from trainer.strategy.ddp import check_start
-from trainer.sweep.expand import JobOverrides
-from trainer.sweep.reuse import LISTING
+from trainer.record.sweep_file import SWEEP_FILE, JobOverrides
+from trainer.strategy.build import check_start
 from trainer.task.base import check_trains
-
-MOST_BYTES = 64_000_000  # of a listing: a hundred thousand jobs
 
 
 @dataclass
@@ -113,43 +109,5 @@ def begin(wanted: str | None, name: str, jobs: Sequence[Job]) -> Path:
         for job in jobs
     ]
     text = yaml.safe_dump(listing, sort_keys=False, allow_unicode=True)
-    replace_text(folder / LISTING, text)
+    replace_text(folder / SWEEP_FILE, text)
     return folder
-
-
-def read_listing(folder: Path) -> list[JobOverrides]:
-    """Return the overrides of every job that a sweep's folder lists, read as data.
-
-    Raises:
-        NotFound: if there is no such sweep.
-        ConfigError: if the list is not one.
-    """
-    path = folder / LISTING
-    if not path.is_file():
-        raise NotFound(f"no sweep at {folder}: there is no {LISTING} in it")
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ConfigError(f"{path} is larger than {MOST_BYTES:,} bytes: not a list of jobs")
-        text = path.read_text(encoding="utf-8")
-        check_events(path, yaml.parse(text, Loader=Loader))
-        content = yaml.load(text, Loader=Loader)  # safe: it makes plain data only
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
-    if not isinstance(content, list) or not content:
-        raise ConfigError(f"{path} must list jobs")
-    return [job_overrides(number, entry, path) for number, entry in enumerate(content)]
-
-
-def job_overrides(number: int, entry: Any, path: Path) -> JobOverrides:
-    """Return the overrides of one entry of a list of jobs; raise ConfigError if it is none."""
-    overrides = entry.get("overrides") if isinstance(entry, dict) else None
-    if (
-        not isinstance(overrides, list)
-        or not all(isinstance(w, str) for w in overrides)
-        or entry.get("job") != number
-        or not isinstance(entry.get("arm", ""), str)
-    ):
-        raise ConfigError(f"{path}: entry {number} must hold job: {number} and overrides: [...]")
-    if any(override.lstrip("+").startswith("plugins") for override in overrides):
-        raise ConfigError(f"{path}: plugins are named on the command line, never in a file")
-    return JobOverrides(tuple(overrides), entry.get("arm", ""))

@@ -1,115 +1,132 @@
-"""Who is at which job: locks that end with their holder, so that two sweeps in one place never do
-the same job.
+"""Locks on the jobs of sweeps, so that two sweeps in one place never do the same job.
 
-A folder `.sweeps` beside the results holds a file per key that a worker is at, locked while it is
-and naming the run afterwards: the other sweep then knows where the result is, which it verifies.
-The last sweep to leave clears it.
+A folder `.sweeps` beside the results holds, under the key of a job's result, a lock while a worker
+is at the job, and a note of where the result is afterwards: another sweep reads and verifies it.
+The last sweep to end clears the notes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from trainer.core.errors import ConfigError
+from trainer.core.locks import Lock, LockHeld, locked
 from trainer.record.run_folder import Folder
 from trainer.sweep.reuse import key_of_finished
 
 FOLDER = ".sweeps"
 
-CAN_LOCK = importlib.util.find_spec("fcntl") is not None  # not on Windows: no claims there
 
-if CAN_LOCK:
-    import fcntl
-
-
-@dataclass
-class Claim:
-    """A job that this process is at.
+@dataclass(frozen=True)
+class LockedJob:
+    """A job that this process holds the lock of.
 
     Attributes:
-        file: locked.
-        key: of its result.
-        found: a finished run with that key, if another sweep was first.
+        note: the file that says where the result is.
+        found: a finished run with the job's key, if another sweep was first.
     """
 
-    file: IO[str]
-    key: str
+    note: Path
     found: Path | None
 
     def finished(self, path: Path) -> None:
-        """Tell whoever comes next where the result is, where the disk has room for that."""
+        """Note where the result is, if the disk has room for that."""
         with contextlib.suppress(OSError):
-            os.ftruncate(self.file.fileno(), 0)
-            os.write(self.file.fileno(), os.fsencode(path))  # no buffer that closing would flush
+            self.note.write_bytes(os.fsencode(path))
 
 
 @contextlib.contextmanager
-def present(root: Path) -> Iterator[None]:
-    """Be one of the sweeps under `root`; whoever is the only one clears what others left behind."""
-    if not CAN_LOCK:
-        yield
-        return
+def registered(root: Path) -> Iterator[None]:
+    """Be one of the sweeps under `root`. One that is alone clears what others left behind."""
     place = root / FOLDER
     place.mkdir(parents=True, exist_ok=True)
-    with open(place / "present", "a") as file:
-        clear_if_alone(file, place)
-        fcntl.flock(file, fcntl.LOCK_SH)
-        try:
-            yield
-        finally:
-            clear_if_alone(file, place)
+    mine = place / f"sweep-{secrets.token_hex(4)}"
+    lock, gate = Lock(lock_of(mine)), place / "gate.lock"
+    with locked(gate, wait=True):
+        clear_if_alone(place)
+        lock.acquire()
+        mine.touch()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # on a disk that is read-only by now all of it stays
+            mine.unlink(missing_ok=True)
+        lock.release()
+        with contextlib.suppress(OSError), locked(gate, wait=True):
+            clear_if_alone(place)
 
 
-def clear_if_alone(file: IO[str], place: Path) -> None:
-    """Remove the claims that no sweep looks at any more."""
-    with contextlib.suppress(OSError):  # another sweep is there, or the disk is read-only by now
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for claim in place.glob("job-*"):
-            with contextlib.suppress(OSError), open(claim) as held:  # a killed sweep's last worker
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                claim.unlink(missing_ok=True)
+def clear_if_alone(place: Path) -> None:
+    """Remove the notes on jobs, unless a sweep is registered that may still ask for them."""
+    if all(remove_unlocked(sweep) for sweep in entries(place, "sweep")):
+        for job in entries(place, "job"):
+            remove_unlocked(job)
+
+
+def entries(place: Path, kind: str) -> set[Path]:
+    """Return the files of a kind, and those of which there is only a lock."""
+    return {place / path.name.partition(".")[0] for path in place.glob(f"{kind}-*")}
+
+
+def remove_unlocked(path: Path) -> bool:
+    """Remove a file whose lock nobody holds, and return whether nobody does."""
+    try:
+        with locked(lock_of(path)):
+            path.unlink(missing_ok=True)
+    except (LockHeld, OSError):
+        return False
+    return True
+
+
+def lock_of(path: Path) -> Path:
+    """Return where the lock of a file is."""
+    return path.with_name(f"{path.name}.lock")
 
 
 @contextlib.contextmanager
-def claimed(root: Path, key: str) -> Iterator[Claim | None]:
-    """Claim a job and yield the claim, None while another process is at it.
+def job_lock(root: Path, key: str) -> Iterator[LockedJob | None]:
+    """Lock a job and yield it; yield None while another process is at it.
 
     Args:
         root: folder of all results.
         key: of the job's result, or another name of the job in as many hexadecimal digits.
 
     Raises:
-        ConfigError: if the claim cannot be written.
+        ConfigError: if the lock cannot be written.
     """
-    path = root / FOLDER / f"job-{key[:40]}"
+    note = root / FOLDER / f"job-{key[:40]}"
+    lock, is_mine = Lock(lock_of(note)), True
     try:
-        path.parent.mkdir(exist_ok=True)  # somebody may have cleared it away
-        opened = open(path, "a+", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
+        note.parent.mkdir(exist_ok=True)
+        lock.acquire()
+    except LockHeld:
+        is_mine = False
     except OSError as error:
-        raise ConfigError(
-            f"cannot write {path}: {(error.strerror or 'refused').lower()}"
-        ) from error
-    with opened as file:
-        try:
-            if CAN_LOCK:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield None
-            return
-        file.seek(0)
-        told = file.read().strip()
-        is_there = bool(told) and os.path.isdir(told) and key_of_finished(Path(told)) == key
-        yield Claim(file, key, Path(told) if is_there else None)
+        reason = (error.strerror or "refused").lower()
+        raise ConfigError(f"cannot write {lock.path}: {reason}") from error
+    try:
+        yield LockedJob(note, noted(note, key)) if is_mine else None
+    finally:
+        lock.release()
 
 
-def cleared(place: Path) -> None:
+def noted(note: Path, key: str) -> Path | None:
+    """Return the finished run that a note leads to, if it is there and has the key."""
+    with contextlib.suppress(OSError):
+        text = note.read_bytes().strip()
+        run = Path(os.fsdecode(text))
+        if text and run.is_dir() and key_of_finished(run) == key:
+            return run
+    return None
+
+
+def remove_previous(place: Path) -> None:
     """Remove what an earlier attempt left of a job.
 
     Raises:
@@ -128,10 +145,10 @@ def cleared(place: Path) -> None:
 
 def link(place: Path, run: Path) -> None:
     """Let a job's folder lead to the run that is its result, where the system has links; what an
-    interrupted attempt left there goes."""
+    interrupted attempt left there is removed."""
     here, there = os.path.realpath(place.parent), os.path.realpath(run)
     if os.path.join(here, place.name) == there:  # two programs at one sweep: the other did it here
         return
     with contextlib.suppress(OSError, NotImplementedError, ConfigError):  # found again by its key
-        cleared(place)
+        remove_previous(place)
         place.symlink_to(os.path.relpath(there, here), target_is_directory=True)

@@ -1,4 +1,4 @@
-"""What a sweep and its workers tell each other. Both are of one program, and nothing else writes to
+"""The messages between a sweep and its workers. Both are of one program, and nothing else writes to
 the pipe between them."""
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from trainer.config.run_config import RunConfig
 
-# how a job ended, as its worker tells it
+# how a job ended, as its worker reports
 DONE, FAILED, STOPPED, BUSY, REUSED = "done", "failed", "stopped", "busy", "reused"
 
-LOST = "lost"  # as the sweep tells itself of a worker that can tell nothing any more
+LOST = "lost"  # as the sweep notes of a worker that cannot report any more
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class JobTask:
     Attributes:
         number: of the job.
         config: what to run.
-        words: that distinguish it, canonical.
+        overrides: that distinguish it, canonical.
         folder: of its record; what an earlier attempt left there is gone on with or cleared.
-        key: that its result will have, None where that could not be told before.
-        root: folder of all results, where jobs are claimed.
+        key: that its result will have, None where that is not known before.
+        root: folder of all results, where jobs are locked.
         reuse: whether a run with that key, finished elsewhere meanwhile, is its result.
     """
 
@@ -38,7 +38,7 @@ class JobTask:
 
 
 @dataclass(frozen=True)
-class Foretell:
+class KeyRequest:
     """A question: what keys will the results of these configurations have?"""
 
     configs: tuple[RunConfig, ...]
@@ -46,13 +46,13 @@ class Foretell:
 
 @dataclass(frozen=True)
 class Stop:
-    """An order: end the job under way as a signal would, with a checkpoint."""
+    """A request: end the job under way as a signal would, with a checkpoint."""
 
     signum: int
 
 
 @dataclass(frozen=True)
-class Keys:
+class KeyReply:
     """The answer: a key for each, None where the job will fail."""
 
     keys: tuple[str | None, ...]
@@ -85,13 +85,13 @@ class Ended:
         number: of the job.
         how: `done` (its folder says the rest), `failed`, `stopped`, `busy` (another process is at
             it), `reused`.
-        told: what went wrong, in one message.
+        message: what went wrong.
         path: of the run that is its result, where that was reused.
         is_memory: whether it failed because no memory was left: another worker may have some.
     """
 
     number: int
     how: str
-    told: str = ""
+    message: str = ""
     path: Path | None = None
     is_memory: bool = False

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from trainer.composition.check_overrides import UnknownKey, check_hydra_override, owners_of
 from trainer.composition.compose import DEFAULT_DIR, Composer, parsed, resolved
 from trainer.composition.overrides import Override, canonical, parse_override, quoted
+from trainer.core.command import command_line
 from trainer.core.convert import build
 from trainer.core.errors import ConfigError
 from trainer.core.units import Seconds
-from trainer.record.console import command_line
-from trainer.sweep.expand import JobOverrides, Search, expand
+from trainer.record.sweep_file import JobOverrides
+from trainer.sweep.expand import Search, expand
 
 OURS = "trainer"  # the name of this program's sweeper and launcher among Hydra's
 
@@ -54,7 +55,7 @@ class SweepPlan:
 
 
 @dataclass(frozen=True)
-class Line:
+class SweepLine:
     """A sweep's command line, to be written anew.
 
     Attributes:
@@ -105,7 +106,7 @@ def plan_sweep(texts: Sequence[str], composer: Composer, beside: Sequence[str] =
     search = build(Search, node.get("sweeper") or {}, "hydra.sweeper")
     place = resolved(tree, "hydra.sweep.dir")
     jobs = expand([str(w) for w in overrides], search, composer.files)
-    check_jobs(jobs, Line(tuple(overrides), (*beside, *map(str, settings))), composer)
+    check_jobs(jobs, SweepLine(tuple(overrides), (*beside, *map(str, settings))), composer)
     return SweepPlan(
         tuple(jobs),
         build(Launcher, node.get("launcher") or {}, "hydra.launcher") if is_ours else Launcher(),
@@ -151,7 +152,7 @@ def literal(override: Override) -> Override:
     return Override(override.prefix, override.key, f'"{escaped}"')
 
 
-def check_jobs(jobs: Sequence[JobOverrides], line: Line, composer: Composer) -> None:
+def check_jobs(jobs: Sequence[JobOverrides], line: SweepLine, composer: Composer) -> None:
     """Raise ConfigError for a key that the parts of some job do not have, and where the choices or
     keys of every job are wrong."""
     errors: list[str] = []
@@ -171,7 +172,7 @@ def refused(
     error: UnknownKey,
     job: JobOverrides,
     jobs: Sequence[JobOverrides],
-    line: Line,
+    line: SweepLine,
     composer: Composer,
 ) -> ConfigError:
     """Return the error for a key that a job's parts do not have: the same as for a single run
@@ -196,7 +197,7 @@ def refused(
     )
 
 
-def arms_line(key: str, line: Line, jobs: Sequence[JobOverrides], composer: Composer) -> str:
+def arms_line(key: str, line: SweepLine, jobs: Sequence[JobOverrides], composer: Composer) -> str:
     """Return a command line that sweeps with an arm for each value of the choice that a key depends
     on, as the end of a sentence."""
     group = key.split(".")[0]

@@ -11,7 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 
-from trainer.sweep.messages import BUSY, FAILED, LOST, Beat, Ended, Foretell, JobTask, Keys, Stop
+from trainer.sweep.messages import (
+    BUSY,
+    FAILED,
+    LOST,
+    Beat,
+    Ended,
+    JobTask,
+    KeyReply,
+    KeyRequest,
+    Stop,
+)
 from trainer.sweep.worker_process import Worker, new_worker
 
 WAIT_S = 0.2  # between looks at what has come, at most
@@ -45,20 +55,20 @@ class Pool:
         for number in range(self.count):
             self.workers.append(new_worker(self.devices[number] if self.devices else None))
 
-    def foretell(self, question: Foretell, signum: Callable[[], int]) -> tuple[str | None, ...]:
-        """Return the keys of results to come, as the first worker tells them; none if it is lost,
-        or a signal has come: images may take their time."""
+    def keys(self, request: KeyRequest, signum: Callable[[], int]) -> tuple[str | None, ...]:
+        """Return the keys of results to come, as the first worker computes them; none if it is
+        lost or a signal has come: reading images may take long."""
         worker = self.workers[0]
         try:
-            worker.pipe.send(question)
+            worker.pipe.send(request)
             while not signum():
                 if worker.pipe.poll(WAIT_S):
                     answer = worker.pipe.recv()
-                    assert isinstance(answer, Keys)
+                    assert isinstance(answer, KeyReply)
                     return answer.keys
         except (EOFError, OSError):
             self.replace(worker)
-        return (None,) * len(question.configs)
+        return (None,) * len(request.configs)
 
     def run(
         self,
@@ -71,7 +81,7 @@ class Pool:
 
         Args:
             tasks: in the order in which they are begun.
-            ended: told how each job ended.
+            ended: called with how each job ended.
             signum: returns the signal that has come, or 0.
             look: called a few times a second.
         """
@@ -82,13 +92,13 @@ class Pool:
             for worker in list(self.workers):
                 if worker.task is None and waiting:
                     self.give(worker, waiting.popleft())
-            for task, told in self.news():
-                if told.how == BUSY:
+            for task, end in self.news():
+                if end.how == BUSY:
                     later.append((time.monotonic() + BUSY_S, task))
-                elif (told.how == LOST or told.is_memory) and self.is_first_loss(task):
+                elif (end.how == LOST or end.is_memory) and self.is_first_loss(task):
                     waiting.appendleft(task)
                 else:
-                    ended(replace(told, how=FAILED) if told.how == LOST else told)
+                    ended(replace(end, how=FAILED) if end.how == LOST else end)
             look()
         if signum():
             self.stop(signum(), ended)
@@ -111,13 +121,13 @@ class Pool:
         for worker in list(self.workers):
             still_s = time.monotonic() - worker.alive_at
             if worker.pipe in ready:
-                found += self.hear(worker)
+                found += self.receive(worker)
             elif worker.task is not None and still_s > self.timeout_s:
                 found += self.lose(worker, f"made no progress for {still_s:.0f} s")
         return found
 
-    def hear(self, worker: Worker) -> list[tuple[JobTask, Ended]]:
-        """Take what a worker has to say; return how its job ended, if it did."""
+    def receive(self, worker: Worker) -> list[tuple[JobTask, Ended]]:
+        """Receive a worker's message; return how its job ended, if it did."""
         try:
             message = worker.pipe.recv()
         except (EOFError, OSError):

@@ -70,7 +70,7 @@ class SweepProgress:
         if seconds is not None:
             self.seconds.append(seconds)
         style = "" if has_result(result) else "red"
-        self.console.say(job_line(number, self.told(number), result), style=style)
+        self.console.say(job_line(number, self.overrides(number), result), style=style)
 
     def end(self) -> None:
         """Take the live table away."""
@@ -78,12 +78,12 @@ class SweepProgress:
             self._live.stop()
             self._live = None
 
-    def told(self, number: int) -> list[str]:
-        """Return the words in which a job differs from the others, all of them if none does."""
+    def overrides(self, number: int) -> list[str]:
+        """Return the overrides in which a job differs from the others, all if none does."""
         return overrides_apart(self.jobs[number], self.varied)
 
-    def left_s(self) -> float | None:
-        """Return the seconds that are left, as the jobs so far tell; None before the first."""
+    def remaining_s(self) -> float | None:
+        """Return the seconds that the rest will take, by the jobs so far; None before the first."""
         if not self.seconds:
             return None
         waves = (len(self.jobs) - len(self.results)) / self.num_workers
@@ -109,18 +109,18 @@ class SweepProgress:
         filled = round(length * done / total)
         line = Text("━" * filled, style="cyan").append("━" * (length - filled), "bright_black")
         parts = [f"{done} of {total} jobs", clock_text(time.monotonic() - self.start)]
-        left = self.left_s()
-        parts += [] if left is None else [f"about {clock_text(left)} left"]
+        rest = self.remaining_s()
+        parts += [] if rest is None else [f"about {clock_text(rest)} left"]
         lost = sum(not has_result(result) for result in self.results.values())
         parts += [f"{lost} without result"] if lost else []
         best = self.best()
         if best is not None:
-            parts.append(f"best val {percent(best[1])} (job {best[0]}: {self.overrides(best[0])})")
+            parts.append(f"best val {percent(best[1])} (job {best[0]}: {self.setting(best[0])})")
         return line.append("  " + "  ".join(parts), style="default")
 
-    def overrides(self, number: int) -> str:
+    def setting(self, number: int) -> str:
         """Return what distinguishes a job, its seed left out."""
-        return " ".join(w for w in self.told(number) if not w.startswith("seed="))
+        return " ".join(w for w in self.overrides(number) if not w.startswith("seed="))
 
     def at_work(self, workers: Sequence[Worker]) -> Table:
         """Return the table of jobs under way."""
@@ -134,5 +134,5 @@ class SweepProgress:
             if beat is not None and beat.total:
                 far = f"{beat.step / beat.total:4.0%}  epoch {beat.epoch:g}"
                 best = "" if beat.best is None else f"val {percent(beat.best)}"
-            table.add_row(f"job {number}", " ".join(self.told(number)), far, best, spent)
+            table.add_row(f"job {number}", " ".join(self.overrides(number)), far, best, spent)
         return table

@@ -1,58 +1,28 @@
-"""What is told of a sweep's jobs: a line each on the screen, a row each on disk, spread over
+"""The results of a sweep's jobs: a line each on the screen, a row each on disk, and a table over
 seeds."""
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from trainer.core.command import command_line
 from trainer.core.errors import TrainerError
 from trainer.core.files import replace_text
 from trainer.record.console import Console, percent, shown_path
-from trainer.record.csv_files import csv_text
 from trainer.record.runs import RunRow
+from trainer.record.spread import Spread
+from trainer.record.tables import csv_text
 from trainer.sweep.jobs import Job, Sweep
 from trainer.sweep.reuse import has_result
 
 Values = Mapping[int, Mapping[str, str]]
 
 SCORES = ("val_top1", "avg_val_top1", "test_top1", "test_avg_top1")
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean and spread of one number over seeds.
-
-    Attributes:
-        mean: over the runs.
-        sd: sample standard deviation, None for one run.
-        n: runs.
-    """
-
-    mean: float
-    sd: float | None
-    n: int
-
-    @property
-    def se(self) -> float | None:
-        """Standard error of the mean, None for one run."""
-        return None if self.sd is None else self.sd / math.sqrt(self.n)
-
-    @classmethod
-    def of(cls, numbers: Sequence[float]) -> Spread:
-        """Return the spread of at least one number."""
-        return cls(
-            statistics.fmean(numbers),
-            statistics.stdev(numbers) if len(numbers) > 1 else None,
-            len(numbers),
-        )
 
 
 def scores_of(row: RunRow) -> dict[str, float]:
@@ -69,12 +39,12 @@ def scores_of(row: RunRow) -> dict[str, float]:
 
 def job_line(number: int, overrides: Sequence[str], row: RunRow | str) -> str:
     """Return one line about a job that ended."""
-    told = " ".join(overrides)
+    text = " ".join(overrides)
     if isinstance(row, str):
-        return f"job {number}  failed  {told}: {row}"
+        return f"job {number}  failed  {text}: {row}"
     scores = "  ".join(f"{name} {percent(value)}" for name, value in scores_of(row).items())
     train_s = row.seconds.get("train", 0.0)
-    return f"job {number}  {row.status}  {told}  {scores}  {train_s:.1f} s training"
+    return f"job {number}  {row.status}  {text}  {scores}  {train_s:.1f} s training"
 
 
 def write_csv(file: Path, values: Values, rows: Mapping[int, RunRow]) -> None:
@@ -113,7 +83,7 @@ def results_table(values: Values, rows: Mapping[int, RunRow], width: int) -> Tab
 
     Args:
         values: swept values of every job.
-        rows: of the jobs that have a result; the others are told as failed.
+        rows: of the jobs that have a result; the others count as failed.
         width: of the screen; where a column per key is too much for it, one column says it all.
     """
     keys = [k for k in next(iter(values.values())) if k != "seed"]
@@ -121,16 +91,16 @@ def results_table(values: Values, rows: Mapping[int, RunRow], width: int) -> Tab
     for number, varied in values.items():
         groups.setdefault(tuple(varied[k] for k in keys), []).append(rows.get(number))
     shown = [s for s in SCORES if any(s in scores_of(row) for row in rows.values())]
-    left: Grid = [short_names(keys) or ["all"]]
-    right: Grid = [list(COLUMNS)]
+    settings: Grid = [short_names(keys) or ["all"]]
+    numbers: Grid = [list(COLUMNS)]
     for setting, members in groups.items():
         lines = lines_of(members, shown or ["val_top1"])
-        right += lines
-        left += [list(setting) or ["runs"], *[[""] * len(left[0])] * (len(lines) - 1)]
-    right = without_empty(right)
-    if len(keys) > 1 and width_of(left) + width_of(right) - GAP > width:
-        left = in_words(left, room=width - width_of(right))
-    return drawn(left, right)
+        numbers += lines
+        settings += [list(setting) or ["runs"], *[[""] * len(settings[0])] * (len(lines) - 1)]
+    numbers = without_empty(numbers)
+    if len(keys) > 1 and width_of(settings) + width_of(numbers) - GAP > width:
+        settings = in_one_column(settings, room=width - width_of(numbers))
+    return side_by_side(settings, numbers)
 
 
 def short_names(keys: Sequence[str]) -> list[str]:
@@ -173,24 +143,26 @@ def width_of(grid: Grid) -> int:
     return sum(max(map(cell_len, column)) + GAP for column in zip(*grid, strict=True))
 
 
-def in_words(grid: Grid, room: int) -> Grid:
-    """Return settings as one column of words, which may be broken between them; a word for which
-    there is no room, between key and value, since half a number looks like a whole one."""
+def in_one_column(grid: Grid, room: int) -> Grid:
+    """Return settings as one column of overrides, which may be broken between them; an override for
+    which there is no room, between key and value, since half a number looks like a whole one."""
     heads, *settings = grid
-    told = [[f"{h}={c}" for h, c in zip(heads, cells, strict=True) if c] for cells in settings]
-    fitting = [[w if cell_len(w) <= room else w.replace("=", "= ", 1) for w in ws] for ws in told]
-    return [["setting"], *([" ".join(overrides)] for overrides in fitting)]
+    overrides = [[f"{h}={c}" for h, c in zip(heads, cells, strict=True) if c] for cells in settings]
+    fitting = [
+        [w if cell_len(w) <= room else w.replace("=", "= ", 1) for w in ws] for ws in overrides
+    ]
+    return [["setting"], *([" ".join(line)] for line in fitting)]
 
 
-def drawn(left: Grid, right: Grid) -> Table:
-    """Return settings and numbers side by side; what is too long is broken, never cut."""
+def side_by_side(settings: Grid, numbers: Grid) -> Table:
+    """Return settings and numbers as one table; what is too long is broken, never cut."""
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
-    for name in left[0]:
+    for name in settings[0]:
         table.add_column(Text(name), overflow="fold")
-    for name in right[0]:
+    for name in numbers[0]:
         table.add_column(Text(name), justify="left" if name == "score" else "right", no_wrap=True)
-    for setting, numbers in zip(left[1:], right[1:], strict=True):
-        table.add_row(*map(Text, (*setting, *numbers)))
+    for setting, cells in zip(settings[1:], numbers[1:], strict=True):
+        table.add_row(*map(Text, (*setting, *cells)))
     return table
 
 
@@ -210,7 +182,7 @@ def finish(
     values = jobs_values(jobs, swept_keys(jobs))
     console.table(results_table(values, done, console.terminal.width))
     console.say(f"results   {shown_path(folder)}")
-    console.say(f"compare   python -m trainer.analysis.compare {shown_path(folder)}")
+    console.say(f"compare   {command_line('compare', shown_path(folder))}")
     lost = [job for job in jobs if job.number not in done]
     if lost:
         numbers = ", ".join(str(job.number) for job in lost)
@@ -221,7 +193,7 @@ def finish(
     return int(bool(lost))
 
 
-def tell_invalid(jobs: Sequence[Job], console: Console) -> None:
+def report_invalid(jobs: Sequence[Job], console: Console) -> None:
     """Say what is wrong with the jobs that will not be run."""
     varied = swept_keys(jobs)
     for job in jobs:
@@ -231,27 +203,29 @@ def tell_invalid(jobs: Sequence[Job], console: Console) -> None:
 
 
 def swept_keys(jobs: Sequence[Job]) -> list[str]:
-    """Return the keys of words that are not the same in all jobs, `seed` last."""
-    keys = list(
-        dict.fromkeys(w.split("=", 1)[0].lstrip("+") for job in jobs for w in job.overrides)
-    )
-    varied = [k for k in keys if len({value_of(job, k) for job in jobs}) > 1]
-    return sorted(varied, key=lambda k: k == "seed")
+    """Return the keys whose values differ between jobs, `seed` last."""
+    values = [values_of(job) for job in jobs]
+    keys = dict.fromkeys(key for found in values for key in found)
+    varied = [key for key in keys if len({found.get(key) for found in values}) > 1]
+    return sorted(varied, key=lambda key: key == "seed")
 
 
 def overrides_apart(job: Job, varied: Sequence[str]) -> list[str]:
-    """Return the words in which a job differs from the others, all of them if none does."""
-    differing = [w for w in job.overrides if w.split("=", 1)[0].lstrip("+") in varied]
+    """Return the overrides in which a job differs from the others, all of them if none does."""
+    differing = [o for o in job.overrides if key_of(o) in varied]
     return differing or list(job.overrides)
 
 
-def value_of(job: Job, key: str) -> str:
-    """Return what a job's words say of a key."""
-    return next(
-        (w.split("=", 1)[1] for w in job.overrides if w.split("=", 1)[0].lstrip("+") == key), ""
-    )
+def values_of(job: Job) -> dict[str, str]:
+    """Return the values of a job's overrides, by key."""
+    return {key_of(override): override.partition("=")[2] for override in job.overrides}
+
+
+def key_of(override: str) -> str:
+    return override.partition("=")[0].lstrip("+")
 
 
 def jobs_values(jobs: Sequence[Job], keys: Sequence[str]) -> dict[int, dict[str, str]]:
     """Return the swept values of every job."""
-    return {job.number: {k: value_of(job, k) for k in keys} for job in jobs}
+    values = {job.number: values_of(job) for job in jobs}
+    return {number: {key: found.get(key, "") for key in keys} for number, found in values.items()}

@@ -11,21 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from trainer.checkpoint.weights import read_all
+from trainer.config.compare import decisive_values, is_within, leaves
 from trainer.config.run_config import RunConfig
 from trainer.core.convert import plain_choice
 from trainer.core.environment import World
 from trainer.core.errors import TrainerError
-from trainer.core.yaml_files import flat, leaf, read_yaml
+from trainer.core.yaml_files import read_yaml
 from trainer.precision.step import build_precision
 from trainer.record.runs import RunRow, is_skipped, read_summary
-from trainer.run import identity
+from trainer.record.sweep_file import SWEEP_FILE
 from trainer.run.context import read_images
 from trainer.run.device import choose_device
 from trainer.run.fork import read_fork
-from trainer.run.identity import related
+from trainer.run.identity import UNRELATED, result_key, sources_of
 from trainer.strategy.base import Single
-
-LISTING = "sweep.yaml"  # in a sweep's folder: number and words of every job
 
 RESULTS = ("completed", "diverged")  # what ended so has a result
 
@@ -43,8 +42,8 @@ def is_result(path: Path, summary: Mapping[str, Any] | None = None) -> bool:
         path: the folder.
         summary: what it says of its end, where that was read already.
     """
-    told = read_summary(path) if summary is None else summary
-    return told.get("status") in RESULTS and (path / "config.yaml").is_file()
+    known = read_summary(path) if summary is None else summary
+    return known.get("status") in RESULTS and (path / "config.yaml").is_file()
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,12 @@ class Finished:
 
     Attributes:
         by_key: their folders; of several with one key the first by name.
-        by_words: the same by what was said on their command lines, in whatever order; of several
-            the last, whose name has the latest date.
+        by_overrides: the same by the overrides of their command lines, in whatever order; of
+            several the last, whose name has the latest date.
     """
 
     by_key: dict[str, Path] = field(default_factory=dict)
-    by_words: dict[frozenset[str], Path] = field(default_factory=dict)
+    by_overrides: dict[frozenset[str], Path] = field(default_factory=dict)
 
 
 def finished_runs(*places: Path) -> Finished:
@@ -72,7 +71,7 @@ def finished_runs(*places: Path) -> Finished:
         key, overrides = summary.get("key"), summary.get("overrides", [])
         if key is not None and is_result(path, summary):
             found.by_key.setdefault(key, path)
-            found.by_words[frozenset(map(str, overrides))] = path
+            found.by_overrides[frozenset(map(str, overrides))] = path
     return found
 
 
@@ -85,28 +84,23 @@ def places_beside(folder: Path) -> list[Path]:
     if folder.is_relative_to(outputs):
         return found
     with contextlib.suppress(OSError):  # a folder that may be entered, but not be listed
-        found += sorted(file.parent for file in folder.parent.glob(f"[!.]*/{LISTING}"))
+        found += sorted(file.parent for file in folder.parent.glob(f"[!.]*/{SWEEP_FILE}"))
     return found if folder in found else [*found, folder]
 
 
-def is_same_but_sources(path: Path, config: Mapping[str, Any], world_size: int) -> bool:
+def is_same_but_sources(path: Path, config: RunConfig) -> bool:
     """Return whether a run was configured alike, as far as both versions of the program have the
     same keys: if its key is another, then it was made by other sources or versions, or of other
-    images or weights.
-
-    Args:
-        path: of the run.
-        config: plain.
-        world_size: processes.
-    """
+    images or weights."""
     try:
-        then = related(read_yaml(path / "config.yaml"))
-    except (TrainerError, KeyError, AttributeError):  # damaged, or of a version with other groups
+        then = dict(leaves(read_yaml(path / "config.yaml")))
+    except TrainerError:  # damaged
         return False
-    now = related(config)
-    common = set(flat(then)) & set(flat(now))
-    is_alike = all(leaf(then, key) == leaf(now, key) for key in common)
-    return is_alike and read_summary(path).get("world_size", 1) == world_size
+    now = dict(leaves(config.plain()))
+    common = {key for key in then.keys() & now.keys() if not is_within(key, UNRELATED)}
+    is_alike = "model.name" in common and all(then[key] == now[key] for key in common)
+    processes = config.strategy.launch.processes or 1
+    return is_alike and read_summary(path).get("world_size", 1) == processes
 
 
 def folders(root: Path) -> Iterator[Path]:
@@ -124,7 +118,7 @@ def key_of_finished(path: Path) -> str | None:
     return key if isinstance(key, str) and is_result(path, summary) else None
 
 
-def key_before(config: RunConfig) -> str:
+def predicted_key(config: RunConfig) -> str:
     """Return the key that a run with this configuration will have.
 
     Raises:
@@ -136,12 +130,12 @@ def key_before(config: RunConfig) -> str:
     origins = {k: o for k, o in config.origins().items() if fork is None or k != "init_from"}
     weights = read_all(origins, plain_choice(config.model), Single(world))
     sums = {key: read.sha256 for key, read in weights.items()}
-    return identity.result_key(
-        config.plain(),
+    return result_key(
+        decisive_values(config, UNRELATED),
         fingerprint=read_images(config).fingerprint,
         weights={**sums, **(fork.weights_read if fork else {})},
         device=device.type,
         precision=build_precision(config.precision, device).name,
-        sources=identity.sources_digest(config.plugins),
+        sources=sources_of(config),
         world_size=config.strategy.launch.processes or 1,
     )

@@ -9,10 +9,10 @@ from pathlib import Path
 from trainer.composition.search_path import Sources
 from trainer.record.console import Console, shown_path
 from trainer.record.runs import RunRow, read_run
-from trainer.sweep.expand import JobOverrides
-from trainer.sweep.jobs import Job, Sweep, begin, check_jobs, read_listing
+from trainer.record.sweep_file import JobOverrides, read_sweep
+from trainer.sweep.jobs import Job, Sweep, begin, check_jobs
 from trainer.sweep.plan import SweepPlan
-from trainer.sweep.results import finish, job_line, overrides_apart, swept_keys, tell_invalid
+from trainer.sweep.results import finish, job_line, overrides_apart, report_invalid, swept_keys
 from trainer.sweep.supervisor import Settings, supervise
 from trainer.sweep.worker_process import warm_up
 
@@ -49,7 +49,7 @@ def resume_sweep(folder: Path, current: Sweep) -> int:
         ConfigError: if its list of jobs cannot be read, or none of them is valid any more.
     """
     warm_up()
-    jobs, console = check_jobs(read_listing(folder), current), Console()
+    jobs, console = check_jobs(read_sweep(folder), current), Console()
     introduce(jobs, folder, console)
     rows = supervise(jobs, folder.absolute(), console, Settings(), current)
     return finish(jobs, rows, folder.absolute(), console, current)
@@ -58,7 +58,7 @@ def resume_sweep(folder: Path, current: Sweep) -> int:
 def introduce(jobs: Sequence[Job], folder: Path, console: Console) -> None:
     """Say how many jobs there are, where, and what is wrong with those that will not run."""
     console.say(f"{counted(len(jobs), 'job')} in {shown_path(folder)}")
-    tell_invalid(jobs, console)
+    report_invalid(jobs, console)
 
 
 def run_jobs(

@@ -19,8 +19,8 @@ from trainer.core.signals import Stops
 from trainer.record.console import Console, shown_path
 from trainer.record.runs import RunRow, read_run
 from trainer.sweep.jobs import Job, Sweep
-from trainer.sweep.locks import link, present
-from trainer.sweep.messages import DONE, REUSED, STOPPED, Ended, Foretell, JobTask
+from trainer.sweep.locks import link, registered
+from trainer.sweep.messages import DONE, REUSED, STOPPED, Ended, JobTask, KeyRequest
 from trainer.sweep.pool import Pool
 from trainer.sweep.progress import SweepProgress
 from trainer.sweep.results import swept_keys
@@ -81,9 +81,9 @@ def supervise(
             progress = SweepProgress(console, by_number, varied, results, pool.count)
             do_rest(todo, folder, pool, progress, stops=stops, reuse=current.reuse)
         if todo and stops.signum:
-            left = sum(job.number not in results for job in jobs)
+            missing = sum(job.number not in results for job in jobs)
             raise Stopped(
-                f"the sweep was stopped with {left} of {len(jobs)} jobs to do; to go on:\n"
+                f"the sweep was stopped with {missing} of {len(jobs)} jobs to do; to go on:\n"
                 f"  {current.again(folder)}",
                 stops.signum,
             )
@@ -99,18 +99,18 @@ def do_rest(
     stops: Stops,
     reuse: bool,
 ) -> None:
-    """Have the jobs done that are left, until a signal ends that."""
-    with present(root_of(folder)):
+    """Have the remaining jobs done, until a signal ends that."""
+    with registered(root_of(folder)):
         try:
             pool.start()
             tasks = tasks_of(jobs, folder, pool, reuse=reuse, signum=lambda: stops.signum)
             if reuse and not stops.signum:
                 tasks = without_finished(tasks, folder, progress)
-            tell_begun_anew(tasks, progress.console)
+            report_restarts(tasks, progress.console)
             progress.begin()
             pool.run(
                 tasks,
-                lambda told: take(told, folder, pool, progress),
+                lambda end: record_end(end, folder, pool, progress),
                 lambda: stops.signum,
                 lambda: progress.look(pool.workers),
             )
@@ -125,20 +125,23 @@ def is_done(job: Job, folder: Path) -> bool:
 
 
 def result_of(job: Job, folder: Path, console: Console) -> Result:
-    """Return the result that a sweep's folder holds of a job; say so if it is that of other words,
-    as where the list of jobs was changed by hand: then it stands, but not for this job."""
+    """Return the result that a sweep's folder holds of a job.
+
+    A result of other overrides, as where the list of jobs was changed by hand, is reported: it
+    stands, but not for this job.
+    """
     path = folder / str(job.number)
     row = read_run(path)
     recorded = row.summary.get("overrides")
     if path.is_symlink() or recorded is None or set(recorded) == set(job.overrides):
         return row
-    told = f"{shown_path(path)} holds the result of other words: {' '.join(map(str, recorded))}"
-    console.say(f"job {job.number} ({' '.join(job.overrides)}): {told}", style="red")
-    return told
+    problem = f"{shown_path(path)} holds the result of other words: {' '.join(map(str, recorded))}"
+    console.say(f"job {job.number} ({' '.join(job.overrides)}): {problem}", style="red")
+    return problem
 
 
 def root_of(folder: Path) -> Path:
-    """Return the folder in which the jobs of a sweep are claimed: that of all results where it lies
+    """Return the folder in which the jobs of a sweep are locked: that of all results where it lies
     in there, so that other sweeps know of it, else its own."""
     outputs = Path("outputs").absolute()
     return outputs if folder.is_relative_to(outputs) else folder
@@ -174,7 +177,7 @@ def tasks_of(
     """Return jobs as they are given to workers, with the keys that their results will have."""
     root = root_of(folder)
     configs = tuple(job.config for job in jobs if job.config is not None)
-    keys = pool.foretell(Foretell(configs), signum)
+    keys = pool.keys(KeyRequest(configs), signum)
     return [
         JobTask(job.number, config, job.overrides, folder / str(job.number), key, root, reuse)
         for job, config, key in zip(jobs, configs, keys, strict=True)
@@ -187,11 +190,11 @@ def without_finished(
     """Return the jobs that nobody has done yet; link the others to their results, and say so."""
     finished = finished_runs(*places_beside(folder))
     reused: Counter[Path] = Counter()
-    left = []
+    missing = []
     for task in tasks:
         found = finished.by_key.get(task.key or "")
         if found is None:
-            left.append(task)
+            missing.append(task)
         else:
             link(task.folder, found)
             progress.results[task.number] = read_run(found)
@@ -200,11 +203,11 @@ def without_finished(
         places = ", ".join(shown_path(place) for place in reused)
         count, total = sum(reused.values()), len(progress.jobs)
         progress.console.say(f"reused {count} of {total} from {places}", style="yellow")
-    tell_outdated(left, finished, progress.console)
-    return left
+    report_outdated(missing, finished, progress.console)
+    return missing
 
 
-def tell_begun_anew(tasks: Sequence[JobTask], console: Console) -> None:
+def report_restarts(tasks: Sequence[JobTask], console: Console) -> None:
     """Say which jobs that were stopped cannot go on from their checkpoints, and why."""
     for task in tasks:
         found, _ = checkpoint.newest(task.folder / "checkpoints")
@@ -216,14 +219,13 @@ def tell_begun_anew(tasks: Sequence[JobTask], console: Console) -> None:
             )
 
 
-def tell_outdated(tasks: Sequence[JobTask], finished: Finished, console: Console) -> None:
+def report_outdated(tasks: Sequence[JobTask], finished: Finished, console: Console) -> None:
     """Say how many jobs are done again though they look finished, and why."""
     count = 0
     for task in tasks:
-        path = finished.by_words.get(frozenset(task.overrides))
+        path = finished.by_overrides.get(frozenset(task.overrides))
         if path is not None and task.key is not None:
-            processes = task.config.strategy.launch.processes or 1
-            count += is_same_but_sources(path, task.config.plain(), processes)
+            count += is_same_but_sources(path, task.config)
     if count:
         console.say(
             f"not reused: finished runs of {count} of these configurations, made by other sources "
@@ -232,15 +234,15 @@ def tell_outdated(tasks: Sequence[JobTask], finished: Finished, console: Console
         )
 
 
-def take(told: Ended, folder: Path, pool: Pool, progress: SweepProgress) -> None:
+def record_end(end: Ended, folder: Path, pool: Pool, progress: SweepProgress) -> None:
     """Keep how a job ended, and show it."""
-    path = folder / str(told.number)
-    since = next((w.since for w in pool.workers if w.last == told.number), None)
+    path = folder / str(end.number)
+    since = next((w.since for w in pool.workers if w.last == end.number), None)
     seconds = None if since is None else time.monotonic() - since
-    if told.how == REUSED and told.path is not None:
-        link(path, told.path)
-        progress.finished(told.number, read_run(told.path), None)
-    elif told.how == DONE:
-        progress.finished(told.number, read_run(path), seconds)
-    elif told.how != STOPPED:
-        progress.finished(told.number, told.told, seconds)
+    if end.how == REUSED and end.path is not None:
+        link(path, end.path)
+        progress.finished(end.number, read_run(end.path), None)
+    elif end.how == DONE:
+        progress.finished(end.number, read_run(path), seconds)
+    elif end.how != STOPPED:
+        progress.finished(end.number, end.message, seconds)

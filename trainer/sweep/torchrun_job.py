@@ -24,11 +24,13 @@ from trainer.record.console import fail
 from trainer.record.runs import read_summary
 from trainer.run.execute import execute
 from trainer.run.request import RunRequest
-from trainer.strategy.failures import accounted
+from trainer.strategy.failures import reporting_failures
 from trainer.sweep.messages import DONE, FAILED, STOPPED, Ended, JobTask
 from trainer.sweep.reuse import is_result
 
-LAST_LINES = 3  # of what torchrun said, where the run itself left no word
+MODULE = "trainer.sweep.torchrun_job"  # is `__main__` in the processes that it starts
+
+LAST_LINES = 3  # of torchrun's output, where the run itself left no message
 
 
 @dataclass
@@ -37,15 +39,15 @@ class Launched:
 
     Attributes:
         torchrun: their parent, which has a session of its own.
-        asked: the signal by which it was asked to end, or 0.
+        signum: the signal by which the job was asked to stop, or 0.
     """
 
     torchrun: subprocess.Popen[bytes]
-    asked: int = 0
+    signum: int = 0
 
     def stop(self, signum: int) -> None:
         """Ask for an end with a checkpoint."""
-        self.asked = signum
+        self.signum = signum
         self.torchrun.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -55,11 +57,11 @@ class Launched:
 
 
 def launch(task: JobTask, resume: Path | None, started: Callable[[Launched], None]) -> Ended:
-    """Do a job in processes of its own, and tell how it ended.
+    """Do a job in processes of its own, and return how it ended.
 
     Args:
         task: with a configuration that says how many.
-        resume: its folder, if it is to be gone on with there.
+        resume: its folder, if the job resumes there.
         started: given the processes, which can be stopped from another thread.
     """
     with tempfile.TemporaryDirectory(prefix="trainer-job-") as place:
@@ -70,50 +72,52 @@ def launch(task: JobTask, resume: Path | None, started: Callable[[Launched], Non
             "folder": str(task.folder),
             "resume": None if resume is None else str(resume),
         }
-        file, said = Path(place) / "order.json", Path(place) / "said.txt"
+        file, output = Path(place) / "request.json", Path(place) / "output.txt"
         file.write_text(json.dumps(request), encoding="utf-8")
         processes = str(task.config.strategy.launch.processes)
-        command = [sys.executable, "-m", __name__, str(os.getpid()), processes, str(file)]
-        with open(said, "wb") as out:
+        command = [sys.executable, "-m", MODULE, str(file), str(os.getpid()), processes]
+        with open(output, "wb") as out:
             launched = Launched(
                 subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
             )
             started(launched)
             launched.torchrun.wait()
-        return told(task, launched, said.read_text(encoding="utf-8", errors="replace"))
+        return how_ended(task, launched, output.read_text(encoding="utf-8", errors="replace"))
 
 
-def told(task: JobTask, launched: Launched, said: str) -> Ended:
-    """Return how a job ended, as its folder says it, or else what its processes said."""
+def how_ended(task: JobTask, launched: Launched, output: str) -> Ended:
+    """Return how a job ended, from its folder or else from the output of its processes."""
     if is_result(task.folder):
         return Ended(task.number, DONE)
-    if launched.asked:
+    if launched.signum:
         return Ended(task.number, STOPPED)
     message = str(read_summary(task.folder).get("message", ""))
-    lines = [line for line in said.splitlines() if line.startswith("error: ")] or [
-        line for line in said.splitlines() if line.strip()
-    ][-LAST_LINES:]
-    return Ended(task.number, FAILED, message or " ".join(lines) or "its processes left no word")
+    lines = [line for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("error: ")] or lines[-LAST_LINES:]
+    return Ended(task.number, FAILED, message or " ".join(errors) or "its processes left no output")
 
 
-def main() -> None:
-    """Be torchrun, for one job: the program of `launch`'s child."""
-    parent, processes, file = sys.argv[1:]
-    die_with_parent(int(parent))
+def main() -> int:
+    """Be torchrun for one job, `FILE PARENT PROCESSES`, or one of its processes, `FILE`."""
+    file, *more = sys.argv[1:]
+    if not more:
+        return run_rank(Path(file))
+    die_with_parent(int(more[0]))
     from torch.distributed.run import main as torchrun
 
-    torchrun(["--standalone", "--nproc-per-node", processes, "-m", "trainer.sweep.ranks", file])
+    torchrun(["--standalone", "--nproc-per-node", more[1], "-m", MODULE, file])
+    return 0
 
 
-def be_rank(file: Path) -> int:
-    """Be one process of a job and return its exit code."""
+def run_rank(file: Path) -> int:
+    """Do what one process of a job has to do, and return its exit code."""
     die_with_parent()
     request = json.loads(file.read_text(encoding="utf-8"))
     try:
         load_plugins(request["plugins"])
         config = parse(OmegaConf.create(request["config"]), plugins=request["plugins"])
         resume = None if request["resume"] is None else Path(request["resume"])
-        with accounted():
+        with reporting_failures():
             execute(
                 RunRequest(
                     config,
@@ -133,4 +137,4 @@ def be_rank(file: Path) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

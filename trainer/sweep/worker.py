@@ -20,11 +20,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from trainer.checkpoint import format as checkpoint
+from trainer.config.run_config import RunConfig
 from trainer.core.errors import ConfigError, Diverged, Stopped, TrainerError
 from trainer.core.limits import is_of_memory
 from trainer.core.signals import HANDLED, Stops
@@ -32,7 +32,7 @@ from trainer.run.context import keep_images
 from trainer.run.execute import execute
 from trainer.run.request import RunRequest
 from trainer.state import Run
-from trainer.sweep.locks import claimed, cleared
+from trainer.sweep.locks import job_lock, remove_previous
 from trainer.sweep.messages import (
     BUSY,
     DONE,
@@ -41,12 +41,12 @@ from trainer.sweep.messages import (
     STOPPED,
     Beat,
     Ended,
-    Foretell,
     JobTask,
-    Keys,
+    KeyReply,
+    KeyRequest,
     Stop,
 )
-from trainer.sweep.reuse import is_result, key_before
+from trainer.sweep.reuse import is_result, predicted_key
 from trainer.sweep.torchrun_job import Launched, launch
 
 BEAT_S = 0.5
@@ -59,14 +59,16 @@ class WorkerLine:
 
     Attributes:
         pipe: to the sweep.
-        asked: what it wants done, in order.
+        requests: of the sweep, in order.
         run: the live parts of the job under way, once it has some.
         launched: its processes, where it has processes of its own.
         is_at_work: whether a job is under way.
     """
 
     pipe: Connection
-    asked: queue.SimpleQueue[JobTask | Foretell | None] = field(default_factory=queue.SimpleQueue)
+    requests: queue.SimpleQueue[JobTask | KeyRequest | None] = field(
+        default_factory=queue.SimpleQueue
+    )
     run: Run | None = None
     launched: Launched | None = None
     is_at_work: bool = False
@@ -82,12 +84,12 @@ class WorkerLine:
                     continue
                 message = self.pipe.recv()
                 if isinstance(message, Stop):
-                    Stops.ask(message.signum)
+                    Stops.request(message.signum)
                     if self.launched is not None:
                         self.launched.stop(message.signum)
                 else:
-                    self.asked.put(message)
-        except Exception:  # the sweep is gone, or said what cannot be understood
+                    self.requests.put(message)
+        except Exception:  # the sweep is gone, or sent what cannot be understood
             if self.launched is not None:
                 self.launched.kill()
             os._exit(1)
@@ -103,7 +105,7 @@ class WorkerLine:
         return Beat(state.step, run.total, run.epoch_number(), state.best_val_top1, cpu_s)
 
     def send(self, message: object) -> None:
-        """Tell the sweep something."""
+        """Send the sweep a message."""
         with self.sending:
             self.pipe.send(message)
 
@@ -116,7 +118,7 @@ def serve(pipe: Connection, environment: Mapping[str, str], cwd: str) -> None:
         environment: of the sweep, with the devices that this worker may use.
         cwd: the sweep's working folder.
     """
-    for name in HANDLED:  # the sweep hears them, and says what is to be
+    for name in HANDLED:  # the sweep handles them, and asks for what is to be done
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     os.environ.clear()
     os.environ.update(environment)
@@ -125,9 +127,9 @@ def serve(pipe: Connection, environment: Mapping[str, str], cwd: str) -> None:
     gc.freeze()  # what was imported stays: no need to look at it after every job
     line = WorkerLine(pipe)
     threading.Thread(target=line.listen, name="sweep", daemon=True).start()
-    while (message := line.asked.get()) is not None:
-        if isinstance(message, Foretell):
-            line.send(Keys(tuple(map(foretold, message.configs))))
+    while (message := line.requests.get()) is not None:
+        if isinstance(message, KeyRequest):
+            line.send(KeyReply(tuple(map(key_or_none, message.configs))))
             continue
         line.is_at_work = True
         ended = attempt(message, line)
@@ -138,10 +140,10 @@ def serve(pipe: Connection, environment: Mapping[str, str], cwd: str) -> None:
     os._exit(0)  # as a process of its own would, but without waiting for what libraries started
 
 
-def foretold(config: Any) -> str | None:
+def key_or_none(config: RunConfig) -> str | None:
     """Return the key of a result that is to come, None where there will be none."""
     try:
-        return key_before(config)
+        return predicted_key(config)
     except TrainerError:
         return None
 
@@ -150,21 +152,21 @@ def attempt(task: JobTask, line: WorkerLine) -> Ended:
     """Do a job, unless somebody else is at it or has done it."""
     name = task.key or hashlib.sha256(os.fsencode(task.folder)).hexdigest()
     try:
-        with claimed(task.root, name) as claim:
-            if claim is None:
+        with job_lock(task.root, name) as job:
+            if job is None:
                 return Ended(task.number, BUSY)
-            if claim.found is not None and task.reuse:
-                return Ended(task.number, REUSED, path=claim.found)
+            if job.found is not None and task.reuse:
+                return Ended(task.number, REUSED, path=job.found)
             ended = do(task, line)
             if ended.how == DONE:
-                claim.finished(task.folder)
+                job.finished(task.folder)
             return ended
     except ConfigError as error:
         return Ended(task.number, FAILED, str(error))
 
 
 def do(task: JobTask, line: WorkerLine) -> Ended:
-    """Do a job, and tell how it ended."""
+    """Do a job, and return how it ended."""
 
     def watch(run: Run) -> None:
         line.run = run
@@ -175,7 +177,7 @@ def do(task: JobTask, line: WorkerLine) -> Ended:
     try:
         if is_result(task.folder):
             return Ended(task.number, DONE)  # whoever did it was lost after it was done
-        resume = left(task)
+        resume = resumable(task)
         if task.config.strategy.launch.processes:
             return launch(task, resume, started)
         overrides, folder = task.overrides, str(task.folder)
@@ -192,12 +194,12 @@ def do(task: JobTask, line: WorkerLine) -> Ended:
     except TrainerError as error:
         return Ended(task.number, FAILED, str(error), is_memory=is_of_memory(error))
     except Exception as error:  # costs this job, never the others
-        told = f"{type(error).__name__}: {error}"
-        return Ended(task.number, FAILED, told, is_memory=is_of_memory(error))
+        text = f"{type(error).__name__}: {error}"
+        return Ended(task.number, FAILED, text, is_memory=is_of_memory(error))
     return Ended(task.number, DONE)
 
 
-def left(task: JobTask) -> Path | None:
+def resumable(task: JobTask) -> Path | None:
     """Return the folder of a job that an earlier attempt left with a checkpoint to go on from
     exactly; clear it where there is none.
 
@@ -207,9 +209,11 @@ def left(task: JobTask) -> Path | None:
     path = task.folder
     if path.is_dir() and not path.is_symlink():
         found, _ = checkpoint.newest(path / "checkpoints")
-        if found is not None and found.manifest.get("key") == (task.key or key_before(task.config)):
+        if found is not None and found.manifest.get("key") == (
+            task.key or predicted_key(task.config)
+        ):
             return path
-    cleared(path)
+    remove_previous(path)
     return None
 
 

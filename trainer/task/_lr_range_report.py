@@ -7,7 +7,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.record.console import Console, command_line, shown_path
+from trainer.core.command import command_line
+from trainer.record.console import Console, shown_path
+from trainer.record.style import LOST, clean_axes, new_figure
 from trainer.run.request import RunRequest
 from trainer.task._lr_range_fit import Finding, LrSweep
 
@@ -52,9 +54,7 @@ def write_csv(file: Path, sweep: LrSweep, finding: Finding) -> None:
 
 def figure_of(sweep: LrSweep, finding: Finding, rule: str, title: str) -> Figure:
     """Return the losses over the learning rate, with what is suggested."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.0, 4.2), dpi=150, layout="constrained")
+    figure = new_figure(7.0, 4.2)
     axes = figure.add_subplot()
     smoothed, lrs = finding.smoothed, sweep.lrs
     axes.plot(lrs, sweep.losses, color="0.6", linewidth=0.8, label="loss of each step")
@@ -67,8 +67,7 @@ def figure_of(sweep: LrSweep, finding: Finding, rule: str, title: str) -> Figure
     axes.set_xlabel("learning rate (optim.lr)")
     axes.set_ylabel("training loss")
     axes.set_title(title, loc="left", fontsize=9)
-    axes.grid(visible=True, alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    clean_axes(axes)
     axes.legend(frameon=False, fontsize=8, loc="lower left")
     return figure
 
@@ -95,7 +94,7 @@ def mark(axes: Axes, sweep: LrSweep, finding: Finding, rule: str) -> None:
     if sweep.diverged:
         axes.axvline(
             lrs[-1],
-            color="tab:red",
+            color=LOST,
             linewidth=1.0,
             linestyle="--",
             label=f"the loss leaves: {lrs[-1]:.2g}",
@@ -120,7 +119,7 @@ def report(
     first, last = sweep.lrs[0], sweep.lrs[-1]
     ended = f"the loss left at lr {last:.3g}" if sweep.diverged else "the loss stayed"
     console.say(f"swept     lr {first:.3g} to {last:.3g} in {len(sweep.lrs)} steps; {ended}")
-    for line in told(finding, rule):
+    for line in suggestions(finding, rule):
         console.say(line)
     console.say(f"results   {shown_path(path)}")
     console.say(f"picture   {shown_path(path / 'lr_range.png')}")
@@ -132,7 +131,7 @@ def report(
         console.say(f"train     {command_line(*overrides)}")
 
 
-def told(finding: Finding, rule: str) -> list[str]:
+def suggestions(finding: Finding, rule: str) -> list[str]:
     """Return what the rules say, the chosen one first."""
     if finding.least is None:
         return [

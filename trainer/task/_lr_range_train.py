@@ -10,7 +10,7 @@ from trainer.core.clock import Clock
 from trainer.core.errors import Diverged
 from trainer.core.registry import Choice
 from trainer.loop import train_epoch
-from trainer.scheduler.base import Point, Schedule, SchedulerKeys
+from trainer.scheduler import Point, Schedule, SchedulerKeys
 from trainer.state import Run
 from trainer.task._lr_range_fit import LrSweep, has_diverged
 
@@ -39,7 +39,7 @@ def climb(
     peak: float,
     width: int,
     factor: float,
-    attend: Callable[[int, float], None],
+    after_step: Callable[[int, float], None],
 ) -> LrSweep:
     """Train one step with each learning rate until the loss leaves, and return the losses.
 
@@ -49,7 +49,7 @@ def climb(
         peak: `optim.lr`.
         width: steps over which the loss is averaged to see whether it leaves.
         factor: it leaves where it is so many times its least.
-        attend: called with the steps done and the last loss.
+        after_step: called with the steps done and the last loss.
     """
     total = max(run.total, len(lrs))  # durations of other parts keep their meaning
     schedule = Schedule(
@@ -58,12 +58,12 @@ def climb(
         total=total,
         steps_per_epoch=run.data.steps_per_epoch,
     )
-    climbing = replace(run, schedule=schedule, total=total, wants_pause=lambda clock: True)
+    climbing = replace(run, schedule=schedule, total=total)
     climbing.state.meter = climbing.new_meter()
     losses: list[float] = []
     for loss in losses_of(climbing):
         losses.append(loss)
-        attend(len(losses), loss)
+        after_step(len(losses), loss)
         diverged = has_diverged(losses, width, factor)
         if diverged or len(losses) == len(lrs):
             break
@@ -75,7 +75,7 @@ def losses_of(run: Run) -> Iterator[float]:
     state = run.state
     while True:
         try:
-            for _ in train_epoch(run):
+            for _ in train_epoch(run, lambda clock: True):
                 yield last_loss(run)
         except Diverged:  # found at the epoch's end: a gradient or a weight, if not the loss
             yield math.inf

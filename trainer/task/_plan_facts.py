@@ -14,8 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from trainer.config.run_config import RunConfig
 from trainer.core.clock import Clock
-from trainer.data._steps import Steps
-from trainer.scheduler.base import momentum_of
+from trainer.data import Steps
+from trainer.scheduler import momentum_of
 from trainer.state import Run
 
 MOST_SAMPLES = 2000  # of a curve: more than any picture of it has columns

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.config.run_config import RunConfig
-from trainer.scheduler.base import Watcher
+from trainer.scheduler import Watcher
 from trainer.state import Run
 from trainer.task._plan_chart import BLOCKS, LINE, PLAIN, area, axis, columns, shaded
 from trainer.task._plan_facts import Facts

@@ -10,7 +10,7 @@ from trainer.config.run_config import RunConfig
 from trainer.core.errors import ConfigError
 from trainer.record.runs import RunRow
 from trainer.run.request import RunRequest
-from trainer.strategy.failures import accounted
+from trainer.strategy.failures import reporting_failures
 
 __all__ = ["TASKS", "Task", "TaskKeys", "check_trains", "perform", "title_of"]
 
@@ -27,14 +27,14 @@ class Task(Protocol):
 
 
 def perform(request: RunRequest) -> RunRow | None:
-    """Do what the order's configuration chose as its task."""
+    """Do the task that the configuration names."""
     task: Task = request.config.task.component
-    with accounted():
+    with reporting_failures():
         return task.perform(request)
 
 
 def title_of(request: RunRequest) -> str:
-    """Return the words that a task is done with, for its pictures, wrapped."""
+    """Return the overrides that a task is done with, wrapped, as the title of its pictures."""
     overrides = [w for w in request.overrides if not w.startswith("task")]
     return "\n".join(textwrap.wrap(" ".join(overrides) or "the default job", 90))
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from trainer.core.environment import World
-from trainer.core.errors import ConfigError
+from trainer.core.errors import ConfigError, Stopped
 from trainer.core.units import Duration
 from trainer.record.console import Console
+from trainer.record.run_folder import make_folder
 from trainer.record.runs import RunRow, read_run
 from trainer.run.assemble import assemble
 from trainer.run.device import prepare
 from trainer.run.execute import is_finished
+from trainer.run.identity import facts_of
+from trainer.run.recording import Recording, recorded
 from trainer.run.request import RunRequest
-from trainer.state import Run
 from trainer.strategy.collectives import broadcast
 from trainer.task._lr_range_fit import LrSweep, find, ramp
 from trainer.task._lr_range_report import draw, report, results, write_csv
 from trainer.task._lr_range_train import climb
-from trainer.task._record import Record, recorded
 from trainer.task.base import TASKS, title_of
 
 
@@ -99,46 +101,61 @@ class LrRange:
         forked = torch.random.fork_rng([device] if device.type == "cuda" else [])
         with forked, console.listening():
             run, source = assemble(request.config, device, strategy, precision)
-            with recorded(request, run, source, console, start_s=start_s) as record:
-                sweep = self.sweep(run, request, console, record)
-                finding = find(sweep, self.width)
-                record.results["lr_range"] = results(sweep, finding, self.rule)
-                if record.is_main:
-                    write_csv(record.path / "lr_range.csv", sweep, finding)
-                    title = title_of(request)
-                    draw(record.path / "lr_range.png", sweep, finding, self.rule, title)
-                    report(
-                        sweep,
-                        finding,
-                        self.rule,
-                        request=request,
-                        console=console,
-                        path=record.path,
-                    )
-        strategy.all_max(
-            0
-        )  # processes end together: one that is gone would be missed by the others
+            path = broadcast(strategy, lambda: make_folder(request.folder, request.config.name))
+            found: dict[str, Any] = {}
+
+            def facts() -> Mapping[str, Any]:
+                spent = {"startup": request.startup_s, "total": time.perf_counter() - start_s}
+                seconds = {phase: round(value, 3) for phase, value in spent.items()}
+                return {**found, "seconds": seconds, **facts_of(run, request.config, source)}
+
+            with (
+                recorded(request, run, console, path) as recording,
+                recording.summarized(facts),
+            ):
+                self.search(recording, found)
+        strategy.all_max(0)  # processes end together: one that is gone would be missed
         if world.rank != 0:
-            return RunRow(record.path, request.config.plain(), (), "completed")
-        return read_run(record.path)
+            return RunRow(path, request.config.plain(), (), "completed")
+        return read_run(path)
 
-    def sweep(self, run: Run, request: RunRequest, console: Console, record: Record) -> LrSweep:
-        """Train through the learning rates, showing how far it is."""
+    def search(self, recording: Recording, found: dict[str, Any]) -> None:
+        """Sweep, suggest and record; `found` receives what the summary says."""
+        sweep = self.sweep(recording, found)
+        finding = find(sweep, self.width)
+        found["lr_range"] = results(sweep, finding, self.rule)
+        if recording.is_main:
+            path, request = recording.folder.path, recording.request
+            write_csv(path / "lr_range.csv", sweep, finding)
+            draw(path / "lr_range.png", sweep, finding, self.rule, title_of(request))
+            report(
+                *(sweep, finding, self.rule), request=request, console=recording.console, path=path
+            )
+        recording.write_summary("completed", 0, {})
+
+    def sweep(self, recording: Recording, found: dict[str, Any]) -> LrSweep:
+        """Train through the learning rates, showing how far it is.
+
+        Raises:
+            Stopped: after a signal.
+        """
         lrs = ramp(self.min_lr, self.max_lr, self.steps)
-        with console.terminal.status("") as status:
+        with recording.console.terminal.status("") as status:
 
-            def attend(steps: int, loss: float) -> None:
+            def after_step(steps: int, loss: float) -> None:
                 status.update(
                     f"step {steps}/{self.steps}  lr {lrs[steps - 1]:.3g}  loss {loss:.4f}"
                 )
-                record.results["steps"] = steps
-                record.attend(f"at step {steps} of {self.steps}")
+                found["steps"] = steps
+                signum = recording.stop_signal()
+                if signum:
+                    raise Stopped(f"stopped at step {steps} of {self.steps}", signum)
 
             return climb(
-                run,
+                recording.run,
                 lrs,
-                peak=request.config.optim.shared.lr,
+                peak=recording.request.config.optim.shared.lr,
                 width=self.width,
                 factor=self.diverge_factor,
-                attend=attend,
+                after_step=after_step,
             )

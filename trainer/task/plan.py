@@ -1,4 +1,4 @@
-"""`task=plan`: what would happen, told without training."""
+"""`task=plan`: what would happen, without training."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from trainer.record.console import Console
 from trainer.run.assemble import assemble
 from trainer.run.device import prepare
 from trainer.run.request import RunRequest
+from trainer.task._plan_chart import draw
 from trainer.task._plan_facts import facts_of
-from trainer.task._plan_figure import draw
 from trainer.task._plan_text import show
 from trainer.task.base import TASKS, title_of
 

@@ -5,7 +5,6 @@ import pytest
 
 from tests.analysis.runs import lr, made_run
 from trainer.analysis._arms import arms_of
-from trainer.analysis._statistics import Spread
 from trainer.analysis.report._facts import (
     MOST_VALUES,
     best_ones,
@@ -16,6 +15,7 @@ from trainer.analysis.report._facts import (
     seeds_text,
     statuses,
 )
+from trainer.record.spread import Spread
 
 
 def test_the_best_of_each_data_set() -> None:

@@ -62,7 +62,7 @@ def test_a_run_s_row_tells_its_folder_its_numbers_and_why_it_ended() -> None:
     assert first["test_top1 %"].text == "49.00"
     assert first["train (s)"].text == "3.0"
     assert first["how it ended"] == replace(first["how it ended"], text="", link=None)
-    assert table.rows[0].words == "optim.lr=0.1 seed=0 status=completed a/0"
+    assert table.rows[0].filter_text == "optim.lr=0.1 seed=0 status=completed a/0"
     assert [row.run for row in table.rows] == [0, 1, 2, 3, 4]
 
 

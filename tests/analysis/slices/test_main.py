@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from tests.analysis.conftest import Answer
 from tests.analysis.planes import BATCHES, RATES, made_slice, plane
 from tests.analysis.runs import write_run
 from tests.command import TINY, Call
-from trainer.analysis.slices import main as slices
 from trainer.analysis.slices.figure import edges_of, places_of
 from trainer.analysis.slices.grid import MOMENTUM
 from trainer.analysis.slices.main import (
@@ -244,22 +242,21 @@ def test_weights_without_decay_stand_below_the_others() -> None:
 def test_the_command_writes_picture_and_numbers(here: Path, answer: Answer) -> None:
     for i, run in enumerate(plane(1.0, ys=BATCHES[:3], rates=RATES[2:8])):
         write_run(run, here / "sweep" / str(i))
-    done = answer(slices.main, "sweep", "--out", "there/mine", "--y", "batch_size")
+    done = answer("slices", "sweep", "--out", "there/mine", "--y", "batch_size")
     assert "The best optim.lr goes with batch_size to the power +1.00" in done.out
     assert "18 cells: there/mine.png" in done.out
     assert sorted(p.name for p in (here / "there").iterdir()) == ["mine.csv", "mine.md", "mine.png"]
-    assert answer(slices.main, "sweep", "--y", "epochs").code == 2
+    assert answer("slices", "sweep", "--y", "epochs").code == 2
 
 
 @pytest.mark.slow
-def test_a_sweep_is_drawn(call: Call, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_is_drawn(call: Call, here: Path) -> None:
     rest = [w for w in TINY if not w.startswith(("batch_size", "epochs"))]
     words = ("optim=sgd", "optim.lr=0.02,0.1,0.5", "batch_size=16,32", "max_steps=1")
     done = call("-m", *rest, *words)
     assert done.code == 0, done.err
     sweep = (here / "outputs" / "latest").resolve()
-    monkeypatch.setattr(sys, "argv", ["slices", str(sweep)])
-    slices.main()
+    assert call("slices", str(sweep)).code == 0
     made = made_slice(read_runs(sweep))
     assert [len(cell.values) for cell in made.cells] == [1] * 6
     assert made.tested is None  # a sweep chooses on val

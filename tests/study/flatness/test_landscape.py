@@ -14,7 +14,8 @@ from trainer.average._batch_norm import recompute
 from trainer.core.errors import ConfigError
 from trainer.core.units import Amount
 from trainer.data.base import Batch
-from trainer.study.flatness.landscape import Amounts, Landscape
+from trainer.study.flatness.landscape import Landscape
+from trainer.study.flatness.settings import Amounts
 
 
 def batch(images: torch.Tensor, labels: list[int]) -> Batch:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from trainer.study.flatness.report import ScoreSpread, rises
+from trainer.record.spread import Spread
+from trainer.study.flatness.report import rises
 
 
 def row(start: str, ray: int, share: float, loss: float, kind: str = "raw") -> dict[str, Any]:
@@ -34,14 +35,10 @@ def test_rises_by_hand() -> None:
     half, whole = rises(ROWS, "raw", ("a", "b"), "train_loss")
     assert (half.share, whole.share) == (0.5, 1.0)
     assert (half.distances, whole.distances) == ((5.0, 5.0), (10.0, 10.0))
-    assert half.rises[0] == ScoreSpread(2.0, pytest.approx(math.sqrt(2)), pytest.approx(1.0), 2)
+    assert half.rises[0] == Spread(2.0, pytest.approx(math.sqrt(2)), 2)
     assert half.rises[1].mean == 1.5  # 0.5 and 2.5
-    assert half.difference == ScoreSpread(-0.5, 0.0, 0.0, 2)  # ray by ray: -0.5 and -0.5
+    assert half.plain()["rises"][0]["standard_error"] == pytest.approx(1.0)
+    assert half.difference == Spread(-0.5, 0.0, 2)  # ray by ray: -0.5 and -0.5
     assert half.num_lower == 2
     assert whole.difference.mean == 0.0  # 5 - 4 and 5 - 6
     assert whole.num_lower == 1
-
-
-def test_one_ray_has_no_spread_and_a_loss_that_overflows_none_either() -> None:
-    assert ScoreSpread.of([3.0]) == ScoreSpread(3.0, None, None, 1)
-    assert ScoreSpread.of([1.0, math.inf]) == ScoreSpread(math.inf, None, None, 2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import torch
 
 from tests.command import TINY
 from trainer import compose, train
-from trainer.study.flatness import study as flatness
+from trainer.cli.main import exit_code
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -29,13 +28,8 @@ RUNS = {
 FEW = ("--points", "3", "--segment-points", "4", "--rays", "2", "--ray-points", "3")
 
 
-def answer(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["flatness", *overrides, "--threads", "1"])
-    try:
-        flatness.main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+def answer(*arguments: str) -> int:
+    return exit_code(["flatness", *arguments, "--threads", "1"])
 
 
 def summary(run: Path) -> dict[str, Any]:
@@ -71,10 +65,10 @@ def runs(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     torch.set_num_threads(threads)
 
 
-def test_its_points_are_the_runs_own(runs: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_its_points_are_the_runs_own(runs: Path, capsys) -> None:
     everything = ("--train-images", "100%", "--bn-images", "100%", "--test-images", "100%")
     overrides = ("run", "run@average", "run@4", *FEW, *everything)
-    assert answer(monkeypatch, *overrides, "--out", "out") == 0
+    assert answer(*overrides, "--out", "out") == 0
     out = capsys.readouterr().out
     names = {
         "flatness.json",
@@ -92,7 +86,7 @@ def test_its_points_are_the_runs_own(runs: Path, monkeypatch: pytest.MonkeyPatch
     assert facts["images"] == {"train": 58, "bn": 58, "test": 20}
     assert (facts["data"]["name"], facts["threads"]) == ("synthetic", 1)
     check_tables(runs / "out", facts)
-    again = answer(monkeypatch, *overrides, "--out", "again")
+    again = answer(*overrides, "--out", "again")
     assert again == 0
     for name in ("plane", "segment", "rays"):
         assert (runs / f"again/{name}.csv").read_bytes() == (runs / f"out/{name}.csv").read_bytes()
@@ -127,24 +121,20 @@ def check_tables(out: Path, facts: dict[str, Any]) -> None:
     assert rise["rises"][1]["n"] == 2
 
 
-def test_one_run_stands_for_its_last_and_its_averaged_weights(
-    runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert answer(monkeypatch, "run", *FEW, "--out", "a/b", "--labels", "late, mean") == 0
+def test_one_run_stands_for_its_last_and_its_averaged_weights(runs: Path) -> None:
+    assert answer("run", *FEW, "--out", "a/b", "--labels", "late, mean") == 0
     facts = json.loads((runs / "a/b/flatness.json").read_text())
     assert [w["label"] for w in facts["weights"]] == ["late", "mean"]
     assert not (runs / "a/b/plane.csv").exists()
     folder = "run/checkpoints/step-00000004"
-    assert answer(monkeypatch, folder, "run", *FEW, "--out", "c") == 0
+    assert answer(folder, "run", *FEW, "--out", "c") == 0
     facts = json.loads((runs / "c/flatness.json").read_text())
     assert [w["label"] for w in facts["weights"]] == ["step 4", "SGD"]
 
 
-def test_weights_that_training_began_with_are_not_needed_again(
-    runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_that_training_began_with_are_not_needed_again(runs: Path) -> None:
     shutil.rmtree(runs / "plain")
-    assert answer(monkeypatch, "after", *FEW) == 0
+    assert answer("after", *FEW) == 0
     facts = json.loads((runs / "flatness/flatness.json").read_text())
     assert facts["precision"] == "fp32"
 
@@ -172,10 +162,8 @@ def test_weights_that_training_began_with_are_not_needed_again(
         (("run", "--out", "run/run.log"), 2, "--out run/run.log: no folder can be made there"),
     ],
 )
-def test_mistakes_end_in_one_line(
-    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys, overrides, code: int, message: str
-) -> None:
-    assert answer(monkeypatch, *overrides) == code
+def test_mistakes_end_in_one_line(runs: Path, capsys, overrides, code: int, message: str) -> None:
+    assert answer(*overrides) == code
     err = capsys.readouterr().err
     assert message in err
     assert len(err.strip().splitlines()) == 1

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from trainer.analysis._arms import arms_of, final
+from trainer.analysis._tables import value_text
 from trainer.analysis.report._cells import heading, readable
 from trainer.analysis.report._curves import curve_data, panel
 from trainer.analysis.report._facts import (
@@ -19,7 +20,6 @@ from trainer.analysis.report._facts import (
     notes,
     seeds_text,
     statuses,
-    value_text,
 )
 from trainer.analysis.report._heat import heat_maps
 from trainer.analysis.report._page import fill, library

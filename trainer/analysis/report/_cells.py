@@ -48,13 +48,13 @@ class TableRow:
     Attributes:
         cells: one for each column.
         arm: number of the setting it belongs to.
-        words: what the filter looks at.
+        filter_text: what the filter looks at.
         run: number of the run, in the table of runs.
     """
 
     cells: tuple[TableCell, ...]
     arm: int
-    words: str = ""
+    filter_text: str = ""
     run: int | None = None
 
 
@@ -67,7 +67,6 @@ class ReportTable:
 
 
 def setting_cell(arm: Arm, key: str) -> TableCell:
-    """Return the value of a key; nothing where the setting has none."""
     if key not in arm.settings:
         return TableCell("")
     value = arm.settings[key]
@@ -85,12 +84,10 @@ def number_cell(value: float | None, metric: str) -> TableCell:
 
 
 def count_cell(count: int) -> TableCell:
-    """Return a count; nothing where there is none."""
     return TableCell(str(count) if count else "", count)
 
 
 def epochs_cell(run: RunRow) -> TableCell:
-    """Return how far a run came."""
     done = run.epochs[-1].epoch if run.epochs else 0.0
     return TableCell(f"{done:g}", done)
 

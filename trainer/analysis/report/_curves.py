@@ -35,7 +35,6 @@ def colors(ranks: Sequence[int]) -> list[str]:
 
 
 def hexadecimal(color: tuple[float, float, float]) -> str:
-    """Return red, green and blue in [0, 1] as CSS writes them."""
     return "#" + "".join(f"{round(255 * part):02x}" for part in color)
 
 
@@ -131,7 +130,6 @@ def panel(last_epoch: float) -> dict[str, Any]:
 
 
 def axes(kind: str, epochs: Any, sources: dict[str, ColumnDataSource]) -> figure:
-    """Return one figure of a panel."""
     from bokeh.models import BasicTicker, HoverTool, Range1d
     from bokeh.plotting import figure
 
@@ -171,8 +169,8 @@ def axes(kind: str, epochs: Any, sources: dict[str, ColumnDataSource]) -> figure
     plot.scatter(
         "x", "y", source=sources["ends"], marker="x", size=9, line_width=2, color="#d62728"
     )
-    told = [("", "@label"), ("", "@run"), ("epoch", "$snap_x{0.[00]}"), ("value", "$snap_y")]
+    tooltips = [("", "@label"), ("", "@run"), ("epoch", "$snap_x{0.[00]}"), ("value", "$snap_y")]
     plot.add_tools(
-        HoverTool(renderers=[thin, thick], tooltips=told, line_policy="nearest", name="hover")
+        HoverTool(renderers=[thin, thick], tooltips=tooltips, line_policy="nearest", name="hover")
     )
     return plot

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from trainer.analysis._arms import Arm, higher_is_better, is_share
 from trainer.analysis._labels import varied_keys
-from trainer.analysis._statistics import Spread
+from trainer.analysis._tables import value_text
 from trainer.analysis.report._cells import readable
 from trainer.analysis.report._table import data_of, places
 from trainer.record.runs import RunRow
+from trainer.record.spread import Spread
 
 ENDED = ("completed", "diverged", "interrupted", "failed", "unfinished")
 MOST_VALUES = 16  # of a key, in the list of what differs
@@ -61,7 +62,6 @@ def statuses(runs: Sequence[RunRow]) -> list[tuple[str, int]]:
 
 
 def seeds_text(arms: Sequence[Arm]) -> str:
-    """Return how many seeds settings have."""
     counts = [len(arm.runs) for arm in arms]
     low, high = min(counts), max(counts)
     if low == high:
@@ -78,7 +78,7 @@ def best_ones(arms: Sequence[Arm], metric: str) -> list[Best]:
             by_data[data_of(arms[i])].append(i)
     found = []
     for data, numbers in sorted(by_data.items()):
-        spreads = [Spread.of(list(arms[i].values(metric).values())) for i in numbers]
+        spreads = [arms[i].spread(metric) for i in numbers]
         noise = pooled(spreads)
         found.append(
             Best(
@@ -116,13 +116,7 @@ def points_of(metric: str) -> str:
     return " points" if is_share(metric) else ""
 
 
-def value_text(value: float, metric: str) -> str:
-    """Return a number; accuracies in percent, without the sign."""
-    return f"{100.0 * value:.2f}" if is_share(metric) else f"{value:.4g}"
-
-
 def differing(runs: Sequence[RunRow]) -> list[ReportSetting]:
-    """Return the keys that are not the same in all runs, with their values."""
     found = []
     for key in varied_keys([run.settings for run in runs]):
         counts = Counter(
@@ -135,7 +129,6 @@ def differing(runs: Sequence[RunRow]) -> list[ReportSetting]:
 
 
 def common(runs: Sequence[RunRow]) -> list[tuple[str, str]]:
-    """Return the keys that all runs have with the same value."""
     varied = set(varied_keys([run.settings for run in runs]))
     return [(k, readable(str(v))) for k, v in runs[0].settings.items() if k not in varied]
 
@@ -150,7 +143,7 @@ def notes(arms: Sequence[Arm], metric: str, points: int) -> list[str]:
     """
     runs = [run for arm in arms for run in arm.runs]
     way = "greatest" if higher_is_better(metric) else "least"
-    said = [
+    found = [
         f"Settings are grouped by everything but the seed and ranked, on each data set, by "
         f"{metric} at the end of completed runs, the {way} mean first; n counts seeds, sd is over "
         "them.",
@@ -159,22 +152,22 @@ def notes(arms: Sequence[Arm], metric: str, points: int) -> list[str]:
     ]
     repeated = sum(arm.repeated for arm in arms)
     if repeated:
-        said.append(
+        found.append(
             f"{repeated} runs are left out: a finished or later one has their setting and seed."
         )
     without = sum(len(arm.completed) - len(arm.values(metric)) for arm in arms)
     if without:
-        said.append(f"{without} completed runs have no {metric}.")
+        found.append(f"{without} completed runs have no {metric}.")
     if any(len(run.epochs) > points for run in runs):
-        said.append(f"Long curves are thinned to {points} points.")
+        found.append(f"Long curves are thinned to {points} points.")
     for what, values in (
         ("commits", {str((run.summary.get("git") or {}).get("commit", ""))[:10] for run in runs}),
         ("machines", {str(run.summary.get("host", "")) for run in runs}),
     ):
         known = sorted(values - {""})
         if len(known) > 1:
-            said.append(readable(f"The runs are of {len(known)} {what}: {', '.join(known)}."))
-    return said
+            found.append(readable(f"The runs are of {len(known)} {what}: {', '.join(known)}."))
+    return found
 
 
 def left_out(damaged: Sequence[Path], root: Path) -> list[str]:

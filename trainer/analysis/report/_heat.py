@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from trainer.analysis._arms import Arm, higher_is_better
 from trainer.analysis._labels import labels, varied_keys
-from trainer.analysis._statistics import Spread
 from trainer.analysis.slices.grid import LR, GridCell, Slice, slice_of
 from trainer.analysis.slices.ridge import Top, fit_of
 from trainer.analysis.slices.verdict import sentence
+from trainer.record.spread import Spread
 
 FILLED = 0.7  # share of a grid's cells that must hold a run for a picture to be worth it
 
@@ -91,7 +91,6 @@ def heat_maps(arms: Sequence[Arm], metric: str) -> list[HeatMap]:
 
 
 def is_number(value: object) -> bool:
-    """Return whether a setting is a number, and no truth value."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -108,7 +107,6 @@ def is_grid(arms: Sequence[Arm], y: str) -> bool:
 
 
 def heat_map(slice_: Slice, title: str) -> HeatMap:
-    """Return a slice as it is drawn."""
     ridge = fit_of(slice_)
     sign = 1.0 if higher_is_better(slice_.metric) else -1.0
     scores = [sign * c.spread.mean for c in slice_.cells if c.spread.mean is not None]
@@ -143,7 +141,6 @@ def heat_map(slice_: Slice, title: str) -> HeatMap:
 
 
 def best_text(top: Top) -> str:
-    """Return a row's best learning rate in words."""
     if top.lr is None:
         return ""
     if top.edge:

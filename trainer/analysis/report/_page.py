@@ -63,5 +63,4 @@ def policy(scripts: Sequence[str]) -> str:
 
 
 def text_of(name: str) -> str:
-    """Return a file that lies beside this module."""
     return (files("trainer.analysis.report") / name).read_text(encoding="utf-8")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from trainer.analysis._arms import Arm, final, higher_is_better, seed_of
-from trainer.analysis._labels import told_keys
-from trainer.analysis._statistics import Spread
+from trainer.analysis._labels import label_keys, overrides_text
 from trainer.analysis.report._cells import (
     Column,
     ReportTable,
@@ -23,13 +22,14 @@ from trainer.analysis.report._cells import (
     setting_cell,
 )
 from trainer.record.runs import RunRow
+from trainer.record.spread import Spread
 
 EXTRA = ("best_val_top1", "test_top1", "test_avg_top1", "train_loss", "train_seconds")
 
 
 def main_keys(arms: Sequence[Arm]) -> list[str]:
     """Return the keys that tell settings apart, those that are most in use first."""
-    each = told_keys([arm.settings for arm in arms])
+    each = label_keys([arm.settings for arm in arms])
     counts: dict[str, int] = {}
     for keys, arm in zip(each, arms, strict=True):
         for key in keys:
@@ -41,7 +41,7 @@ def places(arms: Sequence[Arm], metric: str) -> list[int]:
     """Return each arm's place among those of its data set, 0 for the best mean; those without a
     number come last. Scores on different images cannot be compared."""
     sign = -1.0 if higher_is_better(metric) else 1.0
-    means = [Spread.of(list(arm.values(metric).values())).mean for arm in arms]
+    means = [arm.spread(metric).mean for arm in arms]
     order = sorted(range(len(arms)), key=lambda i: (means[i] is None, sign * (means[i] or 0.0), i))
     found, counts = [0] * len(arms), dict.fromkeys(map(data_of, arms), 0)
     for i in order:
@@ -51,7 +51,6 @@ def places(arms: Sequence[Arm], metric: str) -> list[int]:
 
 
 def data_of(arm: Arm) -> str:
-    """Return the name of the data set that an arm learnt."""
     return str(arm.settings.get("data.name", ""))
 
 
@@ -86,7 +85,7 @@ def arms_table(arms: Sequence[Arm], metric: str, tested: str | None) -> ReportTa
         arm, rank = arms[number], place[number] + 1
         values = list(arm.values(metric).values())
         spread = Spread.of(values)
-        test = Spread.of(list(arm.values(tested).values())) if tested else None
+        test = arm.spread(tested) if tested else None
         rows.append(
             TableRow(
                 (
@@ -142,7 +141,7 @@ def runs_table(arms: Sequence[Arm], metric: str, root: Path, page: Path) -> Repo
                 *numbers,
                 *([TableCell(reason(run), link=log_link(run, page))] if is_lost else []),
             )
-            rows.append(TableRow(cells, number, overrides_of(arm, run, name, keys), len(rows)))
+            rows.append(TableRow(cells, number, filter_text(arm, run, name, keys), len(rows)))
     return ReportTable(tuple(columns), tuple(rows))
 
 
@@ -156,11 +155,10 @@ def reason(run: RunRow) -> str:
 
 
 def log_link(run: RunRow, page: Path) -> str | None:
-    """Return where the log of a run is that did not complete."""
     return None if run.status == "completed" else link_to(run.path / "run.log", page)
 
 
-def overrides_of(arm: Arm, run: RunRow, name: str, keys: Iterable[str]) -> str:
+def filter_text(arm: Arm, run: RunRow, name: str, keys: Sequence[str]) -> str:
     """Return what the filter finds a run by: `key=value` of what differs, and its folder."""
-    told = [f"{k.removesuffix('.name')}={arm.settings[k]}" for k in keys if k in arm.settings]
-    return readable(" ".join([*told, f"seed={seed_of(run)}", f"status={run.status}", name]))
+    setting = overrides_text(arm.settings, keys)
+    return readable(f"{setting} seed={seed_of(run)} status={run.status} {name}".strip())

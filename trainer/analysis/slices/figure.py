@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.analysis._arms import higher_is_better, is_share
-from trainer.analysis._pictures import LOST, bare, title_of
-from trainer.analysis._statistics import Spread
+from trainer.analysis._arms import higher_is_better, is_share, scale_of
+from trainer.analysis._pictures import title_of
 from trainer.analysis.slices.grid import LR, GridCell, Slice
 from trainer.analysis.slices.ridge import LOW, Ridge, Top
 from trainer.analysis.slices.verdict import EXPECTED, ends, invariant, sentence
+from trainer.record.spread import Spread
+from trainer.record.style import ACCENT, GREY, LOST, clean_axes, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,8 +30,6 @@ DEEPEST = 0.3  # below the best an accuracy has the darkest colour, or bad cells
 
 def slices_figure(slice_: Slice, ridge: Ridge, title: str = "") -> Figure:
     """Return the heat map, that of the test images where there is one, and the ridge's fit."""
-    from matplotlib.figure import Figure
-
     maps = 1 if slice_.tested is None else 2
     across = 1.6 + max(3.4, 0.52 * len(slice_.rates))
     height = max(3.8, 1.3 + 0.42 * len(slice_.lines))
@@ -38,7 +37,7 @@ def slices_figure(slice_: Slice, ridge: Ridge, title: str = "") -> Figure:
     words = textwrap.fill(sentence(slice_, ridge), int(13.5 * width), break_on_hyphens=False)
     text = f"{title}\n{words}" if title else words
     height += 0.2 * (text.count("\n") + 1)
-    figure = Figure(figsize=(width, height), dpi=130, layout="constrained")
+    figure = new_figure(width, height, dpi=130)
     panels = figure.subplots(1, maps + 1, width_ratios=[*[across] * maps, 4.0])
     draw_map(panels[0], slice_, ridge)
     if slice_.tested is not None:
@@ -109,7 +108,7 @@ def edges_of(centres: Array) -> Array:
 def means_of(slice_: Slice, *, is_test: bool) -> Array:
     """Return means by row and column, in percent where they are shares; NaN where none is."""
     metric = (slice_.tested or "") if is_test else slice_.metric
-    scale = 100.0 if is_share(metric) else 1.0
+    scale = scale_of(metric)
     columns = {rate: i for i, rate in enumerate(slice_.rates)}
     means = np.full((len(slice_.lines), len(columns)), np.nan)
     for i, line in enumerate(slice_.lines):
@@ -121,7 +120,6 @@ def means_of(slice_: Slice, *, is_test: bool) -> Array:
 
 
 def colour_range(means: Array, metric: str) -> tuple[float, float]:
-    """Return the numbers that the ends of the colours stand for."""
     low, high = float(np.nanmin(means)), float(np.nanmax(means))
     if is_share(metric):
         return max(low, high - 100.0 * DEEPEST), high
@@ -214,7 +212,7 @@ def draw_best(axes: Axes, rates: Array, places: Array, place: float, top: Top) -
     size = (x[j + 1] - x[j], y[i + 1] - y[i])
     corner = (x[j] + 0.03 * size[0], y[i] + 0.04 * size[1])
     dashes = ":" if top.edge else "-"
-    style: dict[str, Any] = {"fill": False, "ec": RIDGE, "lw": 2.0, "ls": dashes}
+    style: dict[str, Any] = {"fill": False, "ec": ACCENT, "lw": 2.0, "ls": dashes}
     axes.add_patch(Rectangle(corner, 0.94 * size[0], 0.92 * size[1], **style))
 
 
@@ -225,12 +223,7 @@ def draw_line(axes: Axes, ridge: Ridge, places: Array) -> None:
     y = np.log2([ridge.fitted[0].y, ridge.fitted[-1].y])
     x = ridge.offset + ridge.slope * y
     axes.plot(x, y, color="white", linewidth=4.0, alpha=0.8, solid_capstyle="round")
-    axes.plot(x, y, color=RIDGE, linewidth=2.0, solid_capstyle="round")
-
-
-RIDGE = "#d1495b"
-
-GREY = "0.45"
+    axes.plot(x, y, color=ACCENT, linewidth=2.0, solid_capstyle="round")
 
 
 def draw_ridge(axes: Axes, slice_: Slice, ridge: Ridge) -> None:
@@ -247,10 +240,9 @@ def draw_ridge(axes: Axes, slice_: Slice, ridge: Ridge) -> None:
     rates = [rate for rate in slice_.rates if low <= math.log2(rate) <= high]
     axes.set_yticks(rates, [f"{rate:.3g}" for rate in rates])
     axes.minorticks_off()
-    axes.tick_params(labelsize=8)
     axes.set_xlabel(f"{slice_.title} (log scale)")
     axes.set_ylabel(f"best {LR} (log scale)")
-    bare(axes)
+    clean_axes(axes)
     if axes.get_legend_handles_labels()[0]:
         is_rising = (ridge.slope or 0.0) >= 0.0
         axes.legend(frameon=False, fontsize=7.5, loc="upper left" if is_rising else "upper right")
@@ -258,17 +250,16 @@ def draw_ridge(axes: Axes, slice_: Slice, ridge: Ridge) -> None:
 
 
 def draw_tops(axes: Axes, ridge: Ridge) -> None:
-    """Draw each row's best, as far as it has a logarithm."""
     for top in ridge.tops:
         if top.lr is None or top.y <= 0.0:
             continue
         if top.edge:
             mark = "v" if top.edge == LOW else "^"
-            axes.plot(top.y, top.lr, mark, color=RIDGE, ms=7, mfc="white")
+            axes.plot(top.y, top.lr, mark, color=ACCENT, ms=7, mfc="white")
             continue
         low, high = top.interval or (top.lr, top.lr)
         reach = ([max(top.lr - low, 0.0)], [max(high - top.lr, 0.0)])
-        axes.errorbar(top.y, top.lr, yerr=reach, color=RIDGE, fmt="o", ms=5.5, capsize=3, lw=1.4)
+        axes.errorbar(top.y, top.lr, yerr=reach, color=ACCENT, fmt="o", ms=5.5, capsize=3, lw=1.4)
 
 
 def draw_lines(axes: Axes, slice_: Slice, ridge: Ridge) -> None:
@@ -277,7 +268,7 @@ def draw_lines(axes: Axes, slice_: Slice, ridge: Ridge) -> None:
     ends_of = np.array([ridge.fitted[0].y, ridge.fitted[-1].y])
     known = f" ({ends(ridge.interval)})" if ridge.interval else ""
     rates = [ridge.rate_at(y) for y in ends_of]
-    axes.plot(ends_of, rates, color=RIDGE, linewidth=1.8, label=f"slope {ridge.slope:+.2f}{known}")
+    axes.plot(ends_of, rates, color=ACCENT, linewidth=1.8, label=f"slope {ridge.slope:+.2f}{known}")
     expected = EXPECTED.get(slice_.key)
     if expected is not None:
         middle = 2.0 ** np.mean([math.log2(top.y) for top in ridge.fitted])

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainer.analysis._arms import Arm
+from trainer.analysis._arms import Arm, check_completed
 from trainer.analysis._labels import varied_keys
-from trainer.analysis._statistics import Spread
-from trainer.core.errors import ConfigError, TrainerError
+from trainer.core.errors import ConfigError
+from trainer.record.spread import Spread
 
 LR = "optim.lr"
 
@@ -40,7 +40,6 @@ class GridCell:
 
     @property
     def spread(self) -> Spread:
-        """Mean and spread of the completed runs."""
         return Spread.of(self.values)
 
     @property
@@ -50,7 +49,6 @@ class GridCell:
 
     @property
     def is_known(self) -> bool:
-        """Whether there is a result, be it that the runs diverged."""
         return bool(self.values or self.arm.diverged)
 
 
@@ -68,7 +66,6 @@ class Line:
 
     @property
     def known(self) -> tuple[GridCell, ...]:
-        """The cells that have a result."""
         return tuple(cell for cell in self.cells if cell.is_known)
 
 
@@ -96,12 +93,10 @@ class Slice:
 
     @property
     def rates(self) -> list[float]:
-        """Every learning rate, ascending."""
         return sorted({cell.lr for line in self.lines for cell in line.cells})
 
     @property
     def cells(self) -> list[GridCell]:
-        """Every cell, line by line."""
         return [cell for line in self.lines for cell in line.cells]
 
 
@@ -118,8 +113,7 @@ def slice_of(arms: Sequence[Arm], metric: str = "val_top1", key: str | None = No
         TrainerError: if no completed run has the metric.
     """
     chosen = second_key(arms, key)
-    if not any(arm.values(metric) for arm in arms):
-        raise TrainerError(f"none of the runs completed with {metric}")
+    check_completed(arms, metric)
     tested = on_test(metric)
     lines: dict[float, list[GridCell]] = {}
     for arm in arms:
@@ -137,21 +131,20 @@ def slice_of(arms: Sequence[Arm], metric: str = "val_top1", key: str | None = No
 def second_key(arms: Sequence[Arm], key: str | None) -> str:
     """Return the one key besides the learning rate in which arms differ."""
     varied = varied_keys([arm.settings for arm in arms])
-    told = ", ".join(varied) or "nothing"
+    keys = ", ".join(varied) or "nothing"
     others = [k for k in varied if k != LR]
     if LR not in varied or (key is not None and key not in others):
         wanted = f"{LR} and {key or 'one more key'}"
-        raise ConfigError(f"the runs of a slice differ in {wanted}; these differ in {told}")
+        raise ConfigError(f"the runs of a slice differ in {wanted}; these differ in {keys}")
     if len(others) != 1:
         raise ConfigError(
             f"the runs of a slice must differ in {LR}, {key or 'one more key'} and the seed alone; "
-            f"these differ in {told}"
+            f"these differ in {keys}"
         )
     return others[0]
 
 
 def number_of(arm: Arm, key: str) -> float:
-    """Return a setting that must be a number."""
     value = arm.settings.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ConfigError(f"{key} must be a number in every run, got {value}")

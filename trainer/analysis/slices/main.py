@@ -1,26 +1,15 @@
 """A slice through two hyperparameters: accuracy over the learning rate and a second value, the
-ridge of the best learning rates with its slope, and what that slope keeps constant.
-
-Usage: python -m trainer.analysis.slices RUN_OR_FOLDER ... [--y KEY] [--metric val_top1]
-       [--out FILES]
-
-Takes runs that differ in nothing but optim.lr, one more number and the seed. The ridge is found and
-fitted by the metric; where runs have looked at the test images, these are shown beside it. Writes
-slices.png, slices.csv and slices.md into the first folder that is named, or FILES with these
-endings.
-"""
+ridge of the best learning rates with its slope, and what that slope keeps constant."""
 
 from __future__ import annotations
 
 from trainer.analysis._arms import is_share
-from trainer.analysis._command import add_metric, out_of, read_arms, reader, write_texts
-from trainer.analysis._statistics import Spread
 from trainer.analysis.slices.figure import draw_map, draw_ridge, slices_figure
 from trainer.analysis.slices.grid import Slice, slice_of
 from trainer.analysis.slices.ridge import Ridge, Top, fit_of
 from trainer.analysis.slices.verdict import checks_of, is_believable, notes, sentence, table_of
-from trainer.core.errors import telling_errors
-from trainer.record.csv_files import csv_text
+from trainer.record.spread import Spread
+from trainer.record.tables import csv_text
 
 __all__ = [
     "Ridge",
@@ -62,28 +51,6 @@ def to_markdown(slice_: Slice, ridge: Ridge) -> str:
     ]
     unit = " in percent" if is_share(slice_.metric) else ""
     what = f"Mean {slice_.metric}{unit} of the completed runs; bold: the best of a row."
-    told = [f"- {note}" for note in notes(slice_, ridge)]
-    parts = [sentence(slice_, ridge), "\n".join(marks), what, "\n".join(table_of(slice_, ridge))]
-    return "\n\n".join([*parts, "\n".join(told)]).rstrip() + "\n"
-
-
-def main() -> None:
-    """Draw what the command line names."""
-    parser = reader("slices", "Accuracy over the learning rate and a second value, and its ridge.")
-    add_metric(parser)
-    parser.add_argument(
-        "--y", metavar="KEY", help="the second hyperparameter; left out, what the runs differ in"
-    )
-    options = parser.parse_args()
-    with telling_errors():
-        slice_ = slice_of(read_arms(options.places), options.metric, options.y)
-        ridge = fit_of(slice_)
-        out = out_of(options, "slices")
-        text = to_markdown(slice_, ridge)
-        write_texts(out, {"csv": to_csv(slice_, ridge), "md": text})
-        slices_figure(slice_, ridge).savefig(f"{out}.png")
-        print(f"{text}\n{len(slice_.cells)} cells: {out}.png, {out}.csv, {out}.md")
-
-
-if __name__ == "__main__":
-    main()
+    below = [f"- {note}" for note in notes(slice_, ridge)]
+    parts = [sentence(slice_, ridge), "\n".join(marks), what, table_of(slice_, ridge)]
+    return "\n\n".join([*parts, "\n".join(below)]).rstrip() + "\n"

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.analysis._arms import higher_is_better
-from trainer.analysis._statistics import CONFIDENCE
 from trainer.analysis.slices.grid import GridCell, Line, Slice
+from trainer.record.spread import CONFIDENCE
 
 Array = NDArray[np.float64]
 
@@ -58,7 +58,6 @@ class Top:
 
     @property
     def is_fitted(self) -> bool:
-        """Whether it counts in the fit."""
         return self.lr is not None and not self.edge and self.y > 0.0
 
 
@@ -86,7 +85,6 @@ class Ridge:
 
     @property
     def fitted(self) -> list[Top]:
-        """The lines that count."""
         return [top for top in self.tops if top.is_fitted]
 
     @property
@@ -203,7 +201,6 @@ def vertices(x: Array, rows: Array) -> tuple[Array, Array, NDArray[np.intp]]:
 
 
 def slopes(x: Array, y: Array) -> Array:
-    """Return least-squares slopes over the last axis."""
     offsets = x - x.mean(axis=-1, keepdims=True)
     return np.asarray((offsets * y).sum(axis=-1) / (offsets**2).sum(axis=-1))
 
@@ -220,7 +217,6 @@ def by_lines(x: Array, y: Array, generator: np.random.Generator, draws: int) -> 
 
 
 def between(numbers: Array) -> Interval:
-    """Return the ends of the middle 95 % of numbers."""
     rest = 0.5 * (1.0 - CONFIDENCE)
     low, high = np.quantile(numbers, [rest, 1.0 - rest])
     return float(low), float(high)

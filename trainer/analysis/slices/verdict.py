@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from trainer.analysis._tables import line_of, shown
+from trainer.analysis._tables import value_text
 from trainer.analysis.slices.grid import LR, MOMENTUM, Line, Slice
 from trainer.analysis.slices.ridge import Ridge, Top
+from trainer.record.tables import markdown_table
 
-SOURCE = "How to train your ResNet, part 5, myrtle.ai"  # of the slopes that are expected
-
+# "How to train your ResNet, part 5", myrtle.ai: the slopes that are expected.
 EXPECTED = {"batch_size": 1, MOMENTUM: 1, "optim.weight_decay": -1}
 
 FEWEST_OCTAVES = 4.0
@@ -67,7 +67,6 @@ def checks_of(slice_: Slice, ridge: Ridge) -> list[Check]:
 
 
 def is_believable(checks: Sequence[Check]) -> bool:
-    """Return whether everything holds."""
     return all(check.holds for check in checks)
 
 
@@ -108,7 +107,6 @@ def sentence(slice_: Slice, ridge: Ridge) -> str:
 
 
 def ends(interval: tuple[float, float]) -> str:
-    """Return an interval of slopes as text."""
     return f"{interval[0]:+.2f} to {interval[1]:+.2f}"
 
 
@@ -159,9 +157,8 @@ def reaches_edge(line: Line, top: Top) -> bool:
 
 
 def amount(slice_: Slice, change: float) -> str:
-    """Return a change of the metric as text."""
     unit = " points" if slice_.metric.endswith(("top1", "top5")) else ""
-    return shown(change, slice_.metric) + unit
+    return value_text(change, slice_.metric) + unit
 
 
 def lost(slice_: Slice) -> Iterator[str]:
@@ -177,17 +174,17 @@ def lost(slice_: Slice) -> Iterator[str]:
     yield from (f"{count} of the runs {what}" for what, count in counts.items() if count)
 
 
-def table_of(slice_: Slice, ridge: Ridge) -> list[str]:
-    """Return a row of Markdown for each row of the slice: cells, and the best learning rate."""
+def table_of(slice_: Slice, ridge: Ridge) -> str:
+    """Return the slice in Markdown: for each row its cells and its best learning rate."""
     rates = slice_.rates
     heads = [f"{slice_.title} \\ {LR}", *(f"{rate:g}" for rate in rates), f"best {LR}"]
-    rows = [line_of(heads), line_of(["---:"] * len(heads))]
+    rows = []
     for line, top in zip(reversed(slice_.lines), reversed(ridge.tops), strict=True):
         cells = {cell.lr: cell for cell in line.cells}
         texts = []
         for rate in rates:
             cell = cells.get(rate)
-            mean = shown(cell.spread.mean, slice_.metric) if cell else ""
+            mean = value_text(cell.spread.mean, slice_.metric) if cell else ""
             gone = f"{len(cell.arm.diverged)} diverged" if cell and cell.arm.diverged else ""
             bold = f"**{mean}**" if cell and top.column == rate else mean
             texts.append(" ".join(part for part in (bold, gone) if part))
@@ -195,5 +192,5 @@ def table_of(slice_: Slice, ridge: Ridge) -> list[str]:
         if top.interval is not None:
             best += f" ({top.interval[0]:.3g} to {top.interval[1]:.3g})"
         texts.append(f"{best} {f'({top.edge})' if top.edge else ''}".strip())
-        rows.append(line_of([f"{line.y:g}", *texts]))
-    return rows
+        rows.append([f"{line.y:g}", *texts])
+    return markdown_table(heads, rows, texts=0)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.analysis.compare import Arm, Difference, Spread, shown, to_csv, to_markdown
+from trainer.analysis.compare import Arm, Difference, to_csv, to_markdown, value_text
 from trainer.core.files import replace_text
 from trainer.study import _trials
 from trainer.study._facts import facts_of
@@ -74,7 +74,7 @@ def facts(result: ComparisonResult, command: str) -> Iterator[str]:
 
 def table(result: ComparisonResult) -> str:
     """Return a line for each arm: its words, and all numbers; accuracies are shares."""
-    untuned = [Spread.of(list(arm.values(REPORTED).values())) for arm in result.untuned]
+    untuned = [arm.spread(REPORTED) for arm in result.untuned]
     found = gains(result)
     rows = result.comparison.rows
     more: dict[str, Sequence[Any]] = {
@@ -93,10 +93,10 @@ def table(result: ComparisonResult) -> str:
 
 def spread_said(arm: Arm) -> str:
     """Return mean, standard deviation and n of an arm, and how many runs it lost."""
-    spread = Spread.of(list(arm.values(REPORTED).values()))
+    spread = arm.spread(REPORTED)
     lost = f", {len(arm.diverged)} diverged" if arm.diverged else ""
-    sd = shown(spread.sd, REPORTED) or "none"
-    return f"{shown(spread.mean, REPORTED)} ({sd}, {spread.n}{lost})"
+    sd = value_text(spread.sd, REPORTED) or "none"
+    return f"{value_text(spread.mean, REPORTED)} ({sd}, {spread.n}{lost})"
 
 
 def difference_said(found: Difference | None) -> str:
@@ -115,7 +115,5 @@ def correlation_said(found: object) -> str:
 
 def cost(arm: Arm) -> float | None:
     """Return the seconds that a run of an arm spends on training and on averaged weights."""
-    parts: Sequence[float | None] = [
-        Spread.of(list(arm.values(phase).values())).mean for phase in COST
-    ]
+    parts: Sequence[float | None] = [arm.spread(phase).mean for phase in COST]
     return sum(part or 0.0 for part in parts) if parts[0] is not None else None

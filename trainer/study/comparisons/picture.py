@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainer.analysis.compare import Spread, bare, colors, draw_finals
+from trainer.analysis.compare import draw_finals
+from trainer.record.style import clean_axes, colors
 from trainer.study.comparisons.stages import REPORTED, ComparisonResult
 from trainer.study.demos.pictures import framed, heading
 
@@ -35,7 +36,7 @@ def draw_untuned(axes: Axes, result: ComparisonResult) -> None:
     for place, (arm, color) in enumerate(
         zip(result.untuned, colors(len(result.untuned)), strict=True)
     ):
-        spread = Spread.of(list(arm.values(REPORTED).values()))
+        spread = arm.spread(REPORTED)
         if spread.mean is not None:
             axes.plot(100.0 * spread.mean, place + 0.3, "o", mec=color, mfc="none", ms=6)
 
@@ -56,5 +57,5 @@ def draw_trials(axes: Axes, result: ComparisonResult) -> None:
                 axes.plot(lr, 100.0 * trial.spread.mean, "o", color=color, alpha=0.7, **rim)
     axes.set_xscale("log")
     axes.set_xlabel(LR, fontsize=8)
-    bare(axes)
+    clean_axes(axes)
     heading(axes, "validation accuracy of all that was tried (%); rim: chosen")

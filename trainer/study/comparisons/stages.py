@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainer.analysis.compare import Arm, Comparison, Spread, compare
+from trainer.analysis.compare import Arm, Comparison, compare
 from trainer.core.errors import ConfigError, TrainerError
 from trainer.record.runs import RunRow
+from trainer.record.spread import Spread
 from trainer.study._jobs import run_all
 from trainer.study._trials import Trial, chosen
 from trainer.study.comparisons.spec import ComparisonJob, ComparisonPlan

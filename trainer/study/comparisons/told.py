@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from trainer.analysis.compare import Arm, ComparisonRow, Difference, Spread, difference_of
+from trainer.analysis.compare import Arm, ComparisonRow, Difference, difference_of
 from trainer.study.comparisons.spec import Range
 from trainer.study.comparisons.stages import REPORTED, ComparisonResult
 from trainer.study.demos.verdict import judged, points
@@ -81,7 +81,7 @@ def tuning_said(result: ComparisonResult) -> str:
 
 def best_of(arms: tuple[Arm, ...]) -> str:
     """Return the arm with the highest mean."""
-    means = {arm.label: Spread.of(list(arm.values(REPORTED).values())).mean for arm in arms}
+    means = {arm.label: arm.spread(REPORTED).mean for arm in arms}
     return max(means, key=lambda label: means[label] or 0.0)
 
 

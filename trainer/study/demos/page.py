@@ -32,5 +32,5 @@ def facts(demo: Demo, arms: Sequence[Arm], command: str) -> Iterator[str]:
     if any(part.tune for part in demo.arms):
         yield (
             f"tuned on val, with other seeds: docs/results/demos/tuning/{demo.name}.csv, made by "
-            f"`python -m scripts.demo {demo.name} --tune`"
+            f"`python -m trainer demo {demo.name} --tune`"
         )

@@ -7,8 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trainer.analysis.compare import Arm, Difference, Spread
+from trainer.analysis.compare import Arm, Difference
 from trainer.record.runs import RunRow
+from trainer.record.spread import Spread
+from trainer.record.style import (
+    ACCENT,
+    DARK,
+    GREY,
+    clean_axes,
+    draw_spread,
+    new_figure,
+    write_beside,
+)
 from trainer.study.demos.spec import METRICS, Demo
 from trainer.study.demos.verdict import against_first, numbers, points
 
@@ -16,8 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DARK, GREY, LIGHT = "#222222", "#6b6b6b", "#dddddd"
-BASELINE, CLAIM, LOST = "#4d4d4d", "#d1495b", "#b00020"
+BASELINE = "#4d4d4d"
 OTHERS = ("#3a7ca5", "#e09f3e", "#5b8e7d", "#8e6c8a", "#a3b18a")
 WIDTH, HEADER = 10.0, 0.62  # inches: of the picture, of one line of title
 LINE, TITLE = 0.19, 0.26  # inches: of a further line of the sentence, of the title
@@ -47,14 +56,12 @@ def framed(title: str, sentence: str, facts: str, height: float = 3.9) -> Figure
         facts: command, data, seeds; in small print.
         height: of the panels, in inches.
     """
-    from matplotlib.figure import Figure
-
     lines = textwrap.wrap(sentence, 132, break_long_words=False, break_on_hyphens=False)
     titles = textwrap.wrap(title, 80)
     below = TITLE * (len(titles) - 1)  # inches that the sentence is lower
     head, foot = HEADER + below + LINE * len(lines), 0.32
     total = head + height + foot
-    figure = Figure(figsize=(WIDTH, total), dpi=110, layout="constrained", facecolor="white")
+    figure = new_figure(WIDTH, total, dpi=110)
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.set(rect=(0.008, foot / total, 0.984, height / total), w_pad=0.06, wspace=0.04)  # type: ignore[call-arg]
@@ -72,18 +79,9 @@ def colors(demo: Demo) -> list[str]:
     """Return a colour for each arm: the first dark, the claimed one red."""
     rest = iter(OTHERS * (1 + len(demo.arms) // len(OTHERS)))
     return [
-        CLAIM if arm.label == demo.claim else BASELINE if not i else next(rest)
+        ACCENT if arm.label == demo.claim else BASELINE if not i else next(rest)
         for i, arm in enumerate(demo.arms)
     ]
-
-
-def bare(axes: Axes, grid: str = "both") -> None:
-    """Leave of the frame what helps reading."""
-    axes.grid(visible=True, axis=grid, color=LIGHT, linewidth=0.6)  # type: ignore[arg-type]
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(labelsize=8, color=GREY, labelcolor=DARK)
 
 
 def heading(axes: Axes, text: str) -> None:
@@ -104,7 +102,7 @@ def draw_curves(axes: Axes, demo: Demo, arms: Sequence[Arm]) -> None:
         axes.set_ylim(bottom=max(axes.get_ylim()[0], 2.2 * min(finals) - 1.2 * max(finals) - 15.0))
     axes.set_xlabel("epoch", fontsize=8)
     axes.legend(frameon=False, fontsize=8, loc="lower right")
-    bare(axes)
+    clean_axes(axes)
     heading(axes, "validation accuracy while training (%)")
 
 
@@ -125,43 +123,18 @@ def draw_finals(axes: Axes, demo: Demo, arms: Sequence[Arm]) -> None:
     differences = against_first(demo, arms)
     for place, (arm, color) in enumerate(zip(arms, colors(demo), strict=True)):
         values = [100.0 * v for v in numbers(demo, arms, place)]
-        draw_row(axes, place, values, color)
+        draw_spread(axes, place, values, color)
         lost = len(arm.runs) - len(arm.completed)
         text = said(differences[place]) + (f"\n{lost} lost" if lost else "")
-        axes.annotate(
-            text,
-            (1.02, place),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=8,
-            color=color,
-            fontweight="bold" if demo.arms[place].label == demo.claim else "normal",
-            annotation_clip=False,
-        )
+        weight = "bold" if demo.arms[place].label == demo.claim else "normal"
+        write_beside(axes, text, place, color, fontweight=weight)
     axes.set_yticks(range(len(arms)), [part.label for part in demo.arms])
     axes.set_ylim(len(arms) - 0.5, -0.5)
-    bare(axes, "x")
+    clean_axes(axes, "x")
     for label, color in zip(axes.get_yticklabels(), colors(demo), strict=True):
         label.set_color(color)
         label.set_fontsize(9)
     heading(axes, "test accuracy at the end (%): seeds, mean, 95 % interval")
-
-
-def draw_row(axes: Axes, place: float, values: Sequence[float], color: str) -> None:
-    """Draw numbers as dots on a line, and below them their mean with its interval."""
-    spread = Spread.of(values)
-    axes.plot(values, [place - 0.13] * len(values), "o", color=color, alpha=0.4, ms=5, mew=0)
-    if spread.mean is not None:
-        axes.errorbar(
-            spread.mean,
-            place + 0.15,
-            xerr=spread.half_width,
-            color=color,
-            fmt="D",
-            ms=5,
-            capsize=3.5,
-            linewidth=1.8,
-        )
 
 
 def said(difference: Difference | None) -> str:
@@ -172,11 +145,3 @@ def said(difference: Difference | None) -> str:
         return points(difference.mean, "+")
     low, high = points(difference.low, "+"), points(difference.high, "+")
     return f"{points(difference.mean, '+')}\n{low} to {high}"
-
-
-def scale(count: int) -> list[str]:
-    """Return colours from dark to light for values in order."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    return [to_hex(colormaps["viridis"](i / max(1, count - 1) * 0.9)) for i in range(count)]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from trainer.analysis.compare import Arm
 from trainer.core.errors import TrainerError
 from trainer.core.signals import leave_group
+from trainer.record import style
 from trainer.record.console import Console
 from trainer.record.runs import RunRow
 from trainer.study.demos import pictures, verdict
@@ -117,16 +118,16 @@ def draw_distances(axes: Axes, distances: Sequence[float]) -> None:
     """Draw each seed's largest difference on a logarithmic axis, with float64's and float32's
     rounding beside it."""
     drawn = [max(d, TINIEST) for d in distances]
-    axes.plot(drawn, range(len(drawn)), "o", color=pictures.CLAIM, ms=6, mew=0)
+    axes.plot(drawn, range(len(drawn)), "o", color=style.ACCENT, ms=6, mew=0)
     for place, name in ((2.0**-53, "rounding of\nfloat64"), (2.0**-24, "rounding of\nfloat32")):
-        axes.axvline(place, color=pictures.GREY, linewidth=1.2, linestyle="--")
+        axes.axvline(place, color=style.GREY, linewidth=1.2, linestyle="--")
         axes.annotate(name, (place * 1.5, 0.04), xycoords=("data", "axes fraction"), fontsize=7.5)
     axes.set_xscale("log")
     axes.set_xlim(min([1e-18, *drawn]), 1e-5)
     axes.set_xticks([10.0**e for e in range(-18, -4, 3)])
     axes.set_ylim(-0.3 * len(drawn) - 0.7, max(1, len(drawn)) - 0.3)
     axes.set_yticks([0, len(drawn) - 1], ["seed 0", f"seed {len(drawn) - 1}"])
-    pictures.bare(axes, "x")
+    style.clean_axes(axes, "x")
     pictures.heading(axes, "largest difference of any weight at the end")
     assert all(math.isfinite(d) for d in drawn)
 

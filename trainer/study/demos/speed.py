@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.analysis.compare import Arm, Spread
+from trainer.analysis.compare import Arm
+from trainer.record import style
 from trainer.record.console import Console
 from trainer.record.runs import RunRow
+from trainer.record.spread import Spread
 from trainer.study.demos import pictures, verdict
 from trainer.study.demos.pictures import Shown
 from trainer.study.demos.runs import read_timed, run_here, tell, timed_jobs
@@ -88,24 +90,24 @@ def ratio_note(ratios: Sequence[float]) -> str:
 
 def draw_ratios(axes: Axes, ratios: Sequence[float], title: str) -> None:
     """Draw the ratios as dots, their mean with its interval, and the line of no difference."""
-    axes.axvline(1.0, color=pictures.GREY, linewidth=1.2, linestyle="--")
-    axes.plot(ratios, [0.13] * len(ratios), "o", color=pictures.CLAIM, alpha=0.4, ms=5, mew=0)
+    axes.axvline(1.0, color=style.GREY, linewidth=1.2, linestyle="--")
+    axes.plot(ratios, [0.13] * len(ratios), "o", color=style.ACCENT, alpha=0.4, ms=5, mew=0)
     found = interval(ratios)
     if found is not None:
         mean, low, high = found
         reach = ([mean - low], [high - mean])
-        axes.errorbar(mean, -0.15, xerr=reach, color=pictures.CLAIM, fmt="D", ms=6, capsize=4, lw=2)
+        axes.errorbar(mean, -0.15, xerr=reach, color=style.ACCENT, fmt="D", ms=6, capsize=4, lw=2)
         axes.annotate(
             f"{mean:.2f} ({low:.2f} to {high:.2f})",
             (mean, -0.32),
             ha="center",
             fontsize=9,
             fontweight="bold",
-            color=pictures.CLAIM,
+            color=style.ACCENT,
         )
     axes.set_ylim(-0.6, 0.5)
     axes.set_yticks([])
     axes.set_xlim(min(0.9, *axes.get_xlim()), max(1.1, *axes.get_xlim()))
-    pictures.bare(axes, "x")
+    style.clean_axes(axes, "x")
     axes.spines["left"].set_visible(False)
     pictures.heading(axes, title)

@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trainer.analysis.compare import Arm, Spread, welch
+from trainer.analysis.compare import Arm, welch
+from trainer.record import style
 from trainer.study.demos import pictures, verdict
 from trainer.study.demos.pictures import Shown
 from trainer.study.demos.spec import Demo
@@ -25,7 +26,7 @@ def show(demo: Demo, arms: Sequence[Arm], facts: str) -> Shown:
     sentence = judged(key, values, arms)
     figure = pictures.framed(demo.title, sentence, facts)
     left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.1))
-    shades = pictures.scale(len(arms))
+    shades = style.color_scale(len(arms))
     draw_losses(left, key, values, arms, shades)
     draw_accuracies(right, key, values, arms, shades)
     return Shown(sentence, figure, verdict.table(demo, arms))
@@ -85,7 +86,11 @@ def loss(best: Sequence[float], other: Arm) -> str:
 
 
 def draw_losses(
-    axes: Axes, key: str, values: Sequence[float], arms: Sequence[Arm], shades: Sequence[str]
+    axes: Axes,
+    key: str,
+    values: Sequence[float],
+    arms: Sequence[Arm],
+    shades: Sequence[str],
 ) -> None:
     """Draw each value's mean training loss over epochs; a cross where the first run diverged."""
     for value, arm, shade in zip(values, arms, shades, strict=True):
@@ -97,42 +102,36 @@ def draw_losses(
             means = [statistics.fmean(rows[epoch]) for epoch in sorted(rows)]
             axes.plot(sorted(rows), means, color=shade, linewidth=1.6, label=f"{value:g}")
         else:
-            axes.plot([], [], "x", color=pictures.LOST, label=f"{value:g} diverged")
+            axes.plot([], [], "x", color=style.LOST, label=f"{value:g} diverged")
     axes.set_ylim(0.0, min(1.05 * axes.get_ylim()[1], MOST_LOSS))  # what diverges leaves above
     axes.set_xlabel("epoch", fontsize=8)
-    pictures.bare(axes)
+    style.clean_axes(axes)
     axes.legend(frameon=False, fontsize=7, ncols=2, loc="lower left", title=key, title_fontsize=7)
     pictures.heading(axes, "training loss (mean of the seeds that completed)")
 
 
 def draw_accuracies(
-    axes: Axes, key: str, values: Sequence[float], arms: Sequence[Arm], shades: Sequence[str]
+    axes: Axes,
+    key: str,
+    values: Sequence[float],
+    arms: Sequence[Arm],
+    shades: Sequence[str],
 ) -> None:
     """Draw final accuracy against the value: seeds, mean, interval; diverged runs at the foot."""
     means = []
     for value, arm, shade in zip(values, arms, shades, strict=True):
         numbers = [100.0 * v for v in arm.values("test_top1").values()]
-        spread = Spread.of(numbers)
-        axes.plot([value] * len(numbers), numbers, "o", color=shade, alpha=0.4, ms=4, mew=0)
-        if spread.mean is not None:
-            means.append((value, spread.mean))
-            axes.errorbar(
-                value, spread.mean, yerr=spread.half_width, color=shade, fmt="D", ms=5, capsize=3
-            )
+        style.draw_spread(axes, value, numbers, shade, vertical=True)
+        if numbers:
+            means.append((value, statistics.fmean(numbers)))
         if arm.diverged:
-            axes.plot(value, 0.0, "x", color=pictures.LOST, ms=7, mew=1.8, clip_on=False)
-            axes.annotate(
-                f"{len(arm.diverged)}/{len(arm.runs)}",
-                (value, 0.03),
-                xycoords=("data", "axes fraction"),
-                ha="center",
-                fontsize=7,
-                color=pictures.LOST,
-            )
+            axes.plot(value, 0.0, "x", color=style.LOST, ms=7, mew=1.8, clip_on=False)
+            text = f"{len(arm.diverged)}/{len(arm.runs)}"
+            style.write_at(axes, text, value, 0.03, color=style.LOST)
     if means:
-        axes.plot(*zip(*means, strict=True), color=pictures.GREY, linewidth=1.0, zorder=0)
+        axes.plot(*zip(*means, strict=True), color=style.GREY, linewidth=1.0, zorder=0)
     axes.set_xscale("log")
     axes.set_ylim(0.0, min(100.0, 1.15 * max((mean for _, mean in means), default=100.0)))
     axes.set_xlabel(key, fontsize=8)
-    pictures.bare(axes)
+    style.clean_axes(axes)
     pictures.heading(axes, "test accuracy at the end (%); x: diverged runs")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainer.analysis.compare import Arm as RunArm
-from trainer.analysis.compare import Spread
 from trainer.record.runs import RunRow
+from trainer.record.spread import Spread
 from trainer.study._jobs import run_all
 from trainer.study._trials import Trial, chosen
 from trainer.study.demos.spec import METRICS, Demo, DemoArm, merged

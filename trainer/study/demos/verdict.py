@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trainer.analysis.compare import Arm, Difference, Spread, welch
+from trainer.analysis.compare import Arm, Difference, welch
+from trainer.record.spread import Spread
+from trainer.record.tables import markdown_table
 from trainer.study.demos.spec import Demo
 
 UNIT = "points of test accuracy"
@@ -74,10 +76,8 @@ def points(share: float, sign: str = "") -> str:
 
 def table(demo: Demo, arms: Sequence[Arm]) -> str:
     """Return a line of Markdown for each arm: its words, and the numbers in percent."""
-    lines = [
-        "| arm | words | n | mean | sd | difference | 95 % interval | detectable | diverged |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    heads = ["arm", "words", "n", "mean", "sd", "difference", "95 % interval", "detectable"]
+    rows = []
     for place, difference in enumerate(against_first(demo, arms)):
         spread = Spread.of(numbers(demo, arms, place))
         shown = [f"{100 * v:.2f}" if v is not None else "" for v in (spread.mean, spread.sd)]
@@ -87,6 +87,5 @@ def table(demo: Demo, arms: Sequence[Arm]) -> str:
             cells = [points(difference.mean, "+"), interval, points(difference.detectable or 0.0)]
         overrides = " ".join(demo.arms[place].overrides)
         lost = str(len(arms[place].diverged))
-        row = [demo.arms[place].label, f"`{overrides}`", str(spread.n), *shown, *cells, lost]
-        lines.append("| " + " | ".join(row) + " |")
-    return "\n".join(lines) + "\n"
+        rows.append([demo.arms[place].label, f"`{overrides}`", str(spread.n), *shown, *cells, lost])
+    return markdown_table([*heads, "diverged"], rows, texts=2) + "\n"

@@ -10,12 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from trainer.average._batch_norm import recompute
+from trainer.average import recompute
 from trainer.core import rng
 from trainer.core.errors import ConfigError
 from trainer.core.units import Amount
-from trainer.data.base import Batch
+from trainer.data import Batch
 from trainer.state import Run
+from trainer.study.flatness.settings import Amounts
 
 
 @dataclass(frozen=True)
@@ -26,27 +27,6 @@ class PointScore:
     train_error: float
     test_loss: float
     test_error: float
-
-
-@dataclass(frozen=True)
-class Amounts:
-    """How many images a point is measured on.
-
-    Attributes:
-        train: training images of the training loss, as trained on but without augmentation.
-        bn: training images over which BatchNorm statistics are recomputed.
-        test: test images, drawn by the seed where they are not all.
-    """
-
-    train: Amount = Amount(2000, False)
-    bn: Amount = Amount(2000, False)
-    test: Amount = Amount(2000, False)
-
-    def __post_init__(self) -> None:
-        for name in ("train", "bn", "test"):
-            amount: Amount = getattr(self, name)
-            if amount.value <= 0:
-                raise ConfigError(f"--{name}-images must be positive, got {amount}")
 
 
 class Landscape:

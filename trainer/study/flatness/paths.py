@@ -5,7 +5,6 @@ All vectors are (P,), float64: every parameter of the network, one after the oth
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from trainer.core import rng
 from trainer.core.errors import ConfigError
 from trainer.study.flatness.landscape import Landscape
+from trainer.study.flatness.settings import Looks
 
 Floats = NDArray[np.float64]
 
@@ -110,50 +110,6 @@ def filter_normalised(
 
 
 Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Looks:
-    """Where to look.
-
-    Attributes:
-        points: of the plane's grid, on each axis.
-        margin: of the plane about the three weights, as a share of their box.
-        segment_points: of the segment through the first two.
-        extend: how far it goes beyond both, in distances between them.
-        rays: from each of the two weights, of each kind.
-        ray_points: of a ray, its start included.
-        radius: length of a ray: raw, in norms of the first weights; filter-normalised, in norms of
-            each filter.
-        seed: of directions and of the choice of test images.
-    """
-
-    points: int = 21
-    margin: float = 0.2
-    segment_points: int = 31
-    extend: float = 1.0
-    rays: int = 10
-    ray_points: int = 7
-    radius: float = 0.3
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        least = {"points": 2, "segment_points": 2, "rays": 1, "ray_points": 2, "seed": 0}
-        for name, smallest in least.items():
-            if getattr(self, name) < smallest:
-                raise ConfigError(
-                    f"{option(name)} must be at least {smallest}, got {getattr(self, name)}"
-                )
-        for name in ("margin", "extend", "radius"):
-            value = getattr(self, name)
-            if not math.isfinite(value) or value < 0 or (name == "radius" and value == 0):
-                least_told = "above 0" if name == "radius" else "0 or more"
-                raise ConfigError(f"{option(name)} must be {least_told}, got {value}")
-
-
-def option(name: str) -> str:
-    """Return a field's spelling on the command line."""
-    return f"--{name.replace('_', '-')}"
 
 
 def on_plane(landscape: Landscape, plane: Plane, looks: Looks) -> Rows:

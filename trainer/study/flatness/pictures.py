@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.record import style
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -44,8 +46,8 @@ def plane_figure(rows: Rows, corners: NDArray[np.float64], labels: Sequence[str]
         contours(figure, axes, np.array(x), np.array(y), heights)
         for (a, b), label, color, marker in zip(corners, labels, COLORS, MARKERS, strict=True):
             size = 15 if marker == "*" else 8
-            style = {"markeredgecolor": "white", "markeredgewidth": 1.2, "zorder": 3}
-            axes.plot(a, b, marker, color=color, markersize=size, label=label, **style)
+            rim = {"markeredgecolor": "white", "markeredgewidth": 1.2, "zorder": 3}
+            axes.plot(a, b, marker, color=color, markersize=size, label=label, **rim)
         axes.set_title(PANELS[score], fontsize=11)
         axes.set_aspect("equal")
         axes.set_xlabel(f"distance along the line from {labels[0]} to {labels[1]}")
@@ -143,10 +145,8 @@ def in_units(value: float, score: str) -> float:
 
 def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, Any]:
     """Return a figure and its panels, (rows, columns)."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    figure = style.new_figure(*size)
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat:
-        axes.spines[["top", "right"]].set_visible(False)
+        style.clean_axes(axes)
     return figure, panels

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.core.errors import ConfigError
 from trainer.core.files import replace_text, reporting_disk
-from trainer.record.csv_files import records_csv
+from trainer.record.spread import Spread
+from trainer.record.tables import records_csv
 from trainer.study.flatness.paths import Rows
 
 if TYPE_CHECKING:
@@ -87,25 +87,6 @@ def told(spread: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class ScoreSpread:
-    """Mean, standard deviation and standard error of n numbers; the latter two None below 2."""
-
-    mean: float
-    sd: float | None
-    standard_error: float | None
-    n: int
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> ScoreSpread:
-        """Return the spread of finite or infinite values."""
-        n, mean = len(values), sum(values) / len(values)
-        if n < 2 or not math.isfinite(mean):
-            return cls(mean, None, None, n)
-        sd = statistics.stdev(values)
-        return cls(mean, sd, sd / math.sqrt(n), n)
-
-
-@dataclass(frozen=True)
 class Rise:
     """How much a score rises from two starts at one distance, over rays of the same directions.
 
@@ -119,9 +100,19 @@ class Rise:
 
     share: float
     distances: tuple[float, float]
-    rises: tuple[ScoreSpread, ScoreSpread]
-    difference: ScoreSpread
+    rises: tuple[Spread, Spread]
+    difference: Spread
     num_lower: int
+
+    def plain(self) -> dict[str, Any]:
+        """Return the rise as plain data, each spread with its standard error."""
+        of_two = [spread_facts(spread) for spread in self.rises]
+        return {**asdict(self), "rises": of_two, "difference": spread_facts(self.difference)}
+
+
+def spread_facts(spread: Spread) -> dict[str, Any]:
+    """Return a spread as plain data."""
+    return {"mean": spread.mean, "sd": spread.sd, "standard_error": spread.se, "n": spread.n}
 
 
 def rises(rows: Rows, kind: str, starts: tuple[str, str], score: str) -> list[Rise]:
@@ -148,8 +139,8 @@ def rises(rows: Rows, kind: str, starts: tuple[str, str], score: str) -> list[Ri
             Rise(
                 share,
                 (distances[0], distances[1]),
-                (ScoreSpread.of(values[0]), ScoreSpread.of(values[1])),
-                ScoreSpread.of(both),
+                (Spread.of(values[0]), Spread.of(values[1])),
+                Spread.of(both),
                 sum(b < 0 for b in both),
             )
         )

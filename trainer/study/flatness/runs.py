@@ -19,7 +19,7 @@ from trainer.core.environment import World
 from trainer.core.errors import ConfigError
 from trainer.core.weights_source import Origin
 from trainer.core.yaml_files import flat, leaf
-from trainer.model.base import put_weights
+from trainer.model import put_weights
 from trainer.run.assemble import assemble
 from trainer.run.device import prepare
 from trainer.run.identity import facts_of

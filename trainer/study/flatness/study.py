@@ -1,7 +1,5 @@
 """How flat a solution is: loss and error over a plane, along a segment and along random rays.
 
-Usage: python -m trainer.study.flatness FIRST [SECOND [THIRD]] [--out flatness] ...
-
 Each is weights of a run: its folder (the last ones), <run>@average, <run>@<step>, or a checkpoint's
 folder. One run alone stands for its last and its averaged weights. The segment goes through the
 first two, beyond both; rays of the same random directions start from each of the two, raw and
@@ -16,7 +14,6 @@ images are clean, not augmented, and the loss is the cross-entropy alone.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,31 +22,14 @@ from typing import Any
 
 import torch
 
-from trainer.core.errors import ConfigError, telling_errors
-from trainer.core.units import Amount
+from trainer.core.errors import ConfigError
 from trainer.record import provenance
-from trainer.study.flatness.landscape import Amounts, Landscape
-from trainer.study.flatness.paths import Looks, Plane, along_rays, along_segment, on_plane, option
+from trainer.study.flatness.landscape import Landscape
+from trainer.study.flatness.paths import Plane, along_rays, along_segment, on_plane
 from trainer.study.flatness.pictures import plane_figure, rays_figure, segment_figure
-from trainer.study.flatness.report import KINDS, Seen, make_folder, rises, table, write
+from trainer.study.flatness.report import KINDS, Seen, make_folder, rises, write
 from trainer.study.flatness.runs import Machine, assembled, read_corners
-
-LOOKS_HELP = {
-    "points": "points of the plane's grid, on each axis",
-    "margin": "of the plane about the three weights, as a share of their box",
-    "segment_points": "points of the segment",
-    "extend": "how far the segment goes beyond both weights, in distances between them",
-    "rays": "rays from each of the first two weights, of each kind",
-    "ray_points": "points of a ray, its start included",
-    "radius": "length of a ray, in norms of the first weights, or of each filter",
-    "seed": "of directions and of the choice of test images",
-}
-
-IMAGES_HELP = {
-    "train": "training images of the training loss",
-    "bn": "training images for BatchNorm statistics",
-    "test": "test images",
-}
+from trainer.study.flatness.settings import Amounts, Looks
 
 SCORES = ("train_loss", "test_loss", "test_error")
 
@@ -85,7 +65,7 @@ def look(
     seen.facts["rises"] = {
         kind: {
             score: [
-                asdict(r) for r in rises(seen.tables["rays"], kind, (labels[0], labels[1]), score)
+                r.plain() for r in rises(seen.tables["rays"], kind, (labels[0], labels[1]), score)
             ]
             for score in SCORES
         }
@@ -145,60 +125,3 @@ def study(
     }
     write(out, seen, facts)
     return facts
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the reader of the command line."""
-    made = argparse.ArgumentParser(
-        prog="python -m trainer.study.flatness", description=(__doc__ or "").splitlines()[0]
-    )
-    places = "a run, <run>@average, <run>@<step> or a checkpoint's folder: up to three"
-    made.add_argument("places", nargs="+", metavar="WEIGHTS", help=places)
-    made.add_argument("--out", type=Path, default=Path("flatness"), help="folder of the results")
-    made.add_argument("--labels", default="", help="names of the weights, separated by commas")
-    for name, meaning in LOOKS_HELP.items():
-        default = getattr(Looks, name)
-        told = f"{meaning} (%(default)s)"
-        made.add_argument(option(name), type=type(default), default=default, help=told)
-    for name, meaning in IMAGES_HELP.items():
-        told = f"{meaning}: a count, or a share such as 10%% (%(default)s)"
-        made.add_argument(f"--{name}-images", default=str(getattr(Amounts, name)), help=told)
-    made.add_argument("--data-root", help="folder of the data sets; as recorded by default")
-    made.add_argument("--device", default="auto")
-    made.add_argument("--threads", type=int, help="of computation on a CPU; all cores by default")
-    made.add_argument("--plugins", default="", help="modules with components of your own")
-    return made
-
-
-def main() -> None:
-    """Study what the command line asks for."""
-    options = parser().parse_args()
-    with telling_errors():
-        if len(options.places) > 3:
-            raise ConfigError(f"at most three weights, got {len(options.places)}")
-        facts = study(
-            options.places,
-            options.out,
-            looks=Looks(**{name: getattr(options, name) for name in LOOKS_HELP}),
-            amounts=Amounts(**{name: amount(options, name) for name in IMAGES_HELP}),
-            machine=Machine(
-                options.data_root, options.device, options.threads, listed(options.plugins)
-            ),
-            labels=listed(options.labels),
-        )
-    print(table(facts))
-    print(f"pictures and numbers in {options.out} ({facts['seconds']:.0f} s)")
-
-
-def amount(options: argparse.Namespace, name: str) -> Amount:
-    """Return a number of images as the command line gives it."""
-    return Amount.parse(getattr(options, f"{name}_images"), f"--{name}-images")
-
-
-def listed(text: str) -> tuple[str, ...]:
-    """Return the names in a list separated by commas."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-if __name__ == "__main__":
-    main()

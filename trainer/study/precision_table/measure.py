@@ -73,8 +73,8 @@ def measure(overrides: tuple[str, ...], warmup: int, steps: int) -> Speed:
     try:
         config = compose(*overrides)
         run, _ = assemble(config, *prepare(config, World()))
-        run.wants_pause = lambda clock: clock.step in (warmup, warmup + steps)
-        events, spent_s = fit(run), []
+        events = fit(run, pause=lambda clock: clock.step in (warmup, warmup + steps))
+        spent_s = []
         for _ in range(2):
             assert isinstance(next(events), Pause)
             spent_s.append(run.state.train_s)

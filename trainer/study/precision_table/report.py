@@ -9,52 +9,42 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainer.record.csv_files import records_csv
+from trainer.record.spread import Spread
+from trainer.record.tables import markdown_table, records_csv
 from trainer.study.precision_table.measure import CellScore, Speed
 
 
 def speed_table(rows: Sequence[SpeedRow], epoch_images: int) -> str:
     """Return the table of speed as Markdown."""
     heads = ("Model", "Precision", "px", "Batch", "Time/epoch", "Images/s (least to most, n)")
-    lines = table_head([*heads, f"x {BASE}", "Memory"], texts=2)
+    lines = []
     for row in rows:
         n = numbers_of(row, rows, epoch_images)
         texts = [row.model, row.precision, str(row.px), str(row.batch)]
         if row.why is not None:
-            lines.append(line_of([*texts, row.why, "", "", ""]))
+            lines.append([*texts, row.why, "", "", ""])
             continue
         least, most = n["images_per_s_least"], n["images_per_s_most"]
         rate = f"{n['images_per_s']:.4g} ({least:.4g} to {most:.4g}, {n['n']})"
         times = "" if n["times_fp32"] is None else f"{n['times_fp32']:.2f}"
         memory = "" if n["memory_bytes"] is None else f"{n['memory_bytes'] / 2**30:.2f} GiB"
-        lines.append(line_of([*texts, span(n["epoch_s"]), rate, times, memory]))
-    return "\n".join(lines)
+        lines.append([*texts, span(n["epoch_s"]), rate, times, memory])
+    return markdown_table([*heads, f"x {BASE}", "Memory"], lines, texts=2)
 
 
 def score_table(rows: Sequence[ScoreRow]) -> str:
     """Return the table of trained networks as Markdown; accuracies in percent."""
     heads = ("Model", "Precision", "Time/epoch", "Top-1", "Top-5", "n", f"Top-1 less {BASE}")
-    lines = table_head([*heads, "Skipped steps"], texts=2)
+    lines = []
     for row in rows:
         n = scores_of(row, rows)
         if row.why is not None:
-            lines.append(line_of([row.model, row.precision, row.why, *[""] * 5]))
+            lines.append([row.model, row.precision, row.why, *[""] * 5])
             continue
         shown = [percent(n, "top1"), percent(n, "top5"), str(n["n"]), percent(n, "top1_less_fp32")]
         skipped = "" if n["skipped_steps"] is None else f"{n['skipped_steps']:.0f}"
-        lines.append(line_of([row.model, row.precision, span(n["train_s"]), *shown, skipped]))
-    return "\n".join(lines)
-
-
-def table_head(heads: Sequence[str], texts: int) -> list[str]:
-    """Return the first two lines of a table whose first columns are texts, the others numbers."""
-    marks = ["---"] * texts + ["---:"] * (len(heads) - texts)
-    return [line_of(heads), line_of(marks)]
-
-
-def line_of(texts: Sequence[str]) -> str:
-    """Return a line of a table."""
-    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+        lines.append([row.model, row.precision, span(n["train_s"]), *shown, skipped])
+    return markdown_table([*heads, "Skipped steps"], lines, texts=2)
 
 
 def percent(numbers: Mapping[str, Any], name: str) -> str:
@@ -249,7 +239,5 @@ def scores_of(row: ScoreRow, rows: Sequence[ScoreRow]) -> dict[str, Any]:
 
 def spread(name: str, values: Sequence[float]) -> dict[str, float | None]:
     """Return mean and standard deviation by name."""
-    return {
-        name: statistics.fmean(values) if values else None,
-        f"{name}_sd": statistics.stdev(values) if len(values) > 1 else None,
-    }
+    found = Spread.of(values)
+    return {name: found.mean, f"{name}_sd": found.sd}

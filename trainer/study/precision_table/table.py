@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import shlex
 import statistics
 import sys
 from collections.abc import Sequence
@@ -15,9 +14,12 @@ from typing import Any
 import torch
 
 from trainer.api import compose
+from trainer.core.command import command_line
+from trainer.core.environment import World
 from trainer.core.errors import unknown
 from trainer.precision.formats import NAMES
 from trainer.record import provenance
+from trainer.run.device import choose_device
 from trainer.study.precision_table.measure import CellScore, Speed, apart, measure, score
 from trainer.study.precision_table.report import ScoreRow, SpeedRow
 
@@ -164,9 +166,9 @@ class PrecisionTable:
     def facts(self) -> dict[str, Any]:
         """Return when, where and how the table was made."""
         options, host, size = self.options, provenance.host(), asdict(self.size)
-        overrides = ["python", "-m", "scripts.precision_table", *without_root(options.overrides)]
+        command = command_line("precision_table", *without_root(options.arguments))
         return {
-            "command": shlex.join(overrides),
+            "command": command,
             "git": provenance.git_state()[0],
             "date": datetime.date.today().isoformat(),
             "device": provenance.device_name(self.device),
@@ -188,9 +190,22 @@ class PrecisionTable:
         }
 
 
-def without_root(overrides: Sequence[str]) -> list[str]:
-    """Return words as a page shows them: a place on this machine says nothing elsewhere."""
-    shown = [
-        "DIR" if before == "--root" else override for before, override in pairwise(["", *overrides])
-    ]
-    return ["--root=DIR" if override.startswith("--root=") else override for override in shown]
+def measured(options: argparse.Namespace) -> PrecisionTable:
+    """Return the table with everything measured that the options ask for.
+
+    Raises:
+        ConfigError: for a network, format or device that does not exist, before any measurement.
+    """
+    table = PrecisionTable(options, choose_device(options.device, World()))
+    table.check()
+    table.at_equal_batch()
+    table.at_best_batch()
+    if options.train_data:
+        table.trained()
+    return table
+
+
+def without_root(arguments: Sequence[str]) -> list[str]:
+    """Return arguments as a page shows them: a place on this machine says nothing elsewhere."""
+    shown = ["DIR" if before == "--root" else text for before, text in pairwise(["", *arguments])]
+    return ["--root=DIR" if text.startswith("--root=") else text for text in shown]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from trainer.analysis.compare import line_of
 from trainer.record import provenance
+from trainer.record.tables import markdown_table
 from trainer.study.reproduction.outcome import Outcome
 from trainer.study.reproduction.registry import Item
 
@@ -36,7 +36,7 @@ def report(
         f"{sum(one.runs for one in runs)} runs that took "
         f"{sum(one.seconds for one in runs) / 60:.1f} minutes in all, one after the other.",
         "\n".join(f"- {fact}" for fact in machine()),
-        "\n".join(index(items, made)),
+        index(items, made),
     ]
     return "\n\n".join([*head, *(part(scale, item, made[item.name]) for item in items)]) + "\n"
 
@@ -51,15 +51,15 @@ def machine() -> Iterator[str]:
     yield f"commit: {str(git.get('commit'))[:10]}{clean}"
 
 
-def index(items: Sequence[Item], made: Mapping[str, Outcome | str]) -> Iterator[str]:
-    """Yield a table of all figures and tables, each with its picture."""
-    yield line_of(["section", "what", "picture"])
-    yield line_of(["---:", "---", "---"])
+def index(items: Sequence[Item], made: Mapping[str, Outcome | str]) -> str:
+    """Return a table of all figures and tables, each with its picture."""
+    rows = []
     for item in items:
         found = made[item.name]
         files = found.files if isinstance(found, Outcome) else ()
         picture = next((f"[{f}]({item.name}/{f})" for f in files if f.endswith(PICTURE)), "")
-        yield line_of([str(item.section), f"[{item.title}](#{item.name})", picture])
+        rows.append([str(item.section), f"[{item.title}](#{item.name})", picture])
+    return markdown_table(["section", "what", "picture"], rows, texts=3)
 
 
 def part(scale: str, item: Item, found: Outcome | str) -> str:
@@ -91,9 +91,5 @@ def references(item: Item, ours: Mapping[str, str]) -> list[str]:
     """Return a table of others' numbers beside ours, if there are any."""
     if not item.references:
         return []
-    lines = [line_of(["what", "published", "ours", "source"]), line_of(["---"] * 4)]
-    lines += [
-        line_of([one.what, one.value, ours.get(one.ours, ""), one.source])
-        for one in item.references
-    ]
-    return ["\n".join(lines)]
+    rows = [[one.what, one.value, ours.get(one.ours, ""), one.source] for one in item.references]
+    return [markdown_table(["what", "published", "ours", "source"], rows, texts=4)]

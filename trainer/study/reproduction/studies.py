@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from trainer.api import compose
-from trainer.core.environment import World
 from trainer.core.files import replace_text
 from trainer.core.units import Amount, Duration
 from trainer.record.runs import RunRow, read_run
-from trainer.run.device import choose_device
 from trainer.run.execute import execute
 from trainer.run.request import RunRequest
 from trainer.study import _schedules, demo
-from trainer.study._facts import shown_overrides
+from trainer.study.comparison import command_of
 from trainer.study.comparisons.page import difference_said, write
 from trainer.study.comparisons.spec import changed
 from trainer.study.comparisons.spec import load as load_comparison
@@ -27,13 +25,12 @@ from trainer.study.comparisons.stages import ComparisonResult, perform
 from trainer.study.comparisons.told import conclusions, power_said
 from trainer.study.demos.spec import load as load_demo
 from trainer.study.flatness import study as flatness
-from trainer.study.flatness.landscape import Amounts
-from trainer.study.flatness.paths import Looks
 from trainer.study.flatness.runs import Machine
-from trainer.study.precision_table import main as precision_table
+from trainer.study.flatness.settings import Amounts, Looks
+from trainer.study.precision_table.options import parse_options
 from trainer.study.precision_table.report import numbers_of
 from trainer.study.precision_table.report import write as write_table
-from trainer.study.precision_table.table import PrecisionTable
+from trainer.study.precision_table.table import measured
 from trainer.study.reproduction.outcome import Outcome
 from trainer.study.reproduction.sweeps import outcome_of
 
@@ -102,10 +99,7 @@ def comparison(settings: Settings, folder: Path) -> Outcome:
     """Make a comparison of tuned arms."""
     given = {name: settings.get(name) for name in ("n", "trials")}
     plan = changed(load_comparison(settings["name"]), line=settings["overrides"], **given)
-    options = [f"--{name} {value}" for name, value in given.items() if value is not None]
-    command = " ".join(
-        ["python -m scripts.comparison", plan.name, *shown_overrides(plan.line), *options]
-    )
+    command = command_of(plan, given["n"], given["trials"])
     result = perform(plan)
     write(result, folder, command)
     power = power_said(result)
@@ -149,7 +143,7 @@ def flat(settings: Settings, folder: Path) -> Outcome:
     power = "One pair of runs, as in the paper's pictures; the spread is over rays."
     if settings.get("is_toy"):
         power = "One pair of runs of a toy size."
-    command = "python -m scripts.flatness SGD SWA@average SWA@START --labels SGD,SWA,start"
+    command = "python -m trainer flatness SGD SWA@average SWA@START --labels SGD,SWA,start"
     ours = {w["label"]: scores_said(w) for w in facts["weights"]}
     return outcome_of(command, flat_said(facts), power, [swa, sgd], ours, files)
 
@@ -198,13 +192,8 @@ def precision(settings: Settings, folder: Path) -> Outcome:
         if override.startswith("data.root=")
     ]
     line += ["--root", root[-1]] if root else []
-    options = precision_table.parse_options([*line, "--out", str(folder)])
-    table = PrecisionTable(options, choose_device(options.device, World()))
-    table.check()
-    table.at_equal_batch()
-    table.at_best_batch()
-    if options.train_data:
-        table.trained()
+    options = parse_options([*line, "--out", str(folder)])
+    table = measured(options)
     write_table(folder, table.speeds, table.scores, table.facts())
     said, ours = [], {}
     for row in table.speeds:
@@ -214,7 +203,7 @@ def precision(settings: Settings, folder: Path) -> Outcome:
     said = [f"{name}: {text} at equal batch." for name, text in ours.items()]
     said = said or ["No network was measured in two formats."]
     power = "Of a toy size." if settings.get("is_toy") else f"{options.rounds} rounds, interleaved."
-    command = f"python -m scripts.precision_table {settings['options']}"
+    command = f"python -m trainer precision_table {settings['options']}"
     files = tuple(n for n in ("table.md", "table.json", "speed.csv") if (folder / n).is_file())
     return Outcome(command, tuple(said), power, ours, files)
 
@@ -223,7 +212,7 @@ def demonstration(settings: Settings, folder: Path) -> Outcome:
     """Run a demonstration."""
     made = load_demo(settings["name"]).with_overrides(settings["overrides"])
     seeds = settings["seeds"]
-    command = f"python -m scripts.demo {made.name} --seeds {seeds}"
+    command = f"python -m trainer demo {made.name} --seeds {seeds}"
     result = demo.perform(made, seeds=seeds, command=command)
     result.shown.figure.savefig(folder / f"{made.name}.png")
     replace_text(folder / f"{made.name}.md", result.page)

@@ -1,0 +1,259 @@
+"""The subcommands that read the records of runs. They import an analysis once their arguments are
+parsed."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from trainer.analysis import METRICS, OVER_EPOCHS, Arm, arms_of, trained
+from trainer.cli.subcommands import Parser, one_of
+from trainer.core.errors import ConfigError, DiskError, TrainerError
+from trainer.record.runs import Found, find_runs
+
+FILES = "Writes {0} into the first folder that is named, or --out with these endings."
+SEEDS = "Runs are grouped by everything but the seed."
+
+
+def compare(arguments: Sequence[str]) -> None:
+    """Compare settings over seeds."""
+    parser = reader("compare", f"{SEEDS} {FILES.format('compare.png, .csv and .md')}")
+    add_metric(parser)
+    parser.add_argument(
+        "--baseline",
+        metavar="OVERRIDES",
+        help="what the others are compared with, as `optim=sgd`; the first if left out",
+    )
+    parser.add_argument("--paired", action="store_true", help="compare seed by seed")
+    options = parser.parse_args(arguments)
+    from trainer.analysis import compare as analysis
+
+    arms = read_arms(options.places)
+    found = analysis.compare(arms, options.metric, options.baseline, is_paired=options.paired)
+    figure = analysis.arms_figure(arms, options.metric)
+    out = out_of(options, "compare")
+    text = analysis.to_markdown(found)
+    write_texts(out, {"md": text, "csv": analysis.to_csv(found)})
+    figure.savefig(f"{out}.png")
+    print(f"{text}\n{count_of(arms)} runs compared: {out}.png, {out}.csv, {out}.md")
+
+
+def table(arguments: Sequence[str]) -> None:
+    """Write the table of runs."""
+    more = f"{SEEDS} The keys in which they differ are columns. {FILES.format('table.csv and .md')}"
+    parser = reader("table", more)
+    parser.add_argument(
+        "--metric",
+        action="append",
+        type=one_of("metric", METRICS),
+        metavar="METRIC",
+        help=f"a column, may be repeated; of {', '.join(METRICS)}; the usual ones if left out",
+    )
+    parser.add_argument(
+        "--sort", metavar="METRIC", type=one_of("metric", METRICS), help="the best of it is first"
+    )
+    options = parser.parse_args(arguments)
+    from trainer.analysis import table as analysis
+
+    made = analysis.table_of(read_arms(options.places), options.metric, options.sort)
+    out = out_of(options, "table")
+    text = analysis.to_markdown(made)
+    write_texts(out, {"csv": analysis.to_csv(made), "md": text})
+    print(f"{text}\n{len(made.rows)} settings: {out}.csv, {out}.md")
+
+
+def curves(arguments: Sequence[str]) -> None:
+    """Draw a metric over epochs."""
+    parser = Parser("curves", "A line per run, a colour per setting.")
+    parser.add_argument(
+        "places", nargs="*", default=["outputs/latest"], help="runs, or folders of runs"
+    )
+    add_metric(parser, OVER_EPOCHS)
+    parser.add_argument("--out", type=Path, help="default: curves.png in the first of the folders")
+    options = parser.parse_args(arguments)
+    from trainer.analysis import curves as analysis
+
+    runs = found_runs(options.places).runs
+    if not runs:
+        raise TrainerError(f"no runs under {', '.join(options.places)}")
+    out = options.out or Path(options.places[0]) / "curves.png"
+    analysis.curves(runs, options.metric).savefig(out)
+    print(f"{len(runs)} runs drawn to {out}")
+
+
+def slices(arguments: Sequence[str]) -> None:
+    """Draw accuracy over two hyperparameters."""
+    parser = reader(
+        "slices",
+        "Takes runs that differ in nothing but optim.lr, one more number and the seed. The ridge "
+        "of the best learning rates is found and fitted by the metric; test scores, where there "
+        f"are some, are shown beside it. {FILES.format('slices.png, .csv and .md')}",
+    )
+    add_metric(parser)
+    parser.add_argument(
+        "--y", metavar="KEY", help="the second hyperparameter; left out, what the runs differ in"
+    )
+    options = parser.parse_args(arguments)
+    from trainer.analysis.slices import main as analysis
+
+    slice_ = analysis.slice_of(read_arms(options.places), options.metric, options.y)
+    ridge = analysis.fit_of(slice_)
+    out = out_of(options, "slices")
+    text = analysis.to_markdown(slice_, ridge)
+    write_texts(out, {"csv": analysis.to_csv(slice_, ridge), "md": text})
+    analysis.slices_figure(slice_, ridge).savefig(f"{out}.png")
+    print(f"{text}\n{len(slice_.cells)} cells: {out}.png, {out}.csv, {out}.md")
+
+
+def lr_tradeoff(arguments: Sequence[str]) -> None:
+    """Draw loss and accuracy over decades of the learning rate."""
+    parser = reader(
+        "lr_tradeoff",
+        "Takes runs that differ in nothing but optim.lr and the seed, as -m +sweep=lr_tradeoff "
+        f"makes them. {FILES.format('lr_tradeoff.png and .csv')}",
+    )
+    add_metric(parser)
+    options = parser.parse_args(arguments)
+    from trainer.analysis import lr_tradeoff as analysis
+
+    arms = read_arms(options.places)
+    points = analysis.tradeoff(arms, options.metric)
+    figure = analysis.figure_of(points, options.metric)
+    out = out_of(options, "lr_tradeoff")
+    write_texts(out, {"csv": analysis.to_csv(points)})
+    figure.savefig(f"{out}.png")
+    print(f"{len(points)} learning rates, {count_of(arms)} runs: {out}.png, {out}.csv")
+    best = analysis.best_of(points, options.metric)
+    if best is not None:
+        print(
+            f"the best mean {options.metric} is at optim.lr={best.lr:g}, of those whose runs all "
+            "completed"
+        )
+
+
+def attribution(arguments: Sequence[str]) -> None:
+    """Compare each of several tricks with those before it, and with the whole without it."""
+    parser = reader(
+        "attribution",
+        "A NAME is a preset of the runs (`warmup` for +experiment=bag_of_tricks/warmup) or "
+        "overrides that only one setting has (`mix=mixup`). Steps are compared each with the one "
+        "before it, what leaves one out with the whole. "
+        + FILES.format("attribution.png, .csv and .md"),
+    )
+    add_metric(parser)
+    parser.add_argument("--steps", default="", metavar="NAMES", help="from the baseline on")
+    parser.add_argument("--whole", metavar="NAME", help="the setting with all tricks")
+    parser.add_argument("--without", default="", metavar="NAMES", help="those that leave one out")
+    options = parser.parse_args(arguments)
+    from trainer.analysis import attribution as analysis
+
+    found = analysis.attribution_of(
+        read_arms(options.places),
+        options.metric,
+        steps=names_in(options.steps),
+        whole=options.whole,
+        without=names_in(options.without),
+    )
+    out = out_of(options, "attribution")
+    text = analysis.to_markdown(found)
+    write_texts(out, {"csv": analysis.to_csv(found), "md": text})
+    analysis.attribution_figure(list(found.parts)).savefig(f"{out}.png")
+    print(f"{text}\n{out}.png, {out}.csv, {out}.md")
+
+
+def report(arguments: Sequence[str]) -> None:
+    """Write a page of HTML about runs."""
+    parser = reader("report", "It needs no network. Writes report.html, or --out.")
+    add_metric(parser)
+    parser.add_argument("--title", help="the page's heading; default: the folders' names")
+    options = parser.parse_args(arguments)
+    out: Path = options.out or Path(options.places[0]) / "report"
+    title = options.title or ", ".join(Path(p).resolve().name for p in options.places)
+    write_report(options.places, out, options.metric, title)
+
+
+def write_report(places: Sequence[str], out: Path, metric: str, title: str) -> None:
+    """Read runs, write the page and print where it is; a name gets `.html` where it lacks it.
+
+    Raises:
+        ConfigError: if the page cannot be written, DiskError if there is no room for it.
+    """
+    from trainer.analysis.report import report as page_of
+
+    out = out if out.suffix == ".html" else Path(f"{out}.html")
+    found = trained_runs(places)
+    text = page_of(found.runs, out, metric=metric, title=title, damaged=list(found.damaged))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        is_disk = error.errno in (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
+        kind = DiskError if is_disk else ConfigError
+        raise kind(f"cannot write --out={out}: {(error.strerror or str(error)).lower()}") from error
+    print(f"{len(found.runs)} runs reported: {out} ({len(text.encode()) / 1e6:.1f} MB)")
+
+
+def reader(name: str, more: str) -> Parser:
+    """Return a parser of runs and of where the files go."""
+    made = Parser(name, more)
+    made.add_argument(
+        "places", nargs="+", metavar="RUN_OR_FOLDER", help="runs, or folders such as a sweep's"
+    )
+    made.add_argument("--out", type=Path, help="of the files, without ending")
+    return made
+
+
+def add_metric(parser: Parser, known: Sequence[str] = METRICS) -> None:
+    parser.add_argument(
+        "--metric",
+        default="val_top1",
+        type=one_of("metric", known),
+        metavar="METRIC",
+        help=f"one of {', '.join(known)}; val_top1 if left out",
+    )
+
+
+def read_arms(places: Sequence[str]) -> list[Arm]:
+    """Return the training runs under folders, by everything but the seed."""
+    return arms_of(trained_runs(places).runs)
+
+
+def trained_runs(places: Sequence[str]) -> Found:
+    """Return the training runs under folders; raise TrainerError if there are none."""
+    found = found_runs(places)
+    runs = trained(found.runs)
+    if not runs:
+        raise TrainerError(f"no runs under {', '.join(places)}")
+    return replace(found, runs=runs)
+
+
+def found_runs(places: Sequence[str]) -> Found:
+    """Return the runs under folders; a line each names the damaged ones."""
+    found = find_runs(*places)
+    for reason in found.damaged.values():
+        sys.stderr.write(f"left out: {reason}\n")
+    return found
+
+
+def count_of(arms: Sequence[Arm]) -> int:
+    return sum(len(arm.runs) + arm.repeated for arm in arms)
+
+
+def names_in(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def out_of(options: argparse.Namespace, name: str) -> Path:
+    """Return the name of the files without ending, and make their folder."""
+    out: Path = options.out or Path(options.places[0]) / name
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def write_texts(out: Path, texts: Mapping[str, str]) -> None:
+    for ending, text in texts.items():
+        Path(f"{out}.{ending}").write_text(text, encoding="utf-8")

@@ -1,0 +1,95 @@
+"""The look of all pictures: figures, frames, colours, and numbers with their mean and interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from trainer.record.spread import Spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DARK, GREY, LIGHT = "#222222", "#6b6b6b", "#dddddd"
+ACCENT, LOST = "#d1495b", "#b00020"  # what a picture is about; runs without a number
+BETTER, WORSE = "#2a7f62", "#c0392b"
+
+
+def new_figure(width: float, height: float, dpi: int = 150) -> Figure:
+    """Return an empty figure of so many inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=dpi, layout="constrained")
+
+
+def clean_axes(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
+    """Draw a light grid and leave out the frame's top and right."""
+    axes.grid(visible=True, axis=grid, color=LIGHT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(labelsize=8, color=GREY)
+
+
+def colors(count: int) -> list[str]:
+    """Return a colour for each of `count` arms: distinct ones, or a scale where they are many."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    if count > 10:
+        return color_scale(count)
+    return [to_hex(colormaps["tab10"](i)) for i in range(count)]
+
+
+def color_scale(count: int) -> list[str]:
+    """Return colours from dark to light for values in order."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colormaps["viridis"](0.92 * i / max(count - 1, 1))) for i in range(count)]
+
+
+def draw_spread(
+    axes: Axes,
+    place: float,
+    numbers: Sequence[float],
+    color: str,
+    *,
+    vertical: bool = False,
+    apart: float = 0.13,
+) -> None:
+    """Draw numbers as dots, and their mean with its 95 % interval as a diamond.
+
+    Args:
+        axes: where to draw.
+        place: on the axis across that of the numbers.
+        numbers: one for each seed, on the horizontal axis.
+        color: of both.
+        vertical: the numbers are on the vertical axis instead.
+        apart: how far dots and diamond are from `place`, to either side.
+    """
+    spread = Spread.of(numbers)
+    dots: dict[str, Any] = {"color": color, "alpha": 0.45, "ms": 4, "mew": 0}
+    mark: dict[str, Any] = {"color": color, "fmt": "D", "ms": 4.5, "capsize": 3, "linewidth": 1.6}
+    if vertical:
+        axes.plot([place] * len(numbers), numbers, "o", **dots)
+        if spread.mean is not None:
+            axes.errorbar(place, spread.mean, yerr=spread.half_width, zorder=3, **mark)
+        return
+    axes.plot(numbers, [place - apart] * len(numbers), "o", **dots)
+    if spread.mean is not None:
+        axes.errorbar(spread.mean, place + apart, xerr=spread.half_width, **mark)
+
+
+def write_beside(axes: Axes, text: str, place: float, color: str, **style: Any) -> None:
+    """Write a text, if there is one, to the right of the axes at a place of the vertical axis."""
+    style = {"va": "center", "fontsize": 8, "annotation_clip": False, **style}
+    if text:
+        axes.annotate(text, (1.02, place), xycoords=("axes fraction", "data"), color=color, **style)
+
+
+def write_at(axes: Axes, text: str, place: float, height: float, **style: Any) -> None:
+    """Write at a place of the horizontal axis and a share of the axes' height."""
+    style = {"ha": "center", "fontsize": 7.5, **style}
+    axes.annotate(text, (place, height), xycoords=("data", "axes fraction"), **style)
