@@ -72,7 +72,8 @@ class Composed:
 
     def values(self) -> Tree | DictConfig:
         """Return the tree, as OmegaConf has it where there is something to resolve or missing."""
-        return self.cfg if has_open_end(self.tree) else self.tree
+        text = str(self.tree)
+        return self.cfg if "${" in text or "???" in text else self.tree
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,6 @@ class Composer:
         self.groups = sources.groups()
         self.files = ConfigFiles(sources)
         self.bases: dict[Choices, Base | ConfigError] = {}
-        self.checked: set[tuple[Choices, str]] = set()
         self.recorded: Choices = ()
         if replayed is not None:
             store_replayed(replayed)
@@ -166,17 +166,13 @@ class Composer:
         return override.key in self.groups
 
     def check(self, choices: Choices, values: Sequence[Override]) -> Base:
-        """Return what choices compose to; raise ConfigError for an override that does not fit
-        them. Each key is looked up once."""
+        """Return what choices compose to; raise ConfigError for an override that does not fit."""
         base = self.base(choices)
         for override in values:
-            mark = (choices, str(override) if has_own_rule(override) else override.key)
-            if override.prefix or mark not in self.checked:
-                if override.key.startswith("hydra"):
-                    check_hydra_override(override, is_sweep=False)
-                else:
-                    check_key(override, base.tree, self.files)
-                self.checked.add(mark)
+            if override.key.startswith("hydra"):
+                check_hydra_override(override, is_sweep=False)
+            else:
+                check_key(override, base.tree, self.files)
         return base
 
     def base(self, choices: Choices) -> Base:
@@ -254,22 +250,6 @@ class Composer:
         for override in settings:
             set_value(tree, override)
         return tree
-
-
-def has_open_end(value: Any) -> bool:
-    """Return whether a tree holds an interpolation, or a value that must be set and is not."""
-    if isinstance(value, dict | list):
-        return any(map(has_open_end, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, str) and ("${" in value or value == "???")
-
-
-def has_own_rule(override: Override) -> bool:
-    """Return whether an override's value, too, decides whether it is allowed."""
-    return (
-        override.key in ("engine", "threads")
-        or override.key[:5] == "hydra"
-        or "$" in override.value
-    )
 
 
 @functools.lru_cache(maxsize=10_000)
