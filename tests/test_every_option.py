@@ -231,8 +231,7 @@ def result(config: RunConfig) -> tuple[object, ...]:
     run, _ = assemble(config, *prepare(config, World()))
     told: list[object] = []
     rates: list[float] = []
-    run.wants_pause = lambda clock: True
-    for event in fit(run):
+    for event in fit(run, pause=lambda clock: True):
         rates.append(float(run.optimizer.param_groups[0]["lr"]))
         if isinstance(event, EpochRecord):
             told += [event.lr, event.momentum, event.train, event.val, event.avg_val]

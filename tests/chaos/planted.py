@@ -266,7 +266,7 @@ BUGS = (
     Bug(
         "a step whose gradients overflowed is taken",
         "precision/step.py",
-        "if not self.are_finite():\n            return False",
+        "if not self.are_finite():\n                return False",
         "self.are_finite()",
         "tests/precision/test_step.py::test_an_overflow_skips_the_step_halves_the_scale_and_moves_nothing",
     ),
@@ -280,9 +280,9 @@ BUGS = (
     Bug(
         "gradients are clipped before they are unscaled",
         "precision/step.py",
-        "        self.scaler.unscale_(optimizer)\n",
-        '        clip(p for group in optimizer.param_groups for p in group["params"])\n'
-        "        self.scaler.unscale_(optimizer)\n",
+        "            self.scaler.unscale_(optimizer)\n",
+        '            clip(p for group in optimizer.param_groups for p in group["params"])\n'
+        "            self.scaler.unscale_(optimizer)\n",
         "tests/precision/test_step.py::test_a_step_is_gradients_then_clip_then_one_optimizer_step",
     ),
     Bug(

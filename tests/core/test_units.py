@@ -129,7 +129,7 @@ def test_what_is_no_amount_is_refused(value: object) -> None:
 def test_the_clock_by_hand() -> None:
     times = [Clock(t, 20, 6, warmup=4) for t in (0, 3, 4, 12, 19, 20)]
     assert [c.epoch for c in times] == [0, 0, 0, 2, 3, 3]
-    assert [c.step for c in times] == [0, 0, 0, 8, 15, 16]
+    assert [c.since_warmup for c in times] == [0, 0, 0, 8, 15, 16]
     assert [c.progress for c in times] == [0.0, 0.0, 0.0, 0.5, 15 / 16, 1.0]
     assert times[0].span == 16
     assert times[0].at(12) == times[3]

@@ -31,8 +31,7 @@ def live(*overrides: str) -> Run:
 def trained(run: Run) -> list[dict[str, Any]]:
     """Train to the end and return, by step, each group's lr, momentum and weights."""
     path: list[dict[str, Any]] = []
-    run.wants_pause = lambda clock: True
-    for _ in fit(run):
+    for _ in fit(run, pause=lambda clock: True):
         groups = {
             group["name"]: (
                 group["lr"],

@@ -157,10 +157,9 @@ def test_a_loss_that_is_not_finite_is_divergence_under_a_scale_too() -> None:
 
 
 def pause_at(run: Run, step: int) -> None:
-    """Train to a step, where the run wants a pause."""
-    run.wants_pause = lambda clock: clock.step == step
-    next(event for event in fit(run) if isinstance(event, Pause))
-    run.wants_pause = lambda clock: False
+    """Train to a step."""
+    events = fit(run, pause=lambda clock: clock.step == step)
+    next(event for event in events if isinstance(event, Pause))
 
 
 @pytest.mark.parametrize("name", HERE)

@@ -8,8 +8,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
-from trainer.composition.check_overrides import known_keys
-from trainer.composition.compose import compose_overrides
 from trainer.composition.not_built import NAMES, check_name, check_subcommand
 from trainer.composition.search_path import SEAMS, Sources
 from trainer.core.command import program
@@ -110,6 +108,10 @@ def unknown_subcommand(word: str) -> ConfigError:
 def meanings() -> dict[str, list[str]]:
     """Return how words are written that people may put first: names of choices, groups, keys and
     the last parts of keys."""
+    # Hydra takes a tenth of a second, which --help does without
+    from trainer.composition.check_overrides import known_keys
+    from trainer.composition.compose import compose_overrides
+
     found: dict[str, list[str]] = {"help": ["--help"], "version": ["--version"]}
     sources = Sources()
     for group in (*SEAMS, "experiment", "sweep"):
