@@ -98,7 +98,7 @@ def slices(arguments: Sequence[str]) -> None:
         "--y", metavar="KEY", help="the second hyperparameter; left out, what the runs differ in"
     )
     options = parser.parse_args(arguments)
-    from trainer.analysis.slices import main as analysis
+    from trainer.analysis import slices as analysis
 
     slice_ = analysis.slice_of(read_arms(options.places), options.metric, options.y)
     ridge = analysis.fit_of(slice_)

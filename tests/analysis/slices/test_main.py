@@ -15,9 +15,7 @@ from tests.analysis.conftest import Answer
 from tests.analysis.planes import BATCHES, RATES, made_slice, plane
 from tests.analysis.runs import write_run
 from tests.command import TINY, Call
-from trainer.analysis.slices.figure import edges_of, places_of
-from trainer.analysis.slices.grid import MOMENTUM
-from trainer.analysis.slices.main import (
+from trainer.analysis.slices import (
     checks_of,
     fit_of,
     is_believable,
@@ -26,6 +24,8 @@ from trainer.analysis.slices.main import (
     to_csv,
     to_markdown,
 )
+from trainer.analysis.slices.figure import edges_of, places_of
+from trainer.analysis.slices.grid import MOMENTUM
 from trainer.analysis.slices.verdict import EXPECTED, FEWEST_OCTAVES, WIDEST, agreement, invariant
 from trainer.record.runs import RunRow, read_runs
 

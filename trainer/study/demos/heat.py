@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trainer.analysis.compare import Arm, arms_of
-from trainer.analysis.slices.main import draw_map, draw_ridge, fit_of, sentence, slice_of
+from trainer.analysis.slices import draw_map, draw_ridge, fit_of, sentence, slice_of
 from trainer.study.demos import pictures, verdict
 from trainer.study.demos.pictures import Shown
 from trainer.study.demos.spec import Demo

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.analysis import attribution, lr_tradeoff
+from trainer.analysis import attribution, lr_tradeoff, slices
 from trainer.analysis.attribution import Attribution, attribution_figure, leave_one_out, staircase
 from trainer.analysis.compare import Arm, Comparison, arms_of, compare
-from trainer.analysis.slices import main as slices
 from trainer.composition.search_path import Sources
 from trainer.core.yaml_files import read_yaml
 from trainer.record.runs import RunRow
