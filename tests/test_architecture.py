@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -400,3 +401,48 @@ print(sorted(n for n in names if n[0] != "_" and n != "base"), "torchvision" in 
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "[] False\n", done.stderr
+
+
+# Words of an earlier dialect: the field has others for each of these.
+COINED = {
+    *("told", "foretell", "foretold", "Foretell", "listed", "claimed", "Claim", "unforeseen"),
+    *(
+        "hears",
+        "heard",
+        "rollcall",
+        "GaveWay",
+        "give_way",
+        "adopt",
+        "lend",
+        "inert",
+        "Walk",
+        "Word",
+    ),
+    *("Words", "Order", "Site", "Courses", "courses", "Board", "sheets", "windows", "from_first"),
+    *("window", "from_any", "everyone", "Together", "meet", "meeting", "Meeting", "wish"),
+}
+
+
+def test_identifiers_are_the_field_s_words() -> None:
+    found = set()
+    for file in FILES:
+        for node in ast.walk(tree(file)):
+            for name in names_in(node):
+                if name in COINED or name.endswith("_said") or re.match(r"tell_|told_", name):
+                    found.add(f"{file.relative_to(ROOT)}: {name}")
+    assert found == set()
+
+
+def names_in(node: ast.AST) -> list[str]:
+    """Return the identifiers that a node of a syntax tree brings."""
+    fields = ("id", "attr", "name", "arg", "asname")
+    return [v for field in fields if isinstance(v := getattr(node, field, None), str)]
+
+
+def test_no_two_classes_have_one_name() -> None:
+    places: dict[str, list[str]] = {}
+    for file in FILES:
+        for node in ast.walk(tree(file)):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}

@@ -189,12 +189,12 @@ def test_conclusions_follow_the_numbers_in_either_direction() -> None:
 
 def test_fewer_seeds_than_were_stated_are_said() -> None:
     fewer = changed(two(), line=(), n=2, trials=None)
-    said = told.power_said(
+    said = told.power_text(
         result(fewer, {"a": [0.7, 0.72], "b": [0.7, 0.73]}, {"a": "1", "b": "1"})
     )
     assert said.startswith("Below its stated power: n=2 where 3 were stated beforehand; ")
     lost = {"a": [0.7, 0.72, 0.71], "b": [0.7, 0.73]}
-    said = told.power_said(result(two(), lost, {"a": "1", "b": "1"}))
+    said = told.power_text(result(two(), lost, {"a": "1", "b": "1"}))
     assert said.startswith("Below its stated power: of 3 seeds of an arm as few as 2 completed; ")
 
 

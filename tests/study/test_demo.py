@@ -134,13 +134,15 @@ def test_speed_is_the_median_ratio_without_the_first_epoch() -> None:
     slow = Arm("a", {}, tuple(run(s, 0.5, (1.0, 10.0, 10.0, 11.0)) for s in range(3)))
     fast = Arm("b", {}, tuple(run(s, 0.5, (99.0, 20.0, 20.0, 22.0)) for s in range(3)))
     assert speed.ratios_of([slow, fast]) == [2.0, 2.0, 2.0]
-    assert speed.ratio_said([2.0, 2.1, 1.9], "a").startswith("Speed: 2.00 times a's images")
-    assert speed.ratio_said([0.9, 1.1, 1.05], "a").startswith("No effect on speed")
+    assert speed.ratio_text([2.0, 2.1, 1.9], "a").startswith("Speed: 2.00 times a's images")
+    assert speed.ratio_text([0.9, 1.1, 1.05], "a").startswith("No effect on speed")
 
 
 def test_weights_that_differ_by_more_than_rounding_are_not_called_the_same() -> None:
-    assert processes.same_said([1e-16, 3e-15]).startswith("Two processes end with the weights of")
-    assert processes.same_said([1e-16, 1e-3]).startswith("Two processes do not end with")
+    assert processes.equality_text([1e-16, 3e-15]).startswith(
+        "Two processes end with the weights of"
+    )
+    assert processes.equality_text([1e-16, 1e-3]).startswith("Two processes do not end with")
 
 
 @pytest.mark.slow

@@ -64,8 +64,8 @@ def table_of(
         ConfigError: if a metric is unknown.
         TrainerError: if one that is asked for is in no completed run.
     """
-    asked = [*(metrics or ()), *([sort] if sort else ())]
-    for metric in asked:
+    wanted = [*(metrics or ()), *([sort] if sort else ())]
+    for metric in wanted:
         if metric not in METRICS:
             raise unknown("metric", metric, METRICS)
         check_completed(arms, metric)

@@ -96,14 +96,14 @@ def take_apart(arguments: Sequence[str]) -> CommandLine:
         values,
         special.get("resume"),
         special.get("repeat"),
-        listed(special.get("plugins", "")),
+        names_in(special.get("plugins", "")),
         special.get("fork"),
         allowed(special),
         reused(special),
     )
 
 
-def listed(text: str) -> tuple[str, ...]:
+def names_in(text: str) -> tuple[str, ...]:
     """Return the names in a list as people write it."""
     return tuple(name.strip() for name in text.strip("[] ").split(",") if name.strip())
 
@@ -111,7 +111,7 @@ def listed(text: str) -> tuple[str, ...]:
 def allowed(special: Mapping[str, str]) -> tuple[str, ...]:
     """Return what `resume_allow` names; raise ConfigError for what it does not know, and where
     nothing is resumed."""
-    names = listed(special.get("resume_allow", ""))
+    names = names_in(special.get("resume_allow", ""))
     for name in names:
         if name not in ALLOWED:
             raise unknown("name in resume_allow", name, ALLOWED)

@@ -28,7 +28,7 @@ def show(demo: Demo, seeds: int | None, out: Path | None) -> None:
     picture = place / f"{demo.name}.png"
     result.shown.figure.savefig(picture)
     replace_text(picture.with_suffix(".md"), result.page)
-    print(f"\n{demo.title}\n{result.told}\n\n{result.shown.table}")
+    print(f"\n{demo.title}\n{result.sentence}\n\n{result.shown.table}")
     print(f"picture  {picture}\nruns     {result.folder}")
     runs = [run for arm in result.arms for run in arm.runs]
     work = sum(run.seconds.get("total", 0.0) for run in runs)
@@ -50,7 +50,7 @@ class DemoResult:
     shown: Shown
     arms: list[Arm]
     folder: Path
-    told: str
+    sentence: str
     page: str
 
 
@@ -79,7 +79,7 @@ def perform(
     from trainer.api import compose
     from trainer.record.run_folder import check_folder, make_folder, removed_if_unused
     from trainer.study.demos.kinds import kind_of
-    from trainer.study.demos.page import page, told
+    from trainer.study.demos.page import page, sentence_of
 
     count = demo.seeds if seeds is None else seeds
     if count < 2:
@@ -94,7 +94,9 @@ def perform(
     data = compose(*demo.overrides(demo.arms[0])).data.name
     facts = f"{command}   |   {data}, {count} seeds per arm   |   tricks-trainer {__version__}"
     shown = kind.show(demo, arms, facts)
-    return DemoResult(shown, arms, place, told(demo, shown), page(demo, shown, arms, command))
+    return DemoResult(
+        shown, arms, place, sentence_of(demo, shown), page(demo, shown, arms, command)
+    )
 
 
 def tune(demo: Demo, out: Path | None) -> None:

@@ -102,24 +102,24 @@ def make(item: Item, scale: str, overrides: Sequence[str], folder: Path) -> Outc
     """Make one figure or table, unless the same was made already by the same sources."""
     from trainer.study.reproduction.outcome import forget, save, saved
 
-    told, key = order_of(item, scale, overrides)
+    settings, key = settings_of(item, scale, overrides)
     known = saved(folder, key)
     if known is not None:
         print("made already, by the same sources")
         return known
     folder.mkdir(parents=True, exist_ok=True)
     forget(folder)
-    outcome = methods()[item.how](told, folder)
+    outcome = methods()[item.how](settings, folder)
     save(outcome, folder, key)
     return outcome
 
 
-def order_of(item: Item, scale: str, overrides: Sequence[str]) -> tuple[dict[str, Any], str]:
+def settings_of(item: Item, scale: str, overrides: Sequence[str]) -> tuple[dict[str, Any], str]:
     """Return what a method is told, and what says that it would make the same again."""
-    told = item.at(scale)
-    told["overrides"] = (*told["overrides"], *overrides)
-    plain = json.dumps([item.how, told], sort_keys=True, default=str)
-    return told, hashlib.sha256((plain + sources_digest()).encode()).hexdigest()
+    settings = item.at(scale)
+    settings["overrides"] = (*settings["overrides"], *overrides)
+    plain = json.dumps([item.how, settings], sort_keys=True, default=str)
+    return settings, hashlib.sha256((plain + sources_digest()).encode()).hexdigest()
 
 
 @functools.cache
@@ -145,7 +145,7 @@ def write(
 
     whole: dict[str, Outcome | str] = {}
     for item in items():
-        before = saved(place / item.name, order_of(item, scale, overrides)[1])
+        before = saved(place / item.name, settings_of(item, scale, overrides)[1])
         found = made.get(item.name, before)
         if found is not None:
             whole[item.name] = found

@@ -146,8 +146,8 @@ def places(sources: Sources) -> tuple[str, list[str]]:
     file = sources.file(sources.primary)
     assert file is not None  # something was composed of it
     others = [folder.absolute() for folder in sources.folders() if folder != file.parent]
-    listed = ",".join(quote(f"file://{folder}") for folder in others)
-    return str(file.parent.absolute()), [f"hydra.searchpath=[{listed}]"] if others else []
+    folders = ",".join(quote(f"file://{folder}") for folder in others)
+    return str(file.parent.absolute()), [f"hydra.searchpath=[{folders}]"] if others else []
 
 
 @contextmanager

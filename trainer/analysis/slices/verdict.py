@@ -41,16 +41,16 @@ def checks_of(slice_: Slice, ridge: Ridge) -> list[Check]:
     value is not above 0 has no place in a fit and does not count against it. A best whose interval
     reaches the edge is not known to be inside, and makes the slope's interval look narrower than it
     is, since no draw goes further."""
-    asked = [top for top in ridge.tops if top.y > 0.0]
+    rows = [top for top in ridge.tops if top.y > 0.0]
     lines = zip(slice_.lines, ridge.tops, strict=True)
     inside = [top for line, top in lines if top.is_fitted and not reaches_edge(line, top)]
     fitted, interval = ridge.fitted, ridge.interval
     half = None if interval is None else 0.5 * (interval[1] - interval[0])
     return [
         Check(
-            len(inside) == len(asked),
+            len(inside) == len(rows),
             f"the best {LR} is, with its interval, inside the range in {len(inside)} of "
-            f"{len(asked)} rows",
+            f"{len(rows)} rows",
             "in all",
         ),
         Check(

@@ -12,7 +12,7 @@ from trainer.study import _trials
 from trainer.study._facts import facts_of
 from trainer.study.comparisons.picture import figure_of
 from trainer.study.comparisons.stages import REPORTED, ComparisonResult
-from trainer.study.comparisons.told import conclusions, gains
+from trainer.study.comparisons.verdict import conclusions, gains
 from trainer.study.demos.verdict import points
 
 COST = ("train_seconds", "average_seconds")
@@ -34,9 +34,9 @@ def page(result: ComparisonResult, command: str) -> str:
     plan = result.plan
     more = {
         "chosen": [f"`{' '.join(result.values[label])}`" for label in plan.labels],
-        "untuned (sd, n)": [spread_said(arm) for arm in result.untuned],
-        "tuned - untuned": [difference_said(found) for found in gains(result)],
-        "correlation": [correlation_said(row.correlation) for row in result.comparison.rows],
+        "untuned (sd, n)": [spread_text(arm) for arm in result.untuned],
+        "tuned - untuned": [difference_text(found) for found in gains(result)],
+        "correlation": [correlation_text(row.correlation) for row in result.comparison.rows],
         "seconds": ["" if cost(arm) is None else f"{cost(arm):.1f}" for arm in result.tuned],
     }
     parts = [
@@ -91,7 +91,7 @@ def table(result: ComparisonResult) -> str:
     return to_csv(result.comparison, more)
 
 
-def spread_said(arm: Arm) -> str:
+def spread_text(arm: Arm) -> str:
     """Return mean, standard deviation and n of an arm, and how many runs it lost."""
     spread = arm.spread(REPORTED)
     lost = f", {len(arm.diverged)} diverged" if arm.diverged else ""
@@ -99,7 +99,7 @@ def spread_said(arm: Arm) -> str:
     return f"{value_text(spread.mean, REPORTED)} ({sd}, {spread.n}{lost})"
 
 
-def difference_said(found: Difference | None) -> str:
+def difference_text(found: Difference | None) -> str:
     """Return a difference with its interval."""
     if found is None or found.low is None or found.high is None:
         return ""
@@ -107,7 +107,7 @@ def difference_said(found: Difference | None) -> str:
     return f"{points(found.mean, '+')} ({low} to {high})"
 
 
-def correlation_said(found: object) -> str:
+def correlation_text(found: object) -> str:
     """Return a correlation as a table shows it."""
     value = getattr(found, "value", None)
     return "" if value is None else f"{value:+.2f}"

@@ -165,7 +165,7 @@ def load(name: str) -> ComparisonPlan:
     return plan_of(name, read_yaml(FILE)[name], read_yaml(preset)["hydra"]["sweeper"])
 
 
-def plan_of(name: str, asked: Mapping[str, Any], sweeper: Mapping[str, Any]) -> ComparisonPlan:
+def plan_of(name: str, entry: Mapping[str, Any], sweeper: Mapping[str, Any]) -> ComparisonPlan:
     """Return a comparison from plain data.
 
     Args:
@@ -173,12 +173,12 @@ def plan_of(name: str, asked: Mapping[str, Any], sweeper: Mapping[str, Any]) -> 
         asked: an entry of comparisons.yaml.
         sweeper: the preset's `hydra.sweeper`.
     """
-    for key in asked:
+    for key in entry:
         if key not in KEYS:
             raise unknown("key", f"{name}.{key}", KEYS)
     arms = {str(label): texts(values) for label, values in sweeper["arms"].items()}
-    against = texts(asked.get("against") or {})
-    for label in (asked["claim"], *against, *against.values()):
+    against = texts(entry.get("against") or {})
+    for label in (entry["claim"], *against, *against.values()):
         if label not in arms:
             raise unknown("arm", str(label), arms)
     search = Search(
@@ -187,7 +187,7 @@ def plan_of(name: str, asked: Mapping[str, Any], sweeper: Mapping[str, Any]) -> 
         trials=sweeper.get("trials"),
         seed=sweeper.get("seed", 0),
     )
-    title, question, claim, n = (asked[key] for key in ("title", "question", "claim", "n"))
+    title, question, claim, n = (entry[key] for key in ("title", "question", "claim", "n"))
     return ComparisonPlan(name, title, question, claim, n, search, against, stated_n=n)
 
 

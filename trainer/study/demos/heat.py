@@ -15,9 +15,9 @@ def show(demo: Demo, arms: Sequence[Arm], facts: str) -> Shown:
     """Return a heat map of the test images with the ridge that was fitted on `val`, and the fit."""
     slice_ = slice_of(arms_of(run for arm in arms for run in arm.runs))
     ridge = fit_of(slice_)
-    said = sentence(slice_, ridge)
-    figure = pictures.framed(demo.title, said, facts)
+    text = sentence(slice_, ridge)
+    figure = pictures.framed(demo.title, text, facts)
     left, right = figure.subplots(1, 2, width_ratios=(1.35, 1.0))
     draw_map(left, slice_, ridge, is_test=slice_.tested is not None)
     draw_ridge(right, slice_, ridge)
-    return Shown(said, figure, verdict.table(demo, arms))
+    return Shown(text, figure, verdict.table(demo, arms))

@@ -11,7 +11,7 @@ from trainer.study.demos.spec import Demo
 from trainer.study.demos.verdict import NO_EFFECT
 
 
-def told(demo: Demo, shown: Shown) -> str:
+def sentence_of(demo: Demo, shown: Shown) -> str:
     """Return the sentence, and where to look if there was nothing to see."""
     hint = f"\nWhere to look: `{demo.where}`" if NO_EFFECT in shown.sentence else ""
     return shown.sentence + hint
@@ -19,9 +19,9 @@ def told(demo: Demo, shown: Shown) -> str:
 
 def page(demo: Demo, shown: Shown, arms: Sequence[Arm], command: str) -> str:
     """Return the page; accuracies in percent."""
-    listed = "\n".join(f"- {fact}" for fact in facts(demo, arms, command))
-    parts = [f"# {demo.title}", told(demo, shown), f"![{demo.title}]({demo.name}.png)"]
-    return "\n\n".join([*parts, shown.table.rstrip(), listed]) + "\n"
+    notes = "\n".join(f"- {fact}" for fact in facts(demo, arms, command))
+    parts = [f"# {demo.title}", sentence_of(demo, shown), f"![{demo.title}]({demo.name}.png)"]
+    return "\n\n".join([*parts, shown.table.rstrip(), notes]) + "\n"
 
 
 def facts(demo: Demo, arms: Sequence[Arm], command: str) -> Iterator[str]:

@@ -125,7 +125,7 @@ def draw_finals(axes: Axes, demo: Demo, arms: Sequence[Arm]) -> None:
         values = [100.0 * v for v in numbers(demo, arms, place)]
         draw_spread(axes, place, values, color)
         lost = len(arm.runs) - len(arm.completed)
-        text = said(differences[place]) + (f"\n{lost} lost" if lost else "")
+        text = difference_text(differences[place]) + (f"\n{lost} lost" if lost else "")
         weight = "bold" if demo.arms[place].label == demo.claim else "normal"
         write_beside(axes, text, place, color, fontweight=weight)
     axes.set_yticks(range(len(arms)), [part.label for part in demo.arms])
@@ -137,7 +137,7 @@ def draw_finals(axes: Axes, demo: Demo, arms: Sequence[Arm]) -> None:
     heading(axes, "test accuracy at the end (%): seeds, mean, 95 % interval")
 
 
-def said(difference: Difference | None) -> str:
+def difference_text(difference: Difference | None) -> str:
     """Return a difference as the margin of a picture says it."""
     if difference is None:
         return ""

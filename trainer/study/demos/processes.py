@@ -20,9 +20,9 @@ from trainer.record.console import Console
 from trainer.record.runs import RunRow
 from trainer.study.demos import pictures, verdict
 from trainer.study.demos.pictures import Shown
-from trainer.study.demos.runs import DemoJob, read_timed, run_here, tell, timed_jobs
+from trainer.study.demos.runs import DemoJob, read_timed, report_job, run_here, timed_jobs
 from trainer.study.demos.spec import Demo
-from trainer.study.demos.speed import draw_ratios, ratio_note, ratio_said, ratios_of
+from trainer.study.demos.speed import draw_ratios, ratio_note, ratio_text, ratios_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ def run(demo: Demo, folder: Path, seeds: Sequence[int], *, quiet: bool) -> list[
         if jobs:
             launch(jobs, folder, is_many=is_many)
         for job in jobs:
-            tell(done, job, console)
+            report_job(done, job, console)
             done += 1
     return read_timed(demo, arms)
 
@@ -59,11 +59,11 @@ def launch(jobs: Sequence[DemoJob], folder: Path, *, is_many: bool) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     file.unlink()
     if done.returncode:
-        said = told(done.stderr)
-        raise TrainerError(f"{' '.join(command)} ended with {done.returncode}: {said}")
+        reason = last_line(done.stderr)
+        raise TrainerError(f"{' '.join(command)} ended with {done.returncode}: {reason}")
 
 
-def told(printed: str) -> str:
+def last_line(printed: str) -> str:
     """Return the line that says why processes failed: the last that names an error, or else the
     last with words; torchrun prints a frame below."""
     lines = [line.strip() for line in printed.splitlines() if re.search(r"\w", line)]
@@ -76,7 +76,7 @@ def show(demo: Demo, arms: Sequence[Arm], facts: str) -> Shown:
     distances = distances_of(arms)
     ratios = ratios_of(arms)
     first, second = (arm.label for arm in demo.arms)
-    sentence = f"{same_said(distances)} {ratio_said(ratios, first)}"
+    sentence = f"{equality_text(distances)} {ratio_text(ratios, first)}"
     figure = pictures.framed(demo.title, sentence, facts, height=2.7)
     left, right = figure.subplots(1, 2)
     draw_distances(left, distances)
@@ -103,15 +103,17 @@ def weights_of(run: RunRow) -> Path:
     return max((run.path / "checkpoints").glob("step-*")) / "model.safetensors"
 
 
-def same_said(distances: Sequence[float]) -> str:
+def equality_text(distances: Sequence[float]) -> str:
     """Return a sentence on the differences of weights."""
     if not distances:
         return "No verdict on the weights: no pair of runs completed."
     largest = max(distances)
-    told = f"largest difference of any weight {largest:.1e} over {len(distances)} seeds, float64"
+    largest_text = (
+        f"largest difference of any weight {largest:.1e} over {len(distances)} seeds, float64"
+    )
     if largest < 1e-9:
-        return f"Two processes end with the weights of one, but for rounding ({told})."
-    return f"Two processes do not end with the weights of one ({told})."
+        return f"Two processes end with the weights of one, but for rounding ({largest_text})."
+    return f"Two processes do not end with the weights of one ({largest_text})."
 
 
 def draw_distances(axes: Axes, distances: Sequence[float]) -> None:
@@ -134,8 +136,8 @@ def draw_distances(axes: Axes, distances: Sequence[float]) -> None:
 
 def main() -> None:
     """Run the jobs of a file, in as many processes as torchrun started."""
-    listed = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    for label, overrides, folder in listed:
+    runs = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    for label, overrides, folder in runs:
         run_here(DemoJob(label, tuple(overrides), Path(folder)))
     leave_group(0)
 

@@ -92,6 +92,6 @@ def run_here(job: DemoJob) -> None:
         raise Stopped(f"stopped; {again}", error.signum) from error
 
 
-def tell(number: int, job: DemoJob, console: Console) -> None:
+def report_job(number: int, job: DemoJob, console: Console) -> None:
     """Print a line on a run that ended, as a sweep does."""
     console.say(job_line(number, [job.label, job.overrides[-1]], read_run(job.folder)))

@@ -15,7 +15,7 @@ from trainer.record.runs import RunRow
 from trainer.record.spread import Spread
 from trainer.study.demos import pictures, verdict
 from trainer.study.demos.pictures import Shown
-from trainer.study.demos.runs import read_timed, run_here, tell, timed_jobs
+from trainer.study.demos.runs import read_timed, report_job, run_here, timed_jobs
 from trainer.study.demos.spec import Demo
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def run(demo: Demo, folder: Path, seeds: Sequence[int], *, quiet: bool) -> list[
     jobs = [job for i, pair in enumerate(pairs) for job in (pair if i % 2 == 0 else pair[::-1])]
     for number, job in enumerate(jobs):
         run_here(job)
-        tell(number, job, console)
+        report_job(number, job, console)
     return read_timed(demo, arms)
 
 
@@ -39,7 +39,7 @@ def show(demo: Demo, arms: Sequence[Arm], facts: str) -> Shown:
     ratios = ratios_of(arms)
     first, second = (arm.label for arm in demo.arms)
     accuracy = verdict.sentence(demo, arms)
-    sentence = f"{ratio_said(ratios, first)} {accuracy}"
+    sentence = f"{ratio_text(ratios, first)} {accuracy}"
     figure = pictures.framed(demo.title, sentence, facts, height=2.9)
     left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.15))
     draw_ratios(left, ratios, f"images per second, {second} / {first}")
@@ -71,7 +71,7 @@ def interval(ratios: Sequence[float]) -> tuple[float, float, float] | None:
     return math.exp(spread.mean), math.exp(spread.mean - reach), math.exp(spread.mean + reach)
 
 
-def ratio_said(ratios: Sequence[float], baseline: str) -> str:
+def ratio_text(ratios: Sequence[float], baseline: str) -> str:
     """Return a sentence on the ratio of speeds."""
     found = interval(ratios)
     if found is None:

@@ -82,7 +82,7 @@ class Landscape:
         recompute(self.model, self.bn, self.model, torch.clone)
         return PointScore(*mean_scores(self.model, self.train), *mean_scores(self.model, self.test))
 
-    def vector(self, tensors: Mapping[str, torch.Tensor], told: str) -> torch.Tensor:
+    def vector(self, tensors: Mapping[str, torch.Tensor], place: str) -> torch.Tensor:
         """Return the parameters of a state dict as one vector (P,) in float64, on the device.
 
         Raises:
@@ -93,7 +93,7 @@ class Landscape:
             if name not in tensors or tensors[name].shape != parameter.shape:
                 shape = tuple(tensors[name].shape) if name in tensors else "missing"
                 raise ConfigError(
-                    f"{told}: weights of another network ({name} is {shape}, not "
+                    f"{place}: weights of another network ({name} is {shape}, not "
                     f"{tuple(parameter.shape)})"
                 )
             found.append(tensors[name].to(parameter.device, torch.float64).reshape(-1))

@@ -70,7 +70,7 @@ def table(facts: dict[str, Any]) -> str:
     for kind, name in KINDS.items():
         rise = facts["rises"][kind]["train_loss"][-1]
         parts = [
-            f"{label} {told(spread)}"
+            f"{label} {spread_text(spread)}"
             for label, spread in zip(labels[:2], rise["rises"], strict=True)
         ]
         lines.append(
@@ -80,7 +80,7 @@ def table(facts: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def told(spread: dict[str, Any]) -> str:
+def spread_text(spread: dict[str, Any]) -> str:
     """Return mean and standard deviation as text."""
     sd = "" if spread["sd"] is None else f" (sd {spread['sd']:.4f})"
     return f"{spread['mean']:.4f}{sd}"

@@ -133,12 +133,12 @@ def check_belongs(which: str, corner: Corner, first: Corner) -> None:
     for group in ("model", "data"):
         mine, theirs = corner.recorded[group], first.recorded[group]
         for key in dict.fromkeys((*flat(theirs), *flat(mine))):
-            told = f"{group}.{key}"
+            name = f"{group}.{key}"
             values = [leaf(t, key) if key in flat(t) else "absent" for t in (mine, theirs)]
-            if values[0] != values[1] and told not in NO_MATTER:
+            if values[0] != values[1] and name not in NO_MATTER:
                 raise ConfigError(
-                    f"{which}={corner.place}: {told}={values[0]}, but the first run has "
-                    f"{told}={values[1]}: only weights of one network on the same images can be "
+                    f"{which}={corner.place}: {name}={values[0]}, but the first run has "
+                    f"{name}={values[1]}: only weights of one network on the same images can be "
                     "compared"
                 )
 

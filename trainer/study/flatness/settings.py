@@ -61,8 +61,8 @@ class Looks:
         for name in ("margin", "extend", "radius"):
             value = getattr(self, name)
             if not math.isfinite(value) or value < 0 or (name == "radius" and value == 0):
-                least_told = "above 0" if name == "radius" else "0 or more"
-                raise ConfigError(f"{option(name)} must be {least_told}, got {value}")
+                least_text = "above 0" if name == "radius" else "0 or more"
+                raise ConfigError(f"{option(name)} must be {least_text}, got {value}")
 
 
 def option(name: str) -> str:

@@ -28,7 +28,7 @@ class Outcome:
     """
 
     command: str
-    said: tuple[str, ...]
+    sentences: tuple[str, ...]
     power: str
     ours: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()

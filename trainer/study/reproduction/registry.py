@@ -64,9 +64,9 @@ class Item:
 
     def at(self, scale: str) -> dict[str, Any]:
         """Return everything that the method is told at a scale; words are put together."""
-        told = {**self.base, **self.settings[scale]}
+        values = {**self.base, **self.settings[scale]}
         texts = [part.get("overrides", "") for part in (self.base, self.settings[scale])]
-        return {**told, "overrides": tuple(shlex.split(" ".join(texts)))}
+        return {**values, "overrides": tuple(shlex.split(" ".join(texts)))}
 
     def differs(self, scale: str) -> list[str]:
         """Return in what the item differs from the text's at a scale."""
@@ -97,7 +97,7 @@ def item_of(name: str, tree: Mapping[str, Any]) -> Item:
         claim=tree["claim"],
         how=tree["how"],
         base=tree.get("settings") or {},
-        settings={scale: told or {} for scale, told in tree["scales"].items()},
+        settings={scale: values or {} for scale, values in tree["scales"].items()},
         differences=tree.get("differences") or {},
         references=tuple(Reference(**one) for one in tree.get("references") or ()),
     )

@@ -71,13 +71,13 @@ def part(scale: str, item: Item, found: Outcome | str) -> str:
     if isinstance(found, str):
         return "\n\n".join([*head, f"**Not made**: {found}", *references(item, {})])
     links = ", ".join(f"[{f}]({item.name}/{f})" for f in found.files if not f.endswith(PICTURE))
-    said = "\n".join(f"- {sentence}" for sentence in found.said)
+    sentences = "\n".join(f"- {sentence}" for sentence in found.sentences)
     pictures = [f"![{item.title}]({item.name}/{f})" for f in found.files if f.endswith(PICTURE)]
     differs = "\n".join(f"- {text}" for text in item.differs(scale))
     parts = [
         *head,
         f"Ours: `{found.command}`",
-        said,
+        sentences,
         *pictures,
         *references(item, found.ours),
         f"Power: {found.power}",

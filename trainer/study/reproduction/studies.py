@@ -18,11 +18,11 @@ from trainer.run.execute import execute
 from trainer.run.request import RunRequest
 from trainer.study import _schedules, demo
 from trainer.study.comparison import command_of
-from trainer.study.comparisons.page import difference_said, write
+from trainer.study.comparisons.page import difference_text, write
 from trainer.study.comparisons.spec import changed
 from trainer.study.comparisons.spec import load as load_comparison
 from trainer.study.comparisons.stages import ComparisonResult, perform
-from trainer.study.comparisons.told import conclusions, power_said
+from trainer.study.comparisons.verdict import conclusions, power_text
 from trainer.study.demos.spec import load as load_demo
 from trainer.study.flatness import study as flatness
 from trainer.study.flatness.runs import Machine
@@ -43,7 +43,7 @@ def schedules(settings: Settings, folder: Path) -> Outcome:
     panels = settings["panels"]
     _schedules.figure(panels, columns=len(panels)).savefig(folder / "schedules.png")
     worst = {overrides: farthest(overrides) for overrides in panels}
-    said = [
+    sentences = [
         f"`{overrides}` differs from the text's formula by at most {gap:.1g} of the peak over "
         f"{_schedules.TOTAL} steps."
         for overrides, gap in worst.items()
@@ -53,7 +53,7 @@ def schedules(settings: Settings, folder: Path) -> Outcome:
     command = f"for s in {names}; do {line}; done"
     ours = {"largest": f"{max(worst.values()):.1g}"}
     power = "Nothing is drawn at random here."
-    return Outcome(command, tuple(said), power, ours, ("schedules.png",))
+    return Outcome(command, tuple(sentences), power, ours, ("schedules.png",))
 
 
 def farthest(overrides: str) -> float:
@@ -102,13 +102,13 @@ def comparison(settings: Settings, folder: Path) -> Outcome:
     command = command_of(plan, given["n"], given["trials"])
     result = perform(plan)
     write(result, folder, command)
-    power = power_said(result)
+    power = power_text(result)
     if settings.get("is_toy"):
         power = f"Of a toy size. {power}"
-    said = [sentence for sentence in conclusions(result) if sentence != power_said(result)]
+    sentences = [sentence for sentence in conclusions(result) if sentence != power_text(result)]
     rows = [run for arm in (*result.tuned, *result.untuned) for run in arm.runs]
     files = [f"{plan.name}{ending}" for ending in (".png", ".md", ".csv", "_trials.csv")]
-    return outcome_of(command, said, power, rows, dict(numbers(result)), files)
+    return outcome_of(command, sentences, power, rows, dict(numbers(result)), files)
 
 
 def numbers(result: ComparisonResult) -> Iterator[tuple[str, str]]:
@@ -118,7 +118,7 @@ def numbers(result: ComparisonResult) -> Iterator[tuple[str, str]]:
         if spread.mean is not None:
             sd = "" if spread.sd is None else f"sd {100 * spread.sd:.2f}, "
             yield f"error {label}", f"{100 * (1 - spread.mean):.2f} % ({sd}n={spread.n})"
-        if difference := difference_said(row.difference):
+        if difference := difference_text(row.difference):
             yield f"difference {label}", f"{difference} points of accuracy"
 
 
@@ -144,8 +144,8 @@ def flat(settings: Settings, folder: Path) -> Outcome:
     if settings.get("is_toy"):
         power = "One pair of runs of a toy size."
     command = "python -m trainer flatness SGD SWA@average SWA@START --labels SGD,SWA,start"
-    ours = {w["label"]: scores_said(w) for w in facts["weights"]}
-    return outcome_of(command, flat_said(facts), power, [swa, sgd], ours, files)
+    ours = {w["label"]: scores_text(w) for w in facts["weights"]}
+    return outcome_of(command, flatness_sentences(facts), power, [swa, sgd], ours, files)
 
 
 def step_of(duration: str, run: RunRow) -> int:
@@ -161,26 +161,28 @@ def train(overrides: Sequence[str], folder: Path) -> RunRow:
     return read_run(folder)
 
 
-def scores_said(weights: Mapping[str, Any]) -> str:
+def scores_text(weights: Mapping[str, Any]) -> str:
     """Return training loss and test error of weights."""
     return f"train loss {weights['train_loss']:.4f}, test error {100 * weights['test_error']:.1f} %"
 
 
-def flat_said(facts: Mapping[str, Any]) -> list[str]:
+def flatness_sentences(facts: Mapping[str, Any]) -> list[str]:
     """Return where the two solutions lie and how the loss rises about them."""
-    told = [f"{w['label']}: {scores_said(w)}." for w in facts["weights"]]
+    sentences = [f"{w['label']}: {scores_text(w)}." for w in facts["weights"]]
     at_sgd, at_swa = (w["train_loss"] for w in facts["weights"][:2])
     than = "higher" if at_swa > at_sgd else "no higher"
-    told.append(f"SWA's own training loss is {than} than SGD's, where the paper has it higher.")
+    sentences.append(
+        f"SWA's own training loss is {than} than SGD's, where the paper has it higher."
+    )
     for kind, name in (("raw", "raw"), ("filter", "filter-normalised")):
         end = facts["rises"][kind]["train_loss"][-1]
         sgd, swa = (rise["mean"] for rise in end["rises"][:2])
         which = "less" if swa < sgd else "no less"
-        told.append(
+        sentences.append(
             f"Along {name} rays, {end['share']:g} norms away, the training loss rises by {swa:.3f} "
             f"from SWA and by {sgd:.3f} from SGD: {which} from SWA."
         )
-    return told
+    return sentences
 
 
 def precision(settings: Settings, folder: Path) -> Outcome:
@@ -195,17 +197,17 @@ def precision(settings: Settings, folder: Path) -> Outcome:
     options = parse_options([*line, "--out", str(folder)])
     table = measured(options)
     write_table(folder, table.speeds, table.scores, table.facts())
-    said, ours = [], {}
+    sentences, ours = [], {}
     for row in table.speeds:
         one = numbers_of(row, table.speeds, options.epoch_images)
         if row.precision != "fp32" and row.at == "equal" and one["times_fp32"]:
             ours[f"{row.model} {row.precision}"] = f"{one['times_fp32']:.2f} times fp32's speed"
-    said = [f"{name}: {text} at equal batch." for name, text in ours.items()]
-    said = said or ["No network was measured in two formats."]
+    sentences = [f"{name}: {text} at equal batch." for name, text in ours.items()]
+    sentences = sentences or ["No network was measured in two formats."]
     power = "Of a toy size." if settings.get("is_toy") else f"{options.rounds} rounds, interleaved."
     command = f"python -m trainer precision_table {settings['options']}"
     files = tuple(n for n in ("table.md", "table.json", "speed.csv") if (folder / n).is_file())
-    return Outcome(command, tuple(said), power, ours, files)
+    return Outcome(command, tuple(sentences), power, ours, files)
 
 
 def demonstration(settings: Settings, folder: Path) -> Outcome:
@@ -220,5 +222,5 @@ def demonstration(settings: Settings, folder: Path) -> Outcome:
     if seeds < made.seeds or settings.get("is_toy"):
         power = f"Below its stated power: n={seeds} of a toy size where {made.seeds} were stated."
     rows = [run for arm in result.arms for run in arm.runs]
-    said, files = result.told.splitlines()[:1], (f"{made.name}.png", f"{made.name}.md")
-    return outcome_of(command, said, power, rows, {}, files)
+    sentences, files = result.sentence.splitlines()[:1], (f"{made.name}.png", f"{made.name}.md")
+    return outcome_of(command, sentences, power, rows, {}, files)

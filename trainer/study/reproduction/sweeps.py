@@ -15,9 +15,9 @@ from trainer.core.yaml_files import read_yaml
 from trainer.record.runs import RunRow
 from trainer.study._facts import shown_overrides
 from trainer.study._jobs import run_all
-from trainer.study.comparisons.page import difference_said
+from trainer.study.comparisons.page import difference_text
 from trainer.study.comparisons.spec import texts
-from trainer.study.comparisons.told import LEVEL, is_shown
+from trainer.study.comparisons.verdict import LEVEL, is_shown
 from trainer.study.demos.verdict import judged, points
 from trainer.study.reproduction.outcome import Outcome
 from trainer.sweep.expand import Search, expand
@@ -59,18 +59,20 @@ def tradeoff(settings: Settings, folder: Path) -> Outcome:
     lr_tradeoff.figure_of(found, "val_top1").savefig(folder / "lr_tradeoff.png")
     (folder / "lr_tradeoff.csv").write_text(lr_tradeoff.to_csv(found), encoding="utf-8")
     ends = (found[0].lr, found[-1].lr)
-    said = ["No learning rate had a run that completed with every seed."]
+    sentences = ["No learning rate had a run that completed with every seed."]
     if best is not None:
         where = "at an end of the range" if best.lr in ends else "inside the range"
-        said = [f"The best mean is at {best.lr:g}, {where} ({ends[0]:g} to {ends[1]:g})."]
+        sentences = [f"The best mean is at {best.lr:g}, {where} ({ends[0]:g} to {ends[1]:g})."]
         for point, name in ((found[0], "lowest"), (found[-1], "highest")):
             if point.spread.mean is not None and point is not best:
                 lost = (best.spread.mean or 0.0) - point.spread.mean
-                said.append(f"The {name}, {point.lr:g}, has {points(lost)} points less on val.")
+                sentences.append(
+                    f"The {name}, {point.lr:g}, has {points(lost)} points less on val."
+                )
     count = sum(len(point.arm.diverged) for point in found)
-    said.append(f"{count} of {len(rows)} runs diverged, which is recorded as a result.")
+    sentences.append(f"{count} of {len(rows)} runs diverged, which is recorded as a result.")
     ours = {"best": "" if best is None else f"{best.lr:g}"}
-    return outcome_of(command, said, power, rows, ours, ("lr_tradeoff.png", "lr_tradeoff.csv"))
+    return outcome_of(command, sentences, power, rows, ours, ("lr_tradeoff.png", "lr_tradeoff.csv"))
 
 
 def slice_(settings: Settings, folder: Path) -> Outcome:
@@ -85,8 +87,8 @@ def slice_(settings: Settings, folder: Path) -> Outcome:
     if ridge.interval is not None:
         slope += f" (95 % interval {ridge.interval[0]:+.2f} to {ridge.interval[1]:+.2f})"
     files = ("slice.png", "slice.md", "slice.csv")
-    said = [slices.sentence(found, ridge)]
-    return outcome_of(command, said, power, rows, {"slope": slope}, files)
+    sentences = [slices.sentence(found, ridge)]
+    return outcome_of(command, sentences, power, rows, {"slope": slope}, files)
 
 
 def stairs(settings: Settings, folder: Path) -> Outcome:
@@ -109,12 +111,14 @@ def stairs(settings: Settings, folder: Path) -> Outcome:
     first, last = arms[steps[0]], arms[steps[-1]]
     whole = compare([first, last], TOP1).rows[1].difference
     counts = [len(last.completed), len(first.completed)]
-    said = [judged(last.label, first.label, whole, seeds=counts)]
-    said += [differing(title, part) for title, part in found.parts]
+    sentences = [judged(last.label, first.label, whole, seeds=counts)]
+    sentences += [differing(title, part) for title, part in found.parts]
     ours = {} if whole is None else {"whole": f"{points(whole.mean, '+')} points"}
     command = f"python -m trainer -m +experiment={STAIRS}/{steps[0]},... seed=... report_test=true"
     rows = [row for arm in arms.values() for row in arm.runs]
-    return outcome_of(command, said, power, rows, ours, ("stairs.png", "stairs.md", "stairs.csv"))
+    return outcome_of(
+        command, sentences, power, rows, ours, ("stairs.png", "stairs.md", "stairs.csv")
+    )
 
 
 def climb(
@@ -136,18 +140,18 @@ def climb(
 def differing(title: str, part: Comparison) -> str:
     """Return which rows of a comparison differ from what they are compared with, all of them
     counted."""
-    listed = [
-        f"{row.arm.label} {difference_said(row.difference)}" for row in part.rows if is_shown(row)
+    parts = [
+        f"{row.arm.label} {difference_text(row.difference)}" for row in part.rows if is_shown(row)
     ]
     adjusted = f"adjusted for {counted(len(part.rows) - 1, 'comparison')} (Holm, p < {LEVEL:g})"
-    if not listed:
+    if not parts:
         return f"{title}: none shows a difference, {adjusted}."
-    return f"{title}: these differ, in points, {adjusted}: {', '.join(listed)}."
+    return f"{title}: these differ, in points, {adjusted}: {', '.join(parts)}."
 
 
 def outcome_of(
     command: str,
-    said: Sequence[str],
+    sentences: Sequence[str],
     power: str,
     rows: Sequence[RunRow],
     ours: Mapping[str, str],
@@ -155,4 +159,4 @@ def outcome_of(
 ) -> Outcome:
     """Return an outcome of runs."""
     seconds = sum(row.seconds.get("total", 0.0) for row in rows)
-    return Outcome(command, tuple(said), power, ours, tuple(files), len(rows), seconds)
+    return Outcome(command, tuple(sentences), power, ours, tuple(files), len(rows), seconds)

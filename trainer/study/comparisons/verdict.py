@@ -21,13 +21,13 @@ def conclusions(result: ComparisonResult) -> Iterator[str]:
         mine, other = rows[label], rows[result.plan.baseline_of(label)]
         seeds = [mine.spread.n, other.spread.n]
         yield judged(label, other.arm.label, mine.difference, seeds=seeds)
-    yield all_said(result)
-    yield tuning_said(result)
-    yield power_said(result)
+    yield all_differences_text(result)
+    yield tuning_text(result)
+    yield power_text(result)
     yield from edges(result)
 
 
-def all_said(result: ComparisonResult) -> str:
+def all_differences_text(result: ComparisonResult) -> str:
     """Return which arms differ from the baseline once all comparisons are counted."""
     rows = [row for row in result.comparison.rows if row.difference and row.difference.p_holm]
     found = [row for row in rows if is_shown(row)]
@@ -38,14 +38,14 @@ def all_said(result: ComparisonResult) -> str:
             f"None of the {total} arms differs from {baseline} by more than seeds explain, "
             f"adjusted for {total} comparisons (Holm, p < {LEVEL:g})."
         )
-    listed = ", ".join(
+    parts = ", ".join(
         f"{row.arm.label} ({points(row.difference.mean, '+')})" for row in found if row.difference
     )
     rest = total - len(found)
     others = {0: "", 1: "; the other one does not"}.get(rest, f"; the other {rest} do not")
     return (
         f"Adjusted for {total} comparisons (Holm, p < {LEVEL:g}), these differ from {baseline}: "
-        f"{listed}{others}."
+        f"{parts}{others}."
     )
 
 
@@ -64,10 +64,10 @@ def gains(result: ComparisonResult) -> list[Difference | None]:
     return found
 
 
-def tuning_said(result: ComparisonResult) -> str:
+def tuning_text(result: ComparisonResult) -> str:
     """Return what tuning changed: the best arm with it and without, and the gains."""
     best, best_untuned = (best_of(arms) for arms in (result.tuned, result.untuned))
-    listed = [
+    parts = [
         f"{arm.label} {points(found.mean, '+')}"
         for arm, found in zip(result.tuned, gains(result), strict=True)
         if found
@@ -75,7 +75,7 @@ def tuning_said(result: ComparisonResult) -> str:
     same = "too" if best == best_untuned else f"but {best_untuned} with the defaults"
     return (
         f"The highest mean is {best}'s when tuned, {same}. Tuned less untuned, in points: "
-        f"{', '.join(listed)}."
+        f"{', '.join(parts)}."
     )
 
 
@@ -85,7 +85,7 @@ def best_of(arms: tuple[Arm, ...]) -> str:
     return max(means, key=lambda label: means[label] or 0.0)
 
 
-def power_said(result: ComparisonResult) -> str:
+def power_text(result: ComparisonResult) -> str:
     """Return what so many seeds could have shown, and whether there were as many as were meant."""
     rows = result.comparison.rows
     n, least = result.plan.n, min(row.spread.n for row in rows)
