@@ -283,6 +283,7 @@ RUN_KEYS: dict[str, tuple[object, tuple[str, ...]]] = {
 OF_THE_RECORD = ("name", "threads", "device", "engine", "report_test", "plugins", "checkpoint")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", RUN_KEYS)
 def test_a_key_of_the_run_moves_a_number(key: str) -> None:
     value, extra = RUN_KEYS[key]

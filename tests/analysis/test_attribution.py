@@ -125,6 +125,7 @@ def test_bars_reach_from_one_mean_to_the_next() -> None:
     assert [t.get_text() for t in steps.get_yticklabels()] == list(STEPS)
 
 
+@pytest.mark.slow
 def test_the_command_writes_picture_and_tables(here: Path, answer: Answer) -> None:
     for i, run in enumerate(runs()):
         write_run(run, here / "sweep" / str(i))

@@ -32,6 +32,7 @@ def test_runs_of_other_tasks_are_none(outputs: Path, answer: Answer, name: str) 
     assert (done.code, done.err) == (1, "error: no runs under outputs/range\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["compare", "curves", "lr_tradeoff", "table"])
 def test_damaged_runs_are_left_out_with_a_line_each(
     outputs: Path, answer: Answer, name: str
@@ -48,6 +49,7 @@ def test_damaged_runs_are_left_out_with_a_line_each(
     assert "4 runs" in done.out or name == "table"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["compare", "report", "slices", "table"])
 def test_the_script_is_the_same_command(here: Path, script: str) -> None:
     done = real(["no-such-folder"], here, f"scripts.{script}")

@@ -77,6 +77,7 @@ def test_intervals_cover_the_truth_nineteen_times_out_of_twenty() -> None:
     assert covered / 400 == pytest.approx(0.95, abs=0.03)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-9, 9), min_size=2, max_size=9), st.lists(st.floats(-9, 9), min_size=2))
 def test_welch_and_the_paired_test_are_those_of_scipy(one: list[float], two: list[float]) -> None:
     from scipy import stats

@@ -39,6 +39,7 @@ def test_no_checkpoint_holds_a_number_that_is_not_finite(here: Path, where: str)
     assert [p.name for p in (here / "checkpoints").iterdir()] == ["step-00000001"]
 
 
+@pytest.mark.slow
 def test_the_background_writes_the_same_bytes(call: Call, here: Path) -> None:
     overrides = (*TINY, "average=ema", "optim=adam", "checkpoint.keep=all", "checkpoint.every=1st")
     assert call(*overrides, "hydra.run.dir=fore").code == 0
@@ -79,6 +80,7 @@ def test_one_is_written_at_a_time_while_training_goes_on(
     assert not [t for t in threading.enumerate() if t.name == "checkpoint"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [3, 8])
 def test_what_fails_there_ends_the_run(
     call: Call, here: Path, monkeypatch: pytest.MonkeyPatch, step: int

@@ -304,6 +304,7 @@ def test_what_torchvision_has_not_is_refused(hub: Path) -> None:
         published_value(model="mlp")
 
 
+@pytest.mark.slow
 def test_names_of_old_files_become_those_of_today_s_networks() -> None:
     with torch.device("meta"):
         for arch in ("densenet121", "inception_v3", "googlenet"):

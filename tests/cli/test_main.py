@@ -47,6 +47,7 @@ def test_cfg_job_shows_what_would_run_with_replaced_parts(call: Call) -> None:
     assert (wrong.code, wrong.err.count("error: ")) == (2, 1)
 
 
+@pytest.mark.slow
 def test_hydra_s_flags_answer_and_leave_nothing(call: Call, here: Path) -> None:
     for flags in (["--info", "searchpath"], ["--info", "defaults-tree"], ["--hydra-help"]):
         done = call(*flags)

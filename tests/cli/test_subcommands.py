@@ -63,6 +63,7 @@ def test_every_subcommand_stands_in_the_help_and_has_one_without_torch(here: Pat
     assert snapshot(here) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--help"], ["compare", "--help"], ["reproduce", "--help"]])
 def test_help_takes_less_than_a_third_of_a_second(here: Path, arguments: list[str]) -> None:
     code = (
@@ -83,6 +84,7 @@ def test_help_takes_less_than_a_third_of_a_second(here: Path, arguments: list[st
     assert min(taken) < 0.33  # of the processor, since tests share it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "meant"),
     [
@@ -165,6 +167,7 @@ def test_a_reader_that_has_gone_ends_a_subcommand_without_a_traceback(here: Path
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_scripts_are_one_line_over_the_subcommands(here: Path) -> None:
     makers = {"bench", "bench_sweep", "lock", "draw_schedules", "__init__"}
     scripts = {f.stem for f in (ROOT / "scripts").glob("*.py")} - makers

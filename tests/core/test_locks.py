@@ -162,6 +162,7 @@ def test_a_run_on_a_file_system_without_locks_trains_with_a_note(here: Path, err
     assert not list((here / "run").glob(".*"))
 
 
+@pytest.mark.slow
 def test_nothing_but_this_module_locks_files() -> None:
     files = sorted((ROOT / "trainer").rglob("*.py"))
     assert len(files) > 200

@@ -200,6 +200,7 @@ def test_clean_sample_is_stratified_mixed_and_not_moved_by_the_seed(make_source)
     assert one.labels.tolist() != sorted(one.labels.tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_streamed_batches_are_bit_identical_to_resident_ones(make_source, workers):
     source = make_source(70, num_test=11)

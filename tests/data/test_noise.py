@@ -116,6 +116,7 @@ def test_the_noise_moves_with_the_split_alone(make_source) -> None:
     assert labels(0, 0) != labels(0, 1)
 
 
+@pytest.mark.slow
 def test_it_changes_the_weights_and_stands_in_the_summary(call: Call) -> None:
     assert len({trained(f"label_noise={share}") for share in ("20%", "40%", "0%")}) == 3
     assert trained("label_noise=0%") == trained()

@@ -185,6 +185,7 @@ def teacher(call: Call, here: Path) -> Path:
     return here / "teacher"
 
 
+@pytest.mark.slow
 def test_the_whole_program_learns_from_a_run_and_from_a_file_alike(
     call: Call, here: Path, teacher: Path
 ) -> None:
@@ -245,6 +246,7 @@ def test_a_teacher_moves_no_stream(teacher: Path) -> None:
     assert torch.equal(states[0][1], states[1][1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp64", "bf16", "O2", "O3"])
 def test_the_teacher_computes_in_the_run_s_precision(teacher: Path, precision: str) -> None:
     overrides = (f"precision={precision}", "loss=distill", f"loss.teacher={teacher}")
@@ -293,6 +295,7 @@ def test_a_resumed_run_ends_as_the_whole_one_and_wants_the_same_teacher(
     assert snapshot(here / "other" / "checkpoints") == before
 
 
+@pytest.mark.slow
 def test_teachers_that_do_not_fit_leave_nothing(call: Call, here: Path, teacher: Path) -> None:
     shutil.copy(
         next((teacher / "checkpoints").iterdir()) / "model.safetensors", here / "w.safetensors"

@@ -159,6 +159,7 @@ def distance(draws: np.ndarray, cdf: Callable[[np.ndarray], np.ndarray]) -> floa
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", CDFS)
 def test_lambda_follows_the_beta_distribution_over_steps_and_over_samples(alpha: float) -> None:
     batch = make_batch(2)

@@ -55,6 +55,7 @@ def test_other_image_shapes(shape: tuple[int, int, int]) -> None:
     assert model(torch.randn(2, *shape)).shape == (2, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("shortcut", ["A", "B"])
 def test_zero_gamma_makes_every_block_the_relu_of_its_shortcut_and_moves_no_draw(
@@ -88,6 +89,7 @@ def test_weights_counted_by_hand_and_as_in_the_paper(depth: int) -> None:
     assert total / 1e6 == pytest.approx(millions, abs=0.05 if depth == 110 else 0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_a_name_s_number_is_its_layers_and_shortcut_b_adds_two_projections(depth: int) -> None:
     component = MODELS.load(f"resnet{depth}")

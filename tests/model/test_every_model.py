@@ -48,6 +48,7 @@ def test_the_yaml_holds_the_name_and_every_key_at_its_default(name: str) -> None
     assert list(values) == [f.name for f in fields(component) if f.init]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_step_reaches_every_weight_under_autocast_in_channels_last(name: str) -> None:
     model = network(name).to(memory_format=torch.channels_last)
@@ -63,6 +64,7 @@ def test_a_step_reaches_every_weight_under_autocast_in_channels_last(name: str) 
     assert [key for key, gradient in trained.items() if gradient is None] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in NAMES if n != "resnet110"])
 def test_copies_in_float64_agree_in_eval_mode(name: str) -> None:
     model = network(name).eval()

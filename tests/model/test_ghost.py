@@ -112,6 +112,7 @@ def test_null_is_batch_norm_and_bad_sizes_are_refused() -> None:
         check_ghosts(model, 15)
 
 
+@pytest.mark.slow
 def test_ghosts_change_a_run_and_those_that_could_not_are_refused(call: Call, here: Path) -> None:
     hashes = []
     for number, overrides in enumerate(

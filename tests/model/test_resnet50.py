@@ -53,6 +53,7 @@ def multiply_adds_by_hand(variant: Variant) -> int:
     return total + 2048 * 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_weights_and_multiply_adds_are_those_of_table_5(variant: Variant) -> None:
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():

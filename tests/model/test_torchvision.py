@@ -93,6 +93,7 @@ def test_unknown_arch_is_refused_with_the_nearest() -> None:
         Torchvision("fcn_resnet50")  # segmentation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arch", "side", "message"),
     [
@@ -114,6 +115,7 @@ def test_images_of_unequal_sides_or_one_channel_are_refused() -> None:
         Torchvision().build((1, 28, 28), 10)
 
 
+@pytest.mark.slow
 def test_weights_go_into_a_network_that_wants_more_than_tensors() -> None:
     torch.manual_seed(0)
     model, other = (Torchvision("mnasnet0_5").build((3, 32, 32), 4) for _ in range(2))

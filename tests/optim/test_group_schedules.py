@@ -76,6 +76,7 @@ def test_a_least_lr_is_that_of_the_group() -> None:
     assert own.floor == 0.5  # of 10 * 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optim", ["sgd", "adamw", "lion", "lars", "lamb", "muon", "adagrad"])
 def test_a_frozen_group_neither_steps_nor_decays_nor_costs_a_gradient(optim: str) -> None:
     overrides = (f"optim={optim}", "optim.weight_decay=0.1", "optim.lr=0.01")
@@ -212,6 +213,7 @@ def test_a_run_with_rules_is_repeated_exactly(call: Call, here: Path) -> None:
     assert (here / "whole/config.yaml").read_text() == (here / "again/config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_the_linear_rule_scales_every_rate_once_and_says_so(call: Call, here: Path) -> None:
     overrides = (*TINY, "optim=muon", "optim.layers=all", "optim.lr=0.5", "optim.other_lr=0.25")
     overrides += ("scheduler=step", "scheduler.step_size=1ep", "scheduler.min_lr=0.01")

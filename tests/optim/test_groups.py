@@ -79,6 +79,7 @@ def test_a_shared_parameter_is_in_one_group_and_matched_by_any_of_its_names() ->
 PATTERNS = [*KINDS, "*.weight", "0.*", "*", "*.0.*", "[12].*"]
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(PATTERNS), st.floats(0.1, 10.0)), max_size=4),

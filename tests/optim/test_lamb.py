@@ -29,6 +29,7 @@ def test_the_first_step_by_hand() -> None:
     np.testing.assert_allclose(got[0], [[3.0 - step, 4.0 + step]], rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adapt_vectors", [False, True])
 @pytest.mark.parametrize("decay", [0.0, 0.05])
 def test_parity_with_the_paper_s_equations_over_200_steps(adapt_vectors, decay) -> None:

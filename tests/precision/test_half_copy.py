@@ -202,6 +202,7 @@ def state_types(run: Run) -> set[torch.dtype]:
     return {t.dtype for state in states for t in state.values() if torch.is_tensor(t) and t.dim()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optim", ["sgd", "adam"])
 @pytest.mark.parametrize(
     ("name", "weights", "network_types"),

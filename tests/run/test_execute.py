@@ -96,6 +96,7 @@ def test_torchvision_s_networks_train(call: Call) -> None:
     assert row.settings["model.arch"] == "resnet18"
 
 
+@pytest.mark.slow
 def test_repeating_a_run_of_other_choices_gives_the_same_weights(call: Call) -> None:
     overrides = (
         *("data=synthetic", "data.num_train=64", "data.num_test=20", "data.image_shape=[1,8,8]"),

@@ -216,6 +216,7 @@ def before(configs: dict[str, RunConfig]) -> dict[str, str]:
     return {name: sources_of(config) for name, config in configs.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "expected"), CHANGES.items())
 def test_a_change_makes_the_results_anew_that_depend_on_it(
     file: str, expected: str, copied: Path, configs: dict[str, RunConfig], before: dict[str, str]

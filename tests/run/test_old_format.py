@@ -39,6 +39,7 @@ def old(call: Call, here: Path) -> Path:
     return here / "old"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["resume=old", "fork=old"])
 def test_its_state_is_refused_in_one_line(call: Call, here: Path, old: Path, part: str) -> None:
     (old / "summary.json").unlink()
@@ -54,6 +55,7 @@ def test_its_state_is_refused_in_one_line(call: Call, here: Path, old: Path, par
     assert snapshot(here) == before
 
 
+@pytest.mark.slow
 def test_its_record_and_weights_are_read(call: Call, old: Path) -> None:
     row = read_run(old)
     assert row.status == "completed"

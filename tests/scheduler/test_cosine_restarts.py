@@ -29,6 +29,7 @@ def test_each_cycle_is_longer_by_t_mult() -> None:
     assert got == pytest.approx([1.0, 1.0, 0.5, *last], abs=1e-15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("t_0", "t_mult"), [(370, 1), (7, 2), (11, 3)])
 def test_parity_with_torch_over_10000_steps(t_0: int, t_mult: int) -> None:
     make = partial(CosineAnnealingWarmRestarts, T_0=t_0, T_mult=t_mult, eta_min=0.01 * PEAK)

@@ -51,6 +51,7 @@ def test_parity_with_torch_over_10000_steps_momentum_included(mode, gamma, down)
     assert momenta(got) == pytest.approx(momenta(expected), rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "gamma"), [*MODES[:2], ("exp_range", 0.9)])
 def test_parity_with_torch_stepped_once_an_epoch(mode: str, gamma: float) -> None:
     part = Cyclic(span("7ep"), None, mode, gamma, base_momentum=0.8, max_momentum=0.95)

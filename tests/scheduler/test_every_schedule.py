@@ -19,6 +19,7 @@ def rows(run: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCHEDULERS.names())
 def test_three_steps_run_and_the_last_lr_is_recorded(name: str, call: Call, here: Path) -> None:
     overrides = (*TINY, f"scheduler={name}", *ARGS.get(name, ()), "max_steps=3")
@@ -32,6 +33,7 @@ def test_three_steps_run_and_the_last_lr_is_recorded(name: str, call: Call, here
     assert row["momentum"] == (0.9 if point.momentum is None else pytest.approx(point.momentum))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("batch_size", "accumulate"), [(16, 1), (16, 2), (28, 4), (58, 1)])
 def test_the_last_step_is_one_before_the_end_value(batch_size, accumulate, call, here) -> None:
     overrides = (*TINY, f"batch_size={batch_size}", f"accumulate={accumulate}", "optim.lr=0.4")

@@ -41,6 +41,7 @@ def test_by_hand() -> None:
     assert momenta(got) == pytest.approx([0.9, 0.85, 0.8, 0.8 + third, 0.9 - third, 0.9, 0.9])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "three_phase"), FORMS)
 def test_parity_with_torch_over_10000_steps_momentum_included(shape, three_phase) -> None:
     got = points(ours(shape, three_phase), 10_000)[:-1]  # torch's class has no step after its last

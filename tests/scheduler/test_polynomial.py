@@ -20,6 +20,7 @@ def test_by_hand() -> None:
     assert factors(Polynomial(2.0), 2, min_lr="20%") == pytest.approx([1.0, 0.4, 0.2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("power", [1.0, 0.9, 3.0])
 def test_parity_with_torch_over_10000_steps(power: float) -> None:
     make = partial(PolynomialLR, total_iters=10_000, power=power)

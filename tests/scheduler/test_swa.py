@@ -38,6 +38,7 @@ def test_the_defaults_are_the_authors_with_averaging_from_three_quarters_on(ever
     assert got == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "strategy"), [("linear", "linear"), ("cosine", "cos")])
 def test_parity_with_torch_s_swalr_over_10000_steps(shape: str, strategy: str) -> None:
     make = partial(SWALR, swa_lr=0.1 * PEAK, anneal_epochs=7_000, anneal_strategy=strategy)

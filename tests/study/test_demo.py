@@ -230,6 +230,7 @@ def cells(name: str) -> list[Arm]:
     return arms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lr", "slices", "precision"])
 def test_every_kind_draws_its_picture(name: str, here: Path) -> None:
     shown = KINDS[load(name).kind].show(load(name), cells(name), "facts")

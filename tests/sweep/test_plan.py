@@ -140,6 +140,7 @@ def test_settings_of_a_sweep_are_read_from_line_and_preset() -> None:
     assert plan("seed=0", "hydra.sweep.dir=outputs/<name>/<date>_<time>_<id>").folder is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOURCES.options("sweep"))
 def test_every_preset_of_a_sweep_is_planned(name: str) -> None:
     file = SOURCES.file(f"sweep/{name}")

@@ -55,6 +55,7 @@ def test_a_slice_has_cells_and_octaves_enough(name: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_text_s_slices_cross_where_it_says() -> None:
     for name in KEYS:
         config = compose(f"+sweep={name}")

@@ -63,6 +63,7 @@ def test_a_sweep_leaves_numbers_a_picture_and_the_line_that_trains(call: Call, h
     assert row.config["data"]["num_train"] == 320
 
 
+@pytest.mark.slow
 def test_training_gives_the_same_bits_before_and_after(here: Path) -> None:
     overrides = (*TINY, "mix=mixup", "optim=adam")
     before = train(compose(*overrides), folder="before", quiet=True)
@@ -74,6 +75,7 @@ def test_training_gives_the_same_bits_before_and_after(here: Path) -> None:
     assert before.summary["weights_sha256"] == after.summary["weights_sha256"]
 
 
+@pytest.mark.slow
 def test_the_sweep_begins_where_training_would(here: Path) -> None:
     overrides = (*TINY, "max_steps=1", "batch_size=58")
     perform(RunRequest(compose(*overrides, *FEW), folder="range", quiet=True))
@@ -100,6 +102,7 @@ def test_it_works_with_every_part(here: Path, overrides: tuple[str, ...]) -> Non
     assert len(set(losses)) == len(losses) == 24
 
 
+@pytest.mark.slow
 def test_a_loss_that_leaves_is_a_result(call: Call, here: Path) -> None:
     done = call(*TINY, "model.norm=none", *FEW, "task.max_lr=1e9", "hydra.run.dir=run")
     assert done.code == 0, done.err
@@ -109,6 +112,7 @@ def test_a_loss_that_leaves_is_a_result(call: Call, here: Path) -> None:
     assert "the loss left at lr" in done.out
 
 
+@pytest.mark.slow
 def test_nothing_is_suggested_where_nothing_falls(call: Call, here: Path) -> None:
     done = call(*TINY, "task=lr_range", "task.min_lr=1e-12", "task.max_lr=1e-10")
     assert done.code == 0, done.err
@@ -116,6 +120,7 @@ def test_nothing_is_suggested_where_nothing_falls(call: Call, here: Path) -> Non
     assert "task=train" not in done.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [

@@ -27,6 +27,7 @@ def test_a_recorded_run_can_be_planned(call: Call, here: Path) -> None:
     assert snapshot(here) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["plan.png", "a=b, c.svg"])
 def test_a_picture_is_drawn_where_it_is_asked_for(call: Call, here: Path, name: str) -> None:
     done = call("task=plan", *TINY, f"task.picture={name}")

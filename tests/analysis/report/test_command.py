@@ -10,6 +10,7 @@ import pytest
 from tests.analysis.conftest import Answer
 
 
+@pytest.mark.slow
 def test_a_page_beside_the_runs(outputs: Path, answer: Answer) -> None:
     done = answer("report", str(outputs))
     assert done.code == 0
@@ -44,6 +45,7 @@ def test_damaged_runs_are_told_and_counted_in_the_page(outputs: Path, answer: An
     assert "2 folders are left out, since their records are damaged: 2, 4." in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("out", ["folder.html", "outputs/sweep/0/run.log/x.html"])
 def test_a_place_that_cannot_be_written_is_named(outputs: Path, answer: Answer, out: str) -> None:
     (outputs.parent / "folder.html").mkdir()

@@ -2,6 +2,7 @@ import json
 import math
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,6 +48,7 @@ def test_costs_are_not_drawn() -> None:
     assert "grad_norm" in found
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(st.integers(1, 400), st.integers(2, 50))
 def test_thinned_curves_keep_both_ends_and_their_order(length: int, most: int) -> None:
@@ -57,6 +59,7 @@ def test_thinned_curves_keep_both_ends_and_their_order(length: int, most: int) -
     assert [row.epoch for row in kept] == sorted({row.epoch for row in kept})
 
 
+@pytest.mark.slow
 def test_many_long_runs_are_thinned() -> None:
     runs = [made_run(seed, 0.5, epochs=2000) for seed in range(40)]
     found = curve_data(arms_of(runs), "val_top1", [str(i) for i in range(40)])

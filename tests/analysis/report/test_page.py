@@ -83,6 +83,7 @@ def test_a_policy_names_each_script() -> None:
     assert policy(["a", "b"]).count("sha256-") == 2
 
 
+@pytest.mark.slow
 def test_two_hundred_runs_fit_into_six_megabytes() -> None:
     runs = [
         made_run(seed, 0.5 + 0.001 * i, path=f"/o/{i}", epochs=100, **lr(0.01 * (i + 1)))
@@ -120,6 +121,7 @@ WRONG = ("a", ["a"], {"top1": "a", "commit": 1}, 3, None)
 SAID = ("status", "key", "test", "seconds", "git", "message", "overrides", "best_val_top1", "host")
 
 
+@pytest.mark.slow
 def test_damaged_records_neither_end_the_page_nor_hide_the_others(tmp_path: Path) -> None:
     write_run(made_run(0, 0.5), tmp_path / "good")
     good = json.loads((tmp_path / "good" / "summary.json").read_text())

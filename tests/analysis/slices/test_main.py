@@ -175,6 +175,7 @@ def drawn(runs: list[RunRow]) -> Figure:
     return slices_figure(made, fit_of(made, draws=50), "A slice")
 
 
+@pytest.mark.slow
 def test_the_picture_has_both_maps_and_the_fit() -> None:
     figure = drawn(with_diverged())
     val, test, fit, *bars = figure.axes
@@ -217,6 +218,7 @@ def test_an_edge_is_a_hollow_triangle_and_a_dotted_frame() -> None:
     assert "dotted: at its edge" in figure.axes[0].get_title(loc="left")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["val_loss", "train_loss", "val_top1"])
 def test_every_plane_is_drawn(metric: str, tmp_path: Path) -> None:
     flat = plane(0.0, shape=lambda _: 0.5, ys=(64, 128), rates=(0.1, 0.2))
@@ -239,6 +241,7 @@ def test_weights_without_decay_stand_below_the_others() -> None:
     assert drawn(runs).axes[0].get_yticklabels()[0].get_text() == "0"
 
 
+@pytest.mark.slow
 def test_the_command_writes_picture_and_numbers(here: Path, answer: Answer) -> None:
     for i, run in enumerate(plane(1.0, ys=BATCHES[:3], rates=RATES[2:8])):
         write_run(run, here / "sweep" / str(i))

@@ -79,6 +79,7 @@ def test_without_noise_the_slope_is_exact(slope: float, key: str, ys: tuple[floa
     assert ridge.by_line == pytest.approx((slope, slope), abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("slope", "key"), [(1.0, "batch_size"), (-1.0, "optim.weight_decay")])
 def test_with_noise_the_interval_covers_the_slope_as_often_as_it_says(
     slope: float, key: str
