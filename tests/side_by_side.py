@@ -67,6 +67,7 @@ NEEDS = {  # words that a name needs, or that make it quick
 }
 PRESET = "batch_size=16 max_steps=4 scheduler.warmup=25% report_test=false"
 LEFT_OUT = dict.fromkeys(("precision=tf32", "strategy=dp"), "needs GPUs")
+LEFT_OUT["strategy.sync_batch_norm=true"] = "needs GPUs since it is torch's"
 LEFT_OUT |= {"task=plan": "trains nothing", "strategy=ddp": "the cases of 2 ranks use it"}
 KEYS = (  # keys beside the groups, and some of the names' own
     *("init=dirac", "init=whiten model.width=27", "init=[dirac,whiten] model=airnet model.width=8"),
@@ -75,7 +76,7 @@ KEYS = (  # keys beside the groups, and some of the names' own
     *("seed=3", "epochs=1.5", "batch_size=17", "data.last=drop", "data.val=0", "data.subset=50%"),
     *("optim.lr=1e9", "optim.lr_rule=linear", "optim.groups=no_bias_decay", "model.act=gelu"),
     "optim.groups=[{match:bias,lr:8,scheduler:cosine},{match:first,freeze_after:5st}]",
-    "optim=muon optim.groups=[no_bias_decay] optim.other=sgd",
+    "optim=muon optim.groups=[no_bias_decay] optim.other=sgd optim.weight_decay=0.01",
     *("scheduler=cosine scheduler.warmup=3st", "scheduler=cosine scheduler.every=1ep"),
     *("scheduler=cosine scheduler.min_lr=10%", "scheduler=onecycle scheduler.three_phase=true"),
     "scheduler=cyclic scheduler.base_momentum=0.8 scheduler.max_momentum=0.95",
@@ -95,7 +96,7 @@ RANKS = (  # of two processes
     *("model=mlp model.hidden=[16] model.norm=none", "model=cnn", "mix=mixup clip_norm=0.5"),
     *("average=swa average.start=2st average.every=2st", "average=ema augment=[standard]"),
     "mix=cutmix mix.partners=independent",
-    "strategy=ddp strategy.sync_batch_norm=true accumulate=2 precision=bf16 optim=adamw",
+    "strategy=ddp accumulate=2 precision=bf16 optim=adamw",
 )
 LONG = ("data.num_train=400", "epochs=25")  # most of it is left when the first epoch is told
 RESUMED = (
