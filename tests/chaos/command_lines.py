@@ -19,7 +19,7 @@ LINES = 100
 
 ANSWER = """
 import io, json, sys, contextlib
-from trainer import cli
+from trainer.cli import main as cli
 answers = []
 for line in json.load(sys.stdin):
     sys.argv = ["trainer", *line]

@@ -17,6 +17,7 @@ from trainer.record.sweep_file import JobOverrides
 from trainer.study import demo
 from trainer.study.comparisons import stages
 from trainer.study.flatness import study as flatness
+from trainer.study.precision_table.table import PrecisionTable
 from trainer.study.reproduce import methods
 from trainer.study.reproduction import studies, sweeps
 from trainer.study.reproduction.registry import Item, items
@@ -57,10 +58,9 @@ def checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Checked:
     def study(*places: object, **settings: object) -> None:
         raise Enough  # settings were read on the way here
 
-    class Table(studies.Table):
-        def at_equal_batch(self) -> None:
-            found.append(1)
-            raise Enough  # after `check`
+    def at_equal_batch(table: PrecisionTable) -> None:
+        found.append(1)
+        raise Enough  # after `check`
 
     def perform(made: Any, *, seeds: int, **_: Any) -> None:
         for arm in made.arms:
@@ -72,7 +72,7 @@ def checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Checked:
     monkeypatch.setattr(stages, "run_all", run_all)
     monkeypatch.setattr(studies, "train", train)
     monkeypatch.setattr(flatness, "study", study)
-    monkeypatch.setattr(studies, "Table", Table)
+    monkeypatch.setattr(PrecisionTable, "at_equal_batch", at_equal_batch)
     monkeypatch.setattr(demo, "perform", perform)
     monkeypatch.chdir(tmp_path)
 
