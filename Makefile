@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 ifndef PYTHON  # looked for once, since that imports torch
-PYTHON := $(shell if python3 -c 'import torch, torchvision, hydra, rich, safetensors' 2>/dev/null; then echo python3; else echo .venv/bin/python; fi)
+PYTHON := $(shell if python3 -c 'import torch, torchvision, hydra, rich, safetensors, scipy, filelock' 2>/dev/null; then echo python3; else echo .venv/bin/python; fi)
 endif
 TEST_READY = $(PYTHON) -c 'import pytest, xdist, hypothesis, mypy, ruff, bokeh, joblib, submitit' 2>/dev/null
 ENV := PYTHONPATH=$(CURDIR)
@@ -52,7 +52,7 @@ chaos: install-test
 	OMP_NUM_THREADS=1 $(ENV) $(PYTHON) -m tests.chaos --processes 2 $(CHAOS)
 
 install:
-	@$(PYTHON) -c 'import torch, torchvision, hydra, rich, safetensors' 2>/dev/null || \
+	@$(PYTHON) -c 'import torch, torchvision, hydra, rich, safetensors, scipy, filelock' 2>/dev/null || \
 	  (python3 -m venv .venv && .venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.lock)
 
 install-test: install
