@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch.distributed as dist
+
 from tests.chaos.trial import UNEQUAL, plain_digest
 from tests.command import TINY
 from trainer import compose
@@ -107,6 +109,7 @@ def main(out: Path) -> None:
             reporting_failures(),
         ):
             execute(RunRequest(config, folder=str(run), quiet=True))
+        dist.barrier()  # rank 0 alone writes the summary
         codes.append(read_summary(run)["exit_code"])
         seen_at.append(seen[0])
         held_at.append(held(run))

@@ -21,7 +21,7 @@ from trainer.record.runs import read_runs
 from trainer.record.spread import Spread
 from trainer.study import comparison as command
 from trainer.study._trials import Trial, chosen
-from trainer.study.comparisons import stages, told
+from trainer.study.comparisons import stages, verdict
 from trainer.study.comparisons.spec import ComparisonPlan, changed, load, names, plan_of
 from trainer.study.comparisons.stages import ComparisonResult
 from trainer.study.demos.pictures import framed
@@ -173,8 +173,8 @@ def test_final_runs_are_both_kinds_of_every_arm_seed_by_seed() -> None:
 def test_conclusions_follow_the_numbers_in_either_direction() -> None:
     low, high = [0.70, 0.71, 0.72], [0.80, 0.81, 0.825]
     values = {"a": "0.01", "b": "0.001"}
-    up = list(told.conclusions(result(two(), {"a": low, "b": high}, values)))
-    down = list(told.conclusions(result(two(), {"a": high, "b": low}, values)))
+    up = list(verdict.conclusions(result(two(), {"a": low, "b": high}, values)))
+    down = list(verdict.conclusions(result(two(), {"a": high, "b": low}, values)))
     assert up[0].startswith("b gains 10.2 points of test accuracy against a (95 % interval")
     assert down[0].startswith("b loses 10.2 points of test accuracy against a (95 % interval")
     assert "(Holm, p < 0.05), these differ from a: b (+10.2)." in up[1]
@@ -182,29 +182,29 @@ def test_conclusions_follow_the_numbers_in_either_direction() -> None:
     assert "b's when tuned, too. Tuned less untuned, in points: a +5.0, b +5.0." in up[2]
     assert up[3].startswith("n=3, as stated beforehand; ")
     assert len(up) == len(down) == 4
-    none = list(told.conclusions(result(two(), {"a": low, "b": [0.69, 0.71, 0.73]}, values)))
+    none = list(verdict.conclusions(result(two(), {"a": low, "b": [0.69, 0.71, 0.73]}, values)))
     assert none[0].startswith("No effect at this scale: b against a is +0.00 points")
     assert none[1].startswith("None of the 1 arms differs from a by more than seeds explain")
 
 
 def test_fewer_seeds_than_were_stated_are_said() -> None:
     fewer = changed(two(), line=(), n=2, trials=None)
-    said = told.power_text(
+    said = verdict.power_text(
         result(fewer, {"a": [0.7, 0.72], "b": [0.7, 0.73]}, {"a": "1", "b": "1"})
     )
     assert said.startswith("Below its stated power: n=2 where 3 were stated beforehand; ")
     lost = {"a": [0.7, 0.72, 0.71], "b": [0.7, 0.73]}
-    said = told.power_text(result(two(), lost, {"a": "1", "b": "1"}))
+    said = verdict.power_text(result(two(), lost, {"a": "1", "b": "1"}))
     assert said.startswith("Below its stated power: of 3 seeds of an arm as few as 2 completed; ")
 
 
 def test_a_chosen_value_at_the_end_of_its_range_is_mistrusted() -> None:
     numbers = {"a": [0.7, 0.71, 0.72], "b": [0.7, 0.71, 0.72]}
     # a twentieth of two decades is a factor of 1.26: 0.0012 and 0.083 lie within it, 0.0013 not
-    assert list(told.edges(result(two(), numbers, {"a": "0.0013", "b": "0.001"}))) == []
-    (low,) = told.edges(result(two(), numbers, {"a": "0.0012", "b": "0.001"}))
+    assert list(verdict.edges(result(two(), numbers, {"a": "0.0013", "b": "0.001"}))) == []
+    (low,) = verdict.edges(result(two(), numbers, {"a": "0.0012", "b": "0.001"}))
     assert low.startswith("Mistrust a: optim.lr=0.0012 lies at the lower end of what was tried")
-    (high,) = told.edges(result(two(), numbers, {"a": "0.083", "b": "0.001"}))
+    (high,) = verdict.edges(result(two(), numbers, {"a": "0.083", "b": "0.001"}))
     assert "upper end of what was tried (0.001 to 0.1)" in high
 
 
@@ -214,7 +214,7 @@ def test_mixup_is_compared_at_each_weight_decay() -> None:
     assert plan.baseline_of("mixup 5e-4") == "none 5e-4"
     numbers = dict(zip(plan.labels, ([0.9, 0.91], [0.8, 0.81], [0.5, 0.51], [0.7, 0.71])))  # noqa: B905
     found = result(plan, numbers, dict.fromkeys(plan.labels, "0.1"))
-    first, second = itertools.islice(told.conclusions(found), 2)
+    first, second = itertools.islice(verdict.conclusions(found), 2)
     assert first.startswith("mixup 5e-4 loses 10.0 points of test accuracy against none 5e-4")
     assert second.startswith("mixup 1e-4 gains 20.0 points of test accuracy against none 1e-4")
 

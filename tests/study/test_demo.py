@@ -162,7 +162,7 @@ def test_a_tiny_demo_leaves_records_a_picture_and_a_sentence(here: Path, call: C
     assert "| plain | `optim.lr=0.1` | 2 |" in shown.table
     assert shown.sentence in result.page
     assert "- data: synthetic, fingerprint" in result.page
-    is_hinted = "Where to look: `python -m trainer optim.lr=0.2`" in result.told
+    is_hinted = "Where to look: `python -m trainer optim.lr=0.2`" in result.sentence
     assert is_hinted == (verdict.NO_EFFECT in shown.sentence)
     assert call(*made.overrides(made.arms[0]), "seed=0", "hydra.run.dir=alone").code == 0
     first, alone = result.arms[0].runs[0], read_runs(here / "alone")[0]

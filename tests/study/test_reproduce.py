@@ -120,7 +120,7 @@ def test_flatness_begins_at_its_start_whatever_other_checkpoints_there_are() -> 
 
 
 def outcome(**parts: Any) -> Outcome:
-    given = {"command": "python -m x", "said": ("It gains.",), "power": "n=5, as stated."}
+    given = {"command": "python -m x", "sentences": ("It gains.",), "power": "n=5, as stated."}
     return Outcome(**{**given, **parts})
 
 
@@ -138,7 +138,7 @@ def test_an_outcome_is_forgotten_before_its_files_are_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (item,) = chosen("schedules")
-    _, key = command.order_of(item, "smoke", ())
+    _, key = command.settings_of(item, "smoke", ())
     save(outcome(), tmp_path, key)
 
     def stopped(told: Any, folder: Path) -> Outcome:
