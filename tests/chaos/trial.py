@@ -156,21 +156,22 @@ def start(overrides: Sequence[str], cwd: Path, hook: Hook | None = None) -> Chil
 
 def tell_steps(tell: Tell) -> None:
     """Let this process tell of every step that it has done and of every checkpoint that it has."""
+    from trainer.checkpoint.saver import Action
     from trainer.run.runner import Runner
 
-    asked, write, process = Runner.asked, checkpoint.write, os.getpid()
+    action, write, process = Runner.action, checkpoint.write, os.getpid()
 
-    def told_step(self: Runner) -> int:
+    def told_step(self: Runner) -> Action:
         if os.getpid() == process:
             tell(f"step {self.run.state.step}")
-        return asked(self)
+        return action(self)
 
     def told_write(root: Path, step: int, *rest: Any) -> checkpoint.Checkpoint:
         done = write(root, step, *rest)
         tell(f"saved {step}")
         return done
 
-    Runner.asked = told_step  # type: ignore[method-assign]
+    Runner.action = told_step  # type: ignore[method-assign]
     checkpoint.write = told_write  # type: ignore[assignment]
 
 
