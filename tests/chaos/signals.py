@@ -3,6 +3,7 @@ or in an evaluation."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -16,6 +17,7 @@ from tests.stopping import watched
 
 QUICK, FULL = 10, 104
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+KEPT = contextlib.ExitStack()  # what a hook changes, for the rest of its process
 
 
 def in_evaluation(number: int, signum: int, to_group: bool) -> Hook:
@@ -30,7 +32,7 @@ def in_evaluation(number: int, signum: int, to_group: bool) -> Hook:
                 (os.killpg if to_group else os.kill)(process, signum)
                 tell("signalled")
 
-        watched(count).__enter__()  # until the process ends
+        KEPT.enter_context(watched(count))  # until the process ends
 
     return hook
 
