@@ -446,3 +446,39 @@ def test_no_two_classes_have_one_name() -> None:
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
     assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
+def test_docstrings_describe_arguments_and_attributes_that_exist() -> None:
+    wrong, described = [], 0
+    for file in FILES:
+        for node in ast.walk(tree(file)):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                for name in described_names(ast.get_docstring(node) or ""):
+                    described += 1
+                    if name not in own_names(node):
+                        wrong.append(f"{file.relative_to(ROOT)}:{node.lineno} {node.name}: {name}")
+    assert wrong == []
+    assert described >= 1000
+
+
+def described_names(docstring: str) -> list[str]:
+    """Return the names that the sections `Args` and `Attributes` of a docstring describe."""
+    sections = re.findall(r"^(?:Args|Attributes):\n((?: +.*\n?|\n)*)", docstring, re.MULTILINE)
+    return [name for text in sections for name in re.findall(r"^ {4}(\w+):", text, re.MULTILINE)]
+
+
+def own_names(node: ast.FunctionDef | ast.ClassDef) -> set[str]:
+    """Return the arguments of a function; of a class its fields, and what `self` or `cls` has."""
+    if isinstance(node, ast.FunctionDef):
+        return {n.arg for n in ast.walk(node.args) if isinstance(n, ast.arg)}
+    names = {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
+    names |= {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)}
+    return names | {
+        target.id
+        for statement in node.body
+        if isinstance(statement, (ast.AnnAssign, ast.Assign))
+        for target in (
+            [statement.target] if isinstance(statement, ast.AnnAssign) else statement.targets
+        )
+        if isinstance(target, ast.Name)
+    }

@@ -32,7 +32,7 @@ class CommandLine:
     """A command line, taken apart.
 
     Attributes:
-        words: `key=value` in the order written, without the three below.
+        overrides: `key=value` in the order written, without the three below.
         flags: of Hydra and ours, values included.
         resume: folder of a run, or None; `repeat` likewise, `fork` with a step.
         allow: in what the run may differ that is resumed.

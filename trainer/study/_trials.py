@@ -15,7 +15,7 @@ class Trial:
 
     Attributes:
         arm: label of the arm.
-        words: the values.
+        overrides: the values.
         spread: of the validation accuracy at the end of the runs that completed.
         is_chosen: whether it is the best of its arm.
     """

@@ -43,7 +43,7 @@ class DemoResult:
         shown: sentence, picture and table.
         arms: with their runs.
         folder: of its runs, or of links to those that were made before.
-        told: the sentence, and where to look if there was nothing to see.
+        sentence: the sentence, and where to look if there was nothing to see.
         page: all of it in Markdown, with what it was measured with.
     """
 

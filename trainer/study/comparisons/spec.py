@@ -45,7 +45,7 @@ class ComparisonJob:
         arm: label.
         values: words that were tried for the arm.
         seed: of the run.
-        words: the whole command line.
+        overrides: the whole command line.
     """
 
     arm: str
@@ -170,7 +170,7 @@ def plan_of(name: str, entry: Mapping[str, Any], sweeper: Mapping[str, Any]) -> 
 
     Args:
         name: of the preset.
-        asked: an entry of comparisons.yaml.
+        entry: an entry of comparisons.yaml.
         sweeper: the preset's `hydra.sweeper`.
     """
     for key in entry:

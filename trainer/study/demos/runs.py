@@ -25,7 +25,7 @@ class DemoJob:
 
     Attributes:
         label: of its arm.
-        words: of its command line.
+        overrides: of its command line.
         folder: of its record.
     """
 

@@ -23,7 +23,7 @@ class DemoArm:
 
     Attributes:
         label: as pictures and tables name it.
-        words: what it adds to the words that all arms share, tuned values included.
+        overrides: what it adds to the words that all arms share, tuned values included.
         tune: values that were tried, by key; all combinations.
         metric: what counts: accuracy of the final weights, or of the averaged ones.
     """

@@ -86,7 +86,7 @@ class Landscape:
         """Return the parameters of a state dict as one vector (P,) in float64, on the device.
 
         Raises:
-            ConfigError: if they are another network's; `told` names them.
+            ConfigError: if they are another network's; `place` names them.
         """
         found = []
         for name, parameter in self.model.named_parameters():

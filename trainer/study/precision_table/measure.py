@@ -66,7 +66,7 @@ def measure(overrides: tuple[str, ...], warmup: int, steps: int) -> Speed:
     """Train for some steps and time the later ones; nothing is evaluated or recorded.
 
     Args:
-        words: of a command line; the epoch must have more than `warmup + steps` steps.
+        overrides: of a command line; the epoch must have more than `warmup + steps` steps.
         warmup: steps before the clock starts.
         steps: steps that are timed.
     """

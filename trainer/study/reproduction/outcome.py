@@ -19,7 +19,7 @@ class Outcome:
 
     Attributes:
         command: that makes it by itself.
-        said: sentences that the numbers allow.
+        sentences: sentences that the numbers allow.
         power: whether it was run with as many seeds and trials as were stated beforehand.
         ours: our numbers as text, by the name that references call them.
         files: in the item's folder, pictures first.
