@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from trainer.composition import not_built
+from trainer.composition.other_tools import line_for_choice, line_for_key
 from trainer.composition.overrides import Override
 from trainer.composition.search_path import SEAMS, Sources
 from trainer.composition.tree import ConfigFiles, Tree
@@ -84,7 +85,7 @@ def check_choice(override: Override, sources: Sources) -> None:
     for name in map(str.strip, names):
         not_built.check_name(group, name)
         if name not in options:
-            raise unknown(group, name, options)
+            raise unknown(group, name, options, meant=line_for_choice(group, name))
         first, *others = sources.files(f"{group}/{name}")
         if others:
             raise ConfigError(
@@ -110,14 +111,14 @@ def check_key(override: Override, tree: Tree, files: ConfigFiles) -> None:
     depth = depth_of(tree, parts)
     value = value_at(tree, parts[: depth + 1])
     if parts[0] == "hydra" or value is MISSING or (depth and parts[depth:] == ["name"]):
-        raise unknown_key(key, tree, files)
+        raise unknown_key(override, tree, files)
     if len(parts) <= depth:
         example = next((k for k in known_keys(tree) if k.startswith(f"{key}.")), f"{key}.name")
         raise ConfigError(
             f"{override}: {key} is a group of keys; set one of them, such as {example}"
         )
     if len(parts) > depth + 1 and not isinstance(value, dict | list | None):
-        raise unknown_key(key, tree, files)
+        raise unknown_key(override, tree, files)
     if override.prefix == "+" and value_at(tree, parts) is not MISSING:
         raise ConfigError(f"{override}: {key} exists already; write it without +")
 
@@ -159,10 +160,13 @@ def known_keys(tree: Tree) -> list[str]:
     return sorted(keys)
 
 
-def unknown_key(key: str, tree: Tree, files: ConfigFiles) -> UnknownKey:
-    """Return the error for a key that a composed tree does not have: the choices that have it, or
-    the nearest match."""
-    group = key.split(".")[0]
+def unknown_key(override: Override, tree: Tree, files: ConfigFiles) -> UnknownKey:
+    """Return the error for a key that a composed tree does not have: the choices that have it, what
+    other tools mean by it, or the nearest match."""
+    key = override.key
+    group, last = key.split(".")[0], key.rsplit(".", 1)[-1]
+    if group in SEAMS and last == "name":
+        return UnknownKey(f"unknown key '{key}'; choose a part by {group}={override.value}", key)
     owners = owners_of(key, files)
     if owners:
         return UnknownKey(
@@ -171,10 +175,13 @@ def unknown_key(key: str, tree: Tree, files: ConfigFiles) -> UnknownKey:
             key,
         )
     known = known_keys(tree)
-    candidates = [*known, *files.place.groups()]
-    match = nearest(key, candidates) or nearest_last(key, candidates)
-    hint = f"; did you mean '{match}'?" if match else ""
     here = [k for k in known if k.startswith(f"{group}.")]
+    line = line_for_key(key, override.value)
+    if line:
+        return UnknownKey(f"unknown key '{key}'; here: {line}", key)
+    match = nearest_last(key, here) or nearest(key, [*known, *files.place.groups()])
+    match = match or nearest_last(key, known)
+    hint = f"; did you mean '{match}'?" if match else ""
     return UnknownKey(
         f"unknown key '{key}'{hint}" + (f" known: {', '.join(here)}" if here else ""), key
     )

@@ -94,14 +94,25 @@ class LostProcess(TrainerError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word most like `word`, or None where nothing comes close."""
-    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return matches[0] if matches else None
+    """Return the known word most like `word`, whatever the case, or None where nothing comes
+    close."""
+    by_lower: dict[str, str] = {}
+    for name in known:
+        by_lower.setdefault(name.lower(), name)
+    matches = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
+    return by_lower[matches[0]] if matches else None
 
 
-def unknown(what: str, word: str, known: Iterable[str]) -> ConfigError:
-    """Return the error for a name that does not exist: the nearest match, then all that do."""
+def unknown(what: str, word: str, known: Iterable[str], meant: str | None = None) -> ConfigError:
+    """Return the error for a name that does not exist.
+
+    Args:
+        what: kind of name.
+        word: as it was written.
+        known: names that exist; the nearest is suggested.
+        meant: what to write in its place, where that is known.
+    """
     names = sorted(known)
     match = nearest(word, names)
-    hint = f"did you mean '{match}'? " if match else ""
+    hint = f"write {meant}; " if meant else f"did you mean '{match}'? " if match else ""
     return ConfigError(f"unknown {what} '{word}'; {hint}known: {', '.join(names)}")
