@@ -66,7 +66,7 @@ def test_an_odd_square_has_its_side_and_one_pixel_is_a_square() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"size": 0}, r"augment\.cutout\.size must be 1 or more, got 0"),
+        ({"size": -1}, r"augment\.cutout\.size must be 0 or more, got -1"),
         ({"size": 1.5}, r"augment\.cutout\.size must be a whole number"),
         ({"fill": "grey"}, r"augment\.cutout\.fill 'grey'.*known: mean, zeros"),
     ],

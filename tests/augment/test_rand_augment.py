@@ -115,7 +115,7 @@ def test_what_comes_in_from_beyond_the_edge_is_the_fill() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"num_ops": 0}, r"augment\.rand_augment\.num_ops must be 1 or more, got 0"),
+        ({"num_ops": -1}, r"augment\.rand_augment\.num_ops must be 0 or more, got -1"),
         ({"magnitude": 31}, r"augment\.rand_augment\.magnitude must be from 0 to 30, got 31"),
         ({"magnitude": 9.5}, r"augment\.rand_augment\.magnitude must be a whole number"),
         ({"fill": "grey"}, r"augment\.rand_augment\.fill 'grey'.*known: mean, zeros"),

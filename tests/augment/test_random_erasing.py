@@ -96,8 +96,8 @@ def test_random_pixels_are_uniform_each_on_its_own() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"probability": 0.0}, r"random_erasing\.probability must be above 0 and at most 1"),
-        ({"probability": 1.1}, r"random_erasing\.probability must be above 0 and at most 1"),
+        ({"probability": -0.1}, r"random_erasing\.probability must be in \[0, 1\]"),
+        ({"probability": 1.1}, r"random_erasing\.probability must be in \[0, 1\]"),
         ({"scale": [0.5, 0.4]}, r"random_erasing\.scale must be two positive numbers up to 1"),
         ({"ratio": [0.0, 3.0]}, r"random_erasing\.ratio must be two positive numbers"),
         ({"fill": "black"}, r"random_erasing\.fill 'black'.*known: mean, random, zeros"),

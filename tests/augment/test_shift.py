@@ -129,7 +129,7 @@ def test_labels_stay_with_their_images() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"pixels": 0}, r"augment\.shift\.pixels must be 1 or more"),
+        ({"pixels": -1}, r"augment\.shift\.pixels must be 0 or more"),
         ({"pixels": "two"}, r"augment\.shift\.pixels must be a whole number, got 'two'"),
         ({"border": "edge"}, r"augment\.shift\.border 'edge'.*known: reflect, zeros"),
     ],

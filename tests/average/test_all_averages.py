@@ -189,7 +189,7 @@ def assembled(*overrides: str) -> tuple[Run, object]:
         (("average=ema", "average.buffers=copy", "average.bn_images=9"), "average.bn_images=9 has"),
         (("average=ema", "model.norm=none", "average.bn_images=9"), "average.bn_images=9 has no"),
         (("average=ema", "data.val=0", "average.eval_every=2ep"), "average.eval_every=2ep has no"),
-        (("average=lookahead", "average.alpha=1"), "average.alpha must be between 0 and 1"),
+        (("average=lookahead", "average.alpha=0"), "average.alpha must be in (0, 1]"),
         (("average=lookahead", "average.decay=0.9"), "it belongs to average=ema"),
         (("average=none", "average.start=1ep"), "unknown key 'average.start'"),
     ],

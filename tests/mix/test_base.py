@@ -66,9 +66,8 @@ def test_the_second_draw_is_gone_after_mixing_or_not() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"probability": 1.1}, r"mix\.probability must be above 0 .* at most 1, got 1\.1"),
-        ({"probability": 0.0}, r"mix\.probability must be above 0 \(mix=none says that\)"),
-        ({"stop": "0ep"}, r"mix\.stop=0ep mixes nothing: mix=none says that"),
+        ({"probability": 1.1}, r"mix\.probability must be in \[0, 1\], got 1\.1"),
+        ({"probability": -0.1}, r"mix\.probability must be in \[0, 1\], got -0\.1"),
         ({"stop": 5}, r"mix\.stop needs a unit"),
         ({"lambda_per": "step"}, r"mix\.lambda_per 'step'.*known: batch, sample"),
         ({"partners": "both"}, r"mix\.partners 'both'.*known: independent, permuted"),
@@ -79,10 +78,9 @@ def test_bad_settings_are_refused_by_key(values: dict[str, object], message: str
         build(MixKeys, values, "mix")
 
 
-@pytest.mark.parametrize("stop", [Duration(101, "st"), Duration(0.01, "ep")])
-def test_a_stop_that_the_run_does_not_reach_is_refused(stop: Duration) -> None:
-    with pytest.raises(ConfigError, match=rf"mix\.stop={stop} is \d+ steps of this run"):
-        mixing(stop=stop)
+def test_a_stop_that_the_run_does_not_reach_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"mix\.stop=101st is 101 steps, but the run has only"):
+        mixing(stop=Duration(101, "st"))
 
 
 def test_mixing_that_mixes_nothing_leaves_the_weights_bit_for_bit(call: Call) -> None:

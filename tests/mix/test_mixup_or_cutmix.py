@@ -47,8 +47,8 @@ def test_all_micro_batches_of_a_step_are_mixed_the_same_way() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"cutmix_share": 0.0}, r"mix\.cutmix_share must be above 0 \(mix=mixup says that\)"),
-        ({"cutmix_share": 1.0}, r"below 1 \(mix=cutmix says that\), got 1\.0"),
+        ({"cutmix_share": -0.1}, r"mix\.cutmix_share must be in \[0, 1\]"),
+        ({"cutmix_share": 1.1}, r"mix\.cutmix_share must be in \[0, 1\], got 1\.1"),
         ({"alpha": -1.0}, r"mix\.alpha must be 0 or more"),
         ({"cutmix_alpha": -1.0}, r"mix\.cutmix_alpha must be 0 or more"),
     ],

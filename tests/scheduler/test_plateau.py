@@ -132,8 +132,8 @@ def test_the_state_goes_through_a_file_of_plain_data() -> None:
     ("values", "message"),
     [
         ({"metric": "val_top5"}, r"scheduler\.metric"),
-        ({"factor": 1.0}, r"scheduler\.factor must be in \(0, 1\), got 1\.0"),
-        ({"factor": 0.0}, r"scheduler\.factor must be in \(0, 1\)"),
+        ({"factor": 1.1}, r"scheduler\.factor must be in \(0, 1\], got 1\.1"),
+        ({"factor": 0.0}, r"scheduler\.factor must be in \(0, 1\]"),
         ({"threshold": -0.1}, r"scheduler\.threshold must be 0 or more"),
         ({"threshold": 1.0}, r"scheduler\.threshold must be .*less than 1"),
         ({"threshold_mode": "sum"}, r"scheduler\.threshold_mode"),

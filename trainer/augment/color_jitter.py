@@ -41,10 +41,6 @@ class ColorJitter:
             if not 0.0 <= strength <= most:
                 allowed = "in [0, 0.5]" if kind == "hue" else "0 or more"
                 raise ConfigError(f"augment.color_jitter.{kind} must be {allowed}, got {strength}")
-        if not self.active:
-            raise ConfigError(
-                f"augment=color_jitter changes nothing: set one of {', '.join(KINDS)} above 0"
-            )
 
     @property
     def active(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ class Cutout:
     16 pixels for CIFAR-10, 8 for CIFAR-100 and 20 for SVHN.
 
     Attributes:
-        size: side of the square in pixels; at most that of the image.
+        size: side of the square in pixels, 0 or more; at most that of the image.
         fill: what it becomes: the `mean` of the training images as in the paper (which blanks
             after normalising), or `zeros`.
     """
@@ -28,7 +28,7 @@ class Cutout:
     fill: Fill = "mean"
 
     def __post_init__(self) -> None:
-        check_in("[1, inf)", "augment.cutout.size", self.size)
+        check_in("[0, inf)", "augment.cutout.size", self.size)
 
     def check(self, image_shape: tuple[int, int, int]) -> None:
         """Raise ConfigError if the square is larger than the image."""

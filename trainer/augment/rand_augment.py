@@ -55,7 +55,7 @@ class RandAugment:
     fill: Fill = "zeros"
 
     def __post_init__(self) -> None:
-        check_in("[1, inf)", "augment.rand_augment.num_ops", self.num_ops)
+        check_in("[0, inf)", "augment.rand_augment.num_ops", self.num_ops)
         if not 0 <= self.magnitude <= MOST:
             raise ConfigError(
                 f"augment.rand_augment.magnitude must be from 0 to {MOST}, got {self.magnitude}"

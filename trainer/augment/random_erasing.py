@@ -5,7 +5,15 @@ from typing import Literal
 
 import torch
 
-from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, draw_noise, draw_numbers
+from trainer.augment import (
+    AUGMENTS,
+    Batch,
+    Clock,
+    ConfigError,
+    check_in,
+    draw_noise,
+    draw_numbers,
+)
 from trainer.augment._boxes import (
     Boxes,
     Range,
@@ -44,11 +52,7 @@ class RandomErasing:
     fill: Literal["random", "mean", "zeros"] = "random"
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.probability <= 1.0:
-            raise ConfigError(
-                "augment.random_erasing.probability must be above 0 and at most 1, "
-                f"got {self.probability}"
-            )
+        check_in("[0, 1]", "augment.random_erasing.probability", self.probability)
         check_range("augment.random_erasing.scale", self.scale, most=1.0)
         check_range("augment.random_erasing.ratio", self.ratio)
 

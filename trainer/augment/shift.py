@@ -12,7 +12,7 @@ class Shift:
     """Move each image by up to `pixels` in both directions.
 
     Attributes:
-        pixels: greatest shift, 1 or more.
+        pixels: greatest shift, 0 or more.
         border: what comes in at the edge: `zeros` or the image's `reflect`ion.
     """
 
@@ -20,7 +20,7 @@ class Shift:
     border: Border = "zeros"
 
     def __post_init__(self) -> None:
-        check_in("[1, inf)", "augment.shift.pixels", self.pixels)
+        check_in("[0, inf)", "augment.shift.pixels", self.pixels)
 
     def check(self, image_shape: tuple[int, int, int]) -> None:
         """Raise ConfigError if nothing of an image might be left."""

@@ -25,10 +25,6 @@ class Standard:
 
     def __post_init__(self) -> None:
         check_in("[0, inf)", "augment.standard.padding", self.padding)
-        if not self.padding and not self.flip:
-            raise ConfigError(
-                "augment.standard.padding=0 with flip=false changes nothing: use augment=none"
-            )
 
     def check(self, image_shape: tuple[int, int, int]) -> None:
         """Raise ConfigError if nothing of an image might be left."""

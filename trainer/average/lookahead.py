@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from trainer.average import AVERAGES, AverageKeys, Clock, ConfigError, Shadow, SnapshotPlan
+from trainer.average import AVERAGES, AverageKeys, Clock, Shadow, SnapshotPlan, check_in
 
 
 @AVERAGES.register("lookahead")
@@ -24,17 +24,14 @@ class Lookahead:
     those of the slow weights are their own: BatchNorm statistics are recomputed.
 
     Attributes:
-        alpha: how far the slow weights go towards the fast ones, in (0, 1).
+        alpha: how far the slow weights go towards the fast ones, in (0, 1]; at 1 the
+            optimizer is alone.
     """
 
     alpha: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.alpha < 1.0:
-            raise ConfigError(
-                f"average.alpha must be between 0 and 1, got {self.alpha} (at 1 the optimizer is "
-                "alone: average=none; at 0 nothing trains)"
-            )
+        check_in("(0, 1]", "average.alpha", self.alpha)
 
     def check(self, keys: AverageKeys) -> None:
         """Accept every shared key."""

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from trainer.core.clock import Clock
 from trainer.core.errors import ConfigError
+from trainer.core.ranges import check_in
 from trainer.core.registry import Choice, Registry
 from trainer.core.units import Duration
 from trainer.data import Batch
@@ -25,8 +26,9 @@ class MixKeys:
             step sees batch_size images; `independent` with a second, independent draw of the
             training images, augmented on its own, so that it sees twice as many, at that cost.
             Either way an example is a first and a second once an epoch.
-        probability: of a step to be mixed; the others are trained on as they are.
-        stop: when mixing ends, counted from the first step; later steps are not mixed.
+        probability: of a step to be mixed, in [0, 1]; the others are trained on as they are.
+        stop: when mixing ends, counted from the first step; later steps are not mixed; 0
+            mixes none.
     """
 
     lambda_per: Per = "batch"
@@ -35,13 +37,7 @@ class MixKeys:
     stop: Duration = Duration(100, "%")
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.probability <= 1.0:
-            raise ConfigError(
-                "mix.probability must be above 0 (mix=none says that) and at most 1, "
-                f"got {self.probability}"
-            )
-        if self.stop.value == 0:
-            raise ConfigError(f"mix.stop={self.stop} mixes nothing: mix=none says that")
+        check_in("[0, 1]", "mix.probability", self.probability)
 
 
 class Mix(Protocol):
@@ -68,16 +64,16 @@ class Mixing:
         steps_per_epoch: steps of one epoch.
 
     Raises:
-        ConfigError: if mixing would stop before the first step or after the last.
+        ConfigError: if mixing would stop after the last step.
     """
 
     def __init__(self, choice: Choice[MixKeys, Mix], *, total: int, steps_per_epoch: int) -> None:
         self.component, self.keys = choice.component, choice.shared
         self.stop = self.keys.stop.steps(steps_per_epoch, total)
-        if not 1 <= self.stop <= total:
+        if self.stop > total:
             raise ConfigError(
-                f"mix.stop={self.keys.stop} is {self.stop} steps of this run, which has {total}: "
-                "mixing must stop after the first step and not after the last"
+                f"mix.stop={self.keys.stop} is {self.stop} steps, but the run has only {total}: "
+                "mixing must stop by the run's end"
             )
 
     def __call__(self, batch: Batch, clock: Clock) -> Batch:

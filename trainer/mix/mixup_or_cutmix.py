@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainer.mix import MIXES, Batch, ConfigError, Pairs, check_in
+from trainer.mix import MIXES, Batch, Pairs, check_in
 from trainer.mix._blend import blend, paste
 
 
@@ -17,7 +17,7 @@ class MixupOrCutmix:
     Attributes:
         alpha: of mixup: lambda is drawn from Beta(alpha, alpha); 0 leaves its batches as they are.
         cutmix_alpha: the same of CutMix.
-        cutmix_share: share of the mixed steps that CutMix gets, in (0, 1).
+        cutmix_share: share of the mixed steps that CutMix gets, in [0, 1].
     """
 
     alpha: float = 0.8
@@ -27,11 +27,7 @@ class MixupOrCutmix:
     def __post_init__(self) -> None:
         check_in("[0, inf)", "mix.alpha", self.alpha)
         check_in("[0, inf)", "mix.cutmix_alpha", self.cutmix_alpha)
-        if not 0.0 < self.cutmix_share < 1.0:
-            raise ConfigError(
-                "mix.cutmix_share must be above 0 (mix=mixup says that) and below 1 "
-                f"(mix=cutmix says that), got {self.cutmix_share}"
-            )
+        check_in("[0, 1]", "mix.cutmix_share", self.cutmix_share)
 
     def __call__(self, batch: Batch, pairs: Pairs) -> Batch:
         """Return the mixed batch."""

@@ -27,6 +27,7 @@ from trainer.optim import build_clip, build_optimizer, plan_group_schedules
 from trainer.precision.half_copy import cast_inputs_and_logits
 from trainer.precision.step import Precision
 from trainer.run.context import RunContext, settle
+from trainer.run.effects import check_effects
 from trainer.run.fork import Fork, check_context
 from trainer.scheduler import Schedule
 from trainer.state import Run, State
@@ -100,6 +101,9 @@ def plan(context: RunContext) -> Planned:
     mix = Mixing(config.mix, **context.times)
     keys, clock = config.average.shared, Clock(0, **context.times)
     snapshots = config.average.component.plan(keys, clock)
+    check_effects(
+        config, schedule, mix, snapshots, clock=clock, image_shape=context.data.image_shape
+    )
     return Planned(schedule, augment, mix, snapshots, max(1, clock.steps(keys.eval_every)))
 
 

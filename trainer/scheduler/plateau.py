@@ -32,7 +32,7 @@ class Plateau:
 
     Attributes:
         metric: `val_loss`, which falls while training helps, or `val_top1`, which rises.
-        factor: of each drop, in (0, 1).
+        factor: of each drop, in (0, 1].
         patience: how long without improvement is borne; the next observation after it drops.
         threshold: least improvement that counts.
         threshold_mode: `rel`, as a share of the best so far, or `abs`.
@@ -47,7 +47,7 @@ class Plateau:
     cooldown: Duration = Duration(0, "ep")
 
     def __post_init__(self) -> None:
-        check_in("(0, 1)", "scheduler.factor", self.factor)
+        check_in("(0, 1]", "scheduler.factor", self.factor)
         if self.threshold < 0.0 or (self.threshold >= 1.0 and self.threshold_mode == "rel"):
             raise ConfigError(
                 f"scheduler.threshold must be 0 or more, and less than 1 where it is a share "

@@ -13,13 +13,13 @@ class Polynomial:
     With `min_lr=0` the values are those of `torch.optim.lr_scheduler.PolynomialLR` over the run.
 
     Attributes:
-        power: exponent, positive; 1 is a straight line.
+        power: exponent, 0 or more; 1 is a straight line.
     """
 
     power: float = 1.0
 
     def __post_init__(self) -> None:
-        check_in("(0, inf)", "scheduler.power", self.power)
+        check_in("[0, inf)", "scheduler.power", self.power)
 
     def __call__(self, clock: Clock, floor: float) -> Point:
         """Return floor + (1 - floor) * (1 - progress) ** power."""
