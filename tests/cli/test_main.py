@@ -49,7 +49,12 @@ def test_cfg_job_shows_what_would_run_with_replaced_parts(call: Call) -> None:
 
 @pytest.mark.slow
 def test_hydra_s_flags_answer_and_leave_nothing(call: Call, here: Path) -> None:
-    for flags in (["--info", "searchpath"], ["--info", "defaults-tree"], ["--hydra-help"]):
+    for flags in (
+        ["--info"],
+        ["--info", "searchpath"],
+        ["--info", "defaults-tree"],
+        ["--hydra-help"],
+    ):
         done = call(*flags)
         assert done.code == 0, done.err
         assert done.out

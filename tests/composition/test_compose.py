@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from omegaconf import OmegaConf
 
 from tests.command import ROOT
 from trainer import compose
-from trainer.composition.compose import Composed, compose_overrides
+from trainer.composition.compose import Composed, compose_overrides, parsed
 from trainer.composition.overrides import Override, canonical, parse_override, quoted
 from trainer.composition.search_path import SEAMS, Sources
 from trainer.core.errors import ConfigError
@@ -183,3 +184,27 @@ def test_a_sweep_s_job_defaults_to_one_thread_and_no_test() -> None:
     single, job = (parse(compose_overrides([]).cfg, is_sweep=s) for s in (False, True))
     assert (single.report_test, job.report_test) == (True, False)
     assert job.threads == 1
+
+
+@given(ODD)
+@settings(max_examples=60, deadline=None)
+def test_the_hint_on_a_value_that_is_not_read_leads_to_the_value(text: str) -> None:
+    try:
+        parsed(Override("", "loss.teacher_model", text))
+    except ConfigError as error:
+        hint = str(error).rpartition("quote it if it is text: ")[2]
+        if text[0] in "[{":
+            assert "double quotes" in hint
+        else:
+            (word,) = shlex.split(hint)
+            assert parsed(parse_override(word)).value() == text
+
+
+def test_a_key_that_is_given_twice_is_said() -> None:
+    assert compose_overrides(["seed=1", "seed=2"]).notes == (
+        "seed is given 2 times: the last counts, seed=2",
+    )
+    assert compose_overrides(["optim=adam", "optim=sgd", "optim=adam"]).notes[-1:] == (
+        "optim is given 3 times: the last counts, optim=adam",
+    )
+    assert not compose_overrides(["seed=1", "seed=1"]).notes

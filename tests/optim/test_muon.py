@@ -53,7 +53,7 @@ def transcription(
                 continue
             rho = muon.momentum if g.ndim >= 2 else muon.other_momentum
             m[i] = rho * m[i] + g
-            u = g + rho * m[i] if muon.nesterov else m[i]
+            u = g + rho * m[i] if muon.nesterov is not False else m[i]
             if g.ndim >= 2:
                 rows, columns = g.shape[0], g[0].size
                 scale = max(1.0, rows / columns) ** 0.5
@@ -165,7 +165,10 @@ def test_every_key_reaches_the_optimizer() -> None:
     ("values", "message"),
     [
         ({"momentum": 1.0}, r"optim\.momentum must be in \[0, 1\)"),
-        ({"momentum": 0.0}, r"optim\.nesterov=true needs optim\.momentum above 0"),
+        (
+            {"momentum": 0.0, "nesterov": True},
+            r"optim\.nesterov=true needs optim\.momentum above 0",
+        ),
         ({"other_momentum": -1}, r"optim\.other_momentum must be in \[0, 1\)"),
         ({"ns_steps": 0}, r"optim\.ns_steps must be at least 1"),
         ({"ns_dtype": "fp8"}, r"unknown optim\.ns_dtype 'fp8'"),

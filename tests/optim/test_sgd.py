@@ -66,7 +66,10 @@ def test_every_key_reaches_torch() -> None:
     [
         ({"momentum": 1.0}, r"optim\.momentum must be in \[0, 1\)"),
         ({"momentum": -0.1}, r"optim\.momentum must be in \[0, 1\)"),
-        ({"momentum": 0.0}, r"optim\.nesterov=true needs optim\.momentum above 0"),
+        (
+            {"momentum": 0.0, "nesterov": True},
+            r"optim\.nesterov=true needs optim\.momentum above 0",
+        ),
         ({"momentum": "high"}, r"optim\.momentum must be a number, got 'high'"),
         ({"nesterov": 1}, r"optim\.nesterov must be true or false"),
         ({"momentun": 0.9}, r"optim\.momentun.*did you mean 'optim\.momentum'"),
@@ -89,3 +92,10 @@ def test_bad_settings_are_refused_by_key(values: dict[str, object], message: str
 def test_bad_shared_settings_are_refused_by_key(values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(OptimKeys, values, "optim")
+
+
+@pytest.mark.parametrize(("momentum", "wanted"), [(0.0, False), (0.9, True)])
+def test_unasked_nesterov_is_where_there_is_a_momentum(momentum: float, wanted: bool) -> None:
+    keys = OptimKeys(0.1)
+    built = Sgd(momentum).build(one_group([nn.Parameter(torch.zeros(1))], keys), keys)
+    assert built.param_groups[0]["nesterov"] is wanted

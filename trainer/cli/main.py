@@ -239,7 +239,7 @@ def ask_hydra(line: CommandLine, sources: Sources) -> int:
     values = [t for k in ("cfg", "package") if k in line.values for t in (f"--{k}", line.values[k])]
     named = [str(w).split("=")[0] for w in overrides]
     ours = [w for w in (SWEEPER, LAUNCHER) if w.split("=")[0] not in named]
-    run_hydra([*line.flags, *values, *(str(w) for w in overrides), *ours], sources)
+    run_hydra([*(str(w) for w in overrides), *ours, *values, *line.flags], sources)
     return 0
 
 

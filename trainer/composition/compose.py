@@ -8,7 +8,8 @@ as presets (`repeat=`). Imports no torch, so that mistakes are answered at once.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ from trainer.composition.check_overrides import (
     has_key,
     value_at,
 )
-from trainer.composition.overrides import Override, canonical, parse_override, quoted
+from trainer.composition.overrides import Override, canonical, parse_override, quote, quoted
 from trainer.composition.replay import REPLAYED, store_replayed
 from trainer.composition.search_path import SEAMS, Sources
 from trainer.composition.tree import PARSER, ConfigFiles, Tree, copied
@@ -148,7 +149,7 @@ class Composer:
         return Composed(
             tree,
             tuple(str(w) for w in overrides if not w.key.startswith("hydra")),
-            base.notes,
+            (*base.notes, *given_twice(overrides)),
             None if run_dir == DEFAULT_DIR else run_dir,
             bool(sweeper.get("params") or sweeper.get("arms") or node.get("mode") == "MULTIRUN"),
         )
@@ -259,9 +260,34 @@ def parsed(override: Override) -> ParsedOverride:
         return PARSER.parse_override(str(override))
     except HydraException as error:
         raise ConfigError(
-            f"cannot read the value of {override.key}: {shown(override.value)}; "
-            f"quote it if it is text: {override.key}=\"'...'\""
+            f"cannot read the value of {override.key}: {shown(override.value)}; {remedy(override)}"
         ) from error
+
+
+def remedy(override: Override) -> str:
+    """Return how a value that Hydra's grammar does not read can be written."""
+    value = override.value
+    if value[:1] in "[{":
+        return (
+            "in lists and mappings, text with signs such as brackets, blanks or colons goes in "
+            "double quotes, and the whole in single ones: 'key=[{match: \"layer[1-2]\"}]'"
+        )
+    return f"quote it if it is text: {quoted_line(override)}"
+
+
+def quoted_line(override: Override) -> str:
+    """Return an override whose value is quoted for Hydra and for the shell."""
+    return shlex.quote(f"{override.prefix}{override.key}={quote(override.value)}")
+
+
+def given_twice(overrides: Sequence[Override]) -> Iterator[str]:
+    """Yield a line for each key that a command line sets more than once."""
+    lines: dict[str, list[Override]] = {}
+    for override in overrides:
+        lines.setdefault(override.key, []).append(override)
+    for key, found in lines.items():
+        if len({str(override) for override in found}) > 1 and key not in ("experiment", "sweep"):
+            yield f"{key} is given {len(found)} times: the last counts, {found[-1]}"
 
 
 def several(override: Override) -> str:

@@ -33,6 +33,7 @@ from trainer.mix import Mix, MixKeys
 from trainer.model import Init, Model, ModelKeys
 from trainer.optim import Optim, OptimKeys
 from trainer.precision.formats import PrecisionChoice, check_eps, parse_precision
+from trainer.record.run_folder import LATEST
 from trainer.scheduler import Scheduler, SchedulerKeys, Watcher
 from trainer.strategy.keys import StrategyChoice, parse_strategy
 
@@ -277,11 +278,14 @@ def check_name(name: str) -> None:
         or path.name != name
         or name.startswith(".")
         or not name.isprintable()
+        or name != name.strip()
     ):
         raise ConfigError(
-            "name must be a folder's name (no slash, not hidden, at most 120 bytes), "
-            f"got {shown(name)}"
+            "name must be a folder's name (no slash, not hidden, no blank at either end, at most "
+            f"120 bytes), got {shown(name)}"
         )
+    if name.lower() == LATEST:
+        raise ConfigError(f"name={name}: outputs/{name} is the link to the newest run; rename it")
 
 
 def check_seed(seed: int) -> None:

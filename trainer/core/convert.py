@@ -20,6 +20,8 @@ from trainer.core.registry import Choice, Registry
 
 T = TypeVar("T")
 
+OFF = ("none", "off", "no", "nil", "false", "disable", "disabled", "-1")  # tried for null
+
 
 class Written(ABC):
     """A value with a spelling of its own: `parse` reads it, `str()` writes it back."""
@@ -114,7 +116,12 @@ def convert(kind: Any, value: Any, key: str) -> Any:
         if value is None and type(None) in args:
             return None
         (inner,) = [a for a in args if a is not type(None)]
-        return convert(inner, value, key)
+        try:
+            return convert(inner, value, key)
+        except ConfigError as error:
+            if str(value).lower() in OFF:
+                raise ConfigError(f"{error}; null switches it off: {key}=null") from error
+            raise
     if origin is Literal:
         if isinstance(value, str) and value in args:
             return value

@@ -84,6 +84,11 @@ def check_batch_size(batch_size: int, accumulate: int, world_size: int) -> None:
     if batch_size >= least and batch_size % parts == 0:
         return
     below = max(batch_size // parts * parts, least)
+    if parts == 1 and batch_size < SMALLEST:
+        raise ConfigError(
+            f"batch_size must be {SMALLEST} or more, since BatchNorm needs two images, got "
+            f"{batch_size}"
+        )
     near = f"{below} or {below + parts}" if batch_size > least else f"{least} or more"
     raise ConfigError(
         f"batch_size={batch_size} cannot be shared by {world_size} process(es) "

@@ -30,7 +30,8 @@ class Muon:
 
     Attributes:
         momentum: of the matrices, in [0, 1).
-        nesterov: look ahead along the momentum, of the matrices and of SGD.
+        nesterov: look ahead along the momentum, of the matrices and of SGD; None for yes where
+            there is one.
         ns_steps: Newton-Schulz iterations.
         ns_dtype: `auto` as above, `bf16`, or `weights` for the weights' own type.
         adjust: factor of a matrix's step: `original` is sqrt(max(1, rows / columns));
@@ -46,7 +47,7 @@ class Muon:
     """
 
     momentum: float = 0.95
-    nesterov: bool = True
+    nesterov: bool | None = None
     ns_steps: int = 5
     ns_dtype: Literal["auto", "bf16", "weights"] = "auto"
     adjust: Literal["original", "match_rms_adamw"] = "original"
@@ -110,7 +111,7 @@ class Muon:
         return {
             "by": "muon",
             "momentum": self.momentum,
-            "nesterov": self.nesterov,
+            "nesterov": self.nesterov is not False and self.momentum > 0.0,
             "ns_steps": self.ns_steps,
             "ns_dtype": self.ns_dtype,
             "adjust": self.adjust,
@@ -120,7 +121,7 @@ class Muon:
         """Return what a group of others has besides its rates."""
         if self.other == "adamw":
             return {"by": "adamw", "betas": self.betas, "eps": self.eps}
-        nesterov = self.nesterov and self.other_momentum > 0.0
+        nesterov = self.nesterov is not False and self.other_momentum > 0.0
         return {"by": "sgd", "momentum": self.other_momentum, "nesterov": nesterov}
 
 

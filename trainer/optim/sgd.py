@@ -14,11 +14,12 @@ class Sgd:
 
     Attributes:
         momentum: in [0, 1).
-        nesterov: Nesterov's momentum; needs a momentum above 0.
+        nesterov: Nesterov's momentum, which needs a momentum above 0; None for yes where there is
+            one.
     """
 
     momentum: float = 0.9
-    nesterov: bool = True
+    nesterov: bool | None = None
 
     def __post_init__(self) -> None:
         check_in("[0, 1)", "optim.momentum", self.momentum)
@@ -32,6 +33,6 @@ class Sgd:
         return torch.optim.SGD(
             torch_groups(groups),
             momentum=self.momentum,
-            nesterov=self.nesterov,
+            nesterov=self.momentum > 0.0 if self.nesterov is None else self.nesterov,
             fused=fused(torch.optim.SGD, groups),
         )

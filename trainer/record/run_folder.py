@@ -22,6 +22,7 @@ from trainer.record.runs import EpochRow, read_lines
 
 FILES = (".lock", "config.yaml", "run.log", "metrics.jsonl", "summary.json", "source.diff")
 
+LATEST = "latest"  # the link to the newest run, and so no experiment's name
 FOLDERS = ("checkpoints", "tensorboard")
 
 WRITTEN = ("config.yaml", "metrics.jsonl", "summary.json")  # whole, by way of a file beside them
@@ -172,7 +173,7 @@ def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> 
 
 def point_latest(root: Path, path: Path) -> None:
     """Let `outputs/latest` point to a folder, where the system has links."""
-    link, temporary = root / "latest", root / f".latest-{secrets.token_hex(4)}"
+    link, temporary = root / LATEST, root / f".latest-{secrets.token_hex(4)}"
     with contextlib.suppress(OSError, NotImplementedError):
         temporary.symlink_to(os.path.relpath(path, root), target_is_directory=True)
         os.replace(temporary, link)

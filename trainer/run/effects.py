@@ -77,7 +77,7 @@ def idle_schedule(config: RunConfig, schedule: Schedule, clock: Clock) -> Iterat
         for key, span in spans.items():
             if isinstance(span, Duration) and clock.exact_steps(span) > left:
                 yield f"{key}={span} is longer than the run after warm-up: it is cut off"
-    elif not moves(config, None, longer(clock)):
+    elif not moves(config, None, longer(config, clock)):
         yield f"scheduler={name} changes nothing with these values: lr stays as it begins"
     elif spans:
         keys = ", ".join(f"{key}={span}" for key, span in spans.items())
@@ -90,8 +90,11 @@ def idle_schedule(config: RunConfig, schedule: Schedule, clock: Clock) -> Iterat
         yield f"scheduler={name} changes nothing in so short a run: lr stays as it begins"
 
 
-def longer(clock: Clock) -> Clock:
-    """Return the clock of a run in which whatever is not idle by its values acts."""
+def longer(config: RunConfig, clock: Clock) -> Clock:
+    """Return the clock of a run in which whatever is not idle by its values acts; torch's schedules
+    go through every step of it."""
+    if config.scheduler.name == "torch":
+        return replace(clock, total=20 * clock.total)
     return replace(clock, total=max(2 * clock.total, LONGER * clock.steps_per_epoch))
 
 

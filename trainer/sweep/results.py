@@ -196,10 +196,17 @@ def finish(
 def report_invalid(jobs: Sequence[Job], console: Console) -> None:
     """Say what is wrong with the jobs that will not be run."""
     varied = swept_keys(jobs)
+    by_error: dict[str, list[Job]] = {}
     for job in jobs:
         if job.config is None:
-            overrides = " ".join(overrides_apart(job, varied))
-            console.say(f"job {job.number} ({overrides}): {job.error}", style="red")
+            by_error.setdefault(job.error, []).append(job)
+    for error, found in by_error.items():
+        first, *others = found
+        where = f"job {first.number} ({' '.join(overrides_apart(first, varied))})"
+        if others:
+            numbers = ", ".join(str(job.number) for job in others)
+            where = f"{len(found)} jobs: {where}, {numbers}"
+        console.say(f"{where}: {error}", style="red")
 
 
 def swept_keys(jobs: Sequence[Job]) -> list[str]:
