@@ -15,7 +15,7 @@ from tests.command import ROOT
 from trainer import compose
 from trainer.composition.compose import Composed, compose_overrides, parsed
 from trainer.composition.overrides import Override, canonical, parse_override, quoted
-from trainer.composition.search_path import SEAMS, Sources
+from trainer.composition.search_path import SEAMS, Sources, load_plugins
 from trainer.core.errors import ConfigError
 
 SOURCES = Sources()
@@ -208,3 +208,23 @@ def test_a_key_that_is_given_twice_is_said() -> None:
         "optim is given 3 times: the last counts, optim=adam",
     )
     assert not compose_overrides(["seed=1", "seed=1"]).notes
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hydra: x", "hydra must be keys and values, got 'x'"),
+        ("hydra: {run: x}", "hydra.run must be keys and values, got 'x'"),
+        ("hydra: {run: null}", "hydra.run must be keys and values, got None"),
+        ("hydra: {run: {dir: 1}}", "hydra.run.dir must be a folder, got 1"),
+        ("hydra: {sweeper: x}", "hydra.sweeper must be keys and values, got 'x'"),
+        ("mix: null", "mix must be keys and values, got None"),
+        ("mix: x", "mix must be keys and values, got 'x'"),
+    ],
+)
+def test_what_is_keys_and_values_is_nothing_else(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
+    with pytest.raises(ConfigError) as refused:
+        compose_overrides(["+experiment=mine"], load_plugins((), tmp_path))
+    assert message in str(refused.value)

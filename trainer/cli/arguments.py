@@ -39,6 +39,7 @@ class CommandLine:
         plugins: modules named.
         reuse: `on` or `off`, None where it was not said: whether finished runs are results of a
             sweep's jobs.
+        words: all of them, as they were written.
     """
 
     overrides: tuple[str, ...]
@@ -50,6 +51,14 @@ class CommandLine:
     fork: str | None = None
     allow: tuple[str, ...] = ()
     reuse: str | None = None
+    words: tuple[str, ...] = ()
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """What every line about the same configurations must hold: folders and plugins."""
+        names = {"--config-dir": "config_dir", "--config-name": "config_name"}
+        given = [w for flag, n in names.items() if n in self.values for w in (flag, self.values[n])]
+        return (*given, *([f"plugins=[{','.join(self.plugins)}]"] if self.plugins else []))
 
     @property
     def is_sweep(self) -> bool:
@@ -100,6 +109,7 @@ def take_apart(arguments: Sequence[str]) -> CommandLine:
         special.get("fork"),
         allowed(special),
         reused(special),
+        tuple(arguments),
     )
 
 

@@ -7,9 +7,9 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from trainer import STARTED, __version__
 from trainer.cli.arguments import HYDRA_FLAGS, SWEEP_FLAGS, CommandLine, take_apart
@@ -17,6 +17,7 @@ from trainer.cli.subcommands import is_subcommand, run_subcommand
 from trainer.composition import not_built
 from trainer.composition.overrides import canonical, parse_override, quoted
 from trainer.composition.search_path import Sources, load_plugins
+from trainer.core.command import run_line, started_beside
 from trainer.core.errors import ConfigError, Diverged, Stopped, TrainerError
 from trainer.core.limits import is_hung_up, reporting_system, silence
 from trainer.core.signals import die_with_parent, leave_group
@@ -112,6 +113,7 @@ def answer(line: CommandLine) -> int:
         ):
             not_built.check_key(flag.lstrip("-"))
             raise ConfigError(f"unknown flag {flag}; --help shows what there is")
+    started_beside(line.beside)
     sources = load_sources(line)
     if any(flag in HYDRA_FLAGS for flag in line.flags):
         return ask_hydra(line, sources)
@@ -132,7 +134,6 @@ def is_sweep_folder(line: CommandLine) -> bool:
 
 def single(line: CommandLine, sources: Sources) -> int:
     """Compose one run and show or perform it."""
-    from trainer.composition.compose import compose_overrides
     from trainer.composition.replay import check_agrees, read_recorded
     from trainer.core.weights_source import Origin
 
@@ -151,7 +152,7 @@ def single(line: CommandLine, sources: Sources) -> int:
     replayed = (
         None if recorded is None else from_first_process(lambda: read_recorded(Path(recorded)))
     )
-    composed = compose_overrides(overrides, sources, replayed)
+    composed = composed_with_plugins(line, overrides, sources, replayed)
     if "cfg" in line.values:
         return show_config(line, composed)
     if composed.is_sweep:
@@ -168,7 +169,7 @@ def single(line: CommandLine, sources: Sources) -> int:
         check_agrees(config.plain(), replayed, line.allow)
     if line.fork is not None:
         check_trains(config, "fork=", "repeat= takes a run with any task")
-    resume = None if line.resume is None else Path(line.resume).absolute()
+    resume = None if line.resume is None else own_place(line.resume)
     startup_s = time.perf_counter() - STARTED
     perform(
         RunRequest(
@@ -182,6 +183,37 @@ def single(line: CommandLine, sources: Sources) -> int:
         )
     )
     return 0
+
+
+def composed_with_plugins(
+    line: CommandLine,
+    overrides: Sequence[str],
+    sources: Sources,
+    replayed: Mapping[str, Any] | None,
+) -> Composed:
+    """Return what the overrides of one run compose to; an error names the plugins that a recorded
+    run was made with, where the line does not: a record loads no code."""
+    from trainer.composition.compose import compose_overrides
+
+    try:
+        return compose_overrides(overrides, sources, replayed)
+    except ConfigError as error:
+        named = (replayed or {}).get("plugins") or []
+        plugins = [*line.plugins, *(p for p in named if p not in line.plugins)]
+        if len(plugins) == len(line.plugins):
+            raise
+        words = [w for w in line.words if not w.startswith("plugins=")]
+        again = run_line(f"plugins=[{','.join(plugins)}]", *words)
+        raise ConfigError(
+            f"{error}; that run was made with plugins, which a record does not load: write\n"
+            f"  {again}"
+        ) from error
+
+
+def own_place(path: str) -> Path:
+    """Return a run's own folder, where a link such as `outputs/latest` leads to it: another run may
+    become the latest."""
+    return Path(os.path.realpath(path)) if os.path.islink(path) else Path(path).absolute()
 
 
 def from_first_process(find: Callable[[], T]) -> T:

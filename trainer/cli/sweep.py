@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.cli.arguments import CommandLine
 from trainer.composition.search_path import Sources
-from trainer.core.command import command_line
+from trainer.core.command import sweep_line
 from trainer.core.environment import World
 from trainer.core.errors import ConfigError
 
@@ -25,13 +26,13 @@ def sweep(line: CommandLine, sources: Sources) -> int:
     from trainer.composition.compose import Composer
     from trainer.sweep.plan import OURS, check_for_hydra, named, overrides_of, plan_sweep
 
-    composer, beside = Composer(sources), beside_of(line)
+    composer = Composer(sources)
     if named("sweeper", overrides_of(line.overrides)[1]) != OURS:
         arguments, name = check_for_hydra(line.overrides, composer)
         from trainer.sweep.hydra_bridge import sweep_by_hydra
 
         return sweep_by_hydra(arguments, name, sweep_of(line, sources))
-    plan = plan_sweep(line.overrides, composer, beside)
+    plan = plan_sweep(line.overrides, composer)
     from trainer.sweep.runner import run_sweep
 
     return run_sweep(plan, sweep_of(line, sources))
@@ -43,31 +44,21 @@ def refuse_torchrun(line: CommandLine) -> None:
     if not world.is_torchrun:
         return
     if line.resume is not None:
-        command = command_line(*beside_of(line), f"resume={line.resume}")
+        command = sweep_line(f"resume={line.resume}")
     else:
         own = [w for w in line.overrides if not w.startswith("strategy.processes=")]
-        command = command_line(
-            "-m", *beside_of(line), *own, f"strategy.processes={world.local_size}"
-        )
+        command = sweep_line("-m", *own, f"strategy.processes={world.local_size}")
     raise ConfigError(
         "a sweep starts torchrun for each of its jobs and is not started by torchrun itself: "
         f"write\n  {command}"
     )
 
 
-def beside_of(line: CommandLine) -> tuple[str, ...]:
-    """Return what every line about the same configurations must hold: folders and plugins."""
-    values = {"--config-dir": "config_dir", "--config-name": "config_name"}
-    given = [(flag, line.values[name]) for flag, name in values.items() if name in line.values]
-    plugins = [f"plugins=[{','.join(line.plugins)}]"] if line.plugins else []
-    return (*(text for pair in given for text in pair), *plugins)
-
-
 def sweep_of(line: CommandLine, sources: Sources) -> Sweep:
     """Return what the jobs of a command line's sweep share."""
     from trainer.sweep.jobs import Sweep
 
-    return Sweep(sources, line.plugins, line.reuse != "off", beside_of(line))
+    return Sweep(sources, line.plugins, line.reuse != "off")
 
 
 def resume_jobs(line: CommandLine, sources: Sources) -> int:
@@ -81,4 +72,5 @@ def resume_jobs(line: CommandLine, sources: Sources) -> int:
     from trainer.sweep.runner import resume_sweep
 
     assert line.resume is not None
-    return resume_sweep(Path(line.resume), sweep_of(line, sources))
+    place = Path(os.path.realpath(line.resume)) if os.path.islink(line.resume) else line.resume
+    return resume_sweep(Path(place), sweep_of(line, sources))

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer.composition.check_overrides import (
+    MISSING,
     check_choice,
     check_hydra_override,
     check_key,
@@ -43,6 +44,10 @@ LAUNCHER = {"workers": None, "timeout": "600s"}
 
 for _group, _node in (("hydra/sweeper", SWEEPER), ("hydra/launcher", LAUNCHER)):
     ConfigStore.instance().store("trainer", _node, group=_group, provider="trainer")
+
+# What of Hydra's own node must be keys and values, or nothing.
+ALWAYS_THERE = ("hydra", "hydra.run", "hydra.sweep", "hydra.job")
+HYDRA_NODES = (*ALWAYS_THERE, "hydra.sweeper", "hydra.launcher")
 
 Choices = tuple[Override, ...]
 
@@ -225,10 +230,16 @@ class Composer:
             options = [f.stem for folder in self.sources.folders() for f in folder.glob("*.yaml")]
             raise unknown("configuration", self.sources.primary, options)
         tree, names = self.files.compose(self.sources.primary, [str(w) for w in choices])
+        for key in HYDRA_NODES:
+            node = value_at(tree, key.split("."))
+            if key in ALWAYS_THERE or node not in (MISSING, None):
+                check_mapping(key, node)
+        for key in ("hydra.run.dir", "hydra.sweep.dir"):
+            if not isinstance(folder := value_at(tree, key.split(".")), str):
+                raise ConfigError(f"{key} must be a folder, got {shown(folder)}")
         for group in SEAMS:
             part = tree.get(group)
-            if not isinstance(part, dict):
-                raise ConfigError(f"{group} must be keys and values, got {shown(part)}")
+            check_mapping(group, part)
             if group == "augment":  # values without a name are a preset's for another choice
                 chosen = [
                     name for name, of in part.items() if isinstance(of, dict) and "name" in of
@@ -288,6 +299,12 @@ def given_twice(overrides: Sequence[Override]) -> Iterator[str]:
     for key, found in lines.items():
         if len({str(override) for override in found}) > 1 and key not in ("experiment", "sweep"):
             yield f"{key} is given {len(found)} times: the last counts, {found[-1]}"
+
+
+def check_mapping(key: str, value: Any) -> None:
+    """Raise ConfigError unless a part of a tree is keys and values."""
+    if not isinstance(value, dict):
+        raise ConfigError(f"{key} must be keys and values, got {shown(value)}")
 
 
 def several(override: Override) -> str:

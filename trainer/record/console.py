@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from trainer.core.command import command_line
+from trainer.core.command import run_line
 from trainer.core.limits import full_output, is_hung_up, silence
 from trainer.record.runs import EpochRow, RunRow
 
@@ -217,7 +217,7 @@ class Screen(Terminal):
 
 def command_to_resume(path: Path) -> str:
     """Return the line that goes on with a run."""
-    return command_line(f"resume={path}")
+    return run_line(f"resume={shown_path(path)}")
 
 
 def shown_path(path: Path) -> str:

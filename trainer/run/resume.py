@@ -9,9 +9,9 @@ from typing import Any
 from trainer.checkpoint import format as checkpoint
 from trainer.checkpoint.format import Checkpoint
 from trainer.config.compare import changed_keys
-from trainer.core.command import command_line
+from trainer.core.command import run_line
 from trainer.core.errors import ConfigError, NotFound, TrainerError
-from trainer.record.console import Console
+from trainer.record.console import Console, shown_path
 from trainer.run.identity import UNRELATED, Identity
 from trainer.state import Run, load_state
 from trainer.strategy.collectives import broadcast
@@ -170,7 +170,7 @@ def refusal(differing: Differences, needed: set[str], identity: Identity) -> str
     request = identity.request
     overrides = [w for w in request.overrides if not w.startswith("resume")]
     allow = ",".join(sorted(needed | set(request.allow)))
-    line = command_line(f"resume={request.resume}", *overrides, f"resume_allow=[{allow}]")
+    line = run_line(f"resume={shown_path(request.resume)}", *overrides, f"resume_allow=[{allow}]")
     return (
         f"the checkpoint can only go on exactly as it was: {'; '.join(reasons)}. Use what it was "
         f"made with, or go on close to it, not bit for bit, with\n  {line}"

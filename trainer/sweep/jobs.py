@@ -12,7 +12,7 @@ import yaml
 from trainer.composition.compose import Composed, Composer
 from trainer.composition.search_path import Sources
 from trainer.config.run_config import RunConfig, parse
-from trainer.core.command import command_line
+from trainer.core.command import sweep_line
 from trainer.core.environment import World
 from trainer.core.errors import ConfigError
 from trainer.core.files import replace_text
@@ -32,14 +32,12 @@ class Sweep:
         sources: where configurations are looked up.
         plugins: modules named on the command line.
         reuse: whether runs that are finished elsewhere are results of its jobs.
-        beside: what the line that resumes it must hold besides, such as where YAML is found.
         composer: of its jobs.
     """
 
     sources: Sources
     plugins: tuple[str, ...] = ()
     reuse: bool = True
-    beside: tuple[str, ...] = ()
     composer: Composer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,7 +45,7 @@ class Sweep:
 
     def again(self, folder: Path) -> str:
         """Return the line that does what is missing of the sweep in a folder."""
-        return command_line(*self.beside, f"resume={shown_path(folder)}")
+        return sweep_line(f"resume={shown_path(folder)}")
 
 
 @dataclass(frozen=True)

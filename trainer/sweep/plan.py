@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from trainer.composition.check_overrides import UnknownKey, check_hydra_override, owners_of
 from trainer.composition.compose import DEFAULT_DIR, Composer, parsed, resolved
 from trainer.composition.overrides import Override, canonical, parse_override, quoted
-from trainer.core.command import command_line
+from trainer.core.command import sweep_line
 from trainer.core.convert import build
 from trainer.core.errors import ConfigError
 from trainer.core.units import Seconds
@@ -60,11 +60,11 @@ class SweepLine:
 
     Attributes:
         overrides: of its jobs.
-        beside: everything else that it holds.
+        settings: of Hydra's.
     """
 
     overrides: tuple[Override, ...]
-    beside: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
 
 def overrides_of(texts: Sequence[str]) -> tuple[list[Override], list[Override]]:
@@ -81,13 +81,12 @@ def named(part: str, settings: Sequence[Override]) -> str:
     return next((w.value for w in reversed(settings) if w.key == f"hydra/{part}"), OURS)
 
 
-def plan_sweep(texts: Sequence[str], composer: Composer, beside: Sequence[str] = ()) -> SweepPlan:
+def plan_sweep(texts: Sequence[str], composer: Composer) -> SweepPlan:
     """Return what a sweep's command line asks for.
 
     Args:
         texts: its overrides.
         composer: of its jobs.
-        beside: what a line that is suggested must hold besides, such as `--config-dir`.
 
     Raises:
         ConfigError: for a setting or key that does not exist, and where no job is valid.
@@ -106,7 +105,7 @@ def plan_sweep(texts: Sequence[str], composer: Composer, beside: Sequence[str] =
     search = build(Search, node.get("sweeper") or {}, "hydra.sweeper")
     place = resolved(tree, "hydra.sweep.dir")
     jobs = expand([str(w) for w in overrides], search, composer.files)
-    check_jobs(jobs, SweepLine(tuple(overrides), (*beside, *map(str, settings))), composer)
+    check_jobs(jobs, SweepLine(tuple(overrides), tuple(map(str, settings))), composer)
     return SweepPlan(
         tuple(jobs),
         build(Launcher, node.get("launcher") or {}, "hydra.launcher") if is_ours else Launcher(),
@@ -220,7 +219,7 @@ def arms_line(key: str, line: SweepLine, jobs: Sequence[JobOverrides], composer:
         arms.append(f"{label}: {{{', '.join(pairs)}}}")
     rest = [str(w) for w in line.overrides if w is not choice and w not in own]
     setting = f"hydra.sweeper.arms={{{', '.join(arms)}}}"
-    return f":\n  {command_line('-m', *line.beside, *rest, setting)}"
+    return f":\n  {sweep_line('-m', *line.settings, *rest, setting)}"
 
 
 def value_of(job: JobOverrides, key: str) -> str:

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.core.command import command_line
+from trainer.core.command import run_line
 from trainer.record.console import Console, shown_path
 from trainer.record.style import LOST, clean_axes, new_figure
 from trainer.run.request import RunRequest
@@ -126,9 +126,7 @@ def report(
     best = suggestion(finding, rule)
     if best is not None:
         overrides = [f"repeat={shown_path(path)}", "task=train", f"optim.lr={best:g}"]
-        if request.config.plugins:
-            overrides.append(f"plugins=[{','.join(request.config.plugins)}]")
-        console.say(f"train     {command_line(*overrides)}")
+        console.say(f"train     {run_line(*overrides)}")
 
 
 def suggestions(finding: Finding, rule: str) -> list[str]:

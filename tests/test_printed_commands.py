@@ -1,0 +1,213 @@
+"""Every command that is printed, to go on, to compare, to train or to write instead, does what it
+says when it is typed as it stands, for each way in which a run or sweep can have been started."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.command import TINY, Call, environment
+from tests.warm import Ended, Warm
+
+LONG = (*TINY, "epochs=60", "checkpoint.every=1ep", "seed=3")
+PLUGIN = """
+from dataclasses import dataclass
+from trainer.loss import LOSSES
+from trainer.loss.cross_entropy import CrossEntropy
+
+@LOSSES.register("plain")
+@dataclass(frozen=True)
+class Plain(CrossEntropy):
+    pass
+"""
+
+
+def commands_in(text: str) -> list[str]:
+    """Return the commands that a text prints: on lines of their own, or after a word that says what
+    they do."""
+    starts = r"(?:torchrun .*? -m trainer|python .*? -m trainer|python -m trainer|trainer)"
+    return re.findall(rf"^(?:\w*\s+)?({starts} .+)$", text, re.MULTILINE)
+
+
+def own_folder(here: Path) -> tuple[str, ...]:
+    """Return the words of a run whose optimizer is from a folder of configurations of its own."""
+    (here / "my conf" / "optim").mkdir(parents=True)
+    (here / "my conf" / "optim" / "gentle.yaml").write_text("name: sgd\nlr: 0.001\n")
+    return ("--config-dir", "my conf", "optim=gentle")
+
+
+def own_plugin(here: Path) -> tuple[str, ...]:
+    """Return the words of a run whose loss is from a plugin."""
+    package = here / "my_package"
+    (package / "conf" / "loss").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "tricks.py").write_text(PLUGIN)
+    (package / "conf" / "loss" / "plain.yaml").write_text("name: plain\nlabel_smoothing: 0.1\n")
+    return ("plugins=[my_package.tricks]", "loss=plain")
+
+
+WAYS = {
+    "alone": lambda here: (),
+    "a folder of its own": lambda here: ("hydra.run.dir=else where/run",),
+    "a folder of configurations": own_folder,
+    "a plugin": own_plugin,
+    "an odd name": lambda here: ("name=it's $HOME",),
+}
+
+
+def typed(warm: Warm, command: str, here: Path) -> Ended:
+    """Type a command of one process as it stands."""
+    words = shlex.split(command)
+    assert words[:3] == ["python", "-m", "trainer"]
+    return warm.run(words[3:], here)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
+def test_the_line_to_go_on_goes_on(warm: Warm, here: Path, way: str) -> None:
+    words = WAYS[way](here)
+    stopped = warm.run([*LONG, *words], here, kill=signal.SIGTERM)
+    assert stopped.code == 143, stopped.err
+    (command,) = commands_in(stopped.err)
+    run = (here / "outputs" / "latest").resolve() if "else" not in str(words) else None
+    run = run or here / "else where" / "run"
+    before = json.loads((run / "summary.json").read_text())
+    assert before["status"] == "interrupted"
+    latest = warm.run([*TINY, "max_steps=1"], here)  # another run is the latest now
+    done = typed(warm, command, here)
+    assert done.code == 0, done.err
+    assert json.loads((run / "summary.json").read_text())["status"] == "completed"
+    assert latest.code == 0, latest.err
+
+
+@pytest.mark.slow
+def test_what_was_resumed_through_a_link_is_named_itself(warm: Warm, here: Path) -> None:
+    first = warm.run(LONG, here, kill=signal.SIGTERM)
+    run = (here / "outputs" / "latest").resolve()
+    second = warm.run(["resume=outputs/latest"], here, kill=signal.SIGTERM)
+    assert (first.code, second.code) == (143, 143)
+    (command,) = commands_in(second.err)
+    assert shlex.split(command)[-1] == f"resume={run.relative_to(here)}"
+
+
+def test_a_record_with_a_plugin_names_the_line_that_loads_it(warm: Warm, here: Path) -> None:
+    words = own_plugin(here)
+    made = warm.run([*TINY, *words, "hydra.run.dir=run"], here)
+    assert made.code == 0, made.err
+    refused = warm.run(["repeat=run", "seed=5"], here)
+    assert refused.code == 2
+    (command,) = commands_in(refused.err)
+    done = typed(warm, command, here)
+    assert done.code == 0, done.err
+    assert "seed=5" in command
+
+
+def test_the_line_to_train_with_a_suggested_rate_trains(warm: Warm, here: Path) -> None:
+    words = own_plugin(here)
+    found = warm.run([*TINY, *words, "task=lr_range", "task.steps=60", "epochs=8"], here)
+    assert found.code == 0, found.err
+    commands = commands_in(found.out)
+    if "suggests  lr" in found.out:
+        assert len(commands) == 1
+        done = typed(warm, commands[0], here)
+        assert done.code == 0, done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["a folder of configurations", "a plugin"])
+def test_the_lines_of_a_sweep_compare_and_do_what_is_missing(here: Path, way: str) -> None:
+    words = WAYS[way](here)
+    line = ["python", "-m", "trainer", *TINY, *words, "-m", "max_steps=2", "seed=0,1"]
+    ended = in_shell(shlex.join(line), here)
+    assert ended.returncode == 0, ended.stderr
+    (compare,) = commands_in(ended.stdout)
+    assert in_shell(compare, here).returncode == 0
+    (one,) = [path for path in (here / "outputs").glob("*/*/1") if path.is_dir()]
+    shutil.rmtree(one)
+    beside = [w for w in words if not w.startswith(("optim=", "loss="))]
+    resumed = in_shell(shlex.join([*line[:3], f"resume={one.parent}", *beside]), here)
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert (one / "summary.json").is_file()
+
+
+@pytest.mark.slow
+def test_arms_are_written_with_what_the_line_had_besides(warm: Warm, here: Path) -> None:
+    words = own_plugin(here)
+    line = [*words, "-m", *TINY, "max_steps=2", "mix=none,mixup", "mix.alpha=8"]
+    refused = warm.run(line, here)
+    assert refused.code == 2
+    (command,) = commands_in(refused.err)
+    done = in_shell(command, here)
+    assert done.returncode == 0, done.stderr
+
+
+def torchrun(*words: str, here: Path) -> subprocess.Popen[str]:
+    """Start a run in two processes of torchrun's."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "torch.distributed.run", *words],
+        cwd=here,
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def in_shell(command: str, here: Path) -> subprocess.CompletedProcess[str]:
+    """Type a command into a shell that finds this environment's programs."""
+    programs = str(Path(sys.executable).parent)
+    env = {**environment(), "PATH": f"{programs}:{os.environ['PATH']}"}
+    return subprocess.run(
+        ["sh", "-c", command], cwd=here, env=env, text=True, capture_output=True, timeout=300
+    )
+
+
+def stop_after_a_checkpoint(process: subprocess.Popen[str], here: Path) -> str:
+    """Stop a run once it has a checkpoint; return what its processes printed."""
+    for _ in range(1200):
+        if list(here.glob("outputs/*/*/checkpoints/step-*/manifest.json")):
+            break
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    return out + err
+
+
+@pytest.mark.slow
+def test_under_torchrun_the_line_has_its_words(here: Path) -> None:
+    words = ("--standalone", "--nproc-per-node", "2", "--max-restarts", "1")
+    process = torchrun(*words, "-m", "trainer", *LONG, "strategy=ddp", here=here)
+    printed = stop_after_a_checkpoint(process, here)
+    command = commands_in(printed)[0]
+    assert "--nproc-per-node 2 --max-restarts 1 -m trainer" in command
+    done = in_shell(command, here)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((here / "outputs/latest/summary.json").read_text())
+    assert (summary["status"], summary["world_size"]) == ("completed", 2)
+
+
+@pytest.mark.slow
+def test_a_sweep_under_torchrun_is_answered_by_the_line_that_sweeps(here: Path) -> None:
+    words = ("--standalone", "--nproc-per-node", "2", "-m", "trainer")
+    process = torchrun(*words, "-m", *TINY, "max_steps=2", "seed=0,1", here=here)
+    _, err = process.communicate(timeout=120)
+    command = next(c for c in commands_in(err) if c.endswith("strategy.processes=2"))
+    done = in_shell(command, here)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_tick_of_the_shell_ends_no_command(call: Call) -> None:
+    outcome = call("loss=distill", "loss.teacher_model=a b:[it's")
+    (hint,) = re.findall(r"quote it if it is text: (.*)$", outcome.err.strip())
+    assert shlex.split(hint)[0].startswith("loss.teacher_model='")
