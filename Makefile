@@ -6,10 +6,11 @@ ifndef PYTHON  # looked for once, since that imports torch
 PYTHON := $(shell if python3 -c 'import torch, torchvision, hydra, rich, safetensors, scipy, filelock' 2>/dev/null; then echo python3; else echo .venv/bin/python; fi)
 endif
 TEST_READY = $(PYTHON) -c 'import pytest, xdist, hypothesis, mypy, ruff, bokeh, joblib, submitit' 2>/dev/null
-ENV := PYTHONPATH=$(CURDIR)
+# bytecode is written: hundreds of processes read it again
+ENV := PYTHONPATH=$(CURDIR) PYTHONDONTWRITEBYTECODE=
 
 # Attacks on what a run promises: a few minutes' worth, and half an hour's; CHAOS="kills --seed 3" chooses.
-.PHONY: run test check format bench bench-sweep smoke reproduce ddp chaos chaos-quick lock install install-test
+.PHONY: run test check format bench bench-sweep smoke reproduce ddp chaos chaos-quick lock test-matrix install install-test
 
 run: install
 	$(ENV) $(PYTHON) -m trainer
@@ -57,6 +58,10 @@ install:
 
 install-test: install
 	@$(TEST_READY) || $(PYTHON) -m pip install -q --disable-pip-version-check -r requirements-test.lock
+
+# The fast tests with other versions: Python, Hydra, torch; MATRIX="hydra-1.4 torch-2.10" chooses.
+test-matrix: install
+	$(ENV) $(PYTHON) -m scripts.test_matrix $(MATRIX)
 
 lock:
 	$(PYTHON) -m scripts.lock

@@ -57,8 +57,18 @@ def test_a_loss_that_does_not_fall_suggests_nothing() -> None:
 
 def test_a_loss_that_still_falls_at_the_end_is_said_to() -> None:
     falling = list(np.linspace(2.3, 1.0, 50))
-    assert find(swept(falling), width=3).is_cut_off
+    cut_off = find(swept(falling), width=3)
+    assert (cut_off.is_cut_off, cut_off.steepest) == (True, None)
     assert not find(swept(falling, diverged=True), width=3).is_cut_off
+
+
+def test_scatter_alone_suggests_nothing() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        steps = int(generator.integers(20, 200))
+        noise = list(2.3 + 0.2 * generator.standard_normal(steps))
+        width = max(0.04 * steps, 1.0)
+        assert find(swept(noise), width=width).steepest is None
 
 
 def test_local_lines_leave_a_line_as_it_is_up_to_its_ends() -> None:

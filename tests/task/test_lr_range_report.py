@@ -19,6 +19,10 @@ def test_the_chosen_rule_comes_first_and_both_are_told() -> None:
     assert second.startswith(
         f"beside    lr {suggestion(FOUND, 'steepest'):g}, where the loss falls"
     )
+    falling = find(swept([2.3 - 0.02 * i for i in range(50)]), 3)
+    assert suggestions(falling, "steepest") == [
+        "suggests  nothing: the loss still fell at the end; raise task.max_lr"
+    ]
     assert suggestions(find(FLAT, 3), "steepest") == [
         "suggests  nothing: the loss did not fall beyond its scatter; raise task.max_lr, or "
         "task.steps"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-SCATTERS = 3.0  # standard deviations of single losses that a fall must exceed to be one
+SPREADS = 5.0  # standard deviations of a difference of two smoothed losses that a fall must exceed
 
 ROUNDING = 1e-6  # of the loss: less is no fall either
 
@@ -33,7 +33,8 @@ class LrSweep:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a sweep suggests. Learning rates are None where the loss did not fall.
+    """What a sweep suggests. Learning rates are None where the loss did not fall, or still fell at
+    the end: what is suggested lies within the sweep.
 
     Attributes:
         smoothed: the losses without their scatter, as far as they are finite.
@@ -84,18 +85,30 @@ def find(sweep: LrSweep, width: float) -> Finding:
     losses = np.minimum(finite, max(finite[: max(round(width), 1)]))
     smoothed, slopes = local_lines(losses, width)
     least = int(np.argmin(smoothed))
-    scatter = float(np.std(losses[: least + 1] - smoothed[: least + 1]))
-    fall = float(smoothed[: least + 1].max() - smoothed[least])
-    if fall <= max(SCATTERS * scatter, ROUNDING * float(losses.max())):
+    most = int(np.argmax(smoothed[: least + 1]))
+    heights, _ = weights_of_lines(len(losses), width)
+    spread = scatter(losses) * math.sqrt(float((heights[[most, least]] ** 2).sum()))
+    fall = float(smoothed[most] - smoothed[least])
+    if fall <= max(SPREADS * spread, ROUNDING * float(losses.max())):
         return Finding(tuple(smoothed.tolist()))
+    if least == len(losses) - 1 and not sweep.diverged:
+        return Finding(tuple(smoothed.tolist()), is_cut_off=True)
     steepest = int(np.argmin(slopes[: least + 1]))
     return Finding(
         tuple(smoothed.tolist()),
         least=sweep.lrs[least],
         steepest=sweep.lrs[steepest],
         minimum_tenth=sweep.lrs[least] / 10.0,
-        is_cut_off=least == len(losses) - 1 and not sweep.diverged,
     )
+
+
+def scatter(losses: Floats) -> float:
+    """Return the standard deviation of single losses about their course, from the differences of
+    neighbours: batches that are harder than others count, a slow fall does not.
+
+    What is left of a smoothed course would be too small: it follows the scatter.
+    """
+    return float(np.sqrt(np.mean(np.diff(losses) ** 2) / 2.0))
 
 
 def local_lines(values: Floats, width: float) -> tuple[Floats, Floats]:
@@ -103,12 +116,17 @@ def local_lines(values: Floats, width: float) -> tuple[Floats, Floats]:
 
     Least squares under a Gauss kernel: unlike a running mean it neither lags nor bends at the ends.
     """
-    places = np.arange(len(values), dtype=np.float64)
-    distance = places[None, :] - places[:, None]  # (steps, steps)
+    heights, slopes = weights_of_lines(len(values), width)
+    return heights @ values, slopes @ values
+
+
+def weights_of_lines(steps: int, width: float) -> tuple[Floats, Floats]:
+    """Return the weights (steps, steps) by which values give height and slope of the lines."""
+    places = np.arange(steps, dtype=np.float64)
+    distance = places[None, :] - places[:, None]
     weights = np.exp(-0.5 * (distance / width) ** 2)
-    total = weights.sum(1)
-    middle = (weights * distance).sum(1) / total
-    mean = weights @ values / total
-    centred = distance - middle[:, None]
-    slopes = (weights * centred) @ values / (weights * centred**2).sum(1)
-    return mean - slopes * middle, slopes
+    mean = weights / weights.sum(1, keepdims=True)
+    middle = (mean * distance).sum(1, keepdims=True)
+    slopes = weights * (distance - middle)
+    slopes /= (slopes * (distance - middle)).sum(1, keepdims=True)
+    return mean - middle * slopes, slopes

@@ -131,17 +131,16 @@ def report(
 
 def suggestions(finding: Finding, rule: str) -> list[str]:
     """Return what the rules say, the chosen one first."""
+    if finding.is_cut_off:
+        return ["suggests  nothing: the loss still fell at the end; raise task.max_lr"]
     if finding.least is None:
         return [
             "suggests  nothing: the loss did not fall beyond its scatter; raise task.max_lr, "
             "or task.steps"
         ]
     names = [rule, *(name for name in RULES if name != rule)]
-    lines = [
+    return [
         f"{'suggests' if name == rule else 'beside':8}  lr {suggestion(finding, name):g}, "
         f"{RULES[name]} (task.rule={name})"
         for name in names
     ]
-    if finding.is_cut_off:
-        lines.append("note      the loss still fell at the end: raise task.max_lr to see more")
-    return lines
