@@ -3,6 +3,7 @@ seeds."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -93,11 +94,11 @@ def results_table(values: Values, rows: Mapping[int, RunRow], width: int) -> Tab
     shown = [s for s in SCORES if any(s in scores_of(row) for row in rows.values())]
     settings: Grid = [short_names(keys) or ["all"]]
     numbers: Grid = [list(COLUMNS)]
-    for setting, members in groups.items():
+    for setting, members in in_order(groups):
         lines = lines_of(members, shown or ["val_top1"])
         numbers += lines
         settings += [list(setting) or ["runs"], *[[""] * len(settings[0])] * (len(lines) - 1)]
-    numbers = without_empty(numbers)
+    numbers = compact(numbers)
     if len(keys) > 1 and width_of(settings) + width_of(numbers) - GAP > width:
         settings = in_one_column(settings, room=width - width_of(numbers))
     return side_by_side(settings, numbers)
@@ -132,9 +133,39 @@ def lines_of(members: Sequence[RunRow | None], shown: Sequence[str]) -> Grid:
     return lines
 
 
-def without_empty(grid: Grid) -> Grid:
-    """Return a grid without the columns that say nothing, as the spread of single runs."""
-    kept = [column for column in zip(*grid, strict=True) if any(column[1:])]
+def in_order(
+    groups: Mapping[tuple[str, ...], list[RunRow | None]],
+) -> list[tuple[tuple[str, ...], list[RunRow | None]]]:
+    """Return settings by the numbers of their keys; other values as they came."""
+    ranks = []
+    for column in zip(*groups, strict=True):
+        number = {value: number_in(value) for value in column}
+        all_numbers = None not in number.values()
+        seen = list(dict.fromkeys(column))
+        ranks.append({v: number[v] if all_numbers else float(seen.index(v)) for v in seen})
+    return sorted(
+        groups.items(), key=lambda pair: [rank[v] for rank, v in zip(ranks, pair[0], strict=True)]
+    )
+
+
+def number_in(value: str) -> float | None:
+    """Return the number of a value such as `0.1`, `5ep` or `10%`, None where there is none."""
+    match = re.fullmatch(r"([-+]?[\d.]+(?:e[-+]?\d+)?)(ep|st|s|%)?", value)
+    try:
+        return float(match[1]) if match else None
+    except ValueError:
+        return None
+
+
+def compact(grid: Grid) -> Grid:
+    """Return a grid without the columns that say nothing: the spread of single runs, runs that were
+    lost where none was, and the name of a single score, which heads the mean in its place."""
+    columns = {column[0]: list(column) for column in zip(*grid, strict=True)}
+    scores = set(columns["score"][1:])
+    if len(scores) == 1:
+        columns["mean"][0] = scores.pop()
+        del columns["score"]
+    kept = [c for c in columns.values() if any(cell not in ("", "0") for cell in c[1:])]
     return [list(row) for row in zip(*kept, strict=True)]
 
 
