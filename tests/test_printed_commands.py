@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 
 import pytest
+import safetensors.torch
+import torch
 
 from tests.command import TINY, Call, environment
 from tests.warm import Ended, Warm
@@ -211,3 +213,44 @@ def test_a_tick_of_the_shell_ends_no_command(call: Call) -> None:
     outcome = call("loss=distill", "loss.teacher_model=a b:[it's")
     (hint,) = re.findall(r"quote it if it is text: (.*)$", outcome.err.strip())
     assert shlex.split(hint)[0].startswith("loss.teacher_model='")
+
+
+@pytest.mark.slow
+def test_a_pickle_is_converted_by_the_line_that_refuses_it(warm: Warm, here: Path) -> None:
+    made = warm.run([*TINY, "hydra.run.dir=run"], here)
+    assert made.code == 0, made.err
+    (weights,) = here.glob("run/checkpoints/*/model.safetensors")
+    torch.save(safetensors.torch.load_file(weights), here / "it's mine.pth")
+    refused = warm.run([*TINY, "init_from=it's mine.pth"], here)
+    assert refused.code == 2
+    command = refused.err.strip().splitlines()[-1].strip()
+    done = in_shell(command, here)
+    assert done.returncode == 0, done.stderr
+    taken = warm.run([*TINY, "init_from=it's mine.pth.safetensors"], here)
+    assert taken.code == 0, taken.err
+
+
+def test_a_plugin_s_names_are_in_the_help_and_a_name_without_yaml_is_told(
+    warm: Warm, here: Path
+) -> None:
+    words = own_plugin(here)
+    shown = warm.run([words[0], "--help"], here)
+    assert shown.code == 0, shown.err
+    assert re.search(r"loss= +cross_entropy, distill, plain\n", shown.out)
+    (here / "my_package" / "conf" / "loss" / "plain.yaml").unlink()
+    refused = warm.run([*TINY, *words], here)
+    assert "loss=plain is registered by a plugin and has no YAML" in refused.err
+
+
+@pytest.mark.slow
+def test_the_console_script_finds_plugins_where_it_is_typed(here: Path) -> None:
+    words = own_plugin(here)
+    code = "import sys; sys.path.pop(0); from trainer.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *TINY, *words, "max_steps=1"],
+        cwd=here,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr

@@ -53,9 +53,8 @@ Other spellings that are understood:
 """
 
 
-def help_text() -> str:
-    """Return the help for people."""
-    sources = Sources()
+def help_text(sources: Sources) -> str:
+    """Return the help for people, with the names that are found in some folders."""
     lines = []
     for group in (*SEAMS, "experiment", "sweep"):
         sign = "" if group in SEAMS else "+"

@@ -103,7 +103,7 @@ def answer(line: CommandLine) -> int:
         if flag in ("--help", "-h"):
             from trainer.cli.help import help_text
 
-            sys.stdout.write(help_text())
+            sys.stdout.write(help_text(load_sources(line)))
             return 0
         if flag == "--version":
             print(f"trainer {__version__}")

@@ -4,7 +4,8 @@ the tree that was composed of them."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from trainer.composition import not_built
@@ -13,6 +14,7 @@ from trainer.composition.overrides import Override
 from trainer.composition.search_path import SEAMS, Sources
 from trainer.composition.tree import ConfigFiles, Tree
 from trainer.core.errors import ConfigError, nearest, unknown
+from trainer.core.registry import Registry
 
 OF_ONE_RUN = ("hydra.run.dir", "hydra.job.chdir", "hydra.output_subdir")
 OF_A_SWEEP = (
@@ -84,6 +86,11 @@ def check_choice(override: Override, sources: Sources) -> None:
     names = override.value.strip("[]").split(",") if is_list else [override.value]
     for name in map(str.strip, names):
         not_built.check_name(group, name)
+        if name not in options and name in registered(group):
+            raise ConfigError(
+                f"{group}={name} is registered by a plugin and has no YAML: write "
+                f"conf/{group}/{name}.yaml beside the plugin, with its name and its keys"
+            )
         if name not in options:
             raise unknown(group, name, options, meant=line_for_choice(group, name))
         first, *others = sources.files(f"{group}/{name}")
@@ -93,6 +100,13 @@ def check_choice(override: Override, sources: Sources) -> None:
             )
     if group not in SEAMS and not override.prefix:
         raise ConfigError(f"{override}: a preset is added to the default job: write +{override}")
+
+
+def registered(group: str) -> Collection[str]:
+    """Return the names that modules imported so far have registered in a group."""
+    base = sys.modules.get(f"trainer.{group}.base")
+    found = [v for v in vars(base).values() if isinstance(v, Registry)] if base else []
+    return [name for registry in found for name in registry.registered()]
 
 
 MISSING = object()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +105,8 @@ def load_plugins(
             raise ConfigError(f"--config-dir {config_dir}: no such folder")
         extra.append(folder)
     installed = [point.value for point in importlib.metadata.entry_points(group="trainer.plugins")]
+    if plugins and os.getcwd() not in map(os.path.abspath, sys.path):
+        sys.path.append(os.getcwd())  # a console script does not look there
     for name in [*plugins, *installed]:
         if name.startswith("."):
             raise ConfigError(f"plugins: {shown(name)} must be a module's whole name, as in a.b")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,22 @@ TORCHVISION = "torchvision:"
 
 FILE = ".safetensors"
 
+PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pkl")  # what torch.save writes
+
 SPELLINGS = (
     "a run's folder (its last weights; <run>@best, <run>@average or <run>@<step> for others), "
     "a .safetensors file, or torchvision:<name of weights>"
 )
+
+
+def conversion(path: str) -> str:
+    """Return the command that makes a .safetensors file of a pickled state dict."""
+    code = (
+        f"import torch, safetensors.torch as s; w = torch.load({path!r}, weights_only=True); "
+        "w = w.get('state_dict', w.get('model', w)); "
+        f"s.save_file({{k: v.contiguous() for k, v in w.items()}}, {path + FILE!r})"
+    )
+    return f"python -c {shlex.quote(code)}"
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,11 @@ class Origin(Written):
                     f"{key}={value}: write the weights' name, as in torchvision:IMAGENET1K_V1"
                 )
             return cls(None, torchvision=name)
+        if Path(value).suffix.lower() in PICKLES:
+            raise ConfigError(
+                f"{key}={value}: a pickle may run code, and is not read; convert it once:\n"
+                f"  {conversion(value)}"
+            )
         try:
             match = re.fullmatch(r"(.+)@(last|best|average|\d{1,12})", value, re.DOTALL)
             path, which = value, "last"
