@@ -238,8 +238,7 @@ class Composer:
             if not isinstance(folder := value_at(tree, key.split(".")), str):
                 raise ConfigError(f"{key} must be a folder, got {shown(folder)}")
         for group in SEAMS:
-            part = tree.get(group)
-            check_mapping(group, part)
+            part = check_mapping(group, tree.get(group))
             if group == "augment":  # values without a name are a preset's for another choice
                 chosen = [
                     name for name, of in part.items() if isinstance(of, dict) and "name" in of
@@ -301,10 +300,11 @@ def given_twice(overrides: Sequence[Override]) -> Iterator[str]:
             yield f"{key} is given {len(found)} times: the last counts, {found[-1]}"
 
 
-def check_mapping(key: str, value: Any) -> None:
-    """Raise ConfigError unless a part of a tree is keys and values."""
+def check_mapping(key: str, value: Any) -> Tree:
+    """Return a part of a tree; raise ConfigError unless it is keys and values."""
     if not isinstance(value, dict):
         raise ConfigError(f"{key} must be keys and values, got {shown(value)}")
+    return value
 
 
 def several(override: Override) -> str:

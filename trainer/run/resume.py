@@ -170,6 +170,7 @@ def refusal(differing: Differences, needed: set[str], identity: Identity) -> str
     request = identity.request
     overrides = [w for w in request.overrides if not w.startswith("resume")]
     allow = ",".join(sorted(needed | set(request.allow)))
+    assert request.resume is not None  # what refuses is a resumption
     line = run_line(f"resume={shown_path(request.resume)}", *overrides, f"resume_allow=[{allow}]")
     return (
         f"the checkpoint can only go on exactly as it was: {'; '.join(reasons)}. Use what it was "
