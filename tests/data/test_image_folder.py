@@ -59,6 +59,33 @@ def test_a_changed_file_is_seen(tmp_path, write_tree):
     assert folder.read(str(tmp_path)).fingerprint != before.fingerprint
 
 
+@pytest.mark.parametrize("what", ["files", "folders"])
+def test_pictures_of_one_size_and_time_that_are_exchanged_are_decoded_anew(tmp_path, what):
+    for name, colour in (("a", 10), ("b", 200)):
+        (tmp_path / "train" / name).mkdir(parents=True)
+        for number in range(20):
+            file = tmp_path / "train" / name / f"{number}.bmp"
+            Image.new("L", (8, 8), colour + number).save(file)
+            os.utime(file, (1, 1))
+    folder = ImageFolder(cache_size=8, test=Amount(10, False))
+    before = folder.read(str(tmp_path))
+    a, b = (tmp_path / "train" / name / ("0.bmp" if what == "files" else "") for name in "ab")
+    a.rename(tmp_path / "aside")
+    b.rename(a)
+    (tmp_path / "aside").rename(b)
+    after = folder.read(str(tmp_path))
+    assert after.fingerprint != before.fingerprint
+    pixels = {
+        (int(label), int(image[0, 0, 0]))
+        for part in (after.train, after.test)
+        for label, image in zip(part.labels, part.images, strict=True)
+    }
+    exchanged = range(1) if what == "files" else range(20)
+    assert {pixel for label, pixel in pixels if label == 0} == {
+        (200 if number in exchanged else 10) + number for number in range(20)
+    }
+
+
 @pytest.mark.parametrize(
     ("mode", "suffix", "expected"),
     [

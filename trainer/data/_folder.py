@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.core.errors import ConfigError, DataError
-from trainer.data._cache import CachePlan, cached, content_key
+from trainer.data._cache import CachePlan, cached, content_key, status
 from trainer.data._decode import decode_all
 from trainer.data.base import Source
 
@@ -28,15 +28,15 @@ class Files:
     """Image files of one split; columns, not rows, as listing 60,000 files must take half a second.
 
     Attributes:
-        folder: folder of the split.
+        folder: of the data set.
         names: (N,) paths under it.
-        stats: (N, 2) int64, length in bytes and time of the last change in ns.
+        stats: (N, 4) as `status` gives them.
         labels: (N,) int64.
     """
 
     folder: Path
     names: list[str]
-    stats: NDArray[np.int64]
+    stats: NDArray[np.uint64]
     labels: NDArray[np.int64]
 
     def take(self, indices: NDArray[np.int64]) -> Files:
@@ -75,7 +75,7 @@ def files_of(base: Path, split: str, classes: tuple[str, ...]) -> Files:
     """
     folder = base / split
     names: list[str] = []
-    stats: list[tuple[int, int]] = []
+    stats: list[tuple[int, ...]] = []
     labels: list[int] = []
     for name in classes if split == "train" else _present(folder):
         if name not in classes:
@@ -85,12 +85,12 @@ def files_of(base: Path, split: str, classes: tuple[str, ...]) -> Files:
         entries = _entries(folder / name)
         if split == "train" and not entries:
             raise DataError(f"{(folder / name).absolute()} holds no image")
-        names += [f"{name}/{entry}" for entry, _ in entries]
-        stats += [(stat.st_size, stat.st_mtime_ns) for _, stat in entries]
+        names += [f"{split}/{name}/{entry}" for entry, _ in entries]
+        stats += [status(stat) for _, stat in entries]
         labels += [classes.index(name)] * len(entries)
     if not names:
         raise DataError(f"{folder.absolute()} holds no image")
-    return Files(folder, names, np.array(stats, dtype=np.int64), np.array(labels, dtype=np.int64))
+    return Files(base, names, np.array(stats, dtype=np.uint64), np.array(labels, dtype=np.int64))
 
 
 def _entries(folder: Path) -> list[tuple[str, os.stat_result]]:
@@ -170,17 +170,17 @@ def read_files(
     Raises:
         DataError: naming the file that is broken.
     """
-    names = [f"{split}/{name}" for split, files in splits.items() for name in files.names]
+    names = [name for files in splits.values() for name in files.names]
     sizes = {split: len(files.names) for split, files in splits.items()}
 
     def fill(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
         log.info("decoding %d images of %s at %d pixels, once", len(names), name, cache_size)
-        paths = [files.folder / file for files in splits.values() for file in files.names]
-        decode_all(paths, cache_size, images)
+        decode_all([folder / name for name in names], cache_size, images)
         np.concatenate([files.labels for files in splits.values()], out=labels)
 
     stats = np.concatenate([files.stats for files in splits.values()])
-    key = content_key(names, stats, cache_size)
+    folder = splits["train"].folder
+    key = content_key(folder, names, stats, cache_size, sizes)
     return cached(
         root, name, key, lambda: CachePlan(sizes, (3, cache_size, cache_size), classes, fill)
     )
