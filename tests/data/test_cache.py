@@ -42,6 +42,7 @@ def plan(value: int = 7, calls: list[int] | None = None, wait_s: float = 0.0) ->
         time.sleep(wait_s)
         images[:] = np.arange(5, dtype=np.uint8)[:, None, None, None] + value
         labels[:] = [0, 1, 0, 1, 1]
+        return {"turned": value}
 
     return CachePlan(SIZES, (1, 2, 2), ("a", "b"), fill)
 
@@ -58,6 +59,7 @@ def test_images_come_back_split_with_their_statistics(tmp_path):
     assert source.mean == pytest.approx([8 / 255])
     assert source.std == pytest.approx([np.std([7, 8, 9]) / 255])
     assert source.fingerprint == fingerprint([source.train, source.test])
+    assert source.facts == cached(tmp_path, "set", KEY, plan).facts == {"turned": 7}
 
 
 def test_later_runs_map_what_the_first_made(tmp_path):
@@ -92,6 +94,7 @@ def test_writing_to_mapped_images_is_allowed_and_stays_in_memory(tmp_path):
         lambda f: change_meta(f, classes=["b", "a"]),
         lambda f: change_meta(f, sizes={"train": 2, "test": 3}),
         lambda f: change_meta(f, fingerprint="0" * 64),
+        lambda f: change_meta(f, facts={"turned": 0}),
         lambda f: flip_a_bit(f / "images.bin"),
     ],
 )

@@ -84,9 +84,10 @@ class Published:
         pixels = [_channels_first(np.asarray(split.data)) for split in splits.values()]
         targets = [np.asarray(split.targets, dtype=np.int64) for split in splits.values()]
 
-        def fill(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
+        def fill(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> dict[str, int]:
             np.concatenate(pixels, out=images)
             np.concatenate(targets, out=labels)
+            return {}
 
         sizes = {name: len(part) for name, part in zip(splits, pixels, strict=True)}
         channels, height, width = pixels[0].shape[1:]
