@@ -171,6 +171,8 @@ class Data(Protocol):
     num_train: int
     num_val: int
     num_test: int
+    val_counts: tuple[int, ...]
+    test_counts: tuple[int, ...]
     num_classes: int
     image_shape: tuple[int, int, int]
     steps_per_epoch: int

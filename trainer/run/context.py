@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import torch
 
 from trainer.config.run_config import RunConfig
+from trainer.core.file_kinds import joined
 from trainer.data import Data, Source, build_data
 from trainer.precision.step import Precision
 from trainer.strategy.base import Strategy
@@ -77,15 +79,32 @@ def settle(
         label_noise=config.label_noise,
     )
     data_s = time.perf_counter() - start
-    if config.batch_size > data.num_train and strategy.world.rank == 0:
-        log.warning(
-            "batch_size=%d is more than the %d training images: each epoch is one step",
-            config.batch_size,
-            data.num_train,
-        )
+    if strategy.world.rank == 0:
+        if config.batch_size > data.num_train:
+            log.warning(
+                "batch_size=%d is more than the %d training images: each epoch is one step",
+                config.batch_size,
+                data.num_train,
+            )
+        say_missing("validation", data.val_counts, source.classes)
+        if config.report_test:
+            say_missing("test", data.test_counts, source.classes)
     per_epoch = data.steps_per_epoch
     times = Times(total=planned_steps(config, per_epoch), steps_per_epoch=per_epoch)
     return RunContext(config, device, strategy, precision, source, data, data_s, times)
+
+
+def say_missing(what: str, counts: Sequence[int], classes: Sequence[str]) -> None:
+    """Say in one line which classes have no image to be evaluated on, where others have.
+
+    Args:
+        what: images of which split.
+        counts: of them, by class.
+        classes: names.
+    """
+    missing = [name for name, count in zip(classes, counts, strict=True) if not count]
+    if missing and len(missing) < len(classes):
+        log.warning("no %s image of class %s", what, joined(missing, 5))
 
 
 _kept: dict[tuple[Any, str], Source] | None = None  # of the data set read last, in a warm process
