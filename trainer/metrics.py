@@ -157,7 +157,8 @@ def check_scores(scores: Scores | None, step: int, what: str) -> Scores | None:
 
 
 class Tally:
-    """Counts an evaluation exactly: integers for hits, float64 for the loss."""
+    """Counts an evaluation exactly: integers for hits, float64 for the loss, image by image, so
+    that the sizes of batches do not count."""
 
     def __init__(self, device: torch.device) -> None:
         exact = torch.float32 if device.type == "mps" else torch.float64  # mps has no float64
@@ -168,7 +169,8 @@ class Tally:
     def add(self, logits: torch.Tensor, labels: torch.Tensor) -> None:
         """Count a batch of logits (B, K)."""
         wide = logits if logits.dtype == torch.float64 else logits.float()
-        self.loss += torch.nn.functional.cross_entropy(wide, labels, reduction="sum")
+        losses = torch.nn.functional.cross_entropy(wide, labels, reduction="none")  # (B,)
+        self.loss += losses.sum(dtype=self.loss.dtype)
         best = wide.topk(min(5, logits.shape[1]), dim=1).indices == labels.unsqueeze(1)  # (B, 5)
         images = torch.tensor(len(labels), device=logits.device)
         self.counts += torch.stack((images, best[:, 0].sum(), best.sum()))

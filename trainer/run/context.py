@@ -18,6 +18,9 @@ from trainer.precision.step import Precision
 from trainer.strategy.base import Strategy
 from trainer.strategy.collectives import on_all_ranks
 
+# Of an evaluation batch: a forward pass keeps few of the activations that a training step keeps.
+MICRO_BATCHES, MOST_EVALUATED = 4, 1000
+
 log = logging.getLogger("trainer")
 
 
@@ -75,6 +78,7 @@ def settle(
         rank=strategy.world.rank,
         world_size=strategy.world.size,
         device=device,
+        eval_batch_size=eval_batch_size(config, strategy.world.size),
         partners=config.mix.shared.partners == "independent",
         label_noise=config.label_noise,
     )
@@ -86,12 +90,22 @@ def settle(
                 config.batch_size,
                 data.num_train,
             )
-        say_missing("validation", data.val_counts, source.classes)
+        if data.num_val >= len(source.classes):  # of fewer, nothing else is to be expected
+            say_missing("validation", data.val_counts, source.classes)
         if config.report_test:
             say_missing("test", data.test_counts, source.classes)
     per_epoch = data.steps_per_epoch
     times = Times(total=planned_steps(config, per_epoch), steps_per_epoch=per_epoch)
     return RunContext(config, device, strategy, precision, source, data, data_s, times)
+
+
+def eval_batch_size(config: RunConfig, world_size: int) -> int:
+    """Return how many images a process evaluates at once: what is not chosen is what fits into the
+    memory that a training step needs."""
+    if config.eval_batch_size is not None:
+        return config.eval_batch_size
+    micro_batch = config.batch_size // (config.accumulate * world_size)
+    return max(1, min(MICRO_BATCHES * micro_batch, MOST_EVALUATED))
 
 
 def say_missing(what: str, counts: Sequence[int], classes: Sequence[str]) -> None:
