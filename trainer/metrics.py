@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,6 +154,29 @@ def check_scores(scores: Scores | None, step: int, what: str) -> Scores | None:
     if scores is not None and not math.isfinite(scores.loss):
         raise Diverged(step, f"{what} loss")
     return scores
+
+
+def guessing(scores: Scores | None, counts: Sequence[int]) -> str | None:
+    """Return in words that scores are no better than a guess; None where they are better, or where
+    there are none.
+
+    Both must be: a loss above that of equal probabilities, and hits within two standard errors of
+    those that one answer for all images has, or fewer.
+
+    Args:
+        scores: on a split.
+        counts: its images of each class.
+    """
+    if scores is None:
+        return None
+    loss, top1 = math.log(len(counts)), max(counts) / sum(counts)
+    error = math.sqrt(top1 * (1 - top1) / scores.num_images)
+    if scores.loss <= loss or scores.top1 > top1 + 2 * error:
+        return None
+    return (
+        f"loss {scores.loss:.4g} and accuracy {scores.top1:.1%} are no better than guessing "
+        f"({loss:.4g} and {top1:.1%})"
+    )
 
 
 class Tally:

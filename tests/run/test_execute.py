@@ -293,3 +293,13 @@ def test_nothing_is_left_where_nothing_was_asked_for(call: Call, here: Path) -> 
         assert done.code == 0, done.err
         assert done.out
     assert snapshot(here) == {}
+
+
+def test_a_run_that_ends_no_better_than_a_guess_says_so(call: Call) -> None:
+    hopeless = (*HARD, "epochs=1", "optim.lr=1e-9", "model.norm=none", "data.noise=1", "seed=1")
+    for overrides, what in (((), "validation"), (("data.val=0",), "test")):
+        done = call(*hopeless, *overrides)
+        assert done.code == 0, done.err
+        assert f"{what} loss 2." in done.out
+        assert "are no better than guessing (2.303 and 1" in done.out
+    assert "guessing" not in call(*HARD, "epochs=4", "data.noise=0.3", "optim.lr=0.05").out
