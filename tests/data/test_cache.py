@@ -183,6 +183,21 @@ def test_without_any_place_images_are_decoded_into_memory(tmp_path, monkeypatch)
     assert cached(tmp_path, "set", KEY, plan).test.images[:, 0, 0, 0].tolist() == [10, 11]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the system's owner can do without rights")
+def test_a_home_that_may_not_be_entered_is_no_place(tmp_path, monkeypatch):
+    (tmp_path / FOLDER).write_text("in the way")
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        assert cached(tmp_path, "set", KEY, plan).test.images[:, 0, 0, 0].tolist() == [10, 11]
+    finally:
+        os.seteuid(0)
+
+
 def test_full_disk_is_an_error_with_bytes_needed_and_free(tmp_path, monkeypatch):
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -78,7 +78,7 @@ def put_in_order(
             f"{weights.label}: these weights know the classes {joined(known, SHOWN)}, and not "
             f"{joined(missing, SHOWN)}; a teacher must know the classes that it teaches"
         )
-    log.info("%s: %s", weights.label, told(axes, known, wanted))
+    log.info("%s: %s", weights.label, in_words(axes, known, wanted))
     rows = {wanted.index(name): known.index(name) for name in known if name in wanted}
     own = model.state_dict()
     moved = {
@@ -89,7 +89,7 @@ def put_in_order(
     return replace(weights, tensors={**weights.tensors, **moved})
 
 
-def told(axes: Mapping[str, int], known: Sequence[str], wanted: Sequence[str]) -> str:
+def in_words(axes: Mapping[str, int], known: Sequence[str], wanted: Sequence[str]) -> str:
     """Return in words what becomes of the last layer."""
     layer = next(iter(axes)).rpartition(".")[0]
     common = [name for name in wanted if name in known]

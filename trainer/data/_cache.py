@@ -140,7 +140,7 @@ def cached(root: Path, name: str, key: str, plan: Callable[[], CachePlan]) -> So
         remove_abandoned(folder.parent)
         if source := _load(folder):
             return source
-        if folder.is_dir():
+        if os.path.isdir(folder):  # False too where nothing may be looked for
             log.info("%s is damaged: the images are decoded anew", folder)
     todo = plan()
     full: OSError | None = None
