@@ -207,7 +207,7 @@ def leave_beside(world: World) -> None:
 
 
 def leave_no_file(world: World) -> None:
-    """Leave a pipe, a socket or a link to a device in a class: to open one is to wait."""
+    """Leave a pipe, a socket or a link to a device in a class: to open one may be to wait."""
     file = world.draw.choice(sorted(world.folders.values())) / world.name(".png")
     kind = world.draw.randrange(4)
     if kind == 0:
@@ -222,7 +222,7 @@ def leave_no_file(world: World) -> None:
         with contextlib.chdir(file.parent), socket.socket(socket.AF_UNIX) as server:
             server.bind("s")  # a socket's path is short
         (file.parent / "s").rename(file)
-    world.unused.append(str(file.relative_to(world.root)))
+    world.wrong.append("is a pipe, a socket or a device")
 
 
 def leave_folder(world: World) -> None:
@@ -262,7 +262,7 @@ def link_class(world: World) -> None:
 
 
 HARMLESS: tuple[Callable[[World], None], ...] = (
-    *(leave_debris, leave_beside, leave_no_file, leave_folder, link_image, link_hard, link_class),
+    *(leave_debris, leave_beside, leave_folder, link_image, link_hard, link_class),
 )
 
 
@@ -348,7 +348,7 @@ def forbid(world: World) -> None:
 
 WRONG: tuple[Callable[[World], None], ...] = (
     *(spoil_files, spoil_files, cut_file, lead_nowhere, stray_picture, strange_class),
-    *(two_spellings, two_names, forbid),
+    *(two_spellings, two_names, forbid, leave_no_file),
 )
 
 

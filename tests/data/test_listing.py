@@ -52,10 +52,6 @@ def counts(tree: Path) -> dict[str, list[int]]:
     }
 
 
-def fifo(path: Path) -> None:
-    os.mkfifo(path)
-
-
 def listening(path: Path) -> None:
     """Leave a socket's file."""
     here = os.open(".", os.O_RDONLY)
@@ -151,13 +147,6 @@ NAMED: dict[str, tuple[Make, str]] = {
     "a text without an ending": (lambda t: junk(t / "train/LICENSE"), "train/LICENSE"),
     "a table in a class": (lambda t: junk(t / "train/a/labels.csv"), "train/a/labels.csv"),
     "a text below": (lambda t: junk(t / "train/a/b/notes.TXT"), "train/a/b/notes.TXT"),
-    "a pipe": (lambda t: fifo(t / "train/a/x.png"), "train/a/x.png"),
-    "a link to a pipe": (
-        lambda t: [fifo(t.parent / "pipe"), (t / "train/a/x.png").symlink_to(t.parent / "pipe")],
-        "train/a/x.png",
-    ),
-    "a socket": (lambda t: listening(t / "train/a/x.png"), "train/a/x.png"),
-    "a device": (lambda t: (t / "train/a/null").symlink_to("/dev/null"), "train/a/null"),
     "a text with an odd name": (lambda t: junk(t / "train/a/\n.txt"), r"train/a/\n.txt"),
     "many": (
         lambda t: [junk(t / f"train/a/{n}.txt") for n in range(9)],
@@ -217,6 +206,16 @@ REFUSED: dict[str, tuple[Make, str]] = {
             for form in ("NFC", "NFD")
         ],
         "holds class '\u00e9' twice, in two spellings of Unicode",
+    ),
+    "a pipe": (lambda t: os.mkfifo(t / "train/a/x"), "a/x is a pipe, a socket or a device: remove"),
+    "a link to a pipe": (
+        lambda t: [os.mkfifo(t.parent / "x"), (t / "train/a/x").symlink_to(t.parent / "x")],
+        "a/x is a pipe, a socket or a device: remove it",
+    ),
+    "a socket": (lambda t: listening(t / "train/a/x"), "a/x is a pipe, a socket or a device"),
+    "a device": (
+        lambda t: (t / "train/a/x").symlink_to("/dev/zero"),
+        "a/x is a pipe, a socket or a device",
     ),
     "a link to nowhere": (
         lambda t: (t / "train/a/x.png").symlink_to("y.png"),

@@ -98,7 +98,7 @@ def printable(path: str | os.PathLike[str]) -> str:
     escaped, and what is very long shortened."""
     text = os.fspath(path)
     if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}...{text[-LONGEST // 2 :]}"
 
 

@@ -244,7 +244,8 @@ def _class_files(base: Path, top: str, unused: list[str]) -> tuple[list[str], ND
     """Return the files below a class's folder, sorted by path, and what `status` says of them.
 
     Raises:
-        DataError: if a folder may not be read, or a link leads nowhere or to a folder above it.
+        DataError: if a folder may not be read, something is neither file nor folder, or a link
+            leads nowhere or to a folder above it.
     """
     names: list[str] = []
     columns = array("Q")  # numbers, not tuples: Python looks through those again and again
@@ -261,8 +262,10 @@ def _class_files(base: Path, top: str, unused: list[str]) -> tuple[list[str], ND
                     pending.append((name, above))
                     continue
                 stat = entry.stat()
-                ending = entry.name[entry.name.rfind(".") :].lower()
-                if ending in COMPANIONS or not S_ISREG(stat.st_mode):
+                if not S_ISREG(stat.st_mode):
+                    where = printable(os.path.abspath(entry.path))
+                    raise DataError(f"{where} is a pipe, a socket or a device: remove it")
+                if entry.name[entry.name.rfind(".") :].lower() in COMPANIONS:
                     unused.append(name)
                 else:
                     names.append(name)
