@@ -174,12 +174,17 @@ def make(world: World) -> None:
             form = draw.choice(("NFC", "NFD")) if draw.random() < 0.3 else None
             folder = where / (name if form is None else unicodedata.normalize(form, name))
             folder.mkdir(parents=True)
-            composed = unicodedata.normalize("NFC", name)
+            composed = recorded(name)
             world.folders[split, composed] = folder
             for _ in range(draw.choice((2, 3, 6)) if split == "train" else draw.choice((1, 2))):
                 add_image(world, split, composed, folder)
     for _ in range(draw.choice((0, 1, 3))):
         draw.choice(HARMLESS)(world)
+
+
+def recorded(name: str) -> str:
+    """Return a class's name as records hold it."""
+    return unicodedata.normalize("NFC", name.encode("utf-8", "backslashreplace").decode())
 
 
 def anywhere(world: World) -> Path:

@@ -84,7 +84,7 @@ READ: dict[str, tuple[Make, dict[str, list[int]]]] = {
     ),
     "a class of no UTF-8": (
         lambda t: picture(t / "train" / os.fsdecode(b"\xe9") / "x.png"),
-        {"train": [3, 2, 1]},
+        {"train": [1, 3, 2]},
     ),
     "a link to a picture": (
         lambda t: (t / "train/a/link.png").symlink_to("0.png"),
@@ -255,6 +255,16 @@ def test_classes_are_sorted_by_composed_name_and_recorded_so(tmp_path) -> None:
             picture(tmp_path / form / "train" / unicodedata.normalize(form, name) / "x.png")
     found = [list_tree(tmp_path / form, needed=("train",)).classes for form in ("NFC", "NFD")]
     assert found == [("cafz", "caf\u00e9", "z")] * 2
+
+
+def test_names_of_classes_are_text_that_a_record_can_hold(tree) -> None:
+    picture(tree / "train" / os.fsdecode(b"caf\xe9") / "x.png")
+    picture(tree / "val" / os.fsdecode(b"caf\xe9") / "x.png")
+    assert list_tree(tree, needed=("train",)).classes == ("a", "b", r"caf\udce9")
+    assert counts(tree) == {"train": [3, 2, 1], "val": [0, 0, 1]}
+    picture(tree / "train" / r"caf\udce9" / "x.png")
+    with pytest.raises(DataError, match="twice"):
+        counts(tree)
 
 
 def test_images_of_a_split_that_are_in_another_are_counted_at_every_use(tree, caplog) -> None:

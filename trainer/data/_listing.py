@@ -226,8 +226,11 @@ def _class_names(train: Path, folders: list[str]) -> tuple[str, ...]:
 
 
 def _composed(name: str) -> str:
-    """Return a name in Unicode's composed form (NFC)."""
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
+    """Return a name as text in Unicode's composed form (NFC): bytes that are no text are escaped,
+    as records hold text."""
+    if name.isascii():
+        return name
+    return unicodedata.normalize("NFC", name.encode("utf-8", "backslashreplace").decode())
 
 
 def _unknown_class(folder: Path, classes: tuple[str, ...]) -> DataError:
