@@ -279,8 +279,12 @@ RUN_KEYS: dict[str, tuple[object, tuple[str, ...]]] = {
     "precision": ("bf16", ()),
     "init": ("dirac", ("model=cnn", "model.width=4", "max_steps=3")),
 }
-# threads moves bits on some machines only; the rest says where and what is written.
-OF_THE_RECORD = ("name", "threads", "device", "engine", "report_test", "plugins", "checkpoint")
+# threads moves bits on some machines only, eval_batch_size memory and no number
+# (tests/run/test_context.py); the rest says where and what is written.
+OF_THE_RECORD = (
+    *("name", "threads", "device", "engine", "report_test", "plugins", "checkpoint"),
+    "eval_batch_size",
+)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from torch import nn
 
 from trainer.core.errors import Diverged
 from trainer.data.base import Batch
-from trainer.metrics import Meter, Tally, check_weights
+from trainer.metrics import Meter, Scores, Tally, check_weights, guessing
 
 CPU = torch.device("cpu")
 
@@ -219,3 +219,26 @@ def test_low_precision_logits_are_widened() -> None:
     low.add(logits, labels)
     wide.add(logits.float(), labels)
     assert low.reduce(torch.clone, 10) == wide.reduce(torch.clone, 10)
+
+
+@pytest.mark.parametrize(
+    ("loss", "top1", "counts", "said"),
+    [
+        (3783.0, 0.34, (33, 34, 33), "loss 3783 and accuracy 34.0% are no better than guessing"),
+        (1.2, 0.0, (1, 1, 1), "loss 1.2 and accuracy 0.0% are no better than guessing (1.099 and"),
+        (1.0, 0.3, (1, 1, 1), None),  # unsure, and right not to be sure
+        (3783.0, 0.43, (33, 34, 33), "loss 3783 and accuracy 43.0% are no"),  # 2 errors: 43.5%
+        (3783.0, 0.44, (33, 34, 33), None),  # overfitted, and better than chance
+        (
+            0.9,
+            0.95,
+            (90, 10),
+            "loss 0.9 and accuracy 95.0% are no better than guessing (0.6931 and",
+        ),
+        (0.3, 0.9, (90, 10), None),
+    ],
+)
+def test_scores_that_are_no_better_than_a_guess_are_told(loss, top1, counts, said) -> None:
+    found = guessing(Scores(loss, top1, None, sum(counts)), counts)
+    assert found is None if said is None else (found or "").startswith(said)
+    assert guessing(None, counts) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,8 +156,32 @@ def check_scores(scores: Scores | None, step: int, what: str) -> Scores | None:
     return scores
 
 
+def guessing(scores: Scores | None, counts: Sequence[int]) -> str | None:
+    """Return in words that scores are no better than a guess; None where they are better, or where
+    there are none.
+
+    Both must be: a loss above that of equal probabilities, and hits within two standard errors of
+    those that one answer for all images has, or fewer.
+
+    Args:
+        scores: on a split.
+        counts: its images of each class.
+    """
+    if scores is None:
+        return None
+    loss, top1 = math.log(len(counts)), max(counts) / sum(counts)
+    error = math.sqrt(top1 * (1 - top1) / scores.num_images)
+    if scores.loss <= loss or scores.top1 > top1 + 2 * error:
+        return None
+    return (
+        f"loss {scores.loss:.4g} and accuracy {scores.top1:.1%} are no better than guessing "
+        f"({loss:.4g} and {top1:.1%})"
+    )
+
+
 class Tally:
-    """Counts an evaluation exactly: integers for hits, float64 for the loss."""
+    """Counts an evaluation exactly: integers for hits, float64 for the loss, image by image, so
+    that the sizes of batches do not count."""
 
     def __init__(self, device: torch.device) -> None:
         exact = torch.float32 if device.type == "mps" else torch.float64  # mps has no float64
@@ -168,7 +192,8 @@ class Tally:
     def add(self, logits: torch.Tensor, labels: torch.Tensor) -> None:
         """Count a batch of logits (B, K)."""
         wide = logits if logits.dtype == torch.float64 else logits.float()
-        self.loss += torch.nn.functional.cross_entropy(wide, labels, reduction="sum")
+        losses = torch.nn.functional.cross_entropy(wide, labels, reduction="none")  # (B,)
+        self.loss += losses.sum(dtype=self.loss.dtype)
         best = wide.topk(min(5, logits.shape[1]), dim=1).indices == labels.unsqueeze(1)  # (B, 5)
         images = torch.tensor(len(labels), device=logits.device)
         self.counts += torch.stack((images, best[:, 0].sum(), best.sum()))

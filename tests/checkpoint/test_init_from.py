@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors
 import safetensors.torch
 import torch
 import yaml
+from PIL import Image
 
 from tests.command import ROOT, TINY, Call, snapshot
 from trainer import compose
@@ -83,6 +85,45 @@ def test_other_classes_get_a_new_last_layer_and_one_line_says_so(
     assert not torch.equal(drawn["1.weight"], kept["1.weight"])
     others = {n: t for n, t in kept.items() if not n.startswith("4.")}
     assert same(others, weights(donor)) == list(others)
+
+
+def test_the_record_names_the_classes_and_another_order_of_them_is_no_harm(
+    call: Call, here: Path
+) -> None:
+    def pictures(root: str, *names: str) -> None:
+        for name, colour in zip(names, (10, 120, 240), strict=True):
+            folder = here / root / "train" / name
+            folder.mkdir(parents=True)
+            for number in range(20):
+                Image.new("L", (8, 8), colour + number % 5).save(folder / f"{number}.png")
+
+    pictures("one", "dark", "grey", "light")
+    pictures("other", "c dark", "b grey", "a light")
+    folder = ("data=image_folder", "data.cache_size=8", "model=mlp", "model.hidden=[16]")
+    short = (*folder, "batch_size=16", "threads=1", "data.test=30%")
+    done = call(*short, "data.root=one", "epochs=20", "optim.lr=0.1", "hydra.run.dir=first")
+    assert done.code == 0, done.err
+    names = ["dark", "grey", "light"]
+    assert summary(here / "first")["classes"] == names
+    newest = max((here / "first" / "checkpoints").iterdir())
+    assert json.loads((newest / "manifest.json").read_text())["classes"] == names
+    with safetensors.safe_open(newest / "model.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["classes"]) == names
+    assert summary(here / "first")["test"]["top1"] == 1.0
+    for letter, name in zip("cba", names, strict=True):
+        (here / "other/train" / f"{letter} {name}").rename(here / "other/train" / name)
+        (here / "one/train" / name).rename(here / "one/train" / f"{letter} {name}")
+    still = (*short, *STILL, "max_steps=1", f"init_from={here / 'first'}")
+    done = call(*still, "data.root=one", "hydra.run.dir=renamed")  # the same images, other order
+    assert done.code == 0, done.err
+    told = "the last layer (4) is new: no class of this run is among those of the weights, dark, "
+    assert told in done.out
+    (here / "other/train/grey").rename(here / "other/train/a new one")
+    done = call(*still, "data.root=other", "hydra.run.dir=mapped")
+    assert done.code == 0, done.err
+    assert "the last layer (4) takes dark, light by name, has a new one new, leaves out" in done.out
+    mine, given = (weights(here / run)["4.weight"] for run in ("mapped", "first"))
+    assert torch.equal(mine[1:], given[[0, 2]])
 
 
 def test_a_resumed_run_needs_them_no_more(call: Call, here: Path, donor: Path) -> None:

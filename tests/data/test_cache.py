@@ -20,7 +20,15 @@ import torch
 from trainer.core.errors import DiskError
 from trainer.core.locks import locked
 from trainer.data import _cache
-from trainer.data._cache import FOLDER, CachePlan, cached, content_key
+from trainer.data._cache import (
+    COARSE_TICK_NS,
+    FOLDER,
+    TICK_NS,
+    CachePlan,
+    cached,
+    content_key,
+    status,
+)
 from trainer.data._stats import fingerprint, mean_std
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -34,6 +42,7 @@ def plan(value: int = 7, calls: list[int] | None = None, wait_s: float = 0.0) ->
         time.sleep(wait_s)
         images[:] = np.arange(5, dtype=np.uint8)[:, None, None, None] + value
         labels[:] = [0, 1, 0, 1, 1]
+        return {"turned": value}
 
     return CachePlan(SIZES, (1, 2, 2), ("a", "b"), fill)
 
@@ -50,6 +59,7 @@ def test_images_come_back_split_with_their_statistics(tmp_path):
     assert source.mean == pytest.approx([8 / 255])
     assert source.std == pytest.approx([np.std([7, 8, 9]) / 255])
     assert source.fingerprint == fingerprint([source.train, source.test])
+    assert source.facts == cached(tmp_path, "set", KEY, plan).facts == {"turned": 7}
 
 
 def test_later_runs_map_what_the_first_made(tmp_path):
@@ -84,6 +94,7 @@ def test_writing_to_mapped_images_is_allowed_and_stays_in_memory(tmp_path):
         lambda f: change_meta(f, classes=["b", "a"]),
         lambda f: change_meta(f, sizes={"train": 2, "test": 3}),
         lambda f: change_meta(f, fingerprint="0" * 64),
+        lambda f: change_meta(f, facts={"turned": 0}),
         lambda f: flip_a_bit(f / "images.bin"),
     ],
 )
@@ -172,6 +183,21 @@ def test_without_any_place_images_are_decoded_into_memory(tmp_path, monkeypatch)
     assert cached(tmp_path, "set", KEY, plan).test.images[:, 0, 0, 0].tolist() == [10, 11]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the system's owner can do without rights")
+def test_a_home_that_may_not_be_entered_is_no_place(tmp_path, monkeypatch):
+    (tmp_path / FOLDER).write_text("in the way")
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        assert cached(tmp_path, "set", KEY, plan).test.images[:, 0, 0, 0].tolist() == [10, 11]
+    finally:
+        os.seteuid(0)
+
+
 def test_full_disk_is_an_error_with_bytes_needed_and_free(tmp_path, monkeypatch):
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -220,17 +246,84 @@ def test_a_damaged_cache_under_the_final_name_is_replaced(tmp_path):
     assert _cache._load(tmp_path / "set-1") is not None
 
 
-def test_key_moves_with_name_size_time_and_options():
-    stats = np.array([[1, 2], [3, 4]])
-    keys = [
-        content_key(["a", "b"], stats, 32),
-        content_key(["a", "c"], stats, 32),
-        content_key(["a", "b"], np.array([[1, 2], [3, 5]]), 32),
-        content_key(["a", "b"], np.array([[2, 2], [3, 4]]), 32),
-        content_key(["a", "b"], stats, 64),
-    ]
-    assert len(set(keys)) == 5
-    assert keys[0] == content_key(["a", "b"], stats, 32)
+def test_key_moves_with_name_options_and_all_that_the_disk_says(tmp_path):
+    stats = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], dtype=np.uint64)
+
+    def key(names="ab", changed=(0, 0), by=0, option=32):
+        values = stats.copy()
+        values[changed] += np.uint64(by)
+        return content_key(tmp_path, list(names), values, option)
+
+    others = [key(changed=(row, column), by=1) for row in (0, 1) for column in range(4)]
+    assert len({key(), key(names="ac"), key(option=64), *others}) == 11
+    assert key() == key()
+
+
+def old_file(path: Path, content: bytes, time_ns: int = 10**9) -> Path:
+    """Write a file whose contents changed at that time, as far as programs may say that."""
+    path.write_bytes(content)
+    os.utime(path, ns=(time_ns, time_ns))
+    return path
+
+
+def key_of(folder: Path, **hidden: int) -> str:
+    """Return the key of a folder's files; `hidden` is what its disk says of all of them."""
+    files = sorted(folder.iterdir())
+    places = {"size": 0, "mtime": 1, "ctime": 2, "inode": 3}
+    stats = np.array([status(f.stat()) for f in files], dtype=np.uint64)
+    for name, value in hidden.items():
+        stats[:, places[name]] = value
+    return content_key(folder, [f.name for f in files], stats)
+
+
+def swap(a: Path, b: Path) -> None:
+    """Exchange two files by name."""
+    aside = a.rename(a.parent.parent / "aside")
+    b.rename(a)
+    aside.rename(b)
+
+
+REPLACED = {
+    "swapped": swap,
+    "written over": lambda a, b: old_file(a, b"C" * 5000),
+    "moved in": lambda a, b: old_file(a.parent.parent / "new", b"C" * 5000).replace(a),
+    "a bit in place": lambda a, b: old_file(a, b"A" * 2500 + b"B" + b"A" * 2499),
+}
+
+
+@pytest.mark.parametrize("how", REPLACED)
+def test_a_file_replaced_by_one_of_its_size_and_time_moves_the_key(tmp_path, how):
+    (tmp_path / "set").mkdir()
+    a, b = (old_file(tmp_path / "set" / name, name.encode() * 5000) for name in "AB")
+    before = key_of(tmp_path / "set")
+    assert key_of(tmp_path / "set") == before
+    time.sleep(0.02)  # a disk's clock has moved
+    REPLACED[how](a, b)
+    assert {file.stat().st_size for file in (a, b)} == {5000}
+    assert {file.stat().st_mtime_ns for file in (a, b)} == {10**9}
+    assert key_of(tmp_path / "set") != before
+
+
+@pytest.mark.parametrize("how", ["swapped", "written over", "moved in"])
+def test_where_a_disk_says_nothing_of_changes_the_ends_of_files_count(tmp_path, how):
+    (tmp_path / "set").mkdir()
+    a, b = (old_file(tmp_path / "set" / name, name.encode() * 5000) for name in "AB")
+    before = key_of(tmp_path / "set", ctime=10**9, inode=0)
+    REPLACED[how](a, b)
+    assert key_of(tmp_path / "set", ctime=10**9, inode=0) != before
+
+
+def test_a_key_is_not_given_while_a_change_could_hide_behind_it(tmp_path):
+    file = old_file(tmp_path / "file", b"A" * 100)
+    key_of(tmp_path)
+    os.utime(old_file(file, b"B" * 100), ns=(10**9, 10**9))  # at once: as soon as a key is there
+    changed = file.stat().st_ctime_ns
+    key_of(tmp_path)
+    assert time.time_ns() >= changed + TICK_NS
+    for stranger in ([[2**64 - 1] * 4], [[1, 2, 2**63, 2**64 - 1]]):  # times of a broken clock
+        begun = time.monotonic()
+        content_key(tmp_path, ["file"], np.array(stranger, dtype=np.uint64))
+        assert time.monotonic() - begun < COARSE_TICK_NS / 1e9 + 1
 
 
 def test_mean_and_std_equal_those_in_floating_point():

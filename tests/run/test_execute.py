@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from tests.command import TINY, Call, snapshot
 from trainer import compose, read_runs, train
@@ -293,3 +295,33 @@ def test_nothing_is_left_where_nothing_was_asked_for(call: Call, here: Path) -> 
         assert done.code == 0, done.err
         assert done.out
     assert snapshot(here) == {}
+
+
+def test_names_of_any_bytes_reach_the_record(call: Call, here: Path) -> None:
+    names = ["a\nb", os.fsdecode(b"caf\xe9"), "\u202e\u5b66", "'\"$(rm)"]
+    for place, name in enumerate(names):
+        folder = here / "d" / "train" / name
+        folder.mkdir(parents=True)
+        for number in range(6):
+            colour = (place * 40, number, 9)
+            Image.new("RGB", (4, 4), colour).save(folder / f"\udcff{number}\n.png")
+    (here / "d" / os.fsdecode(b"\xff\n.txt")).write_text("not read")
+    words = ("data=image_folder", "data.root=d", "data.cache_size=4", "model=mlp", "max_steps=1")
+    row = finished(call, *words, "batch_size=8", "threads=1")
+    classes = [r"caf\udce9" if name.startswith("caf") else name for name in names]
+    assert row.summary["classes"] == sorted(classes)
+    assert r"not read in" in (here / "run" / "run.log").read_text(encoding="utf-8")
+    (here / "d" / "train" / names[0]).rename(here / "d" / "train" / "z\nz")
+    done = call(*words, "batch_size=8", "threads=1", "init_from=run", "optim.lr=1e-9")
+    assert done.code == 0, done.err
+    assert r"has z\nz new, leaves out a\nb" in done.out
+
+
+def test_a_run_that_ends_no_better_than_a_guess_says_so(call: Call) -> None:
+    hopeless = (*HARD, "epochs=1", "optim.lr=1e-9", "model.norm=none", "data.noise=1", "seed=1")
+    for overrides, what in (((), "validation"), (("data.val=0",), "test")):
+        done = call(*hopeless, *overrides)
+        assert done.code == 0, done.err
+        assert f"{what} loss 2." in done.out
+        assert "are no better than guessing (2.303 and 1" in done.out
+    assert "guessing" not in call(*HARD, "epochs=4", "data.noise=0.3", "optim.lr=0.05").out

@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ READABLE = (1, 2)  # formats whose weights can be read
 MANIFEST_BYTES = 1_000_000  # none is as large
 
 ALWAYS = {"model.safetensors", "state.pt"}  # files of every checkpoint
+
+CLASSES = "classes"  # in the manifest, and as JSON in the header of a safetensors file
 
 NAME = re.compile(r"step-(\d{8,})")
 
@@ -95,6 +97,7 @@ def pack(
     weights: Mapping[str, torch.Tensor],
     averaged: Mapping[str, torch.Tensor] | None,
     state: Mapping[str, Any],
+    classes: Sequence[str] = (),
 ) -> dict[str, bytes]:
     """Return the files of a checkpoint by name, in memory of their own: what trains may go on.
 
@@ -102,15 +105,17 @@ def pack(
         weights: the model's state dict.
         averaged: the averaged model's, or None.
         state: the rest, plain data and tensors.
+        classes: names that the headers of the weights' files hold: such a file is copied alone.
     """
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
+    header = {CLASSES: json.dumps(list(classes))} if classes else None
     contents = {
-        "model.safetensors": safetensors.torch.save(packed(weights)),
+        "model.safetensors": safetensors.torch.save(packed(weights), header),
         "state.pt": buffer.getvalue(),
     }
     if averaged is not None:
-        contents["average.safetensors"] = safetensors.torch.save(packed(averaged))
+        contents["average.safetensors"] = safetensors.torch.save(packed(averaged), header)
     return contents
 
 

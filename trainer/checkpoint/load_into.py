@@ -8,8 +8,10 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from trainer.checkpoint.by_class import Build, put_in_order
 from trainer.checkpoint.weights import Weights
 from trainer.core.errors import ConfigError, DataError
+from trainer.data import Source
 from trainer.model import put_weights
 
 log = logging.getLogger("trainer")
@@ -17,14 +19,22 @@ log = logging.getLogger("trainer")
 SHOWN = 6  # names listed of each kind of misfit
 
 
-def start_from(model: nn.Module, weights: Weights, num_classes: int) -> None:
-    """Put weights into a model that is about to be trained; one line says whether its last layer
-    keeps its random ones, because the number of classes differs.
+def start_from(model: nn.Module, weights: Weights, source: Source, build: Build) -> None:
+    """Put weights into a model that is about to be trained; one line says what becomes of the last
+    layer where that is for other classes.
+
+    Args:
+        model: takes them in place.
+        weights: as read.
+        source: the images that it is trained on.
+        build: makes the model for another number of classes.
 
     Raises:
         ConfigError: naming what differs in name or shape.
         DataError: if a value is not finite.
     """
+    weights = put_in_order(weights, model, source, build, may_be_new=True)
+    num_classes = len(source.classes)
     head = fit_weights(model, weights, num_classes, new_head=True)
     if head:
         before = next(len(t) for n, t in weights.tensors.items() if n.rpartition(".")[0] == head)

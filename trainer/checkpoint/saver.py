@@ -83,6 +83,7 @@ class Saver:
             weights=run.model.state_dict(),
             averaged=None if averaged is None else averaged.state_dict(),
             state=state,
+            classes=self.facts.get(checkpoint.CLASSES, ()),
         )
         step, best_step = run.state.step, run.state.best_step
         if not self.config.background:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
+from trainer.checkpoint.by_class import put_in_order
 from trainer.checkpoint.load_into import fit_weights
 from trainer.checkpoint.weights import Weights
 from trainer.config.groups import parse_group
@@ -43,8 +45,10 @@ class Teachers:
             raise ConfigError(f"{weights.label}: its network is not known here: {error}") from error
         channels, height, width = self.source.train.images.shape[1:]
         num_classes = len(self.source.classes)
+        build = partial(component.build, (channels, height, width))
         with torch.random.fork_rng(devices=[]):  # its first weights are thrown away
-            model = component.build((channels, height, width), num_classes)
+            model = build(num_classes)
+        weights = put_in_order(weights, model, self.source, build, may_be_new=False)
         fit_weights(model, weights, num_classes, new_head=False)
         return self.place(model).requires_grad_(False).eval()
 

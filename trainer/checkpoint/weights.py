@@ -7,6 +7,7 @@ whose sums verify.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import re
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ import torch
 from trainer.checkpoint import format as checkpoint
 from trainer.composition.replay import read_recorded
 from trainer.core.errors import ConfigError, DataError, NotFound, unknown
+from trainer.core.file_kinds import kind_of
 from trainer.core.limits import short_timeout
 from trainer.core.weights_source import Origin
 from trainer.record.runs import RunRow, read_run
@@ -44,6 +46,7 @@ class Weights:
         sha256: of names, types, shapes and values.
         model: the plain configuration of the network, where they come from a run.
         data: name and fingerprint of the images that run was trained on.
+        classes: names of the outputs, in their order, where they are known.
     """
 
     key: str
@@ -52,6 +55,7 @@ class Weights:
     sha256: str
     model: Mapping[str, Any] | None = None
     data: Mapping[str, str] | None = None
+    classes: tuple[str, ...] | None = None
 
     @property
     def label(self) -> str:
@@ -95,25 +99,39 @@ def read_weights(key: str, origin: Origin, model: Mapping[str, Any]) -> Weights:
     if origin.path is None:
         tensors = read_torchvision(key, origin.torchvision, model)
     elif origin.path.is_file():
-        tensors = read_file(origin.path)
+        tensors, known["classes"] = read_file(origin.path)
     else:
         tensors, known = read_from_run(key, origin.path, origin.which)
     return Weights(key, origin, tensors, checkpoint.digest(tensors), **known)
 
 
-def read_file(path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a safetensors file."""
+def read_file(path: Path) -> tuple[dict[str, torch.Tensor], tuple[str, ...] | None]:
+    """Return the tensors of a safetensors file, and the classes that its header names."""
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise DataError(f"{path} is larger than {MAX_BYTES} bytes: not weights of a network")
     try:
-        return safetensors.torch.load(path.read_bytes())
+        content = path.read_bytes()
+        tensors = safetensors.torch.load(content)
     except (OSError, safetensors.SafetensorError) as error:
-        reason = " ".join(str(error).split())[:120]
+        kind = kind_of(path)
+        reason = f"it is {kind}" if kind else " ".join(str(error).split())[:120]
         raise DataError(
             f"{path} is damaged or no safetensors file ({reason}); other formats can hold code "
             "and are not read"
         ) from error
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    try:
+        named = json.loads(header["__metadata__"][checkpoint.CLASSES])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        named = None
+    return tensors, class_names(named)
+
+
+def class_names(named: object) -> tuple[str, ...] | None:
+    """Return names of classes; None where they are something else."""
+    names = tuple(str(name) for name in named) if isinstance(named, list) else ()
+    return names if names and len(set(names)) == len(names) else None
 
 
 def read_from_run(
@@ -141,7 +159,8 @@ def read_from_run(
             f"{key}={path}@average: this run has no averaged weights; those that were trained with "
             "average=swa, average=ema and the like do"
         )
-    return tensors, {"model": model, "data": found.manifest.get("data")}
+    classes = class_names(found.manifest.get(checkpoint.CLASSES))
+    return tensors, {"model": model, "data": found.manifest.get("data"), "classes": classes}
 
 
 def find_checkpoint(key: str, run: Path, which: str) -> checkpoint.Checkpoint:

@@ -97,6 +97,8 @@ class RunConfig:
         fork: run whose whole state training begins with, or None.
         init: what is done to the weights that the network draws.
         tta: views of each image that an evaluation looks at.
+        eval_batch_size: images of an evaluation batch in each process; None: as many as four of its
+            micro-batches, and at most 1000.
         report_test: whether the test images are looked at, once, at the end.
         plugins: modules with components of the user's own.
     """
@@ -118,6 +120,7 @@ class RunConfig:
     fork: Origin | None
     init: Init
     tta: Literal["none", "flip", "flip_translate"]
+    eval_batch_size: int | None
     report_test: bool
     plugins: tuple[str, ...]
     checkpoint: CheckpointConfig
@@ -134,11 +137,10 @@ class RunConfig:
     loss: Choice[LossKeys, Loss]
 
     def __post_init__(self) -> None:
-        at_least = {"batch_size": 1, "accumulate": 1, "max_steps": 1, "threads": 1}
-        for key, least in at_least.items():
+        for key in ("batch_size", "accumulate", "max_steps", "threads", "eval_batch_size"):
             value: int | None = getattr(self, key)
-            if value is not None and value < least:
-                raise ConfigError(f"{key} must be at least {least}, got {value}")
+            if value is not None and value < 1:
+                raise ConfigError(f"{key} must be at least 1, got {value}")
         for key in ("epochs", "clip_norm", "clip_value", "clip_adaptive"):
             number: float | None = getattr(self, key)
             if number is not None and number <= 0:

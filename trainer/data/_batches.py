@@ -34,6 +34,7 @@ class Batches:
         num_train: images trained on.
         num_val: images held out for validation.
         num_test: test images.
+        val_counts: images of each class held out for validation; `test_counts` likewise.
         noise: what label noise did to the training labels, or None.
         is_resident: whether images lie in the device's memory, and are not streamed by workers.
     """
@@ -59,6 +60,9 @@ class Batches:
         self.steps_per_epoch = steps.count
         self.num_train, self.num_val = len(split.train), len(split.val)
         self.num_test = len(source.test)
+        val = source.train if source.val is None else source.val
+        self.val_counts = self._counts(val.labels.numpy()[split.val])
+        self.test_counts = self._counts(source.test.labels.numpy())
         self._steps, self._split = steps, split
         self._seed, self._split_seed, self._rank = seed, keys.split_seed, rank
         self._eval_batch_size, self._partners = eval_batch_size, partners
@@ -76,6 +80,9 @@ class Batches:
         self.is_resident = stores[0].is_resident
         self._train_store, self._test_store = stores[:2]
         self._val_store = self._train_store if source.val is None else stores[-1]
+
+    def _counts(self, labels: Indices) -> tuple[int, ...]:
+        return tuple(np.bincount(labels, minlength=self.num_classes).tolist())
 
     def train_steps(self, epoch: int, start: int) -> Iterator[list[Batch]]:
         """Yield the steps of an epoch from number `start` on: this process's micro-batches."""

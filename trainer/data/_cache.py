@@ -2,8 +2,8 @@
 
 A cache is a folder `<name>-<key>` with `images.bin`, `labels.bin` and `meta.json`, under
 `.trainer-cache` beside the data, or under the user's cache folder where that cannot be written. The
-key says what went in, cheaply (names, sizes and times of files); the fingerprint in `meta.json`
-says what came out, and sums of all three are looked at before each use.
+key says what went in, cheaply (names of files and what their file system says of them); the
+fingerprint in `meta.json` says what came out, and sums of all three are looked at before each use.
 """
 
 import errno
@@ -12,8 +12,9 @@ import json
 import logging
 import os
 import shutil
+import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,16 @@ from trainer.data._building import in_the_making, remove_abandoned, reserve
 from trainer.data._stats import fingerprint, mean_std
 from trainer.data.base import Images, Source
 
-FORMAT = 1  # of the files, and of how images are decoded: a change makes every cache anew
+FORMAT = 2  # of the files, and of how images are decoded: a change makes every cache anew
 FOLDER = ".trainer-cache"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+TICK_NS, COARSE_TICK_NS = 20_000_000, 2_000_000_000  # between two times that a disk tells apart
+END = 1024  # bytes
+MASK = 2**64 - 1  # times may lie before 1970
 
 log = logging.getLogger(__name__)
 
-Fill = Callable[[NDArray[np.uint8], NDArray[np.int64]], None]
+Fill = Callable[[NDArray[np.uint8], NDArray[np.int64]], Mapping[str, int]]
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class CachePlan:
             there is one.
         shape: (C, H, W).
         classes: (K,) names.
-        fill: writes images (N, C, H, W) and labels (N,) of all splits, one after the other.
+        fill: writes images (N, C, H, W) and labels (N,) of all splits, one after the other, and
+            returns what it found (`Source.facts`).
     """
 
     sizes: dict[str, int]
@@ -63,18 +68,54 @@ class CachePlan:
         return self.num * int(np.prod(self.shape))
 
 
-def content_key(names: Sequence[str], stats: NDArray[np.int64], *options: str | int) -> str:
+def status(stat: os.stat_result) -> tuple[int, ...]:
+    """Return what tells a file's contents from others that lay there: length in bytes, times of the
+    last change of contents and of anything at all in ns, and inode."""
+    times = stat.st_mtime_ns & MASK, stat.st_ctime_ns & MASK
+    return stat.st_size, *times, stat.st_ino
+
+
+def content_key(
+    folder: Path, names: Sequence[str], stats: NDArray[np.uint64], *options: object
+) -> str:
     """Return the key of a cache that is made from files with some options.
 
+    A time of a change that programs may set says little: archives are unpacked with one time for
+    all files. So the time that only the system sets counts too, and the inode, as in git. Files
+    changed just now could change again under the same time: then this waits until they cannot.
+    Where all times are equal, as on a disk that keeps none, the files' ends are read as well.
+
     Args:
-        names: (N,) of the files, with their split.
-        stats: (N, 2) length in bytes and time of the last change in ns.
+        folder: that the names are below.
+        names: (N,) of the files.
+        stats: (N, 4) from `status`.
         options: what else decides on the result.
     """
     digest = hashlib.sha256(repr((FORMAT, len(names), options)).encode())
     digest.update("\n".join(names).encode("utf-8", "surrogateescape"))
-    digest.update(np.ascontiguousarray(stats, dtype="<i8").data)
+    digest.update(np.ascontiguousarray(stats, dtype="<u8").data)
+    changes = stats[:, 2]
+    newest = int(changes.max())
+    tick = TICK_NS if (changes % 1_000_000_000).any() else COARSE_TICK_NS
+    left_ns = newest + tick - time.time_ns()
+    if left_ns > 0:
+        time.sleep(min(left_ns, tick) / 1e9)
+    if len(names) > 1 and newest == changes.min():
+        for name in names:
+            digest.update(_ends(folder / name))
     return digest.hexdigest()
+
+
+def _ends(file: Path) -> bytes:
+    """Return the first and last KiB of a file; nothing where it cannot be read, as its reader will
+    say."""
+    try:
+        with open(file, "rb", buffering=0) as content:
+            first = content.read(END)
+            content.seek(-min(END, os.fstat(content.fileno()).st_size), os.SEEK_END)
+            return first + content.read(END)
+    except OSError:
+        return b""
 
 
 def cached(root: Path, name: str, key: str, plan: Callable[[], CachePlan]) -> Source:
@@ -99,7 +140,7 @@ def cached(root: Path, name: str, key: str, plan: Callable[[], CachePlan]) -> So
         remove_abandoned(folder.parent)
         if source := _load(folder):
             return source
-        if folder.is_dir():
+        if os.path.isdir(folder):  # False too where nothing may be looked for
             log.info("%s is damaged: the images are decoded anew", folder)
     todo = plan()
     full: OSError | None = None
@@ -161,6 +202,7 @@ def _source(images: torch.Tensor, labels: torch.Tensor, meta: dict[str, Any]) ->
         tuple(meta["std"]),
         meta["fingerprint"],
         splits.get("val"),
+        meta["facts"],
     )
 
 
@@ -176,7 +218,7 @@ def _split(images: torch.Tensor, labels: torch.Tensor, sizes: dict[str, int]) ->
 def _filled(images: NDArray[np.uint8], plan: CachePlan) -> tuple[NDArray[np.int64], dict[str, Any]]:
     """Fill the array `images`; return the labels and what `meta.json` says."""
     labels = np.empty(plan.num, dtype=np.int64)
-    plan.fill(images, labels)
+    facts = dict(plan.fill(images, labels))
     splits = _split(torch.from_numpy(images), torch.from_numpy(labels), plan.sizes)
     mean, std = mean_std(splits["train"].images)
     meta = {
@@ -186,6 +228,7 @@ def _filled(images: NDArray[np.uint8], plan: CachePlan) -> tuple[NDArray[np.int6
         "classes": plan.classes,
         "mean": mean,
         "std": std,
+        "facts": facts,
         "fingerprint": fingerprint(splits.values()),
         "labels_sha256": hashlib.sha256(labels.data).hexdigest(),
         "images_crc32": zlib.crc32(images.data),  # at every use: 0.04 s for 150 MB

@@ -1,143 +1,24 @@
-"""Trees of image files, one folder per class; what `cifar10_jpeg` and `image_folder` share."""
+"""Trees of image files as a source; what `cifar10_jpeg` and `image_folder` share."""
 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from stat import S_ISDIR
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.core.errors import ConfigError, DataError
+from trainer.core.errors import ConfigError
 from trainer.data._cache import CachePlan, cached, content_key
 from trainer.data._decode import decode_all
+from trainer.data._listing import Files
+from trainer.data._stats import repeats
 from trainer.data.base import Source
 
-IGNORED = ("Thumbs.db", "desktop.ini")  # of file managers, as are names that start with a dot
 SMALLEST, LARGEST = 4, 4096  # pixels
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Files:
-    """Image files of one split; columns, not rows, as listing 60,000 files must take half a second.
-
-    Attributes:
-        folder: folder of the split.
-        names: (N,) paths under it.
-        stats: (N, 2) int64, length in bytes and time of the last change in ns.
-        labels: (N,) int64.
-    """
-
-    folder: Path
-    names: list[str]
-    stats: NDArray[np.int64]
-    labels: NDArray[np.int64]
-
-    def take(self, indices: NDArray[np.int64]) -> Files:
-        """Return the files at those positions."""
-        names = [self.names[i] for i in indices]
-        return Files(self.folder, names, self.stats[indices], self.labels[indices])
-
-
-def class_names(folder: Path) -> tuple[str, ...]:
-    """Return the names of the class folders, sorted by their characters' code points.
-
-    Raises:
-        DataError: if there are fewer than two, or no such folder.
-    """
-    names = _present(folder)
-    if len(names) < 2:
-        found = f"only '{names[0]}'" if names else "none"
-        raise DataError(
-            f"{folder.absolute()} must hold a folder of images for each class, "
-            f"at least 2; found {found}"
-        )
-    return tuple(names)
-
-
-def files_of(base: Path, split: str, classes: tuple[str, ...]) -> Files:
-    """Return the files of a split: class by class, each sorted by name.
-
-    Args:
-        base: folder of the data set.
-        split: name of the split's folder in it.
-        classes: names of the training classes.
-
-    Raises:
-        DataError: if the split has a class that training has not, or no image at all; or a training
-        class is empty.
-    """
-    folder = base / split
-    names: list[str] = []
-    stats: list[tuple[int, int]] = []
-    labels: list[int] = []
-    for name in classes if split == "train" else _present(folder):
-        if name not in classes:
-            raise DataError(
-                f"{(folder / name).absolute()}: class '{name}' is not among those of train/"
-            )
-        entries = _entries(folder / name)
-        if split == "train" and not entries:
-            raise DataError(f"{(folder / name).absolute()} holds no image")
-        names += [f"{name}/{entry}" for entry, _ in entries]
-        stats += [(stat.st_size, stat.st_mtime_ns) for _, stat in entries]
-        labels += [classes.index(name)] * len(entries)
-    if not names:
-        raise DataError(f"{folder.absolute()} holds no image")
-    return Files(folder, names, np.array(stats, dtype=np.int64), np.array(labels, dtype=np.int64))
-
-
-def _entries(folder: Path) -> list[tuple[str, os.stat_result]]:
-    """Return name and status of every image file of a class, sorted by name.
-
-    Raises:
-        DataError: if the folder may not be read, or a link in it leads nowhere; names it.
-    """
-    try:
-        files = [e for e in _visible(folder) if e.is_symlink() or e.is_file()]
-        entries = [(e.name, stat) for e in files if not S_ISDIR((stat := e.stat()).st_mode)]
-    except OSError as error:
-        raise _unreadable(error, folder) from error
-    return sorted(entries, key=lambda entry: entry[0])
-
-
-def _unreadable(error: OSError, folder: Path) -> DataError:
-    """Return the error of a file or folder that is there and cannot be read."""
-    path = Path(error.filename or folder).absolute()
-    return DataError(f"{path} cannot be read: {os.strerror(error.errno or 0).lower()}")
-
-
-def _present(folder: Path) -> list[str]:
-    """Return the class folders of a split that need not have all classes.
-
-    Raises:
-        DataError: if the split's folder is missing or cannot be read.
-    """
-    try:
-        return sorted(entry.name for entry in _visible(folder) if entry.is_dir())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        where = folder.absolute()
-        there = where.parent
-        found = sorted(e.name for e in there.iterdir() if e.is_dir()) if there.is_dir() else []
-        raise DataError(
-            f"{where} not found: images belong into {where}/<class>/"
-            + (f"; {there} holds {', '.join(found[:3])}" if found else "")
-            + "; set data.root to the folder above train"
-        ) from error
-    except OSError as error:
-        raise _unreadable(error, folder) from error
-
-
-def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Yield what a folder holds, without hidden and file managers' files."""
-    with os.scandir(folder) as entries:
-        yield from (e for e in entries if not e.name.startswith(".") and e.name not in IGNORED)
 
 
 def check_cache_size(cache_size: int) -> None:
@@ -156,7 +37,7 @@ def read_files(
     root: Path, name: str, splits: dict[str, Files], *, classes: tuple[str, ...], cache_size: int
 ) -> Source:
     """Return the images of those files, decoded at `cache_size` pixels at first use and mapped from
-    then on.
+    then on; say how many of them are in two splits.
 
     Mean and deviation are those of the training images.
 
@@ -168,19 +49,40 @@ def read_files(
         cache_size: height and width of the stored images.
 
     Raises:
-        DataError: naming the file that is broken.
+        DataError: naming the files that are broken.
     """
-    names = [f"{split}/{name}" for split, files in splits.items() for name in files.names]
+    folder = splits["train"].folder
+    names = [name for files in splits.values() for name in files.names]
     sizes = {split: len(files.names) for split, files in splits.items()}
 
-    def fill(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
+    def fill(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> dict[str, int]:
         log.info("decoding %d images of %s at %d pixels, once", len(names), name, cache_size)
-        paths = [files.folder / file for files in splits.values() for file in files.names]
-        decode_all(paths, cache_size, images)
+        facts = decode_all([folder / name for name in names], cache_size, images)
+        for text in notes_on_decoding(facts):
+            log.info("%s", text)
         np.concatenate([files.labels for files in splits.values()], out=labels)
+        return {**facts, **repeats(images, sizes)}
 
     stats = np.concatenate([files.stats for files in splits.values()])
-    key = content_key(names, stats, cache_size)
-    return cached(
+    key = content_key(folder, names, stats, cache_size, sizes, classes)
+    source = cached(
         root, name, key, lambda: CachePlan(sizes, (3, cache_size, cache_size), classes, fill)
     )
+    for split, size in sizes.items():
+        if count := source.facts.get(f"{split}_in_train", 0):
+            log.warning("%d of %d %s images are also among those of train", count, size, split)
+    if copies := source.facts["train_copies"]:
+        log.warning("%d of %d train images are copies of others", copies, sizes["train"])
+    return source
+
+
+def notes_on_decoding(facts: Mapping[str, int]) -> Iterator[str]:
+    """Yield in words what decoding did to images, as `decode_all` counted it."""
+    if count := facts["turned"]:
+        yield f"{count} images were turned upright, as their EXIF orientation says"
+    if count := facts["transparent"]:
+        yield f"{count} images are transparent in parts, and were laid on white"
+    if count := facts["deep"]:
+        bits = facts["bits"]
+        used = f"whose grey values use {bits}: the upper 8 of those" if bits < 16 else "the upper 8"
+        yield f"{count} images have 16 bits a channel, {used} are kept"

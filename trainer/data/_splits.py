@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from trainer.core import rng
 from trainer.core.errors import ConfigError
+from trainer.core.file_kinds import printable
 from trainer.core.units import Amount
 from trainer.data.base import DataKeys, Source
 
@@ -95,7 +96,7 @@ def hold_out(
             f"{present} classes: at most {len(labels) - present} leave one of each to train on"
         )
     if wanted >= present and (counts == 1).any():
-        name = classes[int(np.flatnonzero(counts == 1)[0])]
+        name = printable(classes[int(np.flatnonzero(counts == 1)[0])])
         raise ConfigError(
             f"{key}={amount}: class '{name}' has 1 image, too few to hold one out; "
             "add images or write 0"

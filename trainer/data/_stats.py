@@ -2,7 +2,8 @@
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import islice
 
 import numpy as np
 import torch
@@ -56,6 +57,25 @@ def fingerprint(splits: Iterable[Images]) -> str:
         digest.update(split.images.contiguous().numpy().data)
         digest.update(split.labels.numpy().astype("<i8").data)
     return digest.hexdigest()
+
+
+def repeats(images: NDArray[np.uint8], sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return how many images of a split are there more than once.
+
+    Args:
+        images: (N, C, H, W), split by split.
+        sizes: images of each split, `train` first.
+
+    Returns:
+        `train_copies`: training images that equal one before them; `<split>_in_train`: images of
+        another split that equal a training image.
+    """
+    rows = (hashlib.blake2b(image.data, digest_size=16).digest() for image in images)
+    seen = set(islice(rows, sizes["train"]))
+    found = {"train_copies": sizes["train"] - len(seen)}
+    for split, size in list(sizes.items())[1:]:
+        found[f"{split}_in_train"] = sum(row in seen for row in islice(rows, size))
+    return found
 
 
 def check_channels(key: str, mean: Channels, std: Channels, channels: int) -> None:

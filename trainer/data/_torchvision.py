@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from trainer.core.errors import DataError
 from trainer.core.limits import short_timeout
-from trainer.data._cache import CachePlan, cached, content_key
+from trainer.data._cache import CachePlan, cached, content_key, status
 from trainer.data._stats import Channels, check_channels
 from trainer.data.base import DATASETS, Source
 
@@ -68,10 +68,8 @@ class Published:
             self._torchvision(root, train=True, download=True)
         if self._missing(folder):
             raise DataError(self._message(folder, None))
-        stats = [(folder / file).stat() for file in self.files]
-        key = content_key(
-            self.files, np.array([(stat.st_size, stat.st_mtime_ns) for stat in stats])
-        )
+        stats = np.array([status((folder / file).stat()) for file in self.files], dtype=np.uint64)
+        key = content_key(folder, self.files, stats)
         source = cached(Path(root), self.name, key, lambda: self._plan(root))
         return replace(source, mean=self.mean, std=self.std)
 
@@ -86,9 +84,10 @@ class Published:
         pixels = [_channels_first(np.asarray(split.data)) for split in splits.values()]
         targets = [np.asarray(split.targets, dtype=np.int64) for split in splits.values()]
 
-        def fill(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
+        def fill(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> dict[str, int]:
             np.concatenate(pixels, out=images)
             np.concatenate(targets, out=labels)
+            return {}
 
         sizes = {name: len(part) for name, part in zip(splits, pixels, strict=True)}
         channels, height, width = pixels[0].shape[1:]

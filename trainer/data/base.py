@@ -7,8 +7,8 @@ processes, batches) is the same for all of them and lives in `trainer/data/_spli
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
@@ -88,6 +88,8 @@ class Source:
         mean: (C,) per-channel mean of the training images, in [0, 1].
         std: (C,) per-channel standard deviation, likewise.
         fingerprint: SHA-256 of images and labels, in hexadecimal.
+        facts: what reading them found, such as `turned`, the images that an EXIF orientation
+            turned.
     """
 
     train: Images
@@ -97,6 +99,7 @@ class Source:
     std: tuple[float, ...]
     fingerprint: str
     val: Images | None = None
+    facts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,8 @@ class Data(Protocol):
     num_train: int
     num_val: int
     num_test: int
+    val_counts: tuple[int, ...]
+    test_counts: tuple[int, ...]
     num_classes: int
     image_shape: tuple[int, int, int]
     steps_per_epoch: int

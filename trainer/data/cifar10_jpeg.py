@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.data import DATASETS, Source
-from trainer.data._folder import check_cache_size, class_names, files_of, read_files
+from trainer.data._folder import check_cache_size, read_files
+from trainer.data._listing import list_tree
 
 FOLDER = "cifar10-jpeg"
 
@@ -32,9 +33,11 @@ class Cifar10Jpeg:
         Raises:
             DataError: if folders are missing or a file is broken; names it.
         """
-        base = Path(root) / FOLDER
-        classes = class_names(base / "train")
-        splits = {split: files_of(base, split, classes) for split in ("train", "test")}
+        tree = list_tree(Path(root) / FOLDER, needed=("train", "test"))
         return read_files(
-            Path(root), "cifar10_jpeg", splits, classes=classes, cache_size=self.cache_size
+            Path(root),
+            "cifar10_jpeg",
+            tree.splits,
+            classes=tree.classes,
+            cache_size=self.cache_size,
         )

@@ -1,6 +1,5 @@
 """Anyone's images: a tree of folders, one per class."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,15 +7,16 @@ import numpy as np
 
 from trainer.core import rng
 from trainer.data import DATASETS, Amount, ConfigError, Source
-from trainer.data._folder import Files, check_cache_size, class_names, files_of, read_files
+from trainer.data._folder import check_cache_size, read_files
+from trainer.data._listing import Files, list_tree
 from trainer.data._splits import hold_out
 
 
 @DATASETS.register("image_folder")
 @dataclass(frozen=True)
 class ImageFolder:
-    """PNG, JPEG, WebP or BMP files in `<root>/train/<class>/`, and where they exist `val/<class>/`,
-    `test/<class>/`.
+    """PNG, JPEG, WebP or BMP files in `<root>/train/<class>/` and the folders below, and where they
+    exist `val/<class>/` (or `valid`, `validation`), `test/<class>/`.
 
     `data.root` is the folder that holds `train`. Without `val` the shared key `data.val` says how
     many training images are held out for it; without `test` the key `test` here does. Mean and
@@ -37,22 +37,21 @@ class ImageFolder:
             raise ConfigError(f"data.test must be positive, got {self.test}")
 
     def read(self, root: str) -> Source:
-        """Return all images, class by class, sorted by the files' names.
+        """Return all images, class by class, sorted by the files' paths.
 
         Raises:
             DataError: if folders are missing or a file is broken; names it.
             ConfigError: if there are too few images to set some aside for testing.
         """
         base = Path(root)
-        classes = class_names(base / "train")
-        splits = {"train": files_of(base, "train", classes)}
-        if os.path.lexists(base / "test"):  # a link that leads nowhere is no missing folder
-            splits["test"] = files_of(base, "test", classes)
-        else:
-            splits["train"], splits["test"] = self._set_aside(splits["train"], classes)
-        if os.path.lexists(base / "val"):
-            splits["val"] = files_of(base, "val", classes)
-        return read_files(base, "image_folder", splits, classes=classes, cache_size=self.cache_size)
+        tree = list_tree(base, needed=("train",), optional=("test", "val"))
+        splits = tree.splits
+        if "test" not in splits:
+            train, test = self._set_aside(splits["train"], tree.classes)
+            splits = {**splits, "train": train, "test": test}
+        return read_files(
+            base, "image_folder", splits, classes=tree.classes, cache_size=self.cache_size
+        )
 
     def _set_aside(self, files: Files, classes: tuple[str, ...]) -> tuple[Files, Files]:
         """Return the files to train on and those to test on."""

@@ -74,7 +74,7 @@ NEEDED = {f.name for f in fields(EpochRow) if f.default is MISSING}
 KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("status", "key", "message"), str),
     **dict.fromkeys(("test", "test_avg", "seconds", "git", "data", "versions"), dict),
-    "overrides": list,
+    **dict.fromkeys(("overrides", "classes"), list),
     "best_val_top1": (int, float),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -65,7 +66,8 @@ def assemble(
         check_context(fork, context.source, precision)
         put_weights(model, fork.weights)  # before an average that begins here copies them
     elif "init_from" in weights:
-        start_from(model, weights["init_from"], context.data.num_classes)
+        build = partial(config.model.component.build, context.data.image_shape)
+        start_from(model, weights["init_from"], context.source, build)
     elif not is_resumed:
         config.init(
             model,

@@ -5,16 +5,21 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import torch
 
 from trainer.config.run_config import RunConfig
+from trainer.core.file_kinds import joined
 from trainer.data import Data, Source, build_data
 from trainer.precision.step import Precision
 from trainer.strategy.base import Strategy
 from trainer.strategy.collectives import on_all_ranks
+
+# Of an evaluation batch: a forward pass keeps few of the activations that a training step keeps.
+MICRO_BATCHES, MOST_EVALUATED = 4, 1000
 
 log = logging.getLogger("trainer")
 
@@ -73,19 +78,47 @@ def settle(
         rank=strategy.world.rank,
         world_size=strategy.world.size,
         device=device,
+        eval_batch_size=eval_batch_size(config, strategy.world.size),
         partners=config.mix.shared.partners == "independent",
         label_noise=config.label_noise,
     )
     data_s = time.perf_counter() - start
-    if config.batch_size > data.num_train and strategy.world.rank == 0:
-        log.warning(
-            "batch_size=%d is more than the %d training images: each epoch is one step",
-            config.batch_size,
-            data.num_train,
-        )
+    if strategy.world.rank == 0:
+        if config.batch_size > data.num_train:
+            log.warning(
+                "batch_size=%d is more than the %d training images: each epoch is one step",
+                config.batch_size,
+                data.num_train,
+            )
+        if data.num_val >= len(source.classes):  # of fewer, nothing else is to be expected
+            say_missing("validation", data.val_counts, source.classes)
+        if config.report_test:
+            say_missing("test", data.test_counts, source.classes)
     per_epoch = data.steps_per_epoch
     times = Times(total=planned_steps(config, per_epoch), steps_per_epoch=per_epoch)
     return RunContext(config, device, strategy, precision, source, data, data_s, times)
+
+
+def eval_batch_size(config: RunConfig, world_size: int) -> int:
+    """Return how many images a process evaluates at once: what is not chosen is what fits into the
+    memory that a training step needs."""
+    if config.eval_batch_size is not None:
+        return config.eval_batch_size
+    micro_batch = config.batch_size // (config.accumulate * world_size)
+    return max(1, min(MICRO_BATCHES * micro_batch, MOST_EVALUATED))
+
+
+def say_missing(what: str, counts: Sequence[int], classes: Sequence[str]) -> None:
+    """Say in one line which classes have no image to be evaluated on, where others have.
+
+    Args:
+        what: images of which split.
+        counts: of them, by class.
+        classes: names.
+    """
+    missing = [name for name, count in zip(classes, counts, strict=True) if not count]
+    if missing and len(missing) < len(classes):
+        log.warning("no %s image of class %s", what, joined(missing, 5))
 
 
 _kept: dict[tuple[Any, str], Source] | None = None  # of the data set read last, in a warm process

@@ -138,6 +138,7 @@ def facts_of(run: Run, config: RunConfig, source: Source) -> dict[str, Any]:
     """Return where and with what a run is made: for its summary and its checkpoints."""
     return {
         "data": {"name": config.data.name, "fingerprint": source.fingerprint},
+        "classes": list(source.classes),
         "label_noise": asdict(run.data.noise) if run.data.noise else None,
         "versions": provenance.versions(),
         "host": provenance.host(),

@@ -12,6 +12,7 @@ from trainer.checkpoint.saver import Action, Saver
 from trainer.core.errors import Stopped
 from trainer.data.base import Source
 from trainer.loop import EpochRecord, EvaluationStopped, add_seconds, final_scores, fit
+from trainer.metrics import Scores, guessing
 from trainer.record.console import command_to_resume, show_result
 from trainer.record.runs import read_run
 from trainer.record.tensorboard import TensorBoard
@@ -47,6 +48,7 @@ class Runner:
         self.start_s = start_s
         self.run.state.seconds["startup"] = recording.request.startup_s
         self.tensorboard: TensorBoard | None = None
+        self.val: Scores | None = None  # of the epoch recorded last
 
     def begin(self, fork: Fork | None) -> None:
         """Put the run where it begins: at its first step, at a checkpoint, or at a fork's step.
@@ -123,6 +125,7 @@ class Runner:
     def record(self, event: EpochRecord) -> None:
         """Write an epoch's row, and a checkpoint if it is the best so far."""
         run, is_main = self.run, self.recording.is_main
+        self.val = event.val
         row = to_row(event, run)
         on_all_ranks(run.strategy, lambda: self.folder.add_row(row) if is_main else None)
         if is_main:
@@ -162,12 +165,28 @@ class Runner:
         self.console.stop()
         if not self.recording.is_main:
             return
+        self.say_guessing(tested.get("test"))
         scores = {name: plain_scores(found) for name, found in tested.items()}
         self.recording.write_summary("completed", 0, {**scores, "weights_sha256": weights})
         row = read_run(self.folder.path)
         if self.tensorboard is not None:
             self.tensorboard.finish(first_images(run), row)
         show_result(row, self.console)
+
+    def say_guessing(self, test: Scores | None) -> None:
+        """Say it in one line if the trained weights do no better than a guess, on the validation
+        images or, without any, the test images."""
+        data = self.run.data
+        has_val = self.val is not None
+        what, counts = ("validation", data.val_counts) if has_val else ("test", data.test_counts)
+        text = guessing(self.val if has_val else test, counts)
+        if text is not None:
+            steps = self.run.state.step
+            self.console.say(
+                f"{what} {text} after {steps} steps: train longer, with another optim.lr, or look "
+                "at the images and labels",
+                style="yellow",
+            )
 
     def facts(self) -> Mapping[str, Any]:
         """Return what the summary says besides status and results, once nothing is written in the
