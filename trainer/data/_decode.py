@@ -1,6 +1,5 @@
 """From an image file to pixels of one size."""
 
-import os
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from trainer.core.environment import cores
 from trainer.core.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # others are never opened: each decoder is a way in
@@ -34,7 +34,7 @@ def decode_all(paths: Sequence[Path], size: int, out: NDArray[np.uint8]) -> None
         for row, path in enumerate(paths[start : start + CHUNK], start):
             out[row] = decode(path, size)
 
-    threads = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))
+    threads = ThreadPoolExecutor(min(THREADS, cores()))
     with warnings.catch_warnings():  # around the threads, as filters belong to the process
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         jobs = [threads.submit(work, start) for start in range(0, len(paths), CHUNK)]

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import multiprocessing
-import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import Protocol
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from trainer.core.environment import memory_free
 from trainer.core.signals import HANDLED, die_with_parent
 from trainer.data._splits import Indices
 from trainer.data.base import DataKeys, Images
@@ -152,12 +152,8 @@ def store_for(splits: Sequence[Images], keys: DataKeys, device: torch.device) ->
 
 
 def memory_bytes(device: torch.device) -> int:
-    """Return the free bytes of a GPU, or of the machine where images would lie in its memory."""
+    """Return the bytes of a GPU's memory, or the free ones of the machine or its container where
+    images would lie in them."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[1])
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            fields = dict(line.split(":") for line in file)
-        return int(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):  # not Linux: all there is
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return memory_free() or 0

@@ -40,12 +40,14 @@ class Console(logging.Handler):
     def listening(self) -> Iterator[None]:
         """Show what components have to say, from their building on."""
         logger = logging.getLogger("trainer")
+        level = logger.level
         logger.addHandler(self)
         logger.setLevel(logging.INFO)
         try:
             yield
         finally:
             logger.removeHandler(self)
+            logger.setLevel(level)
 
     def open_log(self, file: Path) -> None:
         """Keep everything in a file too, from the first line on."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 import time
 import traceback
@@ -137,7 +136,7 @@ def blame(group: ProcessGroup, reports: Mapping[int, Report]) -> str:
     if silent:
         who = ", ".join(f"rank {r} ({processes[r]})" for r in silent)
         if 0 in silent and len(reports) == 1:
-            who = f"rank 0 ({processes[0]}), or the store at {os.environ.get('MASTER_ADDR')},"
+            who = f"rank 0 ({processes[0]}), or the store at {group.world.address},"
         return f"{who} did not answer within {group.timeout_s:g} s: killed, stopped, or cut off"
     own = reports[group.world.rank].text
     return f"the connection between the processes broke, though all of them live: {own}"

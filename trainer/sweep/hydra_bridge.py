@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from trainer.composition.overrides import quote
 from trainer.composition.search_path import Sources, load_plugins
 from trainer.composition.tree import explained
+from trainer.core.environment import variable
 from trainer.core.errors import ConfigError
 from trainer.record.run_folder import make_folder
 from trainer.record.sweep_file import JobOverrides
@@ -162,17 +162,13 @@ def reported(sources: Sources) -> Iterator[None]:
 @contextmanager
 def hydra_environment(arguments: Sequence[str]) -> Iterator[None]:
     """Let Hydra see a command line, and raise its errors instead of printing them."""
-    argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    argv = sys.argv
     handlers, level = logging.root.handlers[:], logging.root.level  # Hydra configures logging anew
     sys.argv = [argv[0], *arguments]
-    os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        yield
+        with variable("HYDRA_FULL_ERROR", "1"):
+            yield
     finally:
         sys.argv = argv
         logging.root.handlers[:] = handlers
         logging.root.setLevel(level)
-        if full_error is None:
-            del os.environ["HYDRA_FULL_ERROR"]
-        else:
-            os.environ["HYDRA_FULL_ERROR"] = full_error

@@ -25,6 +25,7 @@ import torch
 
 from trainer.checkpoint import format as checkpoint
 from trainer.config.run_config import RunConfig
+from trainer.core.environment import take_variables
 from trainer.core.errors import ConfigError, Diverged, Stopped, TrainerError
 from trainer.core.limits import is_of_memory
 from trainer.core.signals import HANDLED, Stops
@@ -120,8 +121,7 @@ def serve(pipe: Connection, environment: Mapping[str, str], cwd: str) -> None:
     """
     for name in HANDLED:  # the sweep handles them, and asks for what is to be done
         signal.signal(getattr(signal, name), signal.SIG_IGN)
-    os.environ.clear()
-    os.environ.update(environment)
+    take_variables(environment)
     os.chdir(cwd)
     keep_images()
     gc.freeze()  # what was imported stays: no need to look at it after every job
