@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import socket
 import stat
 import sys
@@ -12,13 +13,20 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from trainer.core.convert import shown
-from trainer.core.errors import ConfigError, DiskError
+from trainer.core.environment import memory_free
+from trainer.core.errors import ConfigError, DiskError, LostWorker
 from trainer.core.files import DISK_ERRORS
 
 # how numpy's, torch's and CUDA's errors begin to say it; numpy's of the third kind is a ValueError
 MEMORY_WORDS = (
     *("can't allocate memory", "out of memory", "Storage size calculation overflowed"),
     *("Maximum allowed size exceeded", "array is too big", "Unable to allocate"),
+)
+
+# torch's words for a data worker that is gone: its number, the signal, the exit code
+WORKER_LOST = re.compile(
+    r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)"
+    r"(?: is killed by signal: ([^.]+)| exited unexpectedly(?: with exit code (\d+))?)"
 )
 
 PATH_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP)
@@ -48,6 +56,34 @@ def is_of_memory(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
+
+
+def understood(error: BaseException) -> BaseException:
+    """Return an error of ours, in one line, for one of the system's or a library's that people can
+    do something about; any other error as it is."""
+    link: BaseException | None = error
+    found: list[re.Match[str]] = []
+    while link is not None:
+        found += WORKER_LOST.finditer(str(link)) if isinstance(link, RuntimeError) else ()
+        link = link.__cause__ or link.__context__
+    if found:  # the one that says most came first
+        return LostWorker(f"a data worker (process {found[-1][1]}) {end_of_worker(found[-1])}")
+    return error
+
+
+def end_of_worker(lost: re.Match[str]) -> str:
+    """Return how a worker ended, and why that may be."""
+    _, signalled, code = lost.groups()
+    free = memory_free()
+    memory = "" if free is None else f" ({free / 2**30:.1f} GiB are free now)"
+    shared = "/dev/shm is full: fewer data.workers, or containers' --shm-size, help"
+    if signalled == "Bus error" or (code and int(code) in (errno.ENOSPC, errno.ENOMEM)):
+        return f"found no room for a batch in shared memory; {shared}"
+    if code and int(code) in (errno.EMFILE, errno.ENFILE):
+        return "may open no more files: fewer data.workers, or a higher `ulimit -n`, help"
+    how = f"was ended by a signal ({signalled})" if signalled else "has ended"
+    how += f" with code {code}" if code else ""
+    return f"{how}: systems do that where memory runs out{memory}"
 
 
 @contextlib.contextmanager

@@ -217,9 +217,9 @@ class Screen(Terminal):
             raise full_output(error) from error
 
 
-def command_to_resume(path: Path) -> str:
-    """Return the line that goes on with a run."""
-    return command_line(f"resume={path}")
+def command_to_resume(path: Path, *overrides: str) -> str:
+    """Return the line that goes on with a run, with overrides that may differ then."""
+    return command_line(f"resume={path}", *overrides)
 
 
 def shown_path(path: Path) -> str:

@@ -10,9 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from trainer.checkpoint.format import clear
-from trainer.core.errors import DiskError, Diverged, LostProcess, Stopped, TrainerError
+from trainer.core.errors import (
+    DiskError,
+    Diverged,
+    LostProcess,
+    LostWorker,
+    Stopped,
+    TrainerError,
+)
 from trainer.core.files import reporting_disk
-from trainer.core.signals import Stops
+from trainer.core.limits import understood
+from trainer.core.signals import Stops, StopWhileWaiting
 from trainer.record import provenance
 from trainer.record.console import Console, command_to_resume
 from trainer.record.run_folder import Folder, removed_if_unused
@@ -111,11 +119,16 @@ class Recording:
             TrainerError: what was raised, or one that names the log in place of any other error.
         """
         self.facts = facts
+        self.stops.is_alone = self.run.strategy.world.size == 1
         with self.stops:  # also while it ends: torchrun sends SIGTERM when another process failed
             try:
                 with reporting_disk(self.folder.path):
                     self.run.strategy.begin_steps()
                     yield
+            except StopWhileWaiting as error:
+                stopped = Stopped("stopped while it waited for images", self.stops.signum)
+                self._end("interrupted", stopped.exit_code, str(stopped))
+                raise stopped from error
             except TrainerError as error:
                 self._end(STATUS.get(type(error), "failed"), error.exit_code, str(error))
                 raise
@@ -149,7 +162,7 @@ class Recording:
         """Record a bug or the loss of a process, and return the error for the user."""
         with contextlib.suppress(OSError):
             self.console.log("".join(traceback.format_exception(error)))
-        shown = self._with_log(explained(error))
+        shown = self._with_log(explained(understood(error)))
         with contextlib.suppress(OSError):
             self.console.log(getattr(shown, "trace", ""))
         self._end("failed", 1, str(shown))
@@ -158,11 +171,14 @@ class Recording:
     def _with_log(self, error: BaseException) -> TrainerError:
         """Return an error in one line that names the log, and how to resume where that helps."""
         path, log = self.folder.path, self.folder.path / "run.log"
-        if isinstance(error, LostProcess):
+        if isinstance(error, LostProcess | LostWorker):
             text = f"{error}; the run ended at step {self.run.state.step} (see {log})"
+            more = ("data.workers=0",) if isinstance(error, LostWorker) else ()
             if (path / "checkpoints").is_dir():
-                text += f"; to go on from its last checkpoint:\n  {command_to_resume(path)}"
-            shown: TrainerError = LostProcess(text, error.trace)
+                text += f"; to go on from its last checkpoint:\n  {command_to_resume(path, *more)}"
+            elif more:
+                text += f"; there is no checkpoint yet: start again with {' '.join(more)}"
+            shown: TrainerError = LostProcess(text, getattr(error, "trace", ""))
         else:
             kind = "" if isinstance(error, TrainerError) else f"{type(error).__name__}: "
             shown = TrainerError(f"{kind}{error} (see {log})")

@@ -10,6 +10,7 @@ from typing import Any
 from trainer.checkpoint import format as checkpoint
 from trainer.checkpoint.saver import Action, Saver
 from trainer.core.errors import Stopped
+from trainer.core.signals import StopWhileWaiting
 from trainer.data.base import Source
 from trainer.loop import EpochRecord, EvaluationStopped, add_seconds, final_scores, fit
 from trainer.record.console import command_to_resume, show_result
@@ -92,7 +93,7 @@ class Runner:
                             self.record(event)
                         self.save_or_stop()
                 self.finish()
-            except EvaluationStopped:
+            except (EvaluationStopped, StopWhileWaiting):
                 self.save_or_stop()
 
     def is_stopped(self) -> bool:
@@ -114,9 +115,9 @@ class Runner:
             self.save()
         if action is Action.STOP:
             on_all_ranks(run.strategy, self.saver.join)
+            again = f"; to go on:\n  {command_to_resume(self.folder.path)}"
             raise Stopped(
-                f"stopped at step {run.state.step} of {run.total}; to go on:\n"
-                f"  {command_to_resume(self.folder.path)}",
+                f"stopped at step {run.state.step} of {run.total}{again if run.state.step else ''}",
                 self.recording.stop_signal(),
             )
 
