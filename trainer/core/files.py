@@ -54,12 +54,17 @@ def write_bytes(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def as_utf8(text: str) -> bytes:
+    """Return a text as files hold it; what is no text, as in odd paths, is escaped."""
+    return text.encode("utf-8", errors="backslashreplace")
+
+
 def replace_text(path: Path, text: str) -> None:
     """Write a file whole: readers see the old content or the new, never a part."""
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     with reporting_disk(path, len(text)):
         try:
-            write_bytes(temporary, text.encode())
+            write_bytes(temporary, as_utf8(text))
             os.replace(temporary, path)
             sync_folder(path.parent)
         finally:

@@ -14,7 +14,7 @@ from typing import TextIO
 
 from trainer.core.convert import shown
 from trainer.core.environment import memory_free
-from trainer.core.errors import ConfigError, DiskError, LostWorker
+from trainer.core.errors import ConfigError, DiskError, LostWorker, TrainerError
 from trainer.core.files import DISK_ERRORS
 
 # how numpy's, torch's and CUDA's errors begin to say it; numpy's of the third kind is a ValueError
@@ -28,8 +28,6 @@ WORKER_LOST = re.compile(
     r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)"
     r"(?: is killed by signal: ([^.]+)| exited unexpectedly(?: with exit code (\d+))?)"
 )
-
-PATH_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP)
 
 
 @contextlib.contextmanager
@@ -68,7 +66,28 @@ def understood(error: BaseException) -> BaseException:
         link = link.__cause__ or link.__context__
     if found:  # the one that says most came first
         return LostWorker(f"a data worker (process {found[-1][1]}) {end_of_worker(found[-1])}")
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return of_system(error)
+    if isinstance(error, UnicodeError | RecursionError) or "YAMLError" in kinds_of(error):
+        what = "too deeply nested" if isinstance(error, RecursionError) else str(error)
+        return ConfigError(f"cannot read what was given: {' '.join(what.split())}")
     return error
+
+
+def kinds_of(error: BaseException) -> set[str]:
+    """Return the names of the classes that an error is of: yaml need not be imported."""
+    return {kind.__name__ for kind in type(error).__mro__}
+
+
+def of_system(error: OSError) -> TrainerError:
+    """Return the error of ours for what the system says of a file: the disk's state or else the
+    user's mistake."""
+    path, reason = os.fsdecode(str(error.filename)), (error.strerror or "").lower()
+    if error.errno in DISK_ERRORS:
+        return DiskError(f"cannot write {shown(path)}: {reason}")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return ConfigError(f"no permission: {shown(path)} ({reason})")
+    return ConfigError(f"cannot use the path {shown(path)}: {reason}")
 
 
 def end_of_worker(lost: re.Match[str]) -> str:
@@ -88,17 +107,18 @@ def end_of_worker(lost: re.Match[str]) -> str:
 
 @contextlib.contextmanager
 def reporting_system() -> Iterator[None]:
-    """Turn a path that no file can have and a standard output that is full into errors of ours."""
+    """Turn what `understood` knows, and a standard output that is full, into errors of ours."""
     try:
         yield
-    except OSError as error:
-        if error.errno in PATH_ERRORS:
-            reason = os.strerror(error.errno or 0).lower()
-            raise ConfigError(f"cannot use the path {shown(error.filename)}: {reason}") from error
-        if error.errno in DISK_ERRORS and error.filename is None:
+    except Exception as error:
+        is_full = isinstance(error, OSError) and error.errno in DISK_ERRORS
+        if isinstance(error, OSError) and is_full and error.filename is None:
             silence()
             raise full_output(error) from error
-        raise
+        known = understood(error)
+        if known is error:
+            raise
+        raise known from error
 
 
 def full_output(error: OSError) -> DiskError:

@@ -8,6 +8,7 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import ClassVar
@@ -23,8 +24,8 @@ class StopWhileWaiting(Exception):
 
 
 class Stops:
-    """While active, the first signal sets `signum`; a second one ends the process at once, unless
-    it is another SIGHUP of a closed terminal.
+    """While active in the main thread, the first signal sets `signum`; a second one ends the
+    process at once, unless it is another SIGHUP of a closed terminal.
 
     Attributes:
         signum: of the signal, 0 before it.
@@ -69,6 +70,8 @@ class Stops:
 
     def __enter__(self) -> Stops:
         Stops.active, self.signum = self, Stops.requested
+        if threading.current_thread() is not threading.main_thread():
+            return self  # Python lets the main thread alone handle signals
         for name in HANDLED:
             number = signal.Signals[name].value
             # a shell's background job ignores SIGINT, nohup's SIGHUP: leave it so

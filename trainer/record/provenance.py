@@ -93,7 +93,7 @@ def host() -> dict[str, str | int]:
     if cpuinfo.is_file():
         names = [
             line.split(":", 1)[1].strip()
-            for line in cpuinfo.read_text().splitlines()
+            for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
             if line.startswith("model name")
         ]
         model = names[0] if names else model

@@ -118,6 +118,13 @@ def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:
         root: folder of all results.
     """
     path = (root if wanted is None else Path(wanted)).absolute()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:  # bytes that are no UTF-8 come as surrogates
+        raise ConfigError(
+            f"cannot record in {str(path)!a}: the folder's name is no UTF-8 text, and records "
+            "name it; work in another folder"
+        ) from error
     if wanted is not None and path.is_dir() and any(path.iterdir()):
         raise ConfigError(
             f"{path} is not empty: two runs never share a folder; name another, or resume={path}"

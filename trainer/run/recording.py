@@ -18,7 +18,7 @@ from trainer.core.errors import (
     Stopped,
     TrainerError,
 )
-from trainer.core.files import reporting_disk
+from trainer.core.files import as_utf8, reporting_disk
 from trainer.core.limits import understood
 from trainer.core.signals import Stops, StopWhileWaiting
 from trainer.record import provenance
@@ -91,7 +91,7 @@ class Recording:
                 self.folder.write_config(self.request.config.plain())
                 difference = provenance.git_state()[1]
                 if difference:
-                    (self.folder.path / "source.diff").write_text(difference)
+                    (self.folder.path / "source.diff").write_bytes(as_utf8(difference))
             self.console.open_log(self.folder.path / "run.log")
 
     def rewind(self) -> None:
@@ -133,7 +133,12 @@ class Recording:
                 self._end(STATUS.get(type(error), "failed"), error.exit_code, str(error))
                 raise
             except BaseException as error:
-                raise self._failed(error) from error
+                known = understood(error)
+                if isinstance(known, LostWorker) or not isinstance(known, TrainerError):
+                    raise self._failed(error) from error
+                self._log_trace(error)
+                self._end("failed", known.exit_code, str(known))
+                raise known from error
             finally:
                 self.closing.close()
 
@@ -160,13 +165,17 @@ class Recording:
 
     def _failed(self, error: BaseException) -> TrainerError:
         """Record a bug or the loss of a process, and return the error for the user."""
-        with contextlib.suppress(OSError):
-            self.console.log("".join(traceback.format_exception(error)))
+        self._log_trace(error)
         shown = self._with_log(explained(understood(error)))
         with contextlib.suppress(OSError):
             self.console.log(getattr(shown, "trace", ""))
         self._end("failed", 1, str(shown))
         return shown
+
+    def _log_trace(self, error: BaseException) -> None:
+        """Log where an error comes from, as far as the disk allows."""
+        with contextlib.suppress(OSError):
+            self.console.log("".join(traceback.format_exception(error)))
 
     def _with_log(self, error: BaseException) -> TrainerError:
         """Return an error in one line that names the log, and how to resume where that helps."""

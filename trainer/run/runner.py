@@ -166,9 +166,9 @@ class Runner:
         scores = {name: plain_scores(found) for name, found in tested.items()}
         self.recording.write_summary("completed", 0, {**scores, "weights_sha256": weights})
         row = read_run(self.folder.path)
-        if self.tensorboard is not None:
-            self.tensorboard.finish(first_images(run), row)
         show_result(row, self.console)
+        if self.tensorboard is not None:
+            self.tensorboard.finish(lambda: first_images(run), row)
 
     def facts(self) -> Mapping[str, Any]:
         """Return what the summary says besides status and results, once nothing is written in the

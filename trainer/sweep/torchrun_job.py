@@ -19,6 +19,7 @@ from trainer.composition.search_path import load_plugins
 from trainer.config.run_config import parse
 from trainer.core.environment import is_first_process
 from trainer.core.errors import TrainerError
+from trainer.core.limits import reporting_system
 from trainer.core.signals import die_with_parent, leave_group
 from trainer.record.console import fail
 from trainer.record.runs import read_summary
@@ -117,7 +118,7 @@ def run_rank(file: Path) -> int:
         load_plugins(request["plugins"])
         config = parse(OmegaConf.create(request["config"]), plugins=request["plugins"])
         resume = None if request["resume"] is None else Path(request["resume"])
-        with reporting_failures():
+        with reporting_system(), reporting_failures():
             execute(
                 RunRequest(
                     config,
