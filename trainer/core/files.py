@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import logging
 import os
 import secrets
 import shutil
@@ -12,7 +14,11 @@ from pathlib import Path
 
 from trainer.core.errors import ConfigError, DiskError
 
+LOST_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # what was written is not on the disk
+
 DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
+
+log = logging.getLogger("trainer")
 
 
 @contextlib.contextmanager
@@ -51,7 +57,30 @@ def write_bytes(path: Path, content: bytes) -> None:
     with open(path, "wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno(), path)
+
+
+def sync(handle: int, path: Path) -> None:
+    """Flush an open file or folder to the disk. Where its file system cannot do that, a line says
+    so once, and the system flushes when it likes."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno in LOST_ERRORS:
+            raise
+        top = next(p for p in path.absolute().parents if p.is_mount() or p == p.parent)
+        note_once(str(top), error.strerror or "")
+
+
+@functools.cache
+def note_once(top: str, reason: str) -> None:
+    """Note that a file system cannot flush, once for each."""
+    log.warning(
+        "the file system at %s cannot flush to the disk (%s): a power cut may cost what was written "
+        "last",
+        top,
+        reason.lower(),
+    )
 
 
 def as_utf8(text: str) -> bytes:
@@ -81,8 +110,11 @@ def clear_temporaries(folder: Path, names: Iterable[str]) -> None:
 def sync_folder(path: Path) -> None:
     """Flush a folder's entries to the disk, where the system can."""
     if os.name == "posix":
-        handle = os.open(path, os.O_RDONLY)
         try:
-            os.fsync(handle)
+            handle = os.open(path, os.O_RDONLY)
+        except PermissionError:  # it may be written to and not read
+            return
+        try:
+            sync(handle, path)
         finally:
             os.close(handle)

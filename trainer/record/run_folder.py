@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from trainer.core.errors import ConfigError, TrainerError
-from trainer.core.files import clear_temporaries, replace_text, reporting_disk, sync_folder
+from trainer.core.files import clear_temporaries, replace_text, reporting_disk, sync, sync_folder
 from trainer.core.locks import Lock, LockHeld
 from trainer.core.yaml_files import read_yaml
 from trainer.record.runs import EpochRow, read_lines
@@ -89,7 +89,7 @@ class Folder:
             is_new = file.tell() == 0
             file.write(line)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno(), self.path / "metrics.jsonl")
             if is_new:
                 sync_folder(self.path)
 
