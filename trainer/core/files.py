@@ -76,8 +76,8 @@ def sync(handle: int, path: Path) -> None:
 def note_once(top: str, reason: str) -> None:
     """Note that a file system cannot flush, once for each."""
     log.warning(
-        "the file system at %s cannot flush to the disk (%s): a power cut may cost what was written "
-        "last",
+        "the file system at %s cannot flush to the disk (%s): a power cut may cost what was "
+        "written last",
         top,
         reason.lower(),
     )

@@ -14,8 +14,8 @@ import torch.distributed as dist
 from torch._C._distributed_c10d import PrefixStore, TCPStore
 
 from trainer.core.environment import World
-from trainer.core.errors import LostProcess
 from trainer.strategy.rendezvous import Rendezvous, rendezvous
+from trainer.strategy.store import shared_store
 
 NCCL_MARGIN_S = 15  # gloo fails first, with an error; NCCL then ends a process that waits in it
 
@@ -95,7 +95,7 @@ def join(world: World, start_timeout_s: float) -> ProcessGroup:
         group.wait_at_most(start_timeout_s)
         return group
     timeout = datetime.timedelta(seconds=start_timeout_s)
-    store = shared_store(world, timeout)
+    store = shared_store(world, start_timeout_s)
     own = PrefixStore("trainer", store)
     attempt = rendezvous(own, world.rank, world.size, start_timeout_s)
     group = ProcessGroup(world, store, attempt, start_timeout_s)
@@ -109,34 +109,6 @@ def join(world: World, start_timeout_s: float) -> ProcessGroup:
     )
     atexit.register(dist.destroy_process_group)
     return group
-
-
-def shared_store(world: World, timeout: datetime.timedelta) -> TCPStore:
-    """Return the store that all processes share.
-
-    Raises:
-        LostProcess: naming its place, if it cannot be reached or served there.
-    """
-    serves = world.rank == 0 and not world.agent_serves
-    try:
-        return TCPStore(
-            world.address,
-            world.port,
-            world.size,
-            serves,
-            timeout=timeout,
-            wait_for_workers=False,
-        )
-    except (RuntimeError, ValueError) as error:
-        place = f"{world.address}:{world.port} (MASTER_ADDR, MASTER_PORT)"
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        if serves:
-            raise LostProcess(f"rank 0 cannot serve the others at {place}: {reason}") from error
-        raise LostProcess(
-            f"rank {world.rank} of {world.size}: no store answers at {place} within "
-            f"{timeout.total_seconds():g} s (strategy.start_timeout): look at what rank 0, or "
-            "torchrun on its machine, says; for one process, unset WORLD_SIZE"
-        ) from error
 
 
 def backend(world: World) -> str:
