@@ -38,6 +38,14 @@ def reporting_disk(path: Path, needed_bytes: int = 0) -> Iterator[None]:
         ) from error
 
 
+def dangling(path: Path) -> str | None:
+    """Return a line on the link to nowhere that a path is or leads through, None without one."""
+    for place in (path, *path.parents):
+        if place.is_symlink() and not place.exists():
+            return f"{place} is a link to {os.readlink(place)}, which is not there"
+    return None
+
+
 def check_writable(path: Path, key: str) -> None:
     """Raise ConfigError, naming the key, if a file cannot be written; it is left as it was."""
     is_new = not os.path.lexists(path)

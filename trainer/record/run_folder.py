@@ -15,7 +15,14 @@ from typing import Any
 import yaml
 
 from trainer.core.errors import ConfigError, TrainerError
-from trainer.core.files import clear_temporaries, replace_text, reporting_disk, sync, sync_folder
+from trainer.core.files import (
+    clear_temporaries,
+    dangling,
+    replace_text,
+    reporting_disk,
+    sync,
+    sync_folder,
+)
 from trainer.core.locks import Lock, LockHeld
 from trainer.core.yaml_files import read_yaml
 from trainer.record.runs import EpochRow, read_lines
@@ -109,6 +116,11 @@ class Folder:
         replace_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
 
+def now_text() -> str:
+    """Return the present moment with its offset from UTC, as records hold it."""
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+
+
 def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:
     """Raise ConfigError if a run's folder could not be made, DiskError if its disk is read-only, as
     far as that can be told without making it.
@@ -129,6 +141,9 @@ def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:
         raise ConfigError(
             f"{path} is not empty: two runs never share a folder; name another, or resume={path}"
         )
+    nowhere = dangling(path)
+    if nowhere is not None:
+        raise ConfigError(f"cannot write {path}: {nowhere}")
     existing = next(p for p in (path, *path.parents) if p.exists())
     if not existing.is_dir():
         raise ConfigError(f"cannot write {path}: {existing} is not a folder")
@@ -164,13 +179,19 @@ def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> 
                 sync_folder(path.parent)
             check_folder(wanted, root)
         else:
-            stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+            # in UTC, which the Z says: in the order of time wherever they were made
+            now = datetime.datetime.now(datetime.UTC)
+            stamp = now.strftime("%Y-%m-%d_%H-%M-%SZ")
             path = (root / name / f"{stamp}_{secrets.token_hex(3)}").absolute()
             with reporting_disk(path):
                 path.mkdir(parents=True)
                 sync_folder(path.parent)
                 point_latest(root, path)
-    except (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError) as error:
+    except PermissionError as error:
+        raise ConfigError(
+            f"cannot write {path}: no permission to write in {Path(error.filename).parent}"
+        ) from error
+    except (NotADirectoryError, FileExistsError, FileNotFoundError) as error:
         raise ConfigError(
             f"cannot write {error.filename}: {(error.strerror or 'refused').lower()}"
         ) from error

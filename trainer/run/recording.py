@@ -23,7 +23,8 @@ from trainer.core.limits import understood
 from trainer.core.signals import Stops, StopWhileWaiting
 from trainer.record import provenance
 from trainer.record.console import Console, command_to_resume
-from trainer.record.run_folder import Folder, removed_if_unused
+from trainer.record.run_folder import Folder, now_text, removed_if_unused
+from trainer.record.runs import read_summary
 from trainer.run.request import RunRequest
 from trainer.state import Run
 from trainer.strategy.collectives import on_all_ranks
@@ -66,6 +67,7 @@ class Recording:
         closing: holds what is closed at the end.
         stops: signals that came within `summarized`.
         facts: returns what the summary says besides status and results.
+        started: when this process began to record.
     """
 
     request: RunRequest
@@ -75,6 +77,7 @@ class Recording:
     closing: contextlib.ExitStack
     stops: Stops = field(default_factory=Stops)
     facts: Callable[[], Mapping[str, Any]] = dict
+    started: str = field(default_factory=now_text)
 
     @property
     def is_main(self) -> bool:
@@ -89,7 +92,9 @@ class Recording:
             self.folder.lock()
             if self.request.resume is None:
                 self.folder.write_config(self.request.config.plain())
-                difference = provenance.git_state()[1]
+                git, difference = provenance.git_state()
+                if git is not None and "unknown" in git:
+                    self.console.say(f"commit unknown: {git['unknown']}", style="yellow")
                 if difference:
                     (self.folder.path / "source.diff").write_bytes(as_utf8(difference))
             self.console.open_log(self.folder.path / "run.log")
@@ -99,6 +104,8 @@ class Recording:
         if self.is_main:
             with reporting_disk(self.folder.path):
                 # rows end where this epoch begins
+                # a run that goes on began when its first attempt did, if that could say it
+                self.started = str(read_summary(self.folder.path).get("started", self.started))
                 self.folder.reopen(self.run.state.meter.first, self.request.config.plain())
                 clear(self.folder.checkpoints)
 
@@ -148,6 +155,8 @@ class Recording:
             return
         summary = {
             "status": status,
+            "started": self.started,
+            "ended": now_text(),
             "overrides": list(self.request.overrides),
             **results,
             **self.facts(),
