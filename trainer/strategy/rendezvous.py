@@ -70,5 +70,6 @@ def rendezvous(store: Store, rank: int, size: int, timeout_s: float) -> Rendezvo
         f"{timeout_s:g} s (strategy.start_timeout): look at what that process, or torchrun on its "
         "machine, says"
     )
-    lost.is_own = rank == next((r for r in range(size) if r not in missing), rank)
+    # without a name nobody knows who else came: each says it
+    lost.is_own = not name or rank == next((r for r in range(size) if r not in missing), rank)
     raise lost
