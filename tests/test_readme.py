@@ -32,7 +32,7 @@ LEFT_OUT = {
     "python -m pip install -e .": "it downloads torch; the wheel below is installed instead",
     "make run": "it is of a checkout, and the same as python -m trainer",
     "make test": "it is what runs this test",
-    "tensorboard --logdir outputs": "it is a server, which does not end",
+    "tensorboard --logdir outputs/default": "it is a server, which does not end",
 }
 SHORT = ("max_steps=2", "threads=1")
 # To commands that begin so, the longest beginning counts. Runs are shortened, since they take

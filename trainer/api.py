@@ -9,6 +9,7 @@ from trainer.composition.search_path import load_plugins
 from trainer.config.run_config import RunConfig, parse
 from trainer.core.environment import World
 from trainer.record.runs import RunRow
+from trainer.run.device import settings_restored
 from trainer.run.execute import execute
 from trainer.run.request import RunRequest
 from trainer.task.base import check_trains
@@ -35,6 +36,8 @@ def compose(
 def train(config: RunConfig, *, folder: str | Path | None = None, quiet: bool = False) -> RunRow:
     """Train one run, record it as the command line does, and return its record.
 
+    Threads, random numbers and number formats of the calling program are as they were afterwards.
+
     Args:
         config: from `compose`.
         folder: where the record goes; a new folder under `outputs/` by default.
@@ -45,4 +48,6 @@ def train(config: RunConfig, *, folder: str | Path | None = None, quiet: bool = 
         TrainerError: for everything else that a user can mend.
     """
     check_trains(config, "train()", "trainer.task.base.perform(RunRequest(config)) does that")
-    return execute(RunRequest(config, folder=None if folder is None else str(folder), quiet=quiet))
+    request = RunRequest(config, folder=None if folder is None else str(folder), quiet=quiet)
+    with settings_restored():
+        return execute(request)

@@ -147,8 +147,9 @@ def test_mistakes_in_options_name_the_nearest_and_where_the_options_are(call: Ca
 def test_under_torchrun_a_subcommand_is_refused(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("RANK", "0")
+    world = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+    for name, value in {**world, "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
     done = call("demo", "mixup")
     assert (done.code, done.err) == (
         2,

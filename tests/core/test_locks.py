@@ -94,6 +94,27 @@ def test_a_folder_that_is_not_there_is_no_lock_that_is_held(tmp_path: Path) -> N
         Lock(tmp_path / "file" / "lock").acquire()
 
 
+@pytest.mark.parametrize("number", sorted(errno.errorcode))
+def test_of_all_errors_but_held_a_lock_file_system_has_none(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(file: int, flags: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    lock = Lock(tmp_path / "lock")
+    if number in (errno.EWOULDBLOCK, errno.EACCES):
+        with pytest.raises(LockHeld):
+            lock.acquire()
+        return
+    lock.acquire()
+    assert lock.marker.is_file()
+    with pytest.raises(LockHeld):
+        Lock(tmp_path / "lock").acquire()
+    lock.release()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("error", ["", "ENOLCK", "EOPNOTSUPP", "ENOSYS"])
 def test_a_second_process_is_told_who_holds_it_and_a_killed_one_frees_it(

@@ -238,3 +238,14 @@ def test_the_linear_rule_scales_every_rate_once_and_says_so(call: Call, here: Pa
 def summary(run: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((run / "summary.json").read_text())
     return content
+
+
+@pytest.mark.parametrize(("match", "count"), [("norm", 1), ("first", 0)])
+def test_running_statistics_that_go_on_are_mentioned(
+    match: str, count: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "trainer"):
+        live(groups(f"{{match:{match},freeze_after:0st}}"))
+    said = [text for text in caplog.messages if "running statistics" in text]
+    assert len(said) == count
+    assert all("the weights of 1 of 1 BatchNorm layers still" in text for text in said)

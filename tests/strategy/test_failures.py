@@ -65,14 +65,23 @@ def test_a_process_without_a_report_is_named(others: Any) -> None:
     others(0, r1=LOST)
     error = raised(RuntimeError(GLOO))
     assert isinstance(error, LostProcess)
-    assert str(error).startswith("rank 2 (process 12 on b) did not answer within 60 s")
+    assert str(error) == "rank 2 (process 12 on b) is gone: killed, or cut off"
     assert error.is_own  # the first that lives reports it
+
+
+@pytest.mark.parametrize("late", [0, 1], ids=["seen here", "seen by another"])
+def test_only_a_process_that_was_waited_for_did_not_answer_in_time(others: Any, late: int) -> None:
+    texts = [GLOO, GLOO]
+    texts[late] = "gloo: Timed out waiting 60000ms for recv operation to complete"
+    others(0, r1=Report(texts[1], is_lost=True))
+    error = raised(RuntimeError(texts[0]))
+    assert str(error).startswith("rank 2 (process 12 on b) did not answer within 60 s: killed")
 
 
 def test_a_lost_first_process_is_reported_by_the_next(others: Any) -> None:
     others(1, r2=LOST)
     error = raised(RuntimeError(GLOO))
-    assert str(error).startswith("rank 0 (process 10 on a) did not answer")
+    assert str(error).startswith("rank 0 (process 10 on a) is gone")
     assert error.is_own
     others(2, r1=LOST)
     assert not raised(RuntimeError(GLOO)).is_own

@@ -34,7 +34,7 @@ conf/<group>/<name>.yaml or --cfg job.
 
 Results go to outputs/<name>/<date>_<time>_<id>/: config.yaml, metrics.jsonl, summary.json,
 checkpoints/, tensorboard/. outputs/latest is the newest. To look at curves:
-tensorboard --logdir outputs
+tensorboard --logdir outputs/default
 
 Whole runs:
   resume=<run>      go on exactly where it stopped; of a sweep, do what is missing

@@ -18,6 +18,7 @@ from trainer.composition import not_built
 from trainer.composition.overrides import canonical, parse_override, quoted
 from trainer.composition.search_path import Sources, load_plugins
 from trainer.core.command import run_line, started_beside
+from trainer.core.environment import World, is_first_process, is_of_torchrun
 from trainer.core.errors import ConfigError, Diverged, Stopped, TrainerError
 from trainer.core.limits import is_hung_up, reporting_system, silence
 from trainer.core.signals import die_with_parent, leave_group
@@ -42,7 +43,7 @@ def main(*first: str) -> NoReturn:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # open to the end
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal may not know a letter
-    if "TORCHELASTIC_RUN_ID" in os.environ:
+    if is_of_torchrun():
         die_with_parent()
     code = exit_code([*first, *sys.argv[1:]])
     leave_group(code)
@@ -61,7 +62,7 @@ def exit_code(arguments: Sequence[str]) -> int:
 def subcommand(arguments: Sequence[str]) -> int:
     """Answer a subcommand and return the exit code."""
     name, *rest = arguments
-    if is_one_of_several():
+    if World.from_environment().size > 1:
         raise ConfigError(f"{name} starts the processes that it needs: leave out torchrun")
     try:
         return run_subcommand(name, rest)
@@ -158,7 +159,6 @@ def single(line: CommandLine, sources: Sources) -> int:
     if composed.is_sweep:
         raise ConfigError("the preset names values to sweep over: write -m before it")
     from trainer.config.run_config import parse
-    from trainer.core.environment import World
     from trainer.run.request import RunRequest
     from trainer.task.base import check_trains, perform
 
@@ -218,13 +218,13 @@ def own_place(path: str) -> Path:
 
 def from_first_process(find: Callable[[], T]) -> T:
     """Return what the first process finds; the others may be on machines without the file."""
-    if not is_one_of_several():
+    world = World.from_environment()
+    if world.size == 1:
         return find()
-    from trainer.core.environment import World
     from trainer.strategy.build import communicator
     from trainer.strategy.collectives import broadcast
 
-    return broadcast(communicator(World.from_environment()), find)
+    return broadcast(communicator(world), find)
 
 
 def show_config(line: CommandLine, composed: Composed) -> int:
@@ -273,15 +273,3 @@ def ask_hydra(line: CommandLine, sources: Sources) -> int:
     ours = [w for w in (SWEEPER, LAUNCHER) if w.split("=")[0] not in named]
     run_hydra([*(str(w) for w in overrides), *ours, *values, *line.flags], sources)
     return 0
-
-
-def is_first_process() -> bool:
-    """Return whether this process prints: the only one, or the first of those that torchrun
-    started."""
-    rank = os.environ.get("RANK", "0")
-    return not is_one_of_several() or not rank.isdecimal() or int(rank) == 0
-
-
-def is_one_of_several() -> bool:
-    """Return whether torchrun, or somebody like it, started this process."""
-    return "TORCHELASTIC_RUN_ID" in os.environ or "WORLD_SIZE" in os.environ

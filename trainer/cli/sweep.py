@@ -41,7 +41,7 @@ def sweep(line: CommandLine, sources: Sources) -> int:
 def refuse_torchrun(line: CommandLine) -> None:
     """Raise ConfigError where torchrun started a sweep: it is the sweep that starts torchrun."""
     world = World.from_environment()
-    if not world.is_torchrun:
+    if world.size == 1:
         return
     if line.resume is not None:
         command = sweep_line(f"resume={line.resume}")

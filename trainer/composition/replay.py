@@ -12,6 +12,7 @@ from trainer.composition import not_built as pending
 from trainer.composition.search_path import SEAMS
 from trainer.core.convert import shown
 from trainer.core.errors import ConfigError, NotFound
+from trainer.core.files import dangling
 from trainer.core.yaml_files import flat, leaf, read_yaml
 
 REPLAYED = "recorded_run"  # name under which Hydra finds it, in the group `experiment`
@@ -29,7 +30,8 @@ def read_recorded(run: Path) -> dict[str, Any]:
     if not file.is_file():
         if (run / "sweep.yaml").is_file():
             raise NotFound(f"{run} is a sweep: name one of its runs, such as {run / '0'}")
-        raise NotFound(f"no run at {run}: there is no {file.name} in it")
+        nowhere = dangling(run)
+        raise NotFound(f"no run at {run}: {nowhere or f'there is no {file.name} in it'}")
     tree = read_yaml(file)
     check_recorded(tree, file)
     return tree
@@ -86,7 +88,7 @@ def check_agrees(
 ) -> None:
     """Raise ConfigError if words beside resume= change the run in what `resume_allow` does not
     name."""
-    free = {"plugins", *(key for key in ("threads", "device") if key in allow)}
+    free = {"plugins", "data.workers", *(key for key in ("threads", "device") if key in allow)}
     groups = ("strategy",) if "world_size" in allow else ()
     before = {key: leaf(recorded, key) for key in flat(recorded)}
     changed = {

@@ -75,7 +75,11 @@ class Sources:
         for folder in self.folders():
             base = folder / group
             found |= (
-                {str(f.relative_to(base).with_suffix("")) for f in base.rglob("*.yaml")}
+                {
+                    str(f.relative_to(base).with_suffix(""))
+                    for f in base.rglob("*.yaml")
+                    if f.is_file()
+                }
                 if base.is_dir()
                 else set()
             )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import hydra
 import yaml
 from hydra import version
 from hydra._internal.config_repository import ConfigRepository
@@ -30,6 +31,11 @@ Tree = dict[str, Any]
 PARSER = OverridesParser.create()
 
 
+def is_from_1_4(number: str) -> bool:
+    """Return whether a version of Hydra is 1.4 or later, a release candidate of it included."""
+    return tuple(int(part) for part in re.findall(r"\d+", number)[:2]) >= (1, 4)
+
+
 class ConfigFiles(ConfigRepository):
     """Hydra's repository of configurations, which reads each file once.
 
@@ -40,7 +46,8 @@ class ConfigFiles(ConfigRepository):
     def __init__(self, sources: Sources) -> None:
         for kind in (FileConfigSource, StructuredConfigSource):
             SourcesRegistry.instance().register(kind)
-        version.setbase("1.3")
+        if not is_from_1_4(hydra.__version__):
+            version.setbase("1.3")
         path = ConfigSearchPathImpl()
         for folder in sources.folders():
             path.append("trainer", f"file://{folder.absolute()}")

@@ -1,14 +1,38 @@
-"""What environment variables and the system say of this process."""
+"""What environment variables and the system say of this process: the one module that reads them.
+
+Variables that belong together count completely or not at all: a process is one of several only
+where all that torchrun sets is there and fits.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
+import shutil
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from trainer.core.errors import ConfigError
 
 TORCHRUN = "torchrun --standalone --nproc-per-node 2 -m trainer strategy=ddp"
+
+RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+# launchers that start copies and know nothing of torchrun: name, copies, number of this one
+LAUNCHERS = (
+    ("Slurm", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
+    ("Slurm", "SLURM_NTASKS", "SLURM_PROCID"),
+    ("Slurm", "SLURM_NPROCS", "SLURM_PROCID"),
+    ("Open MPI", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+    ("MVAPICH", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK"),
+    ("MPI", "PMI_SIZE", "PMI_RANK"),
+    ("PMIx", "PMIX_SIZE", "PMIX_RANK"),
+)
+
+MOST_PROCESSES = 2**20  # a greater number is a typing error
 
 
 @dataclass(frozen=True)
@@ -21,6 +45,8 @@ class World:
         size: processes over all machines.
         local_size: processes on this machine.
         is_torchrun: whether torchrun started this process.
+        address: host of the store that several processes share; `port` its port.
+        agent_serves: whether torchrun itself serves the store.
     """
 
     rank: int = 0
@@ -28,31 +54,239 @@ class World:
     size: int = 1
     local_size: int = 1
     is_torchrun: bool = False
+    address: str = ""
+    port: int = 0
+    agent_serves: bool = False
 
     @classmethod
-    def from_environment(cls) -> World:
-        """Return what torchrun says, or one process where it says nothing."""
-        env = os.environ
-        if "TORCHELASTIC_RUN_ID" not in env and "WORLD_SIZE" not in env:
+    def from_environment(cls, env: Mapping[str, str] = os.environ) -> World:
+        """Return the process that torchrun's variables describe, or one alone without them.
+
+        `WORLD_SIZE` decides: where it is absent or 1, the others need not be there.
+
+        Raises:
+            ConfigError: naming the variable that is missing, odd or does not fit the others.
+        """
+        given = {name: env.get(name, "").strip() for name in RANKS}
+        if not given["WORLD_SIZE"]:
             return cls()
-        size = env.get("WORLD_SIZE", "1")
-        names = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT")
-        given = [size, *(env.get(name, size if "SIZE" in name else "0") for name in names)]
-        if not all(n.isdecimal() for n in given) or (int(size) > 1 and "MASTER_ADDR" not in env):
-            raise ConfigError(f"WORLD_SIZE={size} without torchrun's other variables: {TORCHRUN}")
-        return cls(int(given[1]), int(given[2]), int(size), int(given[3]), True)
+        size = whole(given, "WORLD_SIZE", 1, MOST_PROCESSES)
+        missing = [name for name in RANKS if not given[name]]
+        if size > 1 and missing:
+            raise ConfigError(
+                f"WORLD_SIZE={size} without {', '.join(missing)}: torchrun sets all of them "
+                f"({TORCHRUN}); for one process, unset WORLD_SIZE"
+            )
+        for name, neutral in (("RANK", "0"), ("LOCAL_RANK", "0"), ("LOCAL_WORLD_SIZE", "1")):
+            given[name] = given[name] or neutral
+        rank = whole(given, "RANK", 0, size - 1)
+        local_size = whole(given, "LOCAL_WORLD_SIZE", 1, size)
+        local_rank = whole(given, "LOCAL_RANK", 0, min(local_size - 1, rank))
+        is_torchrun = not missing and "TORCHELASTIC_RUN_ID" in env
+        if size == 1 and not is_torchrun:
+            return cls()
+        return cls(
+            rank,
+            local_rank,
+            size,
+            local_size,
+            is_torchrun,
+            given["MASTER_ADDR"],
+            whole(given, "MASTER_PORT", 1, 65535),
+            env.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
+        )
 
 
-def cores() -> int:
-    """Return the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+def whole(given: Mapping[str, str], name: str, least: int, most: int) -> int:
+    """Return the whole number that a variable holds; raise ConfigError if it is none, or is not
+    from `least` to `most`."""
+    text = given[name]
+    found = number(text)
+    if found is not None and least <= found <= most:
+        return found
+    others = [f"{n}={given[n]}" for n in RANKS[:4] if given[n] and n != name]
+    beside = f" beside {', '.join(others)}" if others else ""
+    raise ConfigError(
+        f"the environment variable {name} must be a whole number from {least} to {most}{beside}, "
+        f"got {text!a:.40}: start with torchrun ({TORCHRUN}), or unset WORLD_SIZE for one process"
+    )
 
 
-def default_threads(local_processes: int) -> int:
+def number(text: str) -> int | None:
+    """Return the whole number that a text is, or None."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
+
+
+def is_first_process() -> bool:
+    """Return whether this process prints: the first of a run, or one whose variables make no
+    sense."""
+    try:
+        return World.from_environment().rank == 0
+    except ConfigError:
+        return True
+
+
+def is_of_torchrun() -> bool:
+    """Return whether torchrun started this process."""
+    try:
+        return World.from_environment().is_torchrun
+    except ConfigError:
+        return False
+
+
+def copies_note(env: Mapping[str, str] = os.environ) -> str | None:
+    """Return a line for the user where another launcher than torchrun seems to have started
+    several copies of this process, each of which trains by itself; None in all but the first."""
+    for launcher, size, rank in LAUNCHERS:
+        count = number(env.get(size, "").strip())
+        if count is not None and count > 1:
+            if env.get(rank, "").strip() not in ("", "0"):
+                return None
+            return (
+                f"{launcher} was asked for {count} tasks ({size}={count}): if it started {count} "
+                "copies of this line, each of them trains a whole run by itself; one run in "
+                f"several processes is started by torchrun: {TORCHRUN}"
+            )
+    return None
+
+
+def cores(root: Path = Path("/")) -> int:
+    """Return the processors that this process may use: those it is bound to, or fewer where its
+    container has a quota.
+
+    Args:
+        root: of the file system that tells the quota.
+    """
+    bound = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    quotas = [share for files in cpu_files(root) if (share := cpu_share(files)) is not None]
+    return max(1, min(bound, *(math.ceil(share) for share in quotas))) if quotas else bound
+
+
+def cpu_files(root: Path) -> Iterator[tuple[Path, ...]]:
+    """Yield the files that hold this process's quotas of processors, of version 2 and 1."""
+    for folder in control_groups(root, ""):
+        yield (folder / "cpu.max",)
+    for folder in control_groups(root, "cpu"):
+        yield folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us"
+
+
+def cpu_share(files: tuple[Path, ...]) -> float | None:
+    """Return the processors that a quota allows, None where there is no quota."""
+    numbers = [number(word) for file in files for word in text_of(file).split()]
+    if len(numbers) != 2 or numbers[0] is None or not numbers[1]:
+        return None  # `max`, -1, or no such file
+    return numbers[0] / numbers[1]
+
+
+def memory_free(root: Path = Path("/")) -> int | None:
+    """Return the bytes of memory that this process can still take, as far as the machine and its
+    container allow; None where the system does not tell.
+
+    Args:
+        root: of the file system that tells it.
+    """
+    fields = dict(
+        line.split(":", 1) for line in text_of(root / "proc/meminfo").splitlines() if ":" in line
+    )
+    free = []
+    if "MemAvailable" in fields:
+        free.append(int(fields["MemAvailable"].split()[0]) * 1024)
+    elif sys.platform != "win32":  # not Linux: all there is
+        free.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for kind, limit, used, cached in (
+        ("", "memory.max", "memory.current", "inactive_file"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        for folder in control_groups(root, kind):
+            most, taken = number(text_of(folder / limit)), number(text_of(folder / used))
+            if most is not None and taken is not None:
+                lines = (line.split() for line in text_of(folder / "memory.stat").splitlines())
+                spare = {words[0]: number(words[-1]) for words in lines if words}.get(cached)
+                free.append(max(0, most - taken + (spare or 0)))
+    return min(free, default=None)
+
+
+def control_groups(root: Path, controller: str) -> Iterator[Path]:
+    """Yield the folders of this process's control group and of those around it.
+
+    In a container the path that the kernel tells may not exist there: then what is mounted counts.
+
+    Args:
+        root: of the file system.
+        controller: such as `cpu`; empty for version 2, which has one tree for all.
+    """
+    for line in text_of(root / "proc/self/cgroup").splitlines():
+        _, names, path = line.split(":", 2)
+        if controller not in names.split(","):
+            continue
+        top = root / "sys/fs/cgroup" / controller
+        own = top / path.lstrip("/")
+        yield from (folder for folder in (own, *own.parents) if folder.is_relative_to(top))
+
+
+def text_of(file: Path) -> str:
+    """Return what a file of the system holds, nothing where it cannot be read."""
+    try:
+        return file.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def default_threads(local_processes: int, env: Mapping[str, str] = os.environ) -> int:
     """Return the threads of a process where none are configured: its share of the cores, or, for a
     single process, `OMP_NUM_THREADS` if that is set and less."""
     share = max(1, cores() // local_processes)
-    limit = os.environ.get("OMP_NUM_THREADS", "")
     # torchrun sets it to 1 for several processes, whatever the machine has
-    is_limited = local_processes == 1 and limit.isdecimal() and int(limit) > 0
-    return min(share, int(limit)) if is_limited else share
+    names = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT") if local_processes == 1 else ()
+    # of a list the first number counts: the others are of parallel parts within parallel parts
+    first = (number(env.get(name, "").partition(",")[0].strip()) for name in names)
+    return min(share, *(limit or share for limit in first)) if names else share
+
+
+def room_for_tensors() -> int | None:
+    """Return the bytes free in shared memory, where processes hand tensors to each other; None
+    where there is no such place."""
+    try:
+        return shutil.disk_usage("/dev/shm").free
+    except OSError:
+        return None
+
+
+def visible_gpus() -> str | None:
+    """Return the GPUs that this process was given, None where nothing says so."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def cache_home() -> Path | None:
+    """Return the folder for files that can be made again, None where this user has none."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return None if home[0] == "~" else Path(home)
+
+
+def variables(**changed: str | None) -> dict[str, str]:
+    """Return a copy of all environment variables, for another process.
+
+    Args:
+        changed: variables that are different there; None leaves one as it is.
+    """
+    return {**os.environ, **{name: v for name, v in changed.items() if v is not None}}
+
+
+def take_variables(of_other: Mapping[str, str]) -> None:
+    """Make the environment that of another process."""
+    os.environ.clear()
+    os.environ.update(of_other)
+
+
+@contextlib.contextmanager
+def variable(name: str, value: str) -> Iterator[None]:
+    """Set an environment variable for a moment."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

@@ -93,6 +93,10 @@ class LostProcess(TrainerError):
         self.trace = trace
 
 
+class LostWorker(TrainerError):
+    """A process that reads images ahead is gone or cannot be started; the message says why."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word most like `word`, whatever the case, or None where nothing comes
     close."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import logging
 import os
 import secrets
 import shutil
@@ -12,7 +14,11 @@ from pathlib import Path
 
 from trainer.core.errors import ConfigError, DiskError
 
+LOST_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # what was written is not on the disk
+
 DISK_ERRORS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
+
+log = logging.getLogger("trainer")
 
 
 @contextlib.contextmanager
@@ -30,6 +36,14 @@ def reporting_disk(path: Path, needed_bytes: int = 0) -> Iterator[None]:
         raise DiskError(
             f"cannot write {path}: {reason}; {needed_bytes} bytes needed, {free} bytes free"
         ) from error
+
+
+def dangling(path: Path) -> str | None:
+    """Return a line on the link to nowhere that a path is or leads through, None without one."""
+    for place in (path, *path.parents):
+        if place.is_symlink() and not place.exists():
+            return f"{place} is a link to {os.readlink(place)}, which is not there"
+    return None
 
 
 def check_writable(path: Path, key: str) -> None:
@@ -51,7 +65,35 @@ def write_bytes(path: Path, content: bytes) -> None:
     with open(path, "wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno(), path)
+
+
+def sync(handle: int, path: Path) -> None:
+    """Flush an open file or folder to the disk. Where its file system cannot do that, a line says
+    so once, and the system flushes when it likes."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno in LOST_ERRORS:
+            raise
+        top = next(p for p in path.absolute().parents if p.is_mount() or p == p.parent)
+        note_once(str(top), error.strerror or "")
+
+
+@functools.cache
+def note_once(top: str, reason: str) -> None:
+    """Note that a file system cannot flush, once for each."""
+    log.warning(
+        "the file system at %s cannot flush to the disk (%s): a power cut may cost what was "
+        "written last",
+        top,
+        reason.lower(),
+    )
+
+
+def as_utf8(text: str) -> bytes:
+    """Return a text as files hold it; what is no text, as in odd paths, is escaped."""
+    return text.encode("utf-8", errors="backslashreplace")
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -59,7 +101,7 @@ def replace_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     with reporting_disk(path, len(text)):
         try:
-            write_bytes(temporary, text.encode())
+            write_bytes(temporary, as_utf8(text))
             os.replace(temporary, path)
             sync_folder(path.parent)
         finally:
@@ -76,8 +118,11 @@ def clear_temporaries(folder: Path, names: Iterable[str]) -> None:
 def sync_folder(path: Path) -> None:
     """Flush a folder's entries to the disk, where the system can."""
     if os.name == "posix":
-        handle = os.open(path, os.O_RDONLY)
         try:
-            os.fsync(handle)
+            handle = os.open(path, os.O_RDONLY)
+        except PermissionError:  # it may be written to and not read
+            return
+        try:
+            sync(handle, path)
         finally:
             os.close(handle)

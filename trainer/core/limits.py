@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import socket
 import stat
 import sys
@@ -12,7 +13,8 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from trainer.core.convert import shown
-from trainer.core.errors import ConfigError, DiskError
+from trainer.core.environment import memory_free
+from trainer.core.errors import ConfigError, DiskError, LostWorker, TrainerError
 from trainer.core.files import DISK_ERRORS
 
 # how numpy's, torch's and CUDA's errors begin to say it; numpy's of the third kind is a ValueError
@@ -21,7 +23,11 @@ MEMORY_WORDS = (
     *("Maximum allowed size exceeded", "array is too big", "Unable to allocate"),
 )
 
-PATH_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP)
+# torch's words for a data worker that is gone: its number, the signal, the exit code
+WORKER_LOST = re.compile(
+    r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)"
+    r"(?: is killed by signal: ([^.]+)| exited unexpectedly(?: with exit code (\d+))?)"
+)
 
 
 @contextlib.contextmanager
@@ -50,19 +56,69 @@ def is_of_memory(error: BaseException | None) -> bool:
     return False
 
 
+def understood(error: BaseException) -> BaseException:
+    """Return an error of ours, in one line, for one of the system's or a library's that people can
+    do something about; any other error as it is."""
+    link: BaseException | None = error
+    found: list[re.Match[str]] = []
+    while link is not None:
+        found += WORKER_LOST.finditer(str(link)) if isinstance(link, RuntimeError) else ()
+        link = link.__cause__ or link.__context__
+    if found:  # the one that says most came first
+        return LostWorker(f"a data worker (process {found[-1][1]}) {end_of_worker(found[-1])}")
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return of_system(error)
+    if isinstance(error, UnicodeError | RecursionError) or "YAMLError" in kinds_of(error):
+        what = "too deeply nested" if isinstance(error, RecursionError) else str(error)
+        return ConfigError(f"cannot read what was given: {' '.join(what.split())}")
+    return error
+
+
+def kinds_of(error: BaseException) -> set[str]:
+    """Return the names of the classes that an error is of: yaml need not be imported."""
+    return {kind.__name__ for kind in type(error).__mro__}
+
+
+def of_system(error: OSError) -> TrainerError:
+    """Return the error of ours for what the system says of a file: the disk's state or else the
+    user's mistake."""
+    path, reason = os.fsdecode(str(error.filename)), (error.strerror or "").lower()
+    if error.errno in DISK_ERRORS:
+        return DiskError(f"cannot write {shown(path)}: {reason}")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return ConfigError(f"no permission: {shown(path)} ({reason})")
+    return ConfigError(f"cannot use the path {shown(path)}: {reason}")
+
+
+def end_of_worker(lost: re.Match[str]) -> str:
+    """Return how a worker ended, and why that may be."""
+    _, signalled, code = lost.groups()
+    free = memory_free()
+    memory = "" if free is None else f" ({free / 2**30:.1f} GiB are free now)"
+    shared = "/dev/shm is full: fewer data.workers, or containers' --shm-size, help"
+    if signalled == "Bus error" or (code and int(code) in (errno.ENOSPC, errno.ENOMEM)):
+        return f"found no room for a batch in shared memory; {shared}"
+    if code and int(code) in (errno.EMFILE, errno.ENFILE):
+        return "may open no more files: fewer data.workers, or a higher `ulimit -n`, help"
+    how = f"was ended by a signal ({signalled})" if signalled else "has ended"
+    how += f" with code {code}" if code else ""
+    return f"{how}: systems do that where memory runs out{memory}"
+
+
 @contextlib.contextmanager
 def reporting_system() -> Iterator[None]:
-    """Turn a path that no file can have and a standard output that is full into errors of ours."""
+    """Turn what `understood` knows, and a standard output that is full, into errors of ours."""
     try:
         yield
-    except OSError as error:
-        if error.errno in PATH_ERRORS:
-            reason = os.strerror(error.errno or 0).lower()
-            raise ConfigError(f"cannot use the path {shown(error.filename)}: {reason}") from error
-        if error.errno in DISK_ERRORS and error.filename is None:
+    except Exception as error:
+        is_full = isinstance(error, OSError) and error.errno in DISK_ERRORS
+        if isinstance(error, OSError) and is_full and error.filename is None:
             silence()
             raise full_output(error) from error
-        raise
+        known = understood(error)
+        if known is error:
+            raise
+        raise known from error
 
 
 def full_output(error: OSError) -> DiskError:

@@ -7,7 +7,6 @@ has no such locks, the existence of a marker file stands for the lock, and a war
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import logging
 import os
@@ -18,8 +17,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
-
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems without locks answer
 
 ATTEMPTS = 3  # a lock whose file was removed meanwhile, or whose holder is dead, is tried again
 
@@ -67,7 +64,9 @@ class Lock:
             native = FileLock(self.path, thread_local=False, fallback_to_soft=False)
             self._take(native, self.path, wait=wait)
         except OSError as error:
-            if error.errno not in NO_LOCKS:
+            # an error of opening names the file; a lock that is refused in any way but "held" is
+            # one that the file system has not got
+            if error.filename is not None:
                 raise
             remove_if_empty(self.path)
             warn_once(self.path.parent.stat().st_dev, str(self.path.parent))

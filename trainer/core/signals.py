@@ -3,10 +3,13 @@ leaves the others."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import ClassVar
 
@@ -16,15 +19,26 @@ HANDLED = [s for s in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(sign
 PR_SET_PDEATHSIG = 1  # of the kernel's linux/prctl.h
 
 
+class StopWhileWaiting(Exception):
+    """A run that waits for images is to stop; no step is under way."""
+
+
 class Stops:
-    """While active, the first signal sets `signum`; a second one ends the process at once, unless
-    it is another SIGHUP of a closed terminal."""
+    """While active in the main thread, the first signal sets `signum`; a second one ends the
+    process at once, unless it is another SIGHUP of a closed terminal.
+
+    Attributes:
+        signum: of the signal, 0 before it.
+        is_alone: whether the run has one process, which may stop wherever no step is under way.
+    """
 
     requested: ClassVar[int] = 0  # by `request`, also where no run was active then
     active: ClassVar[Stops | None] = None
 
     def __init__(self) -> None:
         self.signum = 0
+        self.is_alone = False
+        self._is_waiting = False
         self._before: dict[int, object] = {}
 
     @classmethod
@@ -34,8 +48,30 @@ class Stops:
         if cls.active is not None:
             cls.active.signum = signum
 
+    @classmethod
+    @contextlib.contextmanager
+    def waiting(cls) -> Iterator[None]:
+        """Wait for what may never come: a signal ends that, in a run of one process.
+
+        Raises:
+            StopWhileWaiting: if the run is to stop.
+        """
+        active = cls.active
+        if active is None or not active.is_alone:
+            yield
+            return
+        try:
+            active._is_waiting = True
+            if active.signum:
+                raise StopWhileWaiting
+            yield
+        finally:
+            active._is_waiting = False
+
     def __enter__(self) -> Stops:
         Stops.active, self.signum = self, Stops.requested
+        if threading.current_thread() is not threading.main_thread():
+            return self  # Python lets the main thread alone handle signals
         for name in HANDLED:
             number = signal.Signals[name].value
             # a shell's background job ignores SIGINT, nohup's SIGHUP: leave it so
@@ -56,6 +92,8 @@ class Stops:
     def _notice(self, signum: int, frame: FrameType | None) -> None:
         if not self.signum:
             self.signum = signum
+            if self._is_waiting:
+                raise StopWhileWaiting
         elif signal.Signals(signum).name != "SIGHUP":  # a shell that ends sends it, then the system
             os._exit(128 + signum)
 

@@ -46,6 +46,21 @@ def check_events(path: Path, events: Iterable[yaml.Event]) -> None:
             raise ConfigError(f"{path} is nested deeper than {MAX_DEPTH}: not a configuration")
 
 
+def check_keys(path: Path, node: yaml.Node | None) -> None:
+    """Raise ConfigError if a key stands twice in one place: the first value would be lost."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                line = key.start_mark.line + 1
+                raise ConfigError(f"{path}, line {line}: the key '{key.value}' stands there twice")
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else "")
+            check_keys(path, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            check_keys(path, item)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Return a YAML file of configuration as plain data; raise ConfigError if it cannot be read.
 
@@ -56,7 +71,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
             raise ConfigError(f"{path} is larger than 256 kB: not a configuration")
         text = path.read_text(encoding="utf-8")
         check_events(path, yaml.parse(text, Loader=Loader))
-        content = yaml.load(text, Loader=Loader)  # safe: it makes plain data only
+        loader = Loader(text)
+        try:
+            node = loader.get_single_node()
+            check_keys(path, node)
+            content = None if node is None else loader.construct_document(node)  # plain data only
+        finally:
+            loader.dispose()
     except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"cannot read {path}: {reason}") from error

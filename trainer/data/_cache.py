@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from trainer.core.environment import cache_home
 from trainer.core.errors import DiskError
 from trainer.core.files import write_bytes
 from trainer.data._building import in_the_making, remove_abandoned, reserve
@@ -160,8 +161,7 @@ def cached(root: Path, name: str, key: str, plan: Callable[[], CachePlan]) -> So
 
 def _user_cache() -> Path:
     """Return the folder for caches of data that lies where nothing may be written."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(os.devnull if home[0] == "~" else home) / "trainer"  # no home: no such folder
+    return (cache_home() or Path(os.devnull)) / "trainer"  # no home: no such folder
 
 
 def _load(folder: Path) -> Source | None:

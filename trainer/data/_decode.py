@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from trainer.core.environment import cores
 from trainer.core.errors import DataError
 from trainer.core.file_kinds import kind_of, printable
 
@@ -114,7 +115,7 @@ def _decode_rows(
             except DataError as error:
                 broken[row] = str(error)
 
-    threads = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))
+    threads = ThreadPoolExecutor(min(THREADS, cores()))
     with warnings.catch_warnings():  # around the threads, as filters belong to the process
         _strict()
         jobs = [threads.submit(work, rows[low : low + CHUNK]) for low in range(0, len(rows), CHUNK)]

@@ -1,27 +1,21 @@
 """Where images lie while a run lasts: on the training device, or in a file that workers read."""
 
-import contextlib
 import logging
-import multiprocessing
-import os
-import signal
-import sys
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 from typing import Protocol
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from trainer.core.signals import HANDLED, die_with_parent
+from trainer.core.environment import memory_free
 from trainer.data._splits import Indices
+from trainer.data._workers import read_ahead
 from trainer.data.base import DataKeys, Images
 
 log = logging.getLogger(__name__)
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 Bounds = Sequence[tuple[int, int]]
-STOPS = [getattr(signal, name) for name in HANDLED]
 
 
 class Store(Protocol):
@@ -74,18 +68,15 @@ class Streamed:
 
     def batches(self, order: Indices, bounds: Bounds) -> Iterator[Pair]:
         """Yield images and labels, read ahead by the workers in the same order as without them."""
-        loader: DataLoader[Pair] = DataLoader(
+        split = self._rows.split
+        row_bytes = split.images[:1].nbytes + split.labels[:1].nbytes
+        batches = read_ahead(
             self._rows,
-            batch_size=None,
-            sampler=[order[low:high] for low, high in bounds],
-            num_workers=self._workers,
-            pin_memory=self._device.type == "cuda",
-            generator=torch.Generator(),  # else a loader draws from the global generator
-            worker_init_fn=_serve,
-            multiprocessing_context=_context() if self._workers else None,
+            [order[low:high] for low, high in bounds],
+            workers=self._workers,
+            batch_bytes=max((high - low for low, high in bounds), default=0) * row_bytes,
+            pin=self._device.type == "cuda",
         )
-        with _signals_held():  # workers inherit that, and no signal finds them half started
-            batches = iter(loader)
         for images, labels in batches:
             yield (
                 images.to(self._device, non_blocking=True),
@@ -97,48 +88,11 @@ class _Rows(Dataset[Pair]):
     """A split as a torch data set whose items are whole batches."""
 
     def __init__(self, images: Images) -> None:
-        self._images = images
+        self.split = images
 
     def __getitem__(self, rows: Indices) -> Pair:
-        index, split = torch.from_numpy(rows), self._images
+        index, split = torch.from_numpy(rows), self.split
         return split.images.index_select(0, index), split.labels.index_select(0, index)
-
-
-def _context() -> str | None:
-    # forked where possible, which shares the mapped file and costs no import
-    return "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-
-
-@contextlib.contextmanager
-def _signals_held() -> Iterator[None]:
-    """Let signals that stop a run wait a moment, where the system can."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _serve(_: int) -> None:
-    """Leave signals that stop a run to the main process, which finishes its step and then ends the
-    workers; die with it, however it ends."""
-    for number in STOPS:
-        signal.signal(number, signal.SIG_IGN)
-    sys.excepthook = _show_error
-    parent = multiprocessing.parent_process()  # torch's workers else notice after seconds
-    die_with_parent(None if parent is None else parent.pid)
-
-
-def _show_error(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    """Print an error that nobody caught, but not that the process that reads has gone: the thread
-    which hands tensors over meets that when a run is killed, just before the worker is too."""
-    if not issubclass(kind, (EOFError, ConnectionError)):
-        sys.__excepthook__(kind, error, trace)
 
 
 def store_for(splits: Sequence[Images], keys: DataKeys, device: torch.device) -> list[Store]:
@@ -152,12 +106,8 @@ def store_for(splits: Sequence[Images], keys: DataKeys, device: torch.device) ->
 
 
 def memory_bytes(device: torch.device) -> int:
-    """Return the free bytes of a GPU, or of the machine where images would lie in its memory."""
+    """Return the bytes of a GPU's memory, or the free ones of the machine or its container where
+    images would lie in them."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[1])
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            fields = dict(line.split(":") for line in file)
-        return int(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):  # not Linux: all there is
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return memory_free() or 0

@@ -176,11 +176,37 @@ def set_fp32_precision(name: str) -> None:
     By default cuDNN's convolutions would be TF32 and cuBLAS's products would not. Older and newer
     switches are both set: torch, and its compiler, raise an error where they disagree.
     """
+    # a processor's products stay exact
+    restore_fp32_precision(
+        ("high" if name == "tf32" else "highest", name == "tf32", name, name, "ieee", "ieee")
+    )
+
+
+def fp32_precision() -> tuple[Any, ...]:
+    """Return how this process multiplies float32 numbers, for `restore_fp32_precision`."""
     backends: Any = torch.backends  # torch's annotations lack these attributes
-    is_tf32 = name == "tf32"
-    torch.set_float32_matmul_precision("high" if is_tf32 else "highest")
-    backends.cudnn.allow_tf32 = is_tf32
-    backends.cudnn.conv.fp32_precision = name
-    backends.cudnn.rnn.fp32_precision = name
-    backends.mkldnn.conv.fp32_precision = "ieee"  # a processor's products stay exact
-    backends.mkldnn.matmul.fp32_precision = "ieee"
+    try:
+        allowed = backends.cudnn.allow_tf32
+    except RuntimeError:  # its parts were set differently
+        allowed = None
+    return (
+        torch.get_float32_matmul_precision(),
+        allowed,
+        backends.cudnn.conv.fp32_precision,
+        backends.cudnn.rnn.fp32_precision,
+        backends.mkldnn.conv.fp32_precision,
+        backends.mkldnn.matmul.fp32_precision,
+    )
+
+
+def restore_fp32_precision(switches: tuple[Any, ...]) -> None:
+    """Set how this process multiplies float32 numbers, as `fp32_precision` returned it."""
+    backends: Any = torch.backends
+    matmul, allowed, conv, rnn, cpu_conv, cpu_matmul = switches
+    torch.set_float32_matmul_precision(matmul)
+    if allowed is not None:
+        backends.cudnn.allow_tf32 = allowed
+    backends.cudnn.conv.fp32_precision = conv
+    backends.cudnn.rnn.fp32_precision = rnn
+    backends.mkldnn.conv.fp32_precision = cpu_conv
+    backends.mkldnn.matmul.fp32_precision = cpu_matmul

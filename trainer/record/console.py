@@ -40,16 +40,18 @@ class Console(logging.Handler):
     def listening(self) -> Iterator[None]:
         """Show what components have to say, from their building on."""
         logger = logging.getLogger("trainer")
+        level = logger.level
         logger.addHandler(self)
         logger.setLevel(logging.INFO)
         try:
             yield
         finally:
             logger.removeHandler(self)
+            logger.setLevel(level)
 
     def open_log(self, file: Path) -> None:
         """Keep everything in a file too, from the first line on."""
-        self._log = open(file, "a", encoding="utf-8")  # noqa: SIM115  # closed by `close`
+        self._log = open(file, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115  # closed by `close`
         for line in self._early:
             self.log(line)
         self._early.clear()
@@ -82,13 +84,26 @@ class Console(logging.Handler):
             line: returns the line as of now, for so many columns.
         """
         if self.terminal.is_terminal and not self.terminal.quiet:
+            shown = self.safe(line)
             self._live = Live(
-                get_renderable=lambda: line(self.terminal.width),
+                get_renderable=lambda: shown(self.terminal.width),
                 console=self.terminal,
                 refresh_per_second=4,
                 transient=True,
             )
             self._live.start()
+
+    @staticmethod
+    def safe(line: Callable[[int], Text]) -> Callable[[int], Text]:
+        """Return a live line that is empty where it cannot be made: it reads a run under way."""
+
+        def shown(width: int) -> Text:
+            try:
+                return line(width)
+            except Exception:
+                return Text("")
+
+        return shown
 
     def epoch(self, row: EpochRow, epochs: float) -> None:
         """Print an epoch's line."""
@@ -215,9 +230,9 @@ class Screen(Terminal):
             raise full_output(error) from error
 
 
-def command_to_resume(path: Path) -> str:
-    """Return the line that goes on with a run."""
-    return run_line(f"resume={shown_path(path)}")
+def command_to_resume(path: Path, *overrides: str) -> str:
+    """Return the line that goes on with a run, with overrides that may differ then."""
+    return run_line(f"resume={shown_path(path)}", *overrides)
 
 
 def shown_path(path: Path) -> str:

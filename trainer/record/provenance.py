@@ -42,11 +42,21 @@ def versions() -> dict[str, str]:
     return found
 
 
-def git(*words: str) -> str | None:
-    """Return what a git command prints about the checkout of this program, or None where there is
-    none."""
-    if not (PACKAGE.parent / ".git").exists():
-        return None
+MOST_BYTES = 1_000_000  # of a new file, and 20 times that of all that differs: what is kept
+
+TIMEOUT_S = 20
+
+
+class GitRefuses(Exception):
+    """git cannot say what it is asked; the message says why."""
+
+
+def git(*words: str) -> str:
+    """Return what a git command prints about the checkout of this program.
+
+    Raises:
+        GitRefuses: with its first line.
+    """
     try:
         done = subprocess.run(
             ["git", *words],
@@ -54,17 +64,28 @@ def git(*words: str) -> str | None:
             capture_output=True,
             encoding="utf-8",
             errors="replace",  # what differs may be text of any encoding
-            timeout=20,
+            timeout=TIMEOUT_S,
         )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout if done.returncode == 0 else None
+    except FileNotFoundError as error:
+        raise GitRefuses("there is no git here") from error
+    except subprocess.TimeoutExpired as error:
+        raise GitRefuses(f"git {words[0]} took more than {TIMEOUT_S} s") from error
+    except OSError as error:
+        raise GitRefuses(str(error)) from error
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or [f"code {done.returncode}"])[0]
+        raise GitRefuses(f"git refuses ({said.removeprefix('fatal: ')})")
+    return done.stdout
 
 
 def as_new(name: str) -> str:
-    """Return the difference that a file makes which git does not track yet, named from its top."""
-    top = Path((git("rev-parse", "--show-toplevel") or ".").strip())
+    """Return the difference that a file makes which git does not track yet, named from its top; of
+    a large one its size alone."""
+    top = Path(git("rev-parse", "--show-toplevel").strip())
     try:
+        size = (top / name).stat().st_size
+        if size > MOST_BYTES:
+            return f"not read: b/{name}, {size} bytes, which git does not track\n"
         lines = (top / name).read_text(encoding="utf-8", errors="replace").splitlines(True)
     except OSError:
         lines = []
@@ -73,16 +94,30 @@ def as_new(name: str) -> str:
 
 @functools.cache
 def git_state() -> tuple[dict[str, Any] | None, str]:
-    """Return the commit and whether the checkout is clean (None where there is no checkout), and
-    what differs from it."""
-    commit = git("rev-parse", "HEAD")
-    if commit is None:
+    """Return the commit and whether the checkout is clean, and what differs from it.
+
+    The first is None where there is no checkout; where git does not say it, `unknown` says why.
+    """
+    if not (PACKAGE.parent / ".git").exists():
         return None, ""
-    status = git("status", "--porcelain", "--untracked-files=all") or ""
+    try:
+        return asked()
+    except GitRefuses as error:
+        return {"commit": "unknown", "clean": None, "unknown": str(error)}, ""
+
+
+def asked() -> tuple[dict[str, Any], str]:
+    """Return commit and difference as git tells them; raise GitRefuses."""
+    commit = git("rev-parse", "HEAD")
+    status = git("status", "--porcelain", "--untracked-files=all")
     changed = [line for line in status.splitlines() if not line.startswith("??")]
-    difference = (git("diff", "HEAD") or "") if changed else ""
+    difference = git("diff", "HEAD") if changed else ""
     new = [line[3:].strip('"') for line in status.splitlines() if line.startswith("??")]
-    difference += "".join(map(as_new, (name for name in new if name.endswith((".py", ".yaml")))))
+    for name in new:
+        if name.endswith((".py", ".yaml")) and len(difference) < 20 * MOST_BYTES:
+            difference += as_new(name)
+    if len(difference) > 20 * MOST_BYTES:
+        difference = f"{difference[: 20 * MOST_BYTES]}\nnot kept: all that follows\n"
     return {"commit": commit.strip(), "clean": not difference}, difference
 
 
@@ -93,7 +128,7 @@ def host() -> dict[str, str | int]:
     if cpuinfo.is_file():
         names = [
             line.split(":", 1)[1].strip()
-            for line in cpuinfo.read_text().splitlines()
+            for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
             if line.startswith("model name")
         ]
         model = names[0] if names else model

@@ -15,7 +15,14 @@ from typing import Any
 import yaml
 
 from trainer.core.errors import ConfigError, TrainerError
-from trainer.core.files import clear_temporaries, replace_text, reporting_disk, sync_folder
+from trainer.core.files import (
+    clear_temporaries,
+    dangling,
+    replace_text,
+    reporting_disk,
+    sync,
+    sync_folder,
+)
 from trainer.core.locks import Lock, LockHeld
 from trainer.core.yaml_files import read_yaml
 from trainer.record.runs import EpochRow, read_lines
@@ -90,7 +97,7 @@ class Folder:
             is_new = file.tell() == 0
             file.write(line)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno(), self.path / "metrics.jsonl")
             if is_new:
                 sync_folder(self.path)
 
@@ -110,6 +117,11 @@ class Folder:
         replace_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
 
+def now_text() -> str:
+    """Return the present moment with its offset from UTC, as records hold it."""
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+
+
 def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:
     """Raise ConfigError if a run's folder could not be made, DiskError if its disk is read-only, as
     far as that can be told without making it.
@@ -119,10 +131,20 @@ def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:
         root: folder of all results.
     """
     path = (root if wanted is None else Path(wanted)).absolute()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:  # bytes that are no UTF-8 come as surrogates
+        raise ConfigError(
+            f"cannot record in {str(path)!a}: the folder's name is no UTF-8 text, and records "
+            "name it; work in another folder"
+        ) from error
     if wanted is not None and path.is_dir() and any(path.iterdir()):
         raise ConfigError(
             f"{path} is not empty: two runs never share a folder; name another, or resume={path}"
         )
+    nowhere = dangling(path)
+    if nowhere is not None:
+        raise ConfigError(f"cannot write {path}: {nowhere}")
     existing = next(p for p in (path, *path.parents) if p.exists())
     if not existing.is_dir():
         raise ConfigError(f"cannot write {path}: {existing} is not a folder")
@@ -158,13 +180,19 @@ def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> 
                 sync_folder(path.parent)
             check_folder(wanted, root)
         else:
-            stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+            # in UTC, which the Z says: in the order of time wherever they were made
+            now = datetime.datetime.now(datetime.UTC)
+            stamp = now.strftime("%Y-%m-%d_%H-%M-%SZ")
             path = (root / name / f"{stamp}_{secrets.token_hex(3)}").absolute()
             with reporting_disk(path):
                 path.mkdir(parents=True)
                 sync_folder(path.parent)
                 point_latest(root, path)
-    except (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError) as error:
+    except PermissionError as error:
+        raise ConfigError(
+            f"cannot write {path}: no permission to write in {Path(error.filename).parent}"
+        ) from error
+    except (NotADirectoryError, FileExistsError, FileNotFoundError) as error:
         raise ConfigError(
             f"cannot write {error.filename}: {(error.strerror or 'refused').lower()}"
         ) from error

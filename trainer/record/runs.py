@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.core.errors import ConfigError, NotFound
+from trainer.core.files import dangling
 from trainer.core.yaml_files import flat, leaf, read_yaml
 
 log = logging.getLogger("trainer")
@@ -95,14 +96,14 @@ class RunRow:
     """
 
     path: Path
-    config: Mapping[str, Any]
-    epochs: tuple[EpochRow, ...]
+    config: Mapping[str, Any] = field(repr=False)
+    epochs: tuple[EpochRow, ...] = field(repr=False)
     status: str
     key: str | None = None
     test: Mapping[str, float] | None = None
     test_avg: Mapping[str, float] | None = None
     best_val_top1: float | None = None
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict, repr=False)
     summary: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -147,7 +148,9 @@ def find_runs(*places: str | os.PathLike[str]) -> Found:
     for place in places or ("outputs",):
         root = Path(place)
         if not root.is_dir():
-            raise NotFound(f"no folder {root} to read runs from")
+            nowhere = dangling(root)
+            why = f": {nowhere}" if nowhere else ""
+            raise NotFound(f"no folder {root} to read runs from{why}")
         for path in sorted(run_folders(root), key=natural):
             try:
                 runs.append(checked(read_run(path)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,10 +18,26 @@ BETTER, WORSE = "#2a7f62", "#c0392b"
 
 
 def new_figure(width: float, height: float, dpi: int = 150) -> Figure:
-    """Return an empty figure of so many inches."""
+    """Return an empty figure of so many inches, which says nothing of letters that its fonts lack:
+    they are drawn as boxes."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=dpi, layout="constrained")
+    class Quiet(Figure):
+        def savefig(self, *args: Any, **options: Any) -> None:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Glyph", UserWarning)
+                super().savefig(*args, **options)
+
+    return Quiet(figsize=(width, height), dpi=dpi, layout="constrained")
+
+
+def why_no_picture() -> str | None:
+    """Return why nothing can be drawn here, or None."""
+    try:
+        new_figure(1, 1)
+    except Exception as error:
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return None
 
 
 def clean_axes(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,8 @@ from trainer.record.runs import EpochRow, RunRow
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+log = logging.getLogger("trainer")
 
 TAGS = {
     "lr": "schedule/lr",
@@ -35,10 +39,11 @@ TAGS = {
 
 
 class TensorBoard:
-    """Writes scalars, pictures and the hparams row; TensorBoard is imported at the first of them.
+    """Writes scalars, pictures and the hparams row. It only shows a run: what fails is one warning,
+    after which nothing more is written.
 
     Args:
-        folder: of the event files.
+        folder: of the event files, made with the first of them.
         purge_step: step a resumed run goes on from: what was drawn after it disappears; None for a
             new run.
     """
@@ -47,13 +52,28 @@ class TensorBoard:
         self.folder = folder
         self.purge_step = purge_step
         self._writer: SummaryWriter | None = None
+        self._is_off = False
+        self._attempt(lambda: importlib.import_module("torch.utils.tensorboard"))
+
+    def _attempt(self, work: Callable[[], object]) -> None:
+        """Do something unless an earlier attempt failed."""
+        if not self._is_off:
+            try:
+                work()
+            except Exception as error:
+                self._is_off = True
+                reason = " ".join(str(error).split())
+                log.warning(
+                    "TensorBoard is left out from here on (%s: %s): the numbers are in "
+                    "metrics.jsonl and summary.json",
+                    type(error).__name__,
+                    reason,
+                )
 
     def writer(self) -> SummaryWriter:
         """Return the writer, opened on first use."""
         if self._writer is None:
-            from torch.utils.tensorboard import (
-                SummaryWriter,
-            )  # half a second, not needed before the first epoch's end
+            from torch.utils.tensorboard import SummaryWriter
 
             purge = None if self.purge_step is None else self.purge_step + 1
             self._writer = SummaryWriter(str(self.folder), purge_step=purge)
@@ -61,6 +81,10 @@ class TensorBoard:
 
     def row(self, row: EpochRow) -> None:
         """Draw an epoch's numbers over steps."""
+        self._attempt(lambda: self.scalars(row))
+
+    def scalars(self, row: EpochRow) -> None:
+        """Write an epoch's numbers."""
         for name, value in row.plain().items():
             if name in TAGS:
                 self.writer().add_scalar(TAGS[name], value, row.step)
@@ -81,9 +105,15 @@ class TensorBoard:
         }
         self.writer().add_hparams(kept, dict(results), run_name=".")
 
-    def finish(self, images: torch.Tensor, row: RunRow) -> None:
+    def finish(self, images: Callable[[], torch.Tensor], row: RunRow) -> None:
         """Draw training images (B, C, H, W) as the network sees them, and write the hparams row."""
-        self.images("images/train_as_the_network_sees_them", images, 0)
+        self._attempt(
+            lambda: self.images("images/train_as_the_network_sees_them", images(), 0),
+        )
+        self._attempt(lambda: self.results(row))
+
+    def results(self, row: RunRow) -> None:
+        """Write the hparams row of a finished run."""
         results = {
             "best_val_top1": row.best_val_top1,
             "val_top1": row.val_top1,
@@ -96,4 +126,4 @@ class TensorBoard:
     def close(self) -> None:
         """Write what is left."""
         if self._writer is not None:
-            self._writer.close()
+            self._attempt(self._writer.close)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainer.augment import Chain, choose_views
 from trainer.average import SnapshotPlan, check_bn_images
@@ -33,6 +35,8 @@ from trainer.run.fork import Fork, check_context
 from trainer.scheduler import Schedule
 from trainer.state import Run, State
 from trainer.strategy.base import Strategy
+
+log = logging.getLogger("trainer")
 
 
 @reporting_memory()
@@ -150,6 +154,7 @@ def build_run(
     config, data, precision = context.config, context.data, context.precision
     optimizer = build_optimizer(config.optim, model, config.batch_size)
     check_momentum(planned.schedule, optimizer, config)
+    note_statistics(model, optimizer)
     group_schedules = plan_group_schedules(optimizer, config.optim.shared.groups, **context.times)
     check_bn_images(config.average.shared, model)
     average = config.average.component.build(model, planned.snapshots)
@@ -211,6 +216,25 @@ def place(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Modu
 def is_convolutional(model: nn.Module) -> bool:
     """Return whether a model has weights that a channels-last layout helps."""
     return any(isinstance(m, nn.Conv2d) for m in model.modules())
+
+
+def note_statistics(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Say that normalisation whose weights will be held still goes on following the batches."""
+    held = {
+        id(parameter)
+        for group in optimizer.param_groups
+        if group["freeze_after"] is not None
+        for parameter in group["params"]
+    }
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    count = sum(id(norm.weight) in held for norm in norms)
+    if count:
+        log.info(
+            "optim.groups holds the weights of %d of %d BatchNorm layers still; their running "
+            "statistics are no weights and go on following the batches",
+            count,
+            len(norms),
+        )
 
 
 def check_momentum(schedule: Schedule, optimizer: torch.optim.Optimizer, config: RunConfig) -> None:

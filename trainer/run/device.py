@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 
 from trainer.config.run_config import RunConfig
 from trainer.core.environment import World
 from trainer.core.errors import ConfigError
 from trainer.data import check_batch_size
+from trainer.precision.formats import fp32_precision, restore_fp32_precision
 from trainer.precision.step import Precision, build_precision
 from trainer.strategy.base import Strategy
 from trainer.strategy.build import build_strategy
@@ -37,6 +41,22 @@ def choose_device(name: str, world: World) -> torch.device:
     if kind == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("device=mps: this machine has none; use device=cpu or device=auto")
     return torch.device(kind)
+
+
+@contextlib.contextmanager
+def settings_restored() -> Iterator[None]:
+    """Put back what a run sets for its whole process, for a program that has other work as well:
+    threads, torch's generators, how float32 numbers are multiplied."""
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    precision = fp32_precision()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_rng_state(state)
+        torch.cuda.set_rng_state_all(cuda)
+        restore_fp32_precision(precision)
 
 
 def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Precision]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from trainer.checkpoint import format as checkpoint
-from trainer.core.environment import World
+from trainer.core.environment import World, copies_note
 from trainer.record.console import Console, show_result, shown_path
 from trainer.record.run_folder import Folder, check_folder, make_folder
 from trainer.record.runs import RunRow, read_run
@@ -34,7 +34,8 @@ def execute(request: RunRequest) -> RunRow:
     device, strategy, precision = prepare(request.config, world)
     console = Console(quiet=request.quiet or world.rank != 0)
     resume = broadcast(strategy, lambda: request.resume or unfinished_attempt(request))
-    request = replace(request, resume=resume)
+    note = None if request.quiet or world.size > 1 or world.is_torchrun else copies_note()
+    request = replace(request, resume=resume, notes=(*request.notes, *([note] if note else [])))
     if broadcast(strategy, lambda: is_finished(request)):
         return show_finished(request, console)
     with console.listening():

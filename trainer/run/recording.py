@@ -10,12 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from trainer.checkpoint.format import clear
-from trainer.core.errors import DiskError, Diverged, LostProcess, Stopped, TrainerError
-from trainer.core.files import reporting_disk
-from trainer.core.signals import Stops
+from trainer.core.errors import (
+    DiskError,
+    Diverged,
+    LostProcess,
+    LostWorker,
+    Stopped,
+    TrainerError,
+)
+from trainer.core.files import as_utf8, reporting_disk
+from trainer.core.limits import understood
+from trainer.core.signals import Stops, StopWhileWaiting
 from trainer.record import provenance
 from trainer.record.console import Console, command_to_resume
-from trainer.record.run_folder import Folder, removed_if_unused
+from trainer.record.run_folder import Folder, now_text, removed_if_unused
+from trainer.record.runs import read_summary
 from trainer.run.request import RunRequest
 from trainer.state import Run
 from trainer.strategy.collectives import on_all_ranks
@@ -58,6 +67,7 @@ class Recording:
         closing: holds what is closed at the end.
         stops: signals that came within `summarized`.
         facts: returns what the summary says besides status and results.
+        started: when this process began to record.
     """
 
     request: RunRequest
@@ -67,6 +77,7 @@ class Recording:
     closing: contextlib.ExitStack
     stops: Stops = field(default_factory=Stops)
     facts: Callable[[], Mapping[str, Any]] = dict
+    started: str = field(default_factory=now_text)
 
     @property
     def is_main(self) -> bool:
@@ -81,9 +92,11 @@ class Recording:
             self.folder.lock()
             if self.request.resume is None:
                 self.folder.write_config(self.request.config.plain())
-                difference = provenance.git_state()[1]
+                git, difference = provenance.git_state()
+                if git is not None and "unknown" in git:
+                    self.console.say(f"commit unknown: {git['unknown']}", style="yellow")
                 if difference:
-                    (self.folder.path / "source.diff").write_text(difference)
+                    (self.folder.path / "source.diff").write_bytes(as_utf8(difference))
             self.console.open_log(self.folder.path / "run.log")
 
     def rewind(self) -> None:
@@ -91,6 +104,8 @@ class Recording:
         if self.is_main:
             with reporting_disk(self.folder.path):
                 # rows end where this epoch begins
+                # a run that goes on began when its first attempt did, if that could say it
+                self.started = str(read_summary(self.folder.path).get("started", self.started))
                 self.folder.reopen(self.run.state.meter.first, self.request.config.plain())
                 clear(self.folder.checkpoints)
 
@@ -111,16 +126,26 @@ class Recording:
             TrainerError: what was raised, or one that names the log in place of any other error.
         """
         self.facts = facts
+        self.stops.is_alone = self.run.strategy.world.size == 1
         with self.stops:  # also while it ends: torchrun sends SIGTERM when another process failed
             try:
                 with reporting_disk(self.folder.path):
                     self.run.strategy.begin_steps()
                     yield
+            except StopWhileWaiting as error:
+                stopped = Stopped("stopped while it waited for images", self.stops.signum)
+                self._end("interrupted", stopped.exit_code, str(stopped))
+                raise stopped from error
             except TrainerError as error:
                 self._end(STATUS.get(type(error), "failed"), error.exit_code, str(error))
                 raise
             except BaseException as error:
-                raise self._failed(error) from error
+                known = understood(error)
+                if isinstance(known, LostWorker) or not isinstance(known, TrainerError):
+                    raise self._failed(error) from error
+                self._log_trace(error)
+                self._end("failed", known.exit_code, str(known))
+                raise known from error
             finally:
                 self.closing.close()
 
@@ -130,6 +155,8 @@ class Recording:
             return
         summary = {
             "status": status,
+            "started": self.started,
+            "ended": now_text(),
             "overrides": list(self.request.overrides),
             **results,
             **self.facts(),
@@ -147,22 +174,29 @@ class Recording:
 
     def _failed(self, error: BaseException) -> TrainerError:
         """Record a bug or the loss of a process, and return the error for the user."""
-        with contextlib.suppress(OSError):
-            self.console.log("".join(traceback.format_exception(error)))
-        shown = self._with_log(explained(error))
+        self._log_trace(error)
+        shown = self._with_log(explained(understood(error)))
         with contextlib.suppress(OSError):
             self.console.log(getattr(shown, "trace", ""))
         self._end("failed", 1, str(shown))
         return shown
 
+    def _log_trace(self, error: BaseException) -> None:
+        """Log where an error comes from, as far as the disk allows."""
+        with contextlib.suppress(OSError):
+            self.console.log("".join(traceback.format_exception(error)))
+
     def _with_log(self, error: BaseException) -> TrainerError:
         """Return an error in one line that names the log, and how to resume where that helps."""
         path, log = self.folder.path, self.folder.path / "run.log"
-        if isinstance(error, LostProcess):
+        if isinstance(error, LostProcess | LostWorker):
             text = f"{error}; the run ended at step {self.run.state.step} (see {log})"
+            more = ("data.workers=0",) if isinstance(error, LostWorker) else ()
             if (path / "checkpoints").is_dir():
-                text += f"; to go on from its last checkpoint:\n  {command_to_resume(path)}"
-            shown: TrainerError = LostProcess(text, error.trace)
+                text += f"; to go on from its last checkpoint:\n  {command_to_resume(path, *more)}"
+            elif more:
+                text += f"; there is no checkpoint yet: start again with {' '.join(more)}"
+            shown: TrainerError = LostProcess(text, getattr(error, "trace", ""))
         else:
             kind = "" if isinstance(error, TrainerError) else f"{type(error).__name__}: "
             shown = TrainerError(f"{kind}{error} (see {log})")

@@ -10,6 +10,7 @@ from typing import Any
 from trainer.checkpoint import format as checkpoint
 from trainer.checkpoint.saver import Action, Saver
 from trainer.core.errors import Stopped
+from trainer.core.signals import StopWhileWaiting
 from trainer.data.base import Source
 from trainer.loop import EpochRecord, EvaluationStopped, add_seconds, final_scores, fit
 from trainer.metrics import Scores, guessing
@@ -94,7 +95,7 @@ class Runner:
                             self.record(event)
                         self.save_or_stop()
                 self.finish()
-            except EvaluationStopped:
+            except (EvaluationStopped, StopWhileWaiting):
                 self.save_or_stop()
 
     def is_stopped(self) -> bool:
@@ -116,9 +117,9 @@ class Runner:
             self.save()
         if action is Action.STOP:
             on_all_ranks(run.strategy, self.saver.join)
+            again = f"; to go on:\n  {command_to_resume(self.folder.path)}"
             raise Stopped(
-                f"stopped at step {run.state.step} of {run.total}; to go on:\n"
-                f"  {command_to_resume(self.folder.path)}",
+                f"stopped at step {run.state.step} of {run.total}{again if run.state.step else ''}",
                 self.recording.stop_signal(),
             )
 
@@ -169,9 +170,9 @@ class Runner:
         scores = {name: plain_scores(found) for name, found in tested.items()}
         self.recording.write_summary("completed", 0, {**scores, "weights_sha256": weights})
         row = read_run(self.folder.path)
-        if self.tensorboard is not None:
-            self.tensorboard.finish(first_images(run), row)
         show_result(row, self.console)
+        if self.tensorboard is not None:
+            self.tensorboard.finish(lambda: first_images(run), row)
 
     def say_guessing(self, test: Scores | None) -> None:
         """Say it in one line if the trained weights do no better than a guess, on the validation

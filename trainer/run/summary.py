@@ -116,6 +116,8 @@ class RunProgress:
         self.run = run
         self.first = run.state.step
         self.start = time.perf_counter()
+        encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+        self.sign = "\u2501" if encoding.lower().startswith("utf") else "-"
 
     def line(self, width: int = 120) -> Text:
         """Return the line as of now, a bar in front where `width` columns have room for one."""
@@ -124,8 +126,8 @@ class RunProgress:
         if length < 4:
             return Text(text, no_wrap=True, overflow="crop")
         filled = round(length * self.run.state.step / self.run.total)
-        bar = Text("\u2501" * filled, style="cyan")
-        bar.append("\u2501" * (length - filled), style="bright_black")
+        bar = Text(self.sign * filled, style="cyan")
+        bar.append(self.sign * (length - filled), style="bright_black")
         return bar.append("  " + text, style="default")
 
     def parts(self) -> list[str]:

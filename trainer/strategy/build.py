@@ -13,8 +13,7 @@ from trainer.strategy.process_group import join
 
 
 def build_strategy(choice: StrategyChoice, world: World) -> Strategy:
-    """Return the strategy; `auto` is ddp under torchrun and single otherwise. A process of several
-    joins the others here.
+    """Return the strategy: of several processes, each of which joins the others here, or of one.
 
     Raises:
         ConfigError: if the way in which the program was started does not allow the choice.
@@ -26,7 +25,7 @@ def build_strategy(choice: StrategyChoice, world: World) -> Strategy:
         raise ConfigError(
             f"strategy={name} cannot run in {world.size} processes: use strategy=ddp, or start one"
         )
-    if name == "ddp" or (name == "auto" and world.is_torchrun):
+    if world.size > 1:
         return Ddp(world, join(world, choice.timeouts.start_timeout.value), choice)
     for key in choice.changed():
         raise ConfigError(f"{key} has no effect in one process: leave it out, or use {TORCHRUN}")
@@ -42,13 +41,14 @@ def check_start(choice: StrategyChoice, world: World, *, is_sweep: bool = False)
         is_sweep: whether the program starts jobs, each of which may have processes of its own.
     """
     processes = choice.launch.processes
+    is_several = world.size > 1 or world.is_torchrun
     if processes is not None and not is_sweep and processes != world.size:
         raise ConfigError(
             f"strategy.processes={processes} is for sweeps (with -m): it starts each job by "
             f"torchrun; start a single run with torchrun --standalone --nproc-per-node {processes} "
             "-m trainer"
         )
-    if choice.name == "ddp" and not world.is_torchrun and not (is_sweep and processes):
+    if choice.name == "ddp" and not is_several and not (is_sweep and processes):
         raise ConfigError(
             f"strategy=ddp needs torchrun: {TORCHRUN}"
             + ("; or strategy.processes=2, for the jobs of a sweep" if is_sweep else "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
+import re
 import threading
 import time
 import traceback
@@ -137,7 +137,9 @@ def blame(group: ProcessGroup, reports: Mapping[int, Report]) -> str:
     if silent:
         who = ", ".join(f"rank {r} ({processes[r]})" for r in silent)
         if 0 in silent and len(reports) == 1:
-            who = f"rank 0 ({processes[0]}), or the store at {os.environ.get('MASTER_ADDR')},"
-        return f"{who} did not answer within {group.timeout_s:g} s: killed, stopped, or cut off"
+            who = f"rank 0 ({processes[0]}), or the store at {group.world.address},"
+        if any(re.search(r"timed? ?out", one.text, re.IGNORECASE) for one in reports.values()):
+            return f"{who} did not answer within {group.timeout_s:g} s: killed, stopped, or cut off"
+        return f"{who} is gone: killed, or cut off"
     own = reports[group.world.rank].text
     return f"the connection between the processes broke, though all of them live: {own}"

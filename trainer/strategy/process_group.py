@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import datetime
 import json
-import os
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from torch._C._distributed_c10d import PrefixStore, TCPStore
 
 from trainer.core.environment import World
 from trainer.strategy.rendezvous import Rendezvous, rendezvous
+from trainer.strategy.store import shared_store
 
 NCCL_MARGIN_S = 15  # gloo fails first, with an error; NCCL then ends a process that waits in it
 
@@ -94,11 +94,8 @@ def join(world: World, start_timeout_s: float) -> ProcessGroup:
     if group is not None:
         group.wait_at_most(start_timeout_s)
         return group
-    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    agent_serves = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     timeout = datetime.timedelta(seconds=start_timeout_s)
-    serves = world.rank == 0 and not agent_serves
-    store = TCPStore(host, port, world.size, serves, timeout=timeout, wait_for_workers=False)
+    store = shared_store(world, start_timeout_s)
     own = PrefixStore("trainer", store)
     attempt = rendezvous(own, world.rank, world.size, start_timeout_s)
     group = ProcessGroup(world, store, attempt, start_timeout_s)

@@ -63,9 +63,13 @@ def rendezvous(store: Store, rank: int, size: int, timeout_s: float) -> Rendezvo
             if registered[rank] == me:
                 return Rendezvous(name, tuple(json.loads(text)[1] for text in registered))
         time.sleep(POLL_S)
-    missing = [str(r) for r in range(size) if not (name and store.check([f"{name}/{r}"]))]
-    raise LostProcess(
-        f"rank {', '.join(missing if name and missing else ['0'])} of {size} did not come within "
+    missing = [r for r in range(size) if not (name and store.check([f"{name}/{r}"]))]
+    missing = missing if name and missing else [0]
+    lost = LostProcess(
+        f"rank {', '.join(map(str, missing))} of {size} did not come within "
         f"{timeout_s:g} s (strategy.start_timeout): look at what that process, or torchrun on its "
         "machine, says"
     )
+    # without a name nobody knows who else came: each says it
+    lost.is_own = not name or rank == next((r for r in range(size) if r not in missing), rank)
+    raise lost

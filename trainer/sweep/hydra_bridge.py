@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from trainer.composition.overrides import quote
 from trainer.composition.search_path import Sources, load_plugins
-from trainer.composition.tree import explained
+from trainer.composition.tree import explained, is_from_1_4
+from trainer.core.environment import variable
 from trainer.core.errors import ConfigError
 from trainer.record.run_folder import make_folder
 from trainer.record.sweep_file import JobOverrides
@@ -31,6 +31,8 @@ from trainer.run.execute import execute
 from trainer.run.request import RunRequest
 from trainer.sweep.jobs import Sweep, check_job
 
+# Hydra 1.4 knows one behaviour, and warns where one is named
+VERSION_BASE: dict[str, Any] = {} if is_from_1_4(hydra.__version__) else {"version_base": "1.3"}
 QUIET = ("hydra/hydra_logging=none", "hydra/job_logging=none")
 SWEEPER, LAUNCHER = "hydra/sweeper=trainer", "hydra/launcher=trainer"
 
@@ -74,7 +76,7 @@ def composed_by_hydra(
     before = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
-        with hydra.initialize_config_dir(main, "trainer", version_base="1.3"):
+        with hydra.initialize_config_dir(main, "trainer", **VERSION_BASE):
             with reported(sources):
                 config = hydra.compose(sources.primary, overrides, return_hydra_config=True)
             program = GlobalHydra.instance().hydra
@@ -138,7 +140,7 @@ def run_hydra(
     """
     main, searched = places(sources)
     with reported(sources), hydra_environment([*arguments, *searched]):
-        hydra.main(version_base="1.3", config_path=main, config_name=sources.primary)(task)()
+        hydra.main(config_path=main, config_name=sources.primary, **VERSION_BASE)(task)()
 
 
 def places(sources: Sources) -> tuple[str, list[str]]:
@@ -162,17 +164,13 @@ def reported(sources: Sources) -> Iterator[None]:
 @contextmanager
 def hydra_environment(arguments: Sequence[str]) -> Iterator[None]:
     """Let Hydra see a command line, and raise its errors instead of printing them."""
-    argv, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    argv = sys.argv
     handlers, level = logging.root.handlers[:], logging.root.level  # Hydra configures logging anew
     sys.argv = [argv[0], *arguments]
-    os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        yield
+        with variable("HYDRA_FULL_ERROR", "1"):
+            yield
     finally:
         sys.argv = argv
         logging.root.handlers[:] = handlers
         logging.root.setLevel(level)
-        if full_error is None:
-            del os.environ["HYDRA_FULL_ERROR"]
-        else:
-            os.environ["HYDRA_FULL_ERROR"] = full_error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ import torch
 
 from trainer.checkpoint import format as checkpoint
 from trainer.config.run_config import RunConfig
-from trainer.core.environment import cores
+from trainer.core.environment import cores, visible_gpus
 from trainer.core.errors import Stopped
 from trainer.core.signals import Stops
 from trainer.record.console import Console, shown_path
@@ -165,7 +164,7 @@ def gpus(configs: Sequence[RunConfig], processes: int) -> list[str] | None:
     """Return groups of GPUs, as `CUDA_VISIBLE_DEVICES` names them; None where the jobs use none."""
     if all(config.device == "cpu" for config in configs) or not torch.cuda.is_available():
         return None
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    named = visible_gpus()
     names = named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
     groups = [names[i : i + processes] for i in range(0, len(names), processes)]
     return [",".join(group) for group in groups if len(group) == processes] or None

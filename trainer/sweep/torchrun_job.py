@@ -17,8 +17,9 @@ from omegaconf import OmegaConf
 
 from trainer.composition.search_path import load_plugins
 from trainer.config.run_config import parse
-from trainer.core.environment import World
+from trainer.core.environment import is_first_process
 from trainer.core.errors import TrainerError
+from trainer.core.limits import reporting_system
 from trainer.core.signals import die_with_parent, leave_group
 from trainer.record.console import fail
 from trainer.record.runs import read_summary
@@ -117,7 +118,7 @@ def run_rank(file: Path) -> int:
         load_plugins(request["plugins"])
         config = parse(OmegaConf.create(request["config"]), plugins=request["plugins"])
         resume = None if request["resume"] is None else Path(request["resume"])
-        with reporting_failures():
+        with reporting_system(), reporting_failures():
             execute(
                 RunRequest(
                     config,
@@ -128,7 +129,7 @@ def run_rank(file: Path) -> int:
                 )
             )
     except TrainerError as error:
-        if World.from_environment().rank == 0 or error.is_own:
+        if is_first_process() or error.is_own:
             fail(str(error))
         leave_group(error.exit_code)
         return error.exit_code

@@ -25,8 +25,9 @@ import torch
 
 from trainer.checkpoint import format as checkpoint
 from trainer.config.run_config import RunConfig
-from trainer.core.errors import ConfigError, Diverged, Stopped, TrainerError
-from trainer.core.limits import is_of_memory
+from trainer.core.environment import take_variables
+from trainer.core.errors import Diverged, Stopped, TrainerError
+from trainer.core.limits import is_of_memory, understood
 from trainer.core.signals import HANDLED, Stops
 from trainer.run.context import keep_images
 from trainer.run.execute import execute
@@ -120,8 +121,7 @@ def serve(pipe: Connection, environment: Mapping[str, str], cwd: str) -> None:
     """
     for name in HANDLED:  # the sweep handles them, and asks for what is to be done
         signal.signal(getattr(signal, name), signal.SIG_IGN)
-    os.environ.clear()
-    os.environ.update(environment)
+    take_variables(environment)
     os.chdir(cwd)
     keep_images()
     gc.freeze()  # what was imported stays: no need to look at it after every job
@@ -144,7 +144,7 @@ def key_or_none(config: RunConfig) -> str | None:
     """Return the key of a result that is to come, None where there will be none."""
     try:
         return predicted_key(config)
-    except TrainerError:
+    except Exception:  # its job will say it
         return None
 
 
@@ -161,8 +161,15 @@ def attempt(task: JobTask, line: WorkerLine) -> Ended:
             if ended.how == DONE:
                 job.finished(task.folder)
             return ended
-    except ConfigError as error:
-        return Ended(task.number, FAILED, str(error))
+    except Exception as error:  # of the files around the job
+        return failed(task, error)
+
+
+def failed(task: JobTask, error: Exception) -> Ended:
+    """Return the end of a job that failed, in one line: it costs this job, never the others."""
+    known = understood(error)
+    kind = "" if isinstance(known, TrainerError) else f"{type(known).__name__}: "
+    return Ended(task.number, FAILED, f"{kind}{known}", is_memory=is_of_memory(error))
 
 
 def do(task: JobTask, line: WorkerLine) -> Ended:
@@ -191,11 +198,8 @@ def do(task: JobTask, line: WorkerLine) -> Ended:
         return Ended(task.number, DONE if is_recorded else FAILED, str(error))
     except Stopped as error:
         return Ended(task.number, STOPPED, str(error))
-    except TrainerError as error:
-        return Ended(task.number, FAILED, str(error), is_memory=is_of_memory(error))
-    except Exception as error:  # costs this job, never the others
-        text = f"{type(error).__name__}: {error}"
-        return Ended(task.number, FAILED, text, is_memory=is_of_memory(error))
+    except Exception as error:
+        return failed(task, error)
     return Ended(task.number, DONE)
 
 

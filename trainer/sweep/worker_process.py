@@ -15,6 +15,7 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
+from trainer.core.environment import variables
 from trainer.core.signals import HANDLED
 from trainer.sweep.messages import Beat, JobTask
 from trainer.sweep.worker import serve
@@ -124,9 +125,7 @@ def new_worker(devices: str | None) -> Worker:
         devices: value of `CUDA_VISIBLE_DEVICES`, None to leave it as it is.
     """
     here, there = multiprocessing.Pipe()
-    environment = dict(os.environ)
-    if devices is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = devices
+    environment = variables(CUDA_VISIBLE_DEVICES=devices)
     arguments = (there, environment, os.getcwd())
     process: BaseProcess
     if can_fork():

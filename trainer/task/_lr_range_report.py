@@ -101,9 +101,17 @@ def mark(axes: Axes, sweep: LrSweep, finding: Finding, rule: str) -> None:
         )
 
 
-def draw(file: Path, sweep: LrSweep, finding: Finding, rule: str, title: str) -> None:
-    """Write the picture of a sweep."""
-    figure_of(sweep, finding, rule, title).savefig(file)
+def draw(
+    file: Path, sweep: LrSweep, finding: Finding, rule: str, *, title: str, console: Console
+) -> None:
+    """Write the picture of a sweep, and say where it is; a failure costs no more than it."""
+    try:
+        figure_of(sweep, finding, rule, title).savefig(file)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        console.say(f"picture   none ({reason}); the numbers are there", style="yellow")
+    else:
+        console.say(f"picture   {shown_path(file)}")
 
 
 def report(
@@ -122,7 +130,6 @@ def report(
     for line in suggestions(finding, rule):
         console.say(line)
     console.say(f"results   {shown_path(path)}")
-    console.say(f"picture   {shown_path(path / 'lr_range.png')}")
     best = suggestion(finding, rule)
     if best is not None:
         overrides = [f"repeat={shown_path(path)}", "task=train", f"optim.lr={best:g}"]

@@ -127,11 +127,14 @@ class LrRange:
         if recording.is_main:
             path, request = recording.folder.path, recording.request
             write_csv(path / "lr_range.csv", sweep, finding)
-            draw(path / "lr_range.png", sweep, finding, self.rule, title_of(request))
             report(
                 *(sweep, finding, self.rule), request=request, console=recording.console, path=path
             )
         recording.write_summary("completed", 0, {})
+        if recording.is_main:
+            title, console = title_of(request), recording.console
+            file = recording.folder.path / "lr_range.png"
+            draw(file, sweep, finding, self.rule, title=title, console=console)
 
     def sweep(self, recording: Recording, found: dict[str, Any]) -> LrSweep:
         """Train through the learning rates, showing how far it is.

@@ -11,6 +11,7 @@ from trainer.core.environment import World
 from trainer.core.errors import ConfigError
 from trainer.core.files import check_writable
 from trainer.record.console import Console
+from trainer.record.style import why_no_picture
 from trainer.run.assemble import assemble
 from trainer.run.device import prepare
 from trainer.run.request import RunRequest
@@ -71,6 +72,9 @@ class Plan:
         Raises:
             TrainerError: for everything that training would refuse as well.
         """
+        reason = why_no_picture() if self.picture is not None else None
+        if reason is not None:
+            raise ConfigError(f"task.picture={self.picture} cannot be drawn here: {reason}")
         world = World.from_environment()
         device, strategy, precision = prepare(request.config, world)
         console = Console(quiet=request.quiet or world.rank != 0)

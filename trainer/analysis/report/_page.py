@@ -13,7 +13,7 @@ from trainer.core.errors import ConfigError
 SCRIPTS = ("theme.js", "table.js", "curves.js")
 # In its order: the library refers to what came before. NaN is no JSON.
 JSON = {"sort_keys": False, "allow_nan": False, "separators": (",", ":")}
-NEEDED = "the report needs Bokeh: pip install 'tricks-trainer[report]'"
+NEEDED = "the report needs Bokeh: pip install bokeh jinja2"
 
 
 def fill(content: Mapping[str, Any]) -> str:

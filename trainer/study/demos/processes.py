@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.analysis.compare import Arm
+from trainer.core.environment import variables
 from trainer.core.errors import TrainerError
 from trainer.core.signals import leave_group
 from trainer.record import style
@@ -55,7 +55,7 @@ def launch(jobs: Sequence[DemoJob], folder: Path, *, is_many: bool) -> None:
     file.write_text(json.dumps([[job.label, job.overrides, str(job.folder)] for job in jobs]))
     start = TORCHRUN if is_many else ()
     command = [sys.executable, *start, "-m", __name__, str(file)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = variables(OMP_NUM_THREADS="1")
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     file.unlink()
     if done.returncode:
