@@ -4,9 +4,8 @@ import pytest
 
 from tests.analysis.runs import lr, made_run
 from trainer.analysis._arms import Arm, arms_of
-from trainer.analysis._comparison import compare
 from trainer.analysis._statistics import paired, welch
-from trainer.analysis._tables import to_markdown
+from trainer.analysis.compare import compare, to_markdown
 from trainer.core.errors import ConfigError, TrainerError
 
 SCORES = {0.1: [0.50, 0.52, 0.54], 0.2: [0.60, 0.61, 0.65], 0.3: [0.51, 0.55, 0.53]}

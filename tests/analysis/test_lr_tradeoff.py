@@ -12,8 +12,7 @@ from tests.analysis.conftest import Answer
 from tests.analysis.runs import lr, made_run, write_run
 from tests.command import ROOT, TINY, Call
 from trainer.analysis._arms import arms_of
-from trainer.analysis._tradeoff import TradeoffPoint, best_of, figure_of
-from trainer.analysis.lr_tradeoff import to_csv, tradeoff
+from trainer.analysis.lr_tradeoff import TradeoffPoint, best_of, figure_of, to_csv, tradeoff
 from trainer.core.errors import ConfigError, TrainerError
 from trainer.record.runs import RunRow
 from trainer.record.spread import Spread

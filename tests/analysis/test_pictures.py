@@ -6,9 +6,8 @@ from matplotlib.figure import Figure
 from tests.analysis.runs import lr, made_run
 from trainer.analysis._arms import Arm, arms_of
 from trainer.analysis._pictures import arms_figure, colors, count_epochs
-from trainer.analysis._tradeoff import figure_of
 from trainer.analysis.curves import curves as curves_figure
-from trainer.analysis.lr_tradeoff import tradeoff
+from trainer.analysis.lr_tradeoff import figure_of, tradeoff
 from trainer.core.errors import TrainerError
 from trainer.record.spread import Spread
 
