@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from trainer.cli.arguments import names_in
 from trainer.cli.subcommands import Parser
 from trainer.core.command import command_line
 from trainer.core.errors import ConfigError, TrainerError
@@ -201,7 +202,3 @@ def listing(usage: str, known: Mapping[str, str]) -> str:
     width = max(map(len, known))
     lines = [f"  {name:{width}}  {text}" for name, text in known.items()]
     return "\n".join([f"usage: {command_line()} {usage}", "", *lines])
-
-
-def names_in(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
