@@ -125,7 +125,7 @@ def final(run: RunRow, metric: str) -> float | None:
     """
     if metric in DELIVERED:
         found = (final(run, one) for one in DELIVERED[metric])
-        return next((value for value in found if value is not None), None)
+        return first_of(found)
     if metric == "best_val_top1":
         return run.best_val_top1
     if metric.endswith("_seconds"):
@@ -133,7 +133,16 @@ def final(run: RunRow, metric: str) -> float | None:
     for prefix, scores in (("test_avg_", run.test_avg), ("test_", run.test)):
         if metric.startswith(prefix):
             return (scores or {}).get(metric.removeprefix(prefix))
-    return getattr(run.epochs[-1], metric) if run.epochs else None
+    return value_at(run.epochs[-1], metric) if run.epochs else None
+
+
+def value_at(row: EpochRow, metric: str) -> float | None:
+    """Return an epoch's number, of the averaged weights where they are what is delivered."""
+    return first_of(getattr(row, name) for name in DELIVERED.get(metric, (metric,)))
+
+
+def first_of(values: Iterable[float | None]) -> float | None:
+    return next((value for value in values if value is not None), None)
 
 
 def is_share(metric: str) -> bool:
@@ -187,5 +196,5 @@ def notes_on(
 
 def common_epochs(runs: Sequence[RunRow], metric: str) -> list[float]:
     """Return the epochs at which all of the runs have the metric."""
-    each = [{row.epoch for row in run.epochs if getattr(row, metric) is not None} for run in runs]
+    each = [{row.epoch for row in run.epochs if value_at(row, metric) is not None} for run in runs]
     return sorted(set.intersection(*each)) if each else []

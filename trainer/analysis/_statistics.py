@@ -25,6 +25,9 @@ class Difference:
         p_holm: the same, adjusted for all differences that were looked at.
         detectable: the smallest true difference that would have been found 4 times out of 5.
         is_paired: whether it is the mean of differences seed by seed.
+        error: the standard error, None where there are too few numbers; `df` its degrees of
+            freedom.
+        factor: what p is multiplied by, as one of several differences.
     """
 
     mean: float
@@ -34,6 +37,19 @@ class Difference:
     p_holm: float | None = None
     detectable: float | None = None
     is_paired: bool = False
+    error: float | None = None
+    df: float = 0.0
+    factor: int = 1
+
+    @property
+    def adjusted(self) -> tuple[float, float, float] | None:
+        """The ends of an interval that leaves out 0 just where `p_holm` is below 0.05, and the true
+        difference that would have been found so 4 times out of 5."""
+        if self.error is None:
+            return None
+        reach = t_quantile(1.0 - 0.5 * (1.0 - CONFIDENCE) / self.factor, self.df)
+        half, power = reach * self.error, t_quantile(POWER, self.df) * self.error
+        return self.mean - half, self.mean + half, half + power
 
 
 @dataclass(frozen=True)
@@ -138,19 +154,23 @@ def difference_from(mean: float, error: float, df: float, *, is_paired: bool) ->
         p=p,
         detectable=(reach + t_quantile(POWER, df)) * error,
         is_paired=is_paired,
+        error=error,
+        df=df,
     )
 
 
-def holm(probabilities: Sequence[float]) -> list[float]:
-    """Return probabilities adjusted for being several, in their order.
+def holm(probabilities: Sequence[float]) -> list[tuple[float, int]]:
+    """Return probabilities adjusted for being several, in their order, each with its factor.
 
-    The smallest of m counts m times, the next m - 1 times, and so on, none less than one before it.
+    The smallest of m counts m times, the next m - 1 times, and so on, none less than one before it;
+    once one is not below 0.05, the factor stays, so that an interval of the same level agrees.
     "A simple sequentially rejective multiple test procedure", S. Holm, Scandinavian Journal of
     Statistics 6, 1979.
     """
     order = sorted(range(len(probabilities)), key=lambda i: probabilities[i])
-    adjusted, greatest = [0.0] * len(order), 0.0
+    adjusted, greatest, factor = [(0.0, 1)] * len(order), 0.0, len(order)
     for rank, i in enumerate(order):
         greatest = max(greatest, min(1.0, (len(order) - rank) * probabilities[i]))
-        adjusted[i] = greatest
+        adjusted[i] = (greatest, factor)
+        factor -= greatest < 1.0 - CONFIDENCE
     return adjusted

@@ -8,7 +8,7 @@ from typing import Any
 
 from trainer.analysis._arms import Arm, arms_of, check_completed, is_share, notes_on, trained
 from trainer.analysis._labels import varied_keys
-from trainer.analysis._pictures import arms_figure, draw_finals, title_of
+from trainer.analysis._pictures import arms_figure, draw_curves, draw_finals, title_of
 from trainer.analysis._statistics import (
     POWER,
     Correlation,
@@ -32,6 +32,7 @@ __all__ = [
     "arms_of",
     "compare",
     "difference_of",
+    "draw_curves",
     "draw_finals",
     "paired",
     "title_of",
@@ -159,12 +160,13 @@ def adjusted(rows: Sequence[ComparisonRow]) -> tuple[ComparisonRow, ...]:
     """Return rows with p adjusted for the number of differences that have one."""
     chances = [row.difference.p for row in rows if row.difference]
     corrected = iter(holm([p for p in chances if p is not None]))
-    return tuple(
-        replace(row, difference=replace(row.difference, p_holm=next(corrected)))
-        if row.difference and row.difference.p is not None
-        else row
-        for row in rows
-    )
+    found = []
+    for row in rows:
+        if row.difference and row.difference.p is not None:
+            p_holm, factor = next(corrected)
+            row = replace(row, difference=replace(row.difference, p_holm=p_holm, factor=factor))
+        found.append(row)
+    return tuple(found)
 
 
 def numbers_of(row: ComparisonRow) -> dict[str, float | int | None]:

@@ -79,12 +79,22 @@ def best_of(points: Sequence[TradeoffPoint], metric: str) -> TradeoffPoint | Non
     return min(whole, key=lambda point: standing(point.spread.mean, metric), default=None)
 
 
-def figure_of(points: Sequence[TradeoffPoint], metric: str, title: str = "") -> Figure:
-    """Return loss curves beside final numbers, a colour for each learning rate."""
+def figure_of(
+    points: Sequence[TradeoffPoint], metric: str, title: str = "", best: float | None = None
+) -> Figure:
+    """Return loss curves beside final numbers, a colour for each learning rate.
+
+    Args:
+        points: from `tradeoff`.
+        metric: of the final numbers.
+        title: above all.
+        best: the learning rate that is marked; by default that with the best mean.
+    """
     figure = new_figure(11.0, 4.4)
     curves, finals = figure.subplots(1, 2)
     draw_losses(curves, points)
-    draw_finals(finals, points, metric)
+    found = best_of(points, metric)
+    draw_finals(finals, points, metric, best or (found.lr if found else None))
     figure.suptitle(title, fontsize=10, x=0.01, ha="left")
     return figure
 
@@ -141,7 +151,9 @@ def cut_off(axes: Axes, drawn: Sequence[tuple[Line2D, Sequence[float]]]) -> None
     )
 
 
-def draw_finals(axes: Axes, points: Sequence[TradeoffPoint], metric: str) -> None:
+def draw_finals(
+    axes: Axes, points: Sequence[TradeoffPoint], metric: str, best: float | None
+) -> None:
     """Draw final numbers over the learning rate: every seed, the mean with its 95 % interval, and
     below them the runs that have none."""
     scale = scale_of(metric)
@@ -155,10 +167,9 @@ def draw_finals(axes: Axes, points: Sequence[TradeoffPoint], metric: str) -> Non
         if lost:
             text = "x\n" + lost.replace(", ", "\n")
             write_at(axes, text, point.lr, 0.01, va="bottom", color=LOST)
-    best = best_of(points, metric)
     if best is not None:
-        axes.axvline(best.lr, color="0.5", linewidth=0.8, linestyle="--", zorder=0)
-        write_at(axes, f"best mean: {best.lr:g}", best.lr, 1.01, va="bottom", fontsize=8)
+        axes.axvline(best, color="0.5", linewidth=0.8, linestyle="--", zorder=0)
+        write_at(axes, f"best mean: {best:g}", best, 1.01, va="bottom", fontsize=8)
     axes.set_xscale("log")
     axes.set_xlim(points[0].lr / 1.8, points[-1].lr * 1.8)
     axes.set_xlabel("learning rate (optim.lr)")
