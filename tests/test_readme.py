@@ -73,7 +73,7 @@ BEFORE = {  # what the README says makes the runs of a line, at a toy size
 SERVER = """
 import json, os, sys
 import torch, matplotlib.figure, trainer, trainer.api, trainer.sweep.runner, trainer.cli.main
-import trainer.study.demo, trainer.study.demos.kinds
+import trainer.study.arms, trainer.study.make
 trainer.api.compose("data=synthetic")
 print(json.dumps(trainer.__file__), flush=True)
 for line in sys.stdin:
@@ -138,13 +138,13 @@ def test_the_readme_s_commands_are_found_and_each_is_run_or_left_out_for_a_reaso
 
 def test_commands_within_the_text_name_a_subcommand_and_a_study() -> None:
     from trainer.cli.subcommands import SUBCOMMANDS
-    from trainer.study.demos.spec import names
+    from trainer.study.spec import names
 
     found = [tuple(t.split()) for t in re.findall(r"`python -m trainer ([a-z_ ]+)`", README)]
     assert len(found) >= 10
     for name, *rest in found:
         assert name in SUBCOMMANDS
-        assert name != "demo" or set(rest) <= {*names(), "all"}
+        assert name not in ("demo", "study") or set(rest) <= {*names(), "all"}
     assert "scripts." not in README
 
 

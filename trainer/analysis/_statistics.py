@@ -82,9 +82,10 @@ def correlation(first: Mapping[int, float], second: Mapping[int, float]) -> Corr
     """
     seeds = sorted(set(first) & set(second))
     one, two = ([numbers[seed] for seed in seeds] for numbers in (first, second))
-    if len(seeds) < 2 or len(set(one)) == 1 or len(set(two)) == 1:
+    try:
+        value = max(-1.0, min(1.0, statistics.correlation(one, two)))
+    except statistics.StatisticsError:  # fewer than two, or one of the two does not vary
         return Correlation(None, None, len(seeds))
-    value = max(-1.0, min(1.0, statistics.correlation(one, two)))
     if len(seeds) < 4:
         return Correlation(value, None, len(seeds))
     reach = statistics.NormalDist().inv_cdf(0.5 + 0.5 * CONFIDENCE) / math.sqrt(len(seeds) - 3)
@@ -159,18 +160,27 @@ def difference_from(mean: float, error: float, df: float, *, is_paired: bool) ->
     )
 
 
-def holm(probabilities: Sequence[float]) -> list[tuple[float, int]]:
-    """Return probabilities adjusted for being several, in their order, each with its factor.
+def holm(probabilities: Sequence[float]) -> list[float]:
+    """Return probabilities adjusted for being several, in their order.
 
-    The smallest of m counts m times, the next m - 1 times, and so on, none less than one before it;
-    once one is not below 0.05, the factor stays, so that an interval of the same level agrees.
+    The smallest of m counts m times, the next m - 1 times, and so on, none less than one before it.
     "A simple sequentially rejective multiple test procedure", S. Holm, Scandinavian Journal of
     Statistics 6, 1979.
     """
     order = sorted(range(len(probabilities)), key=lambda i: probabilities[i])
-    adjusted, greatest, factor = [(0.0, 1)] * len(order), 0.0, len(order)
+    adjusted, greatest = [0.0] * len(order), 0.0
     for rank, i in enumerate(order):
         greatest = max(greatest, min(1.0, (len(order) - rank) * probabilities[i]))
-        adjusted[i] = (greatest, factor)
-        factor -= greatest < 1.0 - CONFIDENCE
+        adjusted[i] = greatest
     return adjusted
+
+
+def holm_factors(probabilities: Sequence[float]) -> list[int]:
+    """Return how often each of several probabilities counts where `holm` stops at the first that is
+    not below 0.05: an interval of the level that is divided by it leaves out 0 just where the
+    adjusted probability is below 0.05."""
+    adjusted, level = holm(probabilities), 1.0 - CONFIDENCE
+    passed = sum(p < level for p in adjusted)
+    order = sorted(range(len(probabilities)), key=lambda i: probabilities[i])
+    ranks = {i: rank for rank, i in enumerate(order)}
+    return [len(order) - min(ranks[i], passed) for i in range(len(order))]

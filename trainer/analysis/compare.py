@@ -15,6 +15,7 @@ from trainer.analysis._statistics import (
     Difference,
     correlation,
     holm,
+    holm_factors,
     paired,
     welch,
 )
@@ -159,7 +160,8 @@ def named(arms: Sequence[Arm], words: str) -> Arm:
 def adjusted(rows: Sequence[ComparisonRow]) -> tuple[ComparisonRow, ...]:
     """Return rows with p adjusted for the number of differences that have one."""
     chances = [row.difference.p for row in rows if row.difference]
-    corrected = iter(holm([p for p in chances if p is not None]))
+    known = [p for p in chances if p is not None]
+    corrected = iter(zip(holm(known), holm_factors(known), strict=True))
     found = []
     for row in rows:
         if row.difference and row.difference.p is not None:

@@ -165,7 +165,7 @@ def draw_finals(
         draw_spread(axes, point.lr, numbers, color, vertical=True)
         lost = lost_text(point.arm)
         if lost:
-            text = "x\n" + lost.replace(", ", "\n")
+            text = "x\n" + lost.replace(", ", "\n").replace(" ", "\n")
             write_at(axes, text, point.lr, 0.01, va="bottom", color=LOST)
     if best is not None:
         axes.axvline(best, color="0.5", linewidth=0.8, linestyle="--", zorder=0)

@@ -30,9 +30,11 @@ def study(arguments: Sequence[str], command: str = "study") -> None:
     add("--config-dir", type=Path, metavar="DIR", help="a folder of your own, with study/NAME.yaml")
     add("--plugins", type=names_in, default=(), help="modules with components of your own")
     if command == "study":
-        add("--scale", default="", help="minute, smoke, cpu or gpu; the first that a study has")
+        scales = ("minute", "smoke", "cpu", "gpu")
+        add("--scale", choices=scales, default="", help="the first that a study has, if left out")
     options = parser.parse_intermixed_args(arguments)
     from trainer.study import spec
+    from trainer.study.study import changed
 
     scale = "minute" if command == "demo" else options.scale
     known = spec.names(scale, options.config_dir)
@@ -42,9 +44,7 @@ def study(arguments: Sequence[str], command: str = "study") -> None:
         print(listing(f"{command} NAME", titles))
         return
     made = [
-        spec.changed(
-            spec.load(name, scale, **places), options.overrides, options.seeds, options.trials
-        )
+        changed(spec.load(name, scale, **places), options.overrides, options.seeds, options.trials)
         for name in chosen(options.name, known)
     ]
     from trainer.study import make

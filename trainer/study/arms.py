@@ -8,23 +8,23 @@ from typing import Any
 
 from trainer.analysis.compare import Arm, Comparison, compare, to_csv, to_markdown, value_text
 from trainer.record.runs import RunRow
-from trainer.study.page import Finding
+from trainer.study.page import StudyFinding
 from trainer.study.pictures import arms_figure
 from trainer.study.runs import REPORTED, StudyRuns, perform, trials_csv
-from trainer.study.spec import Study
+from trainer.study.study import Study
 from trainer.study.verdict import conclusions, difference_text, gains, is_shown, power_text
 
 COST = ("train_seconds", "average_seconds")
 
 
-def find(study: Study, folder: Path, *, quiet: bool = False) -> Finding:
+def find(study: Study, folder: Path, *, quiet: bool = False) -> StudyFinding:
     """Run the arms of a study, and return what they came to."""
     for label in study.labels:
         study.compose(*study.job(label, study.chosen(label), 0).overrides)
     return finding_of(perform(study, quiet=quiet))
 
 
-def finding_of(runs: StudyRuns) -> Finding:
+def finding_of(runs: StudyRuns) -> StudyFinding:
     """Return what the runs of arms came to."""
     study = runs.study
     found = compared(study, runs.tuned)
@@ -32,7 +32,7 @@ def finding_of(runs: StudyRuns) -> Finding:
     tables = {".csv": table(runs, found)}
     if runs.trials:
         tables["_trials.csv"] = trials_csv(runs.trials)
-    return Finding(
+    return StudyFinding(
         sentences,
         power_text(study, found),
         to_markdown(found, columns(runs, found)),
@@ -57,7 +57,8 @@ def rows_of(arms: Sequence[Arm]) -> list[RunRow]:
 def columns(runs: StudyRuns, found: Comparison) -> dict[str, list[str]]:
     """Return the page's further columns."""
     study = runs.study
-    more = {"chosen": [f"`{' '.join(runs.values[label])}`" for label in study.labels]}
+    values = [" ".join(runs.values[label]) for label in study.labels]
+    more = {"chosen": [f"`{words}`" if words else "" for words in values]} if any(values) else {}
     if runs.untuned:
         more["untuned (sd, n)"] = [spread_text(arm) for arm in runs.untuned]
         more["tuned - untuned"] = [difference_text(one) for one in gains(runs)]

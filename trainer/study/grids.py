@@ -9,10 +9,10 @@ from trainer.analysis import lr_tradeoff, slices
 from trainer.analysis.compare import Arm, arms_of, welch
 from trainer.analysis.lr_tradeoff import TradeoffPoint, best_of
 from trainer.record.runs import RunRow
-from trainer.study.page import Finding
+from trainer.study.page import StudyFinding
 from trainer.study.pictures import texts_over
 from trainer.study.runs import run_all
-from trainer.study.spec import Study
+from trainer.study.study import Study
 from trainer.study.verdict import SHOWN, points, verdict_of
 
 TENFOLD = 10.0
@@ -32,13 +32,13 @@ def run_grid(study: Study, *, quiet: bool = False) -> tuple[list[RunRow], str]:
     return run_all(jobs, study, quiet=quiet), said
 
 
-def tradeoff(study: Study, folder: Path, *, quiet: bool = False) -> Finding:
+def tradeoff(study: Study, folder: Path, *, quiet: bool = False) -> StudyFinding:
     """Run a grid of learning rates, and return what they came to."""
     rows, power = run_grid(study, quiet=quiet)
     return tradeoff_of(study, rows, power)
 
 
-def tradeoff_of(study: Study, rows: Sequence[RunRow], power: str) -> Finding:
+def tradeoff_of(study: Study, rows: Sequence[RunRow], power: str) -> StudyFinding:
     """Return what runs with several learning rates came to: chosen on `val`, told of `test` where
     that was looked at."""
     arms = arms_of(rows)
@@ -46,7 +46,7 @@ def tradeoff_of(study: Study, rows: Sequence[RunRow], power: str) -> Finding:
     found, on_val = (lr_tradeoff.tradeoff(arms, which) for which in (metric, VAL))
     best = best_of(on_val, VAL)
     said = [rates_text(found, None if best is None else best.lr, metric, study.margin)]
-    return Finding(
+    return StudyFinding(
         said,
         power,
         runs=rows,
@@ -103,23 +103,23 @@ def loss(best: Sequence[float], other: Arm, metric: str, margin: float) -> str:
     return f"{verb} {points(abs(found.mean))} points ({interval})"
 
 
-def slice_(study: Study, folder: Path, *, quiet: bool = False) -> Finding:
+def slice_(study: Study, folder: Path, *, quiet: bool = False) -> StudyFinding:
     """Run a grid of the learning rate and a second value, and return what it came to."""
     rows, power = run_grid(study, quiet=quiet)
     return slice_finding(study, rows, power)
 
 
-def slice_finding(study: Study, rows: Sequence[RunRow], power: str) -> Finding:
+def slice_finding(study: Study, rows: Sequence[RunRow], power: str) -> StudyFinding:
     """Return what a slice came to: found and fitted on `val`, with `test` beside it."""
     found = slices.slice_of(arms_of(rows), VAL)
     ridge = slices.fit_of(found)
     slope = "none" if ridge.slope is None else f"{ridge.slope:+.2f}"
     if ridge.interval is not None:
         slope += f" (95 % interval {ridge.interval[0]:+.2f} to {ridge.interval[1]:+.2f})"
-    return Finding(
+    return StudyFinding(
         [slices.sentence(found, ridge)],
         power,
-        slices.to_markdown(found, ridge),
+        slices.to_markdown(found, ridge).partition("\n\n")[2],  # the sentence is said already
         rows,
         slices.slices_figure(found, ridge, study.title),
         {".csv": slices.to_csv(found, ridge)},

@@ -7,27 +7,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from trainer.core.errors import ConfigError, unknown
+from trainer.core.errors import ConfigError
 from trainer.core.files import replace_text, reporting_disk
-from trainer.study.page import Finding, write
+from trainer.study.page import StudyFinding, write
 from trainer.study.runs import trials_csv, tune
-from trainer.study.spec import Study
-
-# How each kind of study is run, judged and drawn: a module and its function.
-KINDS = {
-    "arms": ("trainer.study.arms", "find"),
-    "tradeoff": ("trainer.study.grids", "tradeoff"),
-    "slice": ("trainer.study.grids", "slice_"),
-    "speed": ("trainer.study.timed", "speed"),
-    "processes": ("trainer.study.timed", "processes"),
-    "stairs": ("trainer.study.stairs", "find"),
-    "schedules": ("trainer.study.schedules", "find"),
-    "flatness": ("trainer.study.flatness.finding", "find"),
-    "precision": ("trainer.study.precision_table.finding", "find"),
-}
+from trainer.study.study import KINDS, Study
 
 
-def make(study: Study, folder: Path, *, quiet: bool = False) -> tuple[Finding, tuple[str, ...]]:
+def make(
+    study: Study, folder: Path, *, quiet: bool = False
+) -> tuple[StudyFinding, tuple[str, ...]]:
     """Run a study and write its files into a folder; what is finished already is not run again, but
     where runs are timed against each other.
 
@@ -43,11 +32,9 @@ def make(study: Study, folder: Path, *, quiet: bool = False) -> tuple[Finding, t
         ConfigError: if overrides do not compose, or the file of the study is not one.
         TrainerError: if a run fails otherwise than by diverging.
     """
-    if study.draw not in KINDS:
-        raise unknown("draw", study.draw, KINDS)
     module, name = KINDS[study.draw]
     find: Any = getattr(importlib.import_module(module), name)
-    found: Finding = find(study, folder, quiet=quiet)
+    found: StudyFinding = find(study, folder, quiet=quiet)
     with reporting_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return found, write(study, found, folder)

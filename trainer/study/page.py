@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from trainer.core.files import replace_text
 from trainer.record.runs import RunRow
-from trainer.study.spec import Study
+from trainer.study.study import Study, merged
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
-class Finding:
+class StudyFinding:
     """What the runs of a study came to.
 
     Attributes:
@@ -44,7 +44,7 @@ class Finding:
     is_shown: bool = True
 
 
-def write(study: Study, found: Finding, folder: Path) -> tuple[str, ...]:
+def write(study: Study, found: StudyFinding, folder: Path) -> tuple[str, ...]:
     """Write a study's files, the page after what it shows; return their names, pictures first."""
     files = list(found.files)
     if found.figure is not None:
@@ -58,7 +58,7 @@ def write(study: Study, found: Finding, folder: Path) -> tuple[str, ...]:
     return tuple(files)
 
 
-def page(study: Study, found: Finding, files: Sequence[str]) -> str:
+def page(study: Study, found: StudyFinding, files: Sequence[str]) -> str:
     """Return the page in Markdown; accuracies in percent."""
     pictures = [f"![{study.title}]({file})" for file in files if file.endswith(".png")]
     said = [*found.sentences, found.power]
@@ -75,11 +75,11 @@ def page(study: Study, found: Finding, files: Sequence[str]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def facts(study: Study, found: Finding) -> Iterator[str]:
+def facts(study: Study, found: StudyFinding) -> Iterator[str]:
     """Yield how the numbers were made and with what."""
     yield f"command: `{study.command()}`"
     if study.base and found.runs:
-        yield f"all runs: `{' '.join((*study.base, *study.size))}`"
+        yield f"all runs: `{' '.join(merged((*study.base, *study.size)))}`"
     yield from found.notes
     if found.runs:
         yield from facts_of(found.runs)

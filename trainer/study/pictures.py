@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from trainer.analysis.compare import Comparison, draw_curves, draw_finals
 from trainer.record.style import DARK, GREY, clean_axes, colors, new_figure
 from trainer.study.runs import CHOSEN_BY, REPORTED, StudyRuns
-from trainer.study.spec import Study
+from trainer.study.study import LR, Study
 from trainer.study.verdict import difference_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LR = "optim.lr"
 WIDTH, HEADER = 10.0, 0.62  # inches: of the picture, of one line of title
 LINE, TITLE = 0.19, 0.26  # inches: of a further line of the sentence, of the title
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from trainer.core.command import command_line
@@ -15,7 +15,8 @@ from trainer.core.errors import ConfigError, Diverged, TrainerError, unknown
 from trainer.core.files import replace_text
 from trainer.core.registry import PACKAGE
 from trainer.study.outcome import Outcome, forget, save, saved
-from trainer.study.spec import Study, changed, load, names, shown_overrides
+from trainer.study.spec import load, names
+from trainer.study.study import Study, changed, shown_overrides
 
 KINDS, ALL = ("figure", "table"), "all"
 
@@ -66,7 +67,7 @@ def reproduce(
     check_scale(scale)
     command = command_line("reproduce", name, "--scale", scale, *shown_overrides(overrides))
     place = out or Path("outputs") / "reproduce" / scale
-    made = make_all([with_words(study, overrides) for study in found], place)
+    made = make_all([changed(study, overrides) for study in found], place)
     file = write(made, scale, overrides, place, command)
     return file, [key for key, one in made.items() if isinstance(one, str)]
 
@@ -79,11 +80,6 @@ def check_scale(scale: str) -> None:
 
     if not torch.cuda.is_available():
         raise ConfigError("--scale gpu needs a CUDA GPU, and there is none; --scale cpu does not")
-
-
-def with_words(study: Study, overrides: Sequence[str]) -> Study:
-    """Return a study with words added to every run, also where they replace seeds of a grid."""
-    return replace(study, line=tuple(overrides)) if study.sweep else changed(study, overrides)
 
 
 def make_all(found: Sequence[Study], place: Path) -> dict[str, Outcome | str]:
@@ -161,7 +157,7 @@ def write(
 
     whole: dict[str, Outcome | str] = {}
     for study in items(scale):
-        before = saved(place / study.name, key_of(with_words(study, overrides)))
+        before = saved(place / study.name, key_of(changed(study, overrides)))
         found = made.get(study.name, before)
         if found is not None:
             whole[study.name] = found

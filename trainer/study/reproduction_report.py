@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from trainer.record import provenance
 from trainer.record.tables import markdown_table
 from trainer.study.outcome import Outcome
-from trainer.study.spec import Study
+from trainer.study.study import Study
 
 PICTURE = ".png"
 SIZES = {

@@ -11,7 +11,7 @@ from trainer.core.errors import ConfigError, Stopped, TrainerError
 from trainer.record.runs import RunRow
 from trainer.record.spread import Spread
 from trainer.record.tables import csv_text
-from trainer.study.spec import Study, StudyJob
+from trainer.study.study import Study, StudyJob
 from trainer.sweep.runner import run_jobs
 
 AGAIN = "the same command goes on with what is missing"

@@ -12,8 +12,8 @@ from trainer.core.clock import Clock
 from trainer.metrics import Scores
 from trainer.record.style import clean_axes, new_figure
 from trainer.scheduler import Point, Schedule
-from trainer.study.page import Finding
-from trainer.study.spec import Study
+from trainer.study.page import StudyFinding
+from trainer.study.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,7 +62,7 @@ def figure(panels: Sequence[str], columns: int = 4) -> Figure:
     return picture
 
 
-def find(study: Study, folder: Path, *, quiet: bool = False) -> Finding:
+def find(study: Study, folder: Path, *, quiet: bool = False) -> StudyFinding:
     """Draw the shapes of the text's schedules, and hold them against its formulas."""
     panels = study.settings["panels"]
     worst = {overrides: farthest(overrides) for overrides in panels}
@@ -73,7 +73,7 @@ def find(study: Study, folder: Path, *, quiet: bool = False) -> Finding:
     ]
     names = " ".join(overrides.removeprefix("scheduler=") for overrides in panels)
     line = "python -m trainer task=plan scheduler=$s task.picture=$s.png"
-    return Finding(
+    return StudyFinding(
         said,
         "Nothing is drawn at random here.",
         figure=figure(panels, columns=len(panels)),

@@ -1,27 +1,18 @@
-"""A study as data: a question, arms or a grid, and how much of it is run at each scale."""
+"""The files of studies, `conf/study/<name>.yaml` and those of the user's folder."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from trainer.composition.compose import parsed
-from trainer.composition.overrides import parse_override
 from trainer.composition.search_path import Sources, load_plugins
-from trainer.core.command import command_line
 from trainer.core.errors import ConfigError, unknown
 from trainer.core.yaml_files import read_yaml
-from trainer.sweep.expand import Search, as_text, expand
+from trainer.study.study import KINDS, LR, SCALES, Study, StudyArm, merged
+from trainer.sweep.expand import as_text
 
-if TYPE_CHECKING:
-    from trainer.config.run_config import RunConfig
-
-SCALES = ("minute", "smoke", "cpu", "gpu")
-SEED = "seed"
-OWN = (SEED, "name", "sweep", "report_test")  # a study sets these itself
 NUMBER, LIST = (int, float), (list,)
 # What a study's file may hold, and of which kind; a scale holds the same but for the last two.
 KEYS: dict[str, tuple[type, ...]] = {
@@ -37,206 +28,11 @@ KEYS: dict[str, tuple[type, ...]] = {
 ARM_KEYS: dict[str, tuple[type, ...]] = {"overrides": LIST, "tune": (dict,), "chosen": LIST}
 
 
-@dataclass(frozen=True)
-class StudyArm:
-    """One side of a comparison.
-
-    Attributes:
-        label: as pictures and tables name it.
-        overrides: what it adds to what all arms share.
-        tune: what is tried of each key, as the command line of a sweep has it.
-        chosen: of what was tried, where that was chosen before; None where it is still to be.
-    """
-
-    label: str
-    overrides: tuple[str, ...] = ()
-    tune: Mapping[str, str] = field(default_factory=dict)
-    chosen: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class StudyJob:
-    """One run of a study: its arm, the values that were tried for it, its seed, its overrides."""
-
-    arm: str
-    values: tuple[str, ...]
-    seed: int
-    overrides: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Study:
-    """A study at one scale.
-
-    Attributes:
-        name: what the command line calls it.
-        scale: one of `SCALES`.
-        title: of page and picture.
-        question: what it asks.
-        draw: how it is run, judged and drawn.
-        base: overrides that all runs share.
-        arms: the first is what the others are compared with.
-        claim: label of the arm that the hypothesis is about, decided before any run.
-        against: arms that are compared with another than the first, each with the other's label.
-        margin: the difference that matters, as a share.
-        grid: values by key, all combinations of which are run; instead of arms.
-        sweep: a preset of a sweep that holds the grid and its seeds.
-        seeds: how many runs of each arm; `stated` is how many were stated before any run.
-        trials: draws for each arm from the intervals that it is tuned on.
-        tune_seeds: of the runs among which values are chosen.
-        where: the command with which an effect is to be expected where there is none here.
-        settings: of studies that are no comparison of arms.
-        is_toy: whether no number of it means anything.
-        size: overrides of the scale, which win over those of an arm.
-        line: the user's, which win over all.
-        text: what the text says, and what others published.
-        config_dir: the user's folder of configurations; `plugins` their modules.
-    """
-
-    name: str
-    scale: str
-    title: str
-    question: str
-    draw: str = "arms"
-    base: tuple[str, ...] = ()
-    arms: tuple[StudyArm, ...] = ()
-    claim: str = ""
-    against: Mapping[str, str] = field(default_factory=dict)
-    margin: float = 0.01
-    grid: Mapping[str, str] = field(default_factory=dict)
-    sweep: str = ""
-    seeds: int = 10
-    stated: int = 10
-    trials: int = 12
-    tune_seeds: tuple[int, ...] = ()
-    where: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    is_toy: bool = False
-    size: tuple[str, ...] = ()
-    line: tuple[str, ...] = ()
-    text: Mapping[str, Any] = field(default_factory=dict)
-    config_dir: Path | None = None
-    plugins: tuple[str, ...] = ()
-
-    @property
-    def labels(self) -> list[str]:
-        """The arms' labels, the baseline's first."""
-        return [arm.label for arm in self.arms]
-
-    @property
-    def folder(self) -> Path:
-        """Where its runs and, if not told otherwise, its files go."""
-        return Path("outputs") / f"{self.name}_{self.scale}"
-
-    @property
-    def last_words(self) -> tuple[str, ...]:
-        """What wins over the overrides of an arm."""
-        return (*self.size, *self.line)
-
-    @functools.cached_property
-    def sources(self) -> Sources:
-        """Where its configurations are looked up."""
-        return load_plugins(self.plugins, self.config_dir)
-
-    def arm(self, label: str) -> StudyArm:
-        return next(arm for arm in self.arms if arm.label == label)
-
-    def baseline_of(self, label: str) -> str:
-        """Return the arm that one is compared with."""
-        return self.against.get(label, self.labels[0])
-
-    def tried(self, label: str) -> dict[str, str]:
-        """Return what is tried of an arm's keys; what the last words name is not."""
-        named = {word.split("=", 1)[0].lstrip("+") for word in self.last_words}
-        return {k: v for k, v in self.arm(label).tune.items() if k not in named}
-
-    def chosen(self, label: str) -> tuple[str, ...]:
-        """Return the values that were chosen for an arm before."""
-        keys = self.tried(label)
-        return tuple(w for w in self.arm(label).chosen or () if w.split("=", 1)[0] in keys)
-
-    @property
-    def is_tuned(self) -> bool:
-        """Whether values were chosen before, or there is nothing to choose."""
-        return all(arm.chosen is not None or not arm.tune for arm in self.arms)
-
-    def job(self, label: str, values: Sequence[str], seed: int, *more: str) -> StudyJob:
-        """Return a run of an arm with values that were tried for it."""
-        words = merged((*self.base, *self.arm(label).overrides, *self.last_words, *values))
-        return StudyJob(label, tuple(values), seed, (*self.always, *words, *more, f"seed={seed}"))
-
-    @property
-    def always(self) -> tuple[str, ...]:
-        """What every run has: one thread, so that the cores share the runs."""
-        return (f"name={self.folder.name}", "threads=1")
-
-    def trial_jobs(self) -> list[StudyJob]:
-        """Return the runs among which values are chosen."""
-        search = Search(
-            params={SEED: ",".join(map(str, self.tune_seeds))},
-            arms={label: self.tried(label) for label in self.labels},
-            trials=self.trials,
-        )
-        jobs = []
-        for found in expand((), search):
-            pairs = dict(word.split("=", 1) for word in found.overrides)
-            values = tuple(f"{key}={pairs[key]}" for key in self.tried(found.arm))
-            jobs.append(self.job(found.arm, values, int(pairs[SEED])))
-        return jobs
-
-    def grid_jobs(self, last: Sequence[str] | None = None) -> list[tuple[str, ...]]:
-        """Return the overrides of every run of a grid.
-
-        Args:
-            last: what replaces values of the grid; the last words by default.
-        """
-        preset: tuple[str, ...] = (f"+sweep={self.sweep}",) if self.sweep else ()
-        params: Mapping[str, Any] = {SEED: ",".join(map(str, range(self.seeds))), **self.grid}
-        if self.sweep:
-            file = self.sources.file(f"sweep/{self.sweep}")
-            if file is None:
-                raise unknown("sweep", self.sweep, self.sources.options("sweep"))
-            params = read_yaml(file)["hydra"]["sweeper"]["params"]
-        words = merged((*self.base, *(self.last_words if last is None else last)))
-        jobs = expand(words, Search(params={k: as_text(v) for k, v in params.items()}))
-        return [(*preset, *self.always, *job.overrides) for job in jobs]
-
-    def compose(self, *overrides: str) -> RunConfig:
-        """Return the configuration that overrides mean."""
-        from trainer.api import compose
-
-        return compose(*overrides, config_dir=self.config_dir, plugins=self.plugins)
-
-    def command(self) -> str:
-        """Return the line that does the same again."""
-        made = load(self.name, self.scale, config_dir=self.config_dir, plugins=self.plugins)
-        given = {"--seeds": self.seeds != made.seeds, "--trials": self.trials != made.trials}
-        numbers = {"--seeds": self.seeds, "--trials": self.trials}
-        options = [t for k, is_given in given.items() if is_given for t in (k, str(numbers[k]))]
-        if self.config_dir is not None:
-            options += ["--config-dir", str(self.config_dir)]
-        if self.plugins:
-            options += ["--plugins", ",".join(self.plugins)]
-        scale = () if self.scale == "minute" else ("--scale", self.scale)
-        name = ("demo" if self.scale == "minute" else "study", self.name, *scale)
-        return command_line(*name, *shown_overrides(self.line), *options)
-
-
-def shown_overrides(overrides: Sequence[str]) -> tuple[str, ...]:
-    """Return words as a page shows them: a place on this machine says nothing elsewhere."""
-    return tuple("data.root=DIR" if w.startswith("data.root=") else w for w in overrides)
-
-
-def merged(overrides: Iterable[str]) -> tuple[str, ...]:
-    """Return words of which the last of each key is left, where the first of it stood."""
-    return tuple({word.split("=", 1)[0]: word for word in overrides}.values())
-
-
 def names(scale: str = "", config_dir: Path | None = None) -> list[str]:
     """Return every study, or those that have a scale; those of the user's folder too."""
     sources = load_plugins((), config_dir)
     found = sources.options("study")
-    return [n for n in found if not scale or scale in tree_of(n, sources).get("scales", {})]
+    return [n for n in found if not scale or scale in (tree_of(n, sources).get("scales") or {})]
 
 
 def tree_of(name: str, sources: Sources) -> dict[str, Any]:
@@ -267,8 +63,11 @@ def study_of(name: str, tree: Mapping[str, Any], scale: str = "") -> Study:
     """
     check(name, tree, KEYS)
     known = list(tree.get("scales") or {})
-    if (scale and scale not in known) or not set(known) <= set(SCALES) or not known:
-        raise unknown(f"scale of {name}", scale or ", ".join(known), known or SCALES)
+    if not known:
+        raise ConfigError(f"{name}: a study needs scales, of {', '.join(SCALES)}")
+    for one, allowed in (*((one, SCALES) for one in known), (scale or known[0], known)):
+        if one not in allowed:
+            raise unknown(f"scale of {name}", str(one), allowed)
     scale = scale or known[0]
     own = tree["scales"][scale] or {}
     check(f"{name}.scales.{scale}", own, {k: KEYS[k] for k in KEYS if k not in ("text", "scales")})
@@ -283,7 +82,8 @@ def study_of(name: str, tree: Mapping[str, Any], scale: str = "") -> Study:
     for label in (claim, *against, *against.values()) if arms else ():
         if label not in labels:
             raise unknown(f"arm of {name}", str(label), labels)
-    seeds = both.get("seeds", 10)
+    draw, seeds = both.get("draw", "arms"), both.get("seeds", 10)
+    check_kind(name, draw, len(arms), set(both.get("grid") or {}), bool(both.get("sweep")))
     if seeds < 2:
         raise ConfigError(f"{name}.seeds must be 2 or more, or there is no interval; got {seeds}")
     return Study(
@@ -291,8 +91,8 @@ def study_of(name: str, tree: Mapping[str, Any], scale: str = "") -> Study:
         scale,
         both["title"],
         both["question"],
-        both.get("draw", "arms"),
-        texts((*tree.get("base", ()), *own.get("base", ()))),
+        draw,
+        merged(texts((*tree.get("base", ()), *own.get("base", ())))),
         arms,
         claim,
         against,
@@ -311,6 +111,25 @@ def study_of(name: str, tree: Mapping[str, Any], scale: str = "") -> Study:
     )
 
 
+def check_kind(name: str, draw: str, arms: int, grid: set[str], is_preset: bool) -> None:
+    """Raise ConfigError if a study of a kind lacks what it is made of."""
+    needed = {
+        "arms": (arms >= 2, "two arms or more"),
+        "speed": (arms == 2, "two arms"),
+        "processes": (arms == 2, "two arms"),
+        "tradeoff": (is_preset or grid == {LR}, f"a grid of {LR}, or sweep"),
+        "slice": (
+            is_preset or (LR in grid and len(grid) == 2),
+            f"a grid of {LR} and another key, or sweep",
+        ),
+    }
+    if draw not in KINDS:
+        raise unknown(f"draw of {name}", draw, KINDS)
+    holds, what = needed.get(draw, (True, ""))
+    if not holds:
+        raise ConfigError(f"{name}: a study that draws {draw} needs {what}")
+
+
 def arm_of(place: str, label: Any, tree: Any, shared: Mapping[str, str]) -> StudyArm:
     """Return an arm from plain data."""
     check(place, tree, ARM_KEYS)
@@ -325,7 +144,7 @@ def check(place: str, tree: Any, keys: Mapping[str, tuple[type, ...]]) -> None:
         raise ConfigError(f"{place} must hold keys and values, got {tree!r:.60}")
     for key, value in tree.items():
         if key not in keys:
-            raise unknown("key", f"{place}.{key}", keys)
+            raise unknown(f"key of {place}", str(key), keys)
         is_wrong = isinstance(value, bool) != (keys[key] == (bool,))
         if is_wrong or not isinstance(value, keys[key]):
             kinds = " or ".join(kind.__name__ for kind in keys[key])
@@ -340,47 +159,3 @@ def texts(values: Iterable[Any]) -> tuple[str, ...]:
 def values_text(values: Any) -> str:
     """Return what is tried of a key as a sweep's command line has it: a list, or an interval."""
     return ",".join(map(as_text, values)) if isinstance(values, list) else as_text(values)
-
-
-def changed(
-    study: Study, line: Sequence[str] = (), seeds: int | None = None, trials: int | None = None
-) -> Study:
-    """Return a study with words added to every run, and with other numbers of runs.
-
-    Raises:
-        ConfigError: if there would be fewer than two seeds, or a word is the study's own.
-    """
-    if seeds is not None and seeds < 2:
-        raise ConfigError(f"--seeds must be 2 or more, or there is no interval; got {seeds}")
-    if trials is not None and trials < 1:
-        raise ConfigError(f"--trials must be 1 or more, got {trials}")
-    for word in line if not study.sweep else ():
-        key = word.split("=", 1)[0].lstrip("+")
-        if key in OWN:
-            raise ConfigError(f"{word}: {key} is the study's own")
-    return replace(
-        study,
-        line=merged((*study.line, *line)),
-        seeds=study.seeds if seeds is None else seeds,
-        trials=study.trials if trials is None else trials,
-    )
-
-
-@dataclass(frozen=True)
-class Range:
-    """From where to where a key was drawn; evenly on the logarithm where `is_log`."""
-
-    low: float
-    high: float
-    is_log: bool
-
-
-def ranges(study: Study, label: str) -> dict[str, Range]:
-    """Return from where to where an arm's keys are drawn."""
-    found = {}
-    for key, value in study.tried(label).items():
-        override = parsed(parse_override(f"{key}={value}"))
-        if override.is_interval_sweep():
-            one: Any = override.value()
-            found[key] = Range(float(one.start), float(one.end), "log" in one.tags)
-    return found

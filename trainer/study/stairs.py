@@ -10,15 +10,15 @@ from trainer.analysis.attribution import Attribution, attribution_figure, leave_
 from trainer.analysis.compare import Arm, compare
 from trainer.record.runs import RunRow
 from trainer.study.arms import rows_of
-from trainer.study.page import Finding
+from trainer.study.page import StudyFinding
 from trainer.study.runs import REPORT, run_all
-from trainer.study.spec import Study
+from trainer.study.study import Study
 from trainer.study.verdict import all_differences_text, judged, points, power_text
 
 PRESETS, TOP1 = "bag_of_tricks", "test_top1"
 
 
-def find(study: Study, folder: Path, *, quiet: bool = False) -> Finding:
+def find(study: Study, folder: Path, *, quiet: bool = False) -> StudyFinding:
     """Run the staircase, each step compared with the one before it, and the whole of the tricks
     with what leaves one out."""
     steps, without = study.settings["steps"], study.settings["without"]
@@ -32,11 +32,12 @@ def find(study: Study, folder: Path, *, quiet: bool = False) -> Finding:
     whole = compare([first, last], TOP1).rows[1].difference
     counts = [len(last.completed), len(first.completed)]
     said = [judged(last.label, first.label, whole, seeds=counts, margin=study.margin)]
-    for (title, part), other in zip(
-        found.parts, ("the step before", part_whole(study)), strict=True
-    ):
-        said.append(f"{title}. {all_differences_text(part, other)}")
-    return Finding(
+    others = ("the step before", study.settings["whole"])
+    said += [
+        f"{title}. {all_differences_text(part, other)}"
+        for (title, part), other in zip(found.parts, others, strict=True)
+    ]
+    return StudyFinding(
         said,
         power_text(study),
         attribution.to_markdown(found),
@@ -45,10 +46,6 @@ def find(study: Study, folder: Path, *, quiet: bool = False) -> Finding:
         {".csv": attribution.to_csv(found)},
         ours={} if whole is None else {"whole": f"{points(whole.mean, '+')} points"},
     )
-
-
-def part_whole(study: Study) -> str:
-    return str(study.settings["whole"])
 
 
 def climb(

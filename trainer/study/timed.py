@@ -30,10 +30,10 @@ from trainer.record.spread import Spread
 from trainer.run.execute import execute
 from trainer.run.request import RunRequest
 from trainer.study.arms import columns, compared, notes, numbers, rows_of
-from trainer.study.page import Finding
+from trainer.study.page import StudyFinding
 from trainer.study.pictures import draw_accuracies, framed, heading
 from trainer.study.runs import REPORT, StudyRuns
-from trainer.study.spec import Study
+from trainer.study.study import Study
 from trainer.study.verdict import conclusions, power_text
 from trainer.sweep.results import job_line
 
@@ -54,7 +54,7 @@ class TimedJob:
     folder: str
 
 
-def speed(study: Study, folder: Path, *, quiet: bool = False) -> Finding:
+def speed(study: Study, folder: Path, *, quiet: bool = False) -> StudyFinding:
     """Run both arms of each seed in this process, each first in turn, and nothing beside them."""
     for label in study.labels:
         study.compose(*study.job(label, study.chosen(label), 0).overrides)
@@ -68,7 +68,7 @@ def speed(study: Study, folder: Path, *, quiet: bool = False) -> Finding:
     return speed_of(study, read_arms(study, jobs))
 
 
-def speed_of(study: Study, arms: Sequence[Arm]) -> Finding:
+def speed_of(study: Study, arms: Sequence[Arm]) -> StudyFinding:
     """Return the ratio of speeds seed by seed beside the final accuracies."""
     runs, ratios = runs_of(study, arms), ratios_of(arms)
     found = compared(study, arms)
@@ -77,7 +77,7 @@ def speed_of(study: Study, arms: Sequence[Arm]) -> Finding:
     left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.15))
     draw_ratios(left, ratios, arms)
     draw_accuracies(right, runs, found)
-    return Finding(
+    return StudyFinding(
         said,
         power_text(study, found),
         f"{to_markdown(found, columns(runs, found))}\n{ratio_note(ratios)}",
@@ -88,7 +88,7 @@ def speed_of(study: Study, arms: Sequence[Arm]) -> Finding:
     )
 
 
-def processes(study: Study, folder: Path, *, quiet: bool = False) -> Finding:
+def processes(study: Study, folder: Path, *, quiet: bool = False) -> StudyFinding:
     """Run half of the seeds in two processes, all in one, the other half in two, and nothing beside
     them: the two see the same machine."""
     study.compose(*study.job(study.labels[0], (), 0).overrides)
@@ -103,7 +103,7 @@ def processes(study: Study, folder: Path, *, quiet: bool = False) -> Finding:
     return processes_of(study, read_arms(study, jobs))
 
 
-def processes_of(study: Study, arms: Sequence[Arm]) -> Finding:
+def processes_of(study: Study, arms: Sequence[Arm]) -> StudyFinding:
     """Return the largest difference of weights seed by seed, beside the ratio of speeds."""
     distances, ratios, runs = distances_of(arms), ratios_of(arms), runs_of(study, arms)
     found = compared(study, arms)
@@ -113,7 +113,7 @@ def processes_of(study: Study, arms: Sequence[Arm]) -> Finding:
     draw_distances(left, distances)
     draw_ratios(right, ratios, arms)
     largest = f"largest difference: {', '.join(f'{d:.2g}' for d in distances)}"
-    return Finding(
+    return StudyFinding(
         said,
         power_text(study),
         f"{to_markdown(found, columns(runs, found))}\n{ratio_note(ratios)}\n{largest}",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from trainer.analysis.compare import Arm, Comparison, ComparisonRow, Difference, difference_of
 from trainer.study.runs import REPORTED, StudyRuns
-from trainer.study.spec import Range, Study, ranges
+from trainer.study.study import Range, Study, ranges
 from trainer.sweep.runner import counted
 
 SHOWN, WITHIN, UNTOLD, NONE = "shown", "within the margin", "not told apart", "no verdict"
@@ -50,14 +50,14 @@ def judged(
     if found is None or found.adjusted is None:
         return f"No verdict: too few runs of {claim} or {baseline} completed ({many})."
     low, high, detectable = found.adjusted
-    name = "95 % interval" if found.factor == 1 else f"95 % interval adjusted for {found.factor}"
-    signed = f"{name} {points(low, '+')} to {points(high, '+')}; {many}"
+    many = many if found.factor == 1 else f"adjusted for {found.factor} comparisons; {many}"
+    signed = f"95 % interval {points(low, '+')} to {points(high, '+')}; {many}"
     if kind == SHOWN:
         near, far = sorted((abs(low), abs(high)))
         verb = "gains" if found.mean > 0 else "loses"
         return (
             f"{claim} {verb} {points(abs(found.mean))} {UNIT} against {baseline} "
-            f"({name} {points(near)} to {points(far)}; {many})."
+            f"(95 % interval {points(near)} to {points(far)}; {many})."
         )
     if kind == WITHIN:
         reach = f"{100 * margin:g} point{'' if margin == 0.01 else 's'}"

@@ -14,13 +14,13 @@ from trainer.run.request import RunRequest
 from trainer.study.flatness import study as flatness
 from trainer.study.flatness.runs import Machine
 from trainer.study.flatness.settings import Amounts, Looks
-from trainer.study.page import Finding
-from trainer.study.spec import Study
+from trainer.study.page import StudyFinding
+from trainer.study.study import Study
 
 FILES = ("plane.png", "segment.png", "rays.png", "flatness.json")
 
 
-def find(study: Study, folder: Path, *, quiet: bool = False) -> Finding:
+def find(study: Study, folder: Path, *, quiet: bool = False) -> StudyFinding:
     """Train SGD and SWA from one start, and look at the landscape about them."""
     settings, runs = study.settings, study.folder / "runs"
     shutil.rmtree(runs, ignore_errors=True)  # of other sources, or half done
@@ -41,7 +41,7 @@ def find(study: Study, folder: Path, *, quiet: bool = False) -> Finding:
     if study.is_toy:
         power = "One pair of runs of a toy size."
     command = "python -m trainer flatness SGD SWA@average SWA@START --labels SGD,SWA,start"
-    return Finding(
+    return StudyFinding(
         flatness_sentences(facts),
         power,
         runs=[swa, sgd],

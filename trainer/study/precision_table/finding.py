@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from trainer.study.page import Finding
+from trainer.study.page import StudyFinding
 from trainer.study.precision_table.options import parse_options
 from trainer.study.precision_table.report import numbers_of, write
 from trainer.study.precision_table.table import measured
-from trainer.study.spec import Study
+from trainer.study.study import Study
 
 
-def find(study: Study, folder: Path, *, quiet: bool = False) -> Finding:
+def find(study: Study, folder: Path, *, quiet: bool = False) -> StudyFinding:
     """Measure networks in several number formats."""
     line = shlex.split(study.settings["options"])
     root = [w.split("=", 1)[1] for w in study.line if w.startswith("data.root=")]
@@ -28,7 +28,7 @@ def find(study: Study, folder: Path, *, quiet: bool = False) -> Finding:
     said = [f"{name}: {words} at equal batch." for name, words in ours.items()]
     power = "Of a toy size." if study.is_toy else f"{options.rounds} rounds, interleaved."
     names = ("table.md", "table.json", "speed.csv", "trained.csv")
-    return Finding(
+    return StudyFinding(
         said or ["No network was measured in two formats."],
         power,
         text,
