@@ -50,6 +50,7 @@ APPENDED = {
     "python -m trainer --help": (),
     "python -m trainer task=lr_range": ("threads=1", "task.steps=25"),
     "python -m trainer demo": ("--seeds", "2", *SHORT),
+    "python -m trainer study": ("--seeds", "2", "--trials", "1", "data=digits", *SHORT),
     "torchrun": SHORT,
     "python -m trainer ls": (),
     "python -m trainer rm": ("--yes",),  # there is no terminal that it could ask on
@@ -130,7 +131,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 
 def test_the_readme_s_commands_are_found_and_each_is_run_or_left_out_for_a_reason() -> None:
-    assert len(COMMANDS) == 25
+    assert len(COMMANDS) == 26
     assert set(LEFT_OUT) <= set(COMMANDS)
     beginnings = {beginning_of(c) for c in COMMANDS if c not in LEFT_OUT}
     assert beginnings == set(APPENDED), "an entry that is of no command any more"
