@@ -252,6 +252,9 @@ def test_a_user_s_folder_has_studies_of_its_own(tmp_path: Path) -> None:
     assert study.command().startswith("python -m trainer demo mine --config-dir ")
     with pytest.raises(ConfigError, match="unknown study 'mine'"):
         load("mine")
+    (tmp_path / "study" / "swa.yaml").write_text(yaml.safe_dump(TREE))
+    with pytest.raises(ConfigError, match="give yours another name"):
+        load("swa", config_dir=tmp_path)
 
 
 def test_a_page_names_no_place_of_this_machine_and_what_is_not_usual() -> None:

@@ -37,10 +37,14 @@ def names(scale: str = "", config_dir: Path | None = None) -> list[str]:
 
 def tree_of(name: str, sources: Sources) -> dict[str, Any]:
     """Return a study's file as plain data; raise ConfigError if there is none."""
-    file = sources.file(f"study/{name}")
-    if file is None:
+    files = sources.files(f"study/{name}")
+    if not files:
         raise unknown("study", name, sources.options("study"))
-    return read_yaml(file)
+    if len(files) > 1:
+        raise ConfigError(
+            f"study {name} is both {files[0]} and {files[1]}: give yours another name"
+        )
+    return read_yaml(files[0])
 
 
 def load(
