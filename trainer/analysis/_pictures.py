@@ -19,14 +19,7 @@ from trainer.analysis._arms import (
 )
 from trainer.record.runs import RunRow
 from trainer.record.spread import Spread
-from trainer.record.style import (
-    LOST,
-    clean_axes,
-    colors,
-    draw_spread,
-    new_figure,
-    write_beside,
-)
+from trainer.record.style import LOST, clean_axes, colors, draw_spread, new_figure, write_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

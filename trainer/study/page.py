@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trainer.core.files import replace_text
 from trainer.record.runs import RunRow
@@ -90,13 +90,22 @@ def facts_of(runs: Sequence[RunRow]) -> Iterator[str]:
     first = runs[0].summary
     host, versions, data = (first.get(key) or {} for key in ("host", "versions", "data"))
     yield f"data: {data.get('name')}, fingerprint {str(data.get('fingerprint'))[:12]}"
+    yield from machine_facts(host, versions, [run.summary.get("git") for run in runs])
+
+
+def machine_facts(
+    host: Mapping[str, Any],
+    versions: Mapping[str, Any],
+    commits: Sequence[Mapping[str, Any] | None],
+) -> Iterator[str]:
+    """Yield machine, versions and commit as a record has them."""
     yield f"machine: {host.get('processor')}, {host.get('cores')} cores"
     named = ("python", "torch", "trainer")
     yield "versions: " + ", ".join(f"{name} {versions.get(name)}" for name in named)
-    yield f"commit: {', '.join(dict.fromkeys(commit_of(run) for run in runs))}"
+    yield f"commit: {', '.join(dict.fromkeys(map(commit_text, commits)))}"
 
 
-def commit_of(run: RunRow) -> str:
-    """Return the commit that a run was made by, and whether the files differed from it."""
-    git = run.summary.get("git") or {}
-    return f"{str(git.get('commit'))[:10]}{'' if git.get('clean') else ', changed'}"
+def commit_text(git: Mapping[str, Any] | None) -> str:
+    """Return a commit, and whether the files differed from it."""
+    found = git or {}
+    return f"{str(found.get('commit'))[:10]}{'' if found.get('clean') else ', changed'}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from trainer.record import provenance
 from trainer.record.tables import markdown_table
 from trainer.study.outcome import Outcome
+from trainer.study.page import machine_facts
 from trainer.study.study import Study
 
 PICTURE = ".png"
@@ -30,25 +31,17 @@ def report(
     """
     done = [item for item in items if isinstance(made[item.name], Outcome)]
     runs = [one for one in made.values() if isinstance(one, Outcome)]
+    commits = [provenance.git_state()[0]]
+    machine = machine_facts(provenance.host(), provenance.versions(), commits)
     head = [
         f"# The text's figures and tables at the scale `{scale}`",
         f"`{command}`: {SIZES[scale]}. {len(done)} of {len(items)} were made, of "
         f"{sum(one.runs for one in runs)} runs that took "
         f"{sum(one.seconds for one in runs) / 60:.1f} minutes in all, one after the other.",
-        "\n".join(f"- {fact}" for fact in machine()),
+        "\n".join(f"- {fact}" for fact in machine),
         index(items, made),
     ]
     return "\n\n".join([*head, *(part(scale, item, made[item.name]) for item in items)]) + "\n"
-
-
-def machine() -> Iterator[str]:
-    """Yield what everything was made with."""
-    host, versions = provenance.host(), provenance.versions()
-    git = provenance.git_state()[0] or {}
-    clean = "" if git.get("clean") else ", changed"
-    yield f"machine: {host['processor']}, {host['cores']} cores"
-    yield "versions: " + ", ".join(f"{k} {versions[k]}" for k in ("python", "torch", "trainer"))
-    yield f"commit: {str(git.get('commit'))[:10]}{clean}"
 
 
 def index(items: Sequence[Study], made: Mapping[str, Outcome | str]) -> str:

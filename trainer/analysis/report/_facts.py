@@ -23,17 +23,8 @@ MOST_VALUES = 16  # of a key, in the list of what differs
 
 @dataclass(frozen=True)
 class Best:
-    """The best setting on a data set.
-
-    Attributes:
-        data: the data set's name.
-        arm: number of the setting.
-        label: the setting in words.
-        value: mean and sd as text.
-        n: seeds.
-        several: settings on that data set with more than one seed.
-        noise: sd over seeds, pooled over these; None where there are none.
-    """
+    """The best setting on a data set, its number among `arm`; `noise` is the sd over seeds, pooled
+    over the `several` settings that have more than one."""
 
     data: str
     arm: int
