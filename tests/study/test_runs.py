@@ -163,7 +163,7 @@ def test_speed_is_timed_in_turn_and_anew(here: Path, capsys: pytest.CaptureFixtu
     printed = capsys.readouterr().out.splitlines()[:4]
     order = [line.split("completed  ")[1].split("  ")[0] for line in printed]
     assert order == ["plain seed=0", "trick seed=0", "trick seed=1", "plain seed=1"]
-    assert "ratio of images per second by seed: " in (here / "there" / "two.md").read_text()
+    assert "images/s by seed, as a ratio: " in (here / "there" / "two.md").read_text()
 
 
 @pytest.mark.slow

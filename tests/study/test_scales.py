@@ -60,7 +60,7 @@ def checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Checked:
         found.append(1)
         raise Enough  # after `check`
 
-    def timed_jobs(study: Study) -> None:
+    def run_arms(study: Study, *_: Any, **__: Any) -> None:
         found.append(study.seeds)
         raise Enough  # after the arms were composed
 
@@ -69,7 +69,7 @@ def checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Checked:
     monkeypatch.setattr(finding, "train", train)
     monkeypatch.setattr(flatness, "study", look)
     monkeypatch.setattr(PrecisionTable, "at_equal_batch", at_equal_batch)
-    monkeypatch.setattr(timed, "timed_jobs", timed_jobs)
+    monkeypatch.setattr(timed, "run_arms", run_arms)
     monkeypatch.chdir(tmp_path)
 
     def check(study: Study) -> int:

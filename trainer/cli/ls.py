@@ -22,7 +22,6 @@ from trainer.record.run_folder import Folder
 from trainer.record.runs import RunRow, find_runs, folders_with
 from trainer.record.sweep_file import SWEEP_FILE, read_sweep
 
-SCORES = ("val_top1", "avg_val_top1", "test_top1", "test_avg_top1")
 STATUSES = (
     *("completed", "running", "unfinished", "interrupted", "diverged", "failed", "damaged"),
     "missing",  # a job of a sweep that has no folder
@@ -121,9 +120,12 @@ def run_entry(run: RunRow, status: str) -> Entry:
         str(run.config.get("name", "")),
         status,
         time_of(run.path / "config.yaml"),
-        last and last.epoch,
-        last and last.step,
-        **{name: final(run, name) for name in SCORES},
+        last.epoch if last else None,
+        last.step if last else None,
+        final(run, "val_top1"),
+        final(run, "avg_val_top1"),
+        final(run, "test_top1"),
+        final(run, "test_avg_top1"),
         overrides=[str(text) for text in run.summary.get("overrides", ())],
     )
 

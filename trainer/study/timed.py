@@ -13,12 +13,12 @@ import re
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.analysis.compare import Arm, to_markdown
+from trainer.analysis.compare import Arm, Comparison, to_markdown
 from trainer.api import compose
 from trainer.core.errors import Diverged, Stopped, TrainerError
 from trainer.core.signals import leave_group
@@ -39,6 +39,7 @@ from trainer.sweep.results import job_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 TINIEST = 1e-18  # where a difference of exactly 0 is drawn on a logarithmic axis
@@ -54,103 +55,109 @@ class TimedJob:
     folder: str
 
 
+Work = Callable[[Study, Sequence[Sequence[TimedJob]]], Iterator[TimedJob]]
+
+
 def speed(study: Study, folder: Path, *, quiet: bool = False) -> StudyFinding:
     """Run both arms of each seed in this process, each first in turn, and nothing beside them."""
     for label in study.labels:
         study.compose(*study.job(label, study.chosen(label), 0).overrides)
-    jobs, console = timed_jobs(study), Console(quiet=quiet)
-    pairs = list(zip(*jobs, strict=True))
-    for number, job in enumerate(
-        job for i, pair in enumerate(pairs) for job in (pair if i % 2 == 0 else pair[::-1])
-    ):
-        run_here(job, study.config_dir, study.plugins)
-        report_job(number, job, console)
-    return speed_of(study, read_arms(study, jobs))
+    return speed_of(study, run_arms(study, in_turn, quiet=quiet))
 
 
 def speed_of(study: Study, arms: Sequence[Arm]) -> StudyFinding:
     """Return the ratio of speeds seed by seed beside the final accuracies."""
-    runs, ratios = runs_of(study, arms), ratios_of(arms)
-    found = compared(study, arms)
-    said = [ratio_text(ratios, arms[0].label), *conclusions(runs, found)]
+    runs, found = runs_of(study, arms), compared(study, arms)
+    said = [ratio_text(ratios_of(arms), arms[0].label), *conclusions(runs, found)]
     figure = framed(study, " ".join(said), height=2.9)
     left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.15))
-    draw_ratios(left, ratios, arms)
+    draw_ratios(left, arms)
     draw_accuracies(right, runs, found)
-    return StudyFinding(
-        said,
-        power_text(study, found),
-        f"{to_markdown(found, columns(runs, found))}\n{ratio_note(ratios)}",
-        rows_of(arms),
-        figure,
-        notes=list(notes(runs)),
-        ours=dict(numbers(found)),
-    )
+    return finding_of(runs, found, said, power_text(study, found), figure)
 
 
 def processes(study: Study, folder: Path, *, quiet: bool = False) -> StudyFinding:
     """Run half of the seeds in two processes, all in one, the other half in two, and nothing beside
     them: the two see the same machine."""
     study.compose(*study.job(study.labels[0], (), 0).overrides)
-    jobs, console = timed_jobs(study), Console(quiet=quiet)
-    (one, two), half, done = jobs, study.seeds // 2, 0
-    for some, is_many in ((two[:half], True), (one, False), (two[half:], True)):
-        if some:
-            launch(some, study, is_many=is_many)
-        for job in some:
-            report_job(done, job, console)
-            done += 1
-    return processes_of(study, read_arms(study, jobs))
-
-
-def processes_of(study: Study, arms: Sequence[Arm]) -> StudyFinding:
-    """Return the largest difference of weights seed by seed, beside the ratio of speeds."""
-    distances, ratios, runs = distances_of(arms), ratios_of(arms), runs_of(study, arms)
-    found = compared(study, arms)
-    said = [equality_text(distances), ratio_text(ratios, arms[0].label)]
+    arms = run_arms(study, in_halves, quiet=quiet)
+    distances, runs, found = distances_of(arms), runs_of(study, arms), compared(study, arms)
+    said = [equality_text(distances), ratio_text(ratios_of(arms), arms[0].label)]
     figure = framed(study, " ".join(said), height=2.7)
     left, right = figure.subplots(1, 2)
     draw_distances(left, distances)
-    draw_ratios(right, ratios, arms)
-    largest = f"largest difference: {', '.join(f'{d:.2g}' for d in distances)}"
-    return StudyFinding(
-        said,
-        power_text(study),
-        f"{to_markdown(found, columns(runs, found))}\n{ratio_note(ratios)}\n{largest}",
-        rows_of(arms),
-        figure,
-        notes=list(notes(runs)),
-    )
+    draw_ratios(right, arms)
+    largest = f"\n\nlargest difference: {', '.join(f'{d:.2g}' for d in distances)}"
+    return finding_of(runs, found, said, power_text(study), figure, largest)
 
 
 def runs_of(study: Study, arms: Sequence[Arm]) -> StudyRuns:
-    values = {label: study.chosen(label) for label in study.labels}
-    return StudyRuns(study, (), values, tuple(arms))
+    return StudyRuns(study, (), {label: study.chosen(label) for label in study.labels}, tuple(arms))
 
 
-def timed_jobs(study: Study) -> list[list[TimedJob]]:
-    """Return the runs of every arm, each with a folder of its own below a new one."""
-    place = make_folder(None, study.folder.name)
+def finding_of(
+    runs: StudyRuns,
+    found: Comparison,
+    said: Sequence[str],
+    power: str,
+    figure: Figure,
+    more: str = "",
+) -> StudyFinding:
+    ratios = ", ".join(f"{ratio:.3f}" for ratio in ratios_of(runs.tuned))
+    return StudyFinding(
+        said,
+        power,
+        f"{to_markdown(found, columns(runs, found))}\nimages/s by seed, as a ratio: {ratios}{more}",
+        rows_of(runs.tuned),
+        figure,
+        notes=list(notes(runs)),
+        ours=dict(numbers(found)),
+    )
+
+
+def run_arms(study: Study, work: Work, *, quiet: bool) -> list[Arm]:
+    """Run every arm with every seed, each run in a folder of its own below a new one, and return
+    what they recorded.
+
+    Args:
+        study: of two arms.
+        work: runs them, and yields each when it ended.
+        quiet: print nothing.
+    """
+    place, console = make_folder(None, study.folder.name), Console(quiet=quiet)
+    jobs = []
+    for number, label in enumerate(study.labels):
+        name = "".join(c if c.isalnum() or c in ".-" else "_" for c in label)
+        values, arm = study.chosen(label), place / f"{number}_{name}"
+        lines = [study.job(label, values, s, REPORT).overrides for s in range(study.seeds)]
+        jobs.append([TimedJob(label, ln, str(arm / str(s))) for s, ln in enumerate(lines)])
     with removed_if_unused(place):
-        found = []
-        for number, label in enumerate(study.labels):
-            name = "".join(c if c.isalnum() or c in ".-" else "_" for c in label)
-            jobs = [study.job(label, study.chosen(label), s, REPORT) for s in range(study.seeds)]
-            found.append(
-                [
-                    TimedJob(label, job.overrides, str(place / f"{number}_{name}" / str(job.seed)))
-                    for job in jobs
-                ]
-            )
-        return found
-
-
-def read_arms(study: Study, jobs: Sequence[Sequence[TimedJob]]) -> list[Arm]:
-    """Return what the runs of every arm recorded."""
+        for number, job in enumerate(work(study, jobs)):
+            row = read_run(Path(job.folder))
+            console.say(job_line(number, [job.label, job.overrides[-1]], row))
     return [
         Arm(label, {}, tuple(read_run(Path(job.folder)) for job in some))
         for label, some in zip(study.labels, jobs, strict=True)
     ]
+
+
+def in_turn(study: Study, jobs: Sequence[Sequence[TimedJob]]) -> Iterator[TimedJob]:
+    """Run the jobs of a seed one after the other in this process, each arm first in turn."""
+    for i, pair in enumerate(zip(*jobs, strict=True)):
+        for job in pair if i % 2 == 0 else pair[::-1]:
+            run_here(job, study.config_dir, study.plugins)
+            yield job
+
+
+def in_halves(study: Study, jobs: Sequence[Sequence[TimedJob]]) -> Iterator[TimedJob]:
+    """Run half of the second arm's jobs in two processes, all of the first's in one, the rest in
+    two."""
+    one, two = jobs
+    half = len(two) // 2
+    for some, is_many in ((two[:half], True), (one, False), (two[half:], True)):
+        if some:
+            launch(some, study, is_many=is_many)
+        yield from some
 
 
 def run_here(job: TimedJob, config_dir: Path | None = None, plugins: tuple[str, ...] = ()) -> None:
@@ -168,11 +175,6 @@ def run_here(job: TimedJob, config_dir: Path | None = None, plugins: tuple[str, 
     except Stopped as error:
         again = "runs that are timed against each other begin anew with the same command"
         raise Stopped(f"stopped; {again}", error.signum) from error
-
-
-def report_job(number: int, job: TimedJob, console: Console) -> None:
-    """Print a line on a run that ended, as a sweep does."""
-    console.say(job_line(number, [job.label, job.overrides[-1]], read_run(Path(job.folder))))
 
 
 def launch(jobs: Sequence[TimedJob], study: Study, *, is_many: bool) -> None:
@@ -286,13 +288,9 @@ def ratio_text(ratios: Sequence[float], baseline: str) -> str:
     return f"Speed: {mean:.2f} times {baseline}'s images per second ({counted}){not_told}."
 
 
-def ratio_note(ratios: Sequence[float]) -> str:
-    """Return the ratios by seed, as a line of text."""
-    return f"ratio of images per second by seed: {', '.join(f'{r:.3f}' for r in ratios)}\n"
-
-
-def draw_ratios(axes: Axes, ratios: Sequence[float], arms: Sequence[Arm]) -> None:
+def draw_ratios(axes: Axes, arms: Sequence[Arm]) -> None:
     """Draw the ratios as dots, their mean with its interval, and the line of no difference."""
+    ratios = ratios_of(arms)
     axes.axvline(1.0, color=style.GREY, linewidth=1.2, linestyle="--")
     axes.plot(ratios, [0.13] * len(ratios), "o", color=style.ACCENT, alpha=0.4, ms=5, mew=0)
     found = interval(ratios)
