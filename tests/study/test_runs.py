@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from tests.analysis.runs import made_run
@@ -293,16 +294,20 @@ def test_without_a_name_all_are_listed(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_mistakes_end_with_two_and_leave_nothing(
-    capsys: pytest.CaptureFixture[str], here: Path
+    capsys: pytest.CaptureFixture[str], here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     cpu = ("--scale", "cpu")
     for line, said in (
         (("demo", "mixupp"), "did you mean 'mixup'?"),
         (("demo", "mixup", "--seeds", "1"), "--seeds must be 2 or more"),
         (("demo", "mixup", "optim=adamm"), "did you mean 'adam"),
         (("demo", "lr", "--tune"), "nothing to tune"),
+        (("demo", "mixup", "--tune", "--seeds", "3"), "--seeds has no effect"),
+        (("demo", "mixup", "--out", f"{ROOT}/setup.cfg/x"), "setup.cfg is not a folder"),
         (("demo", "lr", "--config-dir", "nowhere"), "no such folder"),
         (("study", "swa_cifar10", "--scale", "minute"), "unknown scale of swa_cifar10 'minute'"),
+        (("study", "swa", "--scale", "gpu"), "--scale gpu needs a CUDA GPU"),
         (("study", "swaa", *cpu), "did you mean 'swa'?"),
         (("study", "swa", *cpu, "seed=3"), "seed is the study's own"),
         (("study", "swa", *cpu, "optim=adamm"), "did you mean 'adam"),

@@ -202,6 +202,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"arms": {"a": 3, "b": {}}}, "two.arms.a must hold keys and values, got 3"),
     ({"arms": {"a": {"tun": {}}, "b": {}}}, "unknown key of two.arms.a 'tun'; did you mean 'tune'"),
     ({"arms": {"a": {}}}, "two: a study that draws arms needs two arms or more"),
+    ({"draw": "stairs", "settings": {"steps": []}}, "needs settings: whole, without"),
     ({"draw": "pie"}, "unknown draw of two 'pie'"),
     ({"draw": "tradeoff"}, "two: a study that draws tradeoff needs a grid of optim.lr, or sweep"),
     ({"draw": "slice", "grid": {"optim.lr": [1]}}, "needs a grid of optim.lr and another key"),

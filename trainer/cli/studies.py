@@ -33,6 +33,8 @@ def study(arguments: Sequence[str], command: str = "study") -> None:
         scales = ("minute", "smoke", "cpu", "gpu")
         add("--scale", choices=scales, default="", help="the first that a study has, if left out")
     options = parser.parse_intermixed_args(arguments)
+    if options.tune and options.seeds is not None:
+        raise ConfigError("--tune chooses values and ends: --seeds has no effect")
     from trainer.study import spec
     from trainer.study.study import changed
 

@@ -11,7 +11,7 @@ from trainer.core.errors import ConfigError
 from trainer.core.files import replace_text, reporting_disk
 from trainer.study.page import StudyFinding, write
 from trainer.study.runs import trials_csv, tune
-from trainer.study.study import KINDS, Study
+from trainer.study.study import KINDS, Study, check_scale
 
 
 def make(
@@ -32,6 +32,9 @@ def make(
         ConfigError: if overrides do not compose, or the file of the study is not one.
         TrainerError: if a run fails otherwise than by diverging.
     """
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir():
+        raise ConfigError(f"--out {folder}: {there} is not a folder")
     module, name = KINDS[study.draw]
     find: Any = getattr(importlib.import_module(module), name)
     found: StudyFinding = find(study, folder, quiet=quiet)
@@ -43,6 +46,7 @@ def make(
 def show(study: Study, out: Path | None) -> None:
     """Run a study, write its files and print its page."""
     start, folder = time.perf_counter(), out or study.folder
+    check_scale(study.scale)
     found, files = make(study, folder)
     work = sum(run.seconds.get("total", 0.0) for run in found.runs)
     print(f"\n{(folder / files[-1]).read_text(encoding='utf-8')}")

@@ -11,12 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from trainer.core.command import command_line
-from trainer.core.errors import ConfigError, Diverged, TrainerError, unknown
+from trainer.core.errors import Diverged, TrainerError, unknown
 from trainer.core.files import replace_text
 from trainer.core.registry import PACKAGE
 from trainer.study.outcome import Outcome, forget, save, saved
 from trainer.study.spec import load, names
-from trainer.study.study import Study, changed, shown_overrides
+from trainer.study.study import Study, changed, check_scale, shown_overrides
 
 KINDS, ALL = ("figure", "table"), "all"
 
@@ -70,16 +70,6 @@ def reproduce(
     made = make_all([changed(study, overrides) for study in found], place)
     file = write(made, scale, overrides, place, command)
     return file, [key for key, one in made.items() if isinstance(one, str)]
-
-
-def check_scale(scale: str) -> None:
-    """Raise ConfigError if this machine cannot do a scale at all."""
-    if scale != "gpu":
-        return
-    import torch
-
-    if not torch.cuda.is_available():
-        raise ConfigError("--scale gpu needs a CUDA GPU, and there is none; --scale cpu does not")
 
 
 def make_all(found: Sequence[Study], place: Path) -> dict[str, Outcome | str]:

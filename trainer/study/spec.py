@@ -25,6 +25,13 @@ KEYS: dict[str, tuple[type, ...]] = {
     "text": (dict,),
     "scales": (dict,),
 }
+# What studies that are no comparison of arms are told under `settings`.
+SETTINGS = {
+    "stairs": ("steps", "whole", "without"),
+    "schedules": ("panels",),
+    "flatness": ("start", "rest", "looks", "images"),
+    "precision": ("options",),
+}
 ARM_KEYS: dict[str, tuple[type, ...]] = {"overrides": LIST, "tune": (dict,), "chosen": LIST}
 
 
@@ -87,7 +94,8 @@ def study_of(name: str, tree: Mapping[str, Any], scale: str = "") -> Study:
         if label not in labels:
             raise unknown(f"arm of {name}", str(label), labels)
     draw, seeds = both.get("draw", "arms"), both.get("seeds", 10)
-    check_kind(name, draw, len(arms), set(both.get("grid") or {}), bool(both.get("sweep")))
+    grid, settings = set(both.get("grid", ())), both.get("settings", {})
+    check_kind(name, draw, len(arms), grid, settings, bool(both.get("sweep")))
     if seeds < 2:
         raise ConfigError(f"{name}.seeds must be 2 or more, or there is no interval; got {seeds}")
     return Study(
@@ -108,14 +116,16 @@ def study_of(name: str, tree: Mapping[str, Any], scale: str = "") -> Study:
         both.get("trials", 12),
         tuple(both.get("tune_seeds", range(1000, 1003))),
         both.get("where", ""),
-        both.get("settings") or {},
+        settings,
         bool(both.get("toy")),
         texts(both.get("overrides", ())),
         text=tree.get("text") or {},
     )
 
 
-def check_kind(name: str, draw: str, arms: int, grid: set[str], is_preset: bool) -> None:
+def check_kind(
+    name: str, draw: str, arms: int, grid: set[str], settings: Iterable[str], is_preset: bool
+) -> None:
     """Raise ConfigError if a study of a kind lacks what it is made of."""
     needed = {
         "arms": (arms >= 2, "two arms or more"),
@@ -129,7 +139,8 @@ def check_kind(name: str, draw: str, arms: int, grid: set[str], is_preset: bool)
     }
     if draw not in KINDS:
         raise unknown(f"draw of {name}", draw, KINDS)
-    holds, what = needed.get(draw, (True, ""))
+    missing = [key for key in SETTINGS.get(draw, ()) if key not in settings]
+    holds, what = needed.get(draw, (not missing, f"settings: {', '.join(missing)}"))
     if not holds:
         raise ConfigError(f"{name}: a study that draws {draw} needs {what}")
 

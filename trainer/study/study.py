@@ -197,7 +197,8 @@ class Study:
             file = self.sources.file(f"sweep/{self.sweep}")
             if file is None:
                 raise unknown("sweep", self.sweep, self.sources.options("sweep"))
-            params = read_yaml(file)["hydra"]["sweeper"]["params"]
+            sweeper = (read_yaml(file).get("hydra") or {}).get("sweeper") or {}
+            params = sweeper.get("params") or {}
         words = merged((*self.base, *(self.last_words if last is None else last)))
         jobs = expand(words, Search(params={k: as_text(v) for k, v in params.items()}))
         return [(*preset, *self.always, *job.overrides) for job in jobs]
@@ -271,6 +272,16 @@ def changed(
         seeds=study.seeds if seeds is None else seeds,
         trials=study.trials if trials is None else trials,
     )
+
+
+def check_scale(scale: str) -> None:
+    """Raise ConfigError if this machine cannot do a scale at all."""
+    if scale != "gpu":
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ConfigError("--scale gpu needs a CUDA GPU, and there is none; --scale cpu does not")
 
 
 @dataclass(frozen=True)
