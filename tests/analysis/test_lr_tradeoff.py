@@ -81,7 +81,7 @@ def test_the_figure_shows_curves_and_every_final_number() -> None:
     crosses = [line for line in curves.lines if line.get_marker() == "x"]
     assert len(crosses) == 3
     texts = [t.get_text() for t in finals.texts]
-    assert texts == ["x\n1 diverged", "x\n2 diverged", "best mean: 0.1"]
+    assert texts == ["x\n1\ndiverged", "x\n2\ndiverged", "best mean: 0.1"]
     line = finals.lines[0]
     assert list(line.get_xdata()) == [0.01, 0.1, 1.0]
     assert list(line.get_ydata()) == pytest.approx([31.0, 82.0, 90.0])

@@ -27,7 +27,6 @@ SEEDS = "Runs are grouped by everything but the seed."
 def compare(arguments: Sequence[str]) -> None:
     """Compare settings over seeds."""
     parser = reader("compare", f"{SEEDS} {FILES.format('compare.png, .csv and .md')}")
-    add_metric(parser)
     parser.add_argument(
         "--baseline",
         metavar="OVERRIDES",
@@ -47,7 +46,7 @@ def compare(arguments: Sequence[str]) -> None:
 def table(arguments: Sequence[str]) -> None:
     """Write the table of runs."""
     more = f"{SEEDS} The keys in which they differ are columns. {FILES.format('table.csv and .md')}"
-    parser = reader("table", more)
+    parser = reader("table", more, metrics=())
     parser.add_argument(
         "--metric",
         action="append",
@@ -94,7 +93,6 @@ def slices(arguments: Sequence[str]) -> None:
         "of the best learning rates is found and fitted by the metric; test scores, where there "
         f"are some, are shown beside it. {FILES.format('slices.png, .csv and .md')}",
     )
-    add_metric(parser)
     parser.add_argument(
         "--y", metavar="KEY", help="the second hyperparameter; left out, what the runs differ in"
     )
@@ -115,7 +113,6 @@ def lr_tradeoff(arguments: Sequence[str]) -> None:
         "Takes runs that differ in nothing but optim.lr and the seed, as -m +sweep=lr_tradeoff "
         f"makes them. {FILES.format('lr_tradeoff.png and .csv')}",
     )
-    add_metric(parser)
     options = parser.parse_args(arguments)
     from trainer.analysis import lr_tradeoff as analysis
 
@@ -141,7 +138,6 @@ def attribution(arguments: Sequence[str]) -> None:
         "before it, what leaves one out with the whole. "
         + FILES.format("attribution.png, .csv and .md"),
     )
-    add_metric(parser)
     parser.add_argument("--steps", default="", metavar="NAMES", help="from the baseline on")
     parser.add_argument("--whole", metavar="NAME", help="the setting with all tricks")
     parser.add_argument("--without", default="", metavar="NAMES", help="those that leave one out")
@@ -162,7 +158,6 @@ def attribution(arguments: Sequence[str]) -> None:
 def report(arguments: Sequence[str]) -> None:
     """Write a page of HTML about runs."""
     parser = reader("report", "It needs no network. Writes report.html, or --out.")
-    add_metric(parser)
     parser.add_argument("--title", help="the page's heading; default: the folders' names")
     options = parser.parse_args(arguments)
     out: Path = options.out or Path(options.places[0]) / "report"
@@ -191,17 +186,19 @@ def write_report(places: Sequence[str], out: Path, metric: str, title: str) -> N
     print(f"{len(found.runs)} runs reported: {out} ({len(text.encode()) / 1e6:.1f} MB)")
 
 
-def reader(name: str, more: str) -> Parser:
-    """Return a parser of runs and of where the files go."""
+def reader(name: str, more: str, metrics: Sequence[str] = METRICS) -> Parser:
+    """Return a parser of runs, of a metric if there is a choice, and of where the files go."""
     made = Parser(name, more)
     made.add_argument(
         "places", nargs="+", metavar="RUN_OR_FOLDER", help="runs, or folders such as a sweep's"
     )
     made.add_argument("--out", type=Path, help="of the files, without ending")
+    if metrics:
+        add_metric(made, metrics)
     return made
 
 
-def add_metric(parser: Parser, known: Sequence[str] = METRICS) -> None:
+def add_metric(parser: Parser, known: Sequence[str]) -> None:
     parser.add_argument(
         "--metric",
         default="val_top1",

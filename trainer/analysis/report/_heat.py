@@ -101,7 +101,7 @@ def heat_map(slice_: Slice, title: str) -> HeatMap:
         squares: dict[float, Square] = {}
         for cell in line.cells:
             mean = cell.spread.mean
-            shade = None if mean is None else (mean - worst) / ((best - worst) or 1.0)
+            shade = None if mean is None else abs((mean - worst) / ((best - worst) or 1.0))
             squares[cell.lr] = Square(cell, shade, cell.lr == top.column)
         row = tuple(squares.get(rate) for rate in slice_.rates)
         lines.append(HeatLine(line.y, row, best_text(top)))
