@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from trainer.scheduler import SCHEDULERS
-from trainer.study._schedules import figure
+from trainer.study.schedules import figure
 
 FILE = Path(__file__).resolve().parent.parent / "docs" / "images" / "schedules.png"
 # Each with its defaults, but for the class of torch; then what the shared keys do.

@@ -11,7 +11,7 @@ from scripts.draw_schedules import PANELS
 from tests.command import ROOT
 from trainer import compose
 from trainer.scheduler.base import SCHEDULERS, Schedule
-from trainer.study._schedules import trace
+from trainer.study.schedules import trace
 
 GUIDE = (ROOT / "docs" / "schedulers.md").read_text()
 LINES = re.findall(r"^python -m trainer (scheduler=.*)$", GUIDE, re.MULTILINE)

@@ -50,6 +50,7 @@ APPENDED = {
     "python -m trainer --help": (),
     "python -m trainer task=lr_range": ("threads=1", "task.steps=25"),
     "python -m trainer demo": ("--seeds", "2", *SHORT),
+    "python -m trainer study": ("--seeds", "2", "--trials", "1", "data=digits", *SHORT),
     "torchrun": SHORT,
     "python -m trainer ls": (),
     "python -m trainer rm": ("--yes",),  # there is no terminal that it could ask on
@@ -73,7 +74,7 @@ BEFORE = {  # what the README says makes the runs of a line, at a toy size
 SERVER = """
 import json, os, sys
 import torch, matplotlib.figure, trainer, trainer.api, trainer.sweep.runner, trainer.cli.main
-import trainer.study.demo, trainer.study.demos.kinds
+import trainer.study.arms, trainer.study.make
 trainer.api.compose("data=synthetic")
 print(json.dumps(trainer.__file__), flush=True)
 for line in sys.stdin:
@@ -130,7 +131,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 
 def test_the_readme_s_commands_are_found_and_each_is_run_or_left_out_for_a_reason() -> None:
-    assert len(COMMANDS) == 27
+    assert len(COMMANDS) == 28
     assert set(LEFT_OUT) <= set(COMMANDS)
     beginnings = {beginning_of(c) for c in COMMANDS if c not in LEFT_OUT}
     assert beginnings == set(APPENDED), "an entry that is of no command any more"
@@ -138,13 +139,13 @@ def test_the_readme_s_commands_are_found_and_each_is_run_or_left_out_for_a_reaso
 
 def test_commands_within_the_text_name_a_subcommand_and_a_study() -> None:
     from trainer.cli.subcommands import SUBCOMMANDS
-    from trainer.study.demos.spec import names
+    from trainer.study.spec import names
 
     found = [tuple(t.split()) for t in re.findall(r"`python -m trainer ([a-z_ ]+)`", README)]
     assert len(found) >= 10
     for name, *rest in found:
         assert name in SUBCOMMANDS
-        assert name != "demo" or set(rest) <= {*names(), "all"}
+        assert name not in ("demo", "study") or set(rest) <= {*names(), "all"}
     assert "scripts." not in README
 
 

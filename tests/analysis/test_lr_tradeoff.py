@@ -12,8 +12,7 @@ from tests.analysis.conftest import Answer
 from tests.analysis.runs import lr, made_run, write_run
 from tests.command import ROOT, TINY, Call
 from trainer.analysis._arms import arms_of
-from trainer.analysis._tradeoff import TradeoffPoint, best_of, figure_of
-from trainer.analysis.lr_tradeoff import to_csv, tradeoff
+from trainer.analysis.lr_tradeoff import TradeoffPoint, best_of, figure_of, to_csv, tradeoff
 from trainer.core.errors import ConfigError, TrainerError
 from trainer.record.runs import RunRow
 from trainer.record.spread import Spread
@@ -82,7 +81,7 @@ def test_the_figure_shows_curves_and_every_final_number() -> None:
     crosses = [line for line in curves.lines if line.get_marker() == "x"]
     assert len(crosses) == 3
     texts = [t.get_text() for t in finals.texts]
-    assert texts == ["x\n1 diverged", "x\n2 diverged", "best mean: 0.1"]
+    assert texts == ["x\n1\ndiverged", "x\n2\ndiverged", "best mean: 0.1"]
     line = finals.lines[0]
     assert list(line.get_xdata()) == [0.01, 0.1, 1.0]
     assert list(line.get_ydata()) == pytest.approx([31.0, 82.0, 90.0])

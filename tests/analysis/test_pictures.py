@@ -5,12 +5,12 @@ from matplotlib.figure import Figure
 
 from tests.analysis.runs import lr, made_run
 from trainer.analysis._arms import Arm, arms_of
-from trainer.analysis._pictures import arms_figure, colors, count_epochs
-from trainer.analysis._tradeoff import figure_of
+from trainer.analysis._pictures import arms_figure, count_epochs
 from trainer.analysis.curves import curves as curves_figure
-from trainer.analysis.lr_tradeoff import tradeoff
+from trainer.analysis.lr_tradeoff import figure_of, tradeoff
 from trainer.core.errors import TrainerError
 from trainer.record.spread import Spread
+from trainer.record.style import FEW, colors
 
 
 def arms() -> list[Arm]:
@@ -129,5 +129,8 @@ def test_a_metric_that_no_run_has_is_refused() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 10, 11, 30])
-def test_colours_differ(count: int) -> None:
-    assert len(set(colors(count))) == count
+def test_colours_differ_and_the_first_are_told_apart_most_easily(count: int) -> None:
+    found = colors(count)
+    assert len(set(found)) == count
+    assert found[: len(FEW)] == list(FEW[:count])
+    assert all(len(color) == 7 and color[0] == "#" for color in found)

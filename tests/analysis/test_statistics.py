@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from trainer.analysis._statistics import correlation, holm, paired, welch
+from trainer.analysis._statistics import correlation, holm, holm_factors, paired, welch
 from trainer.core.errors import ConfigError
 from trainer.record.spread import t_quantile
 
@@ -121,6 +121,23 @@ def test_holm_lies_between_nothing_and_bonferroni_and_keeps_the_order(chances: l
     assert min(adjusted) == min(1.0, len(chances) * min(chances))
     order = sorted(range(len(chances)), key=lambda i: chances[i])
     assert [adjusted[i] for i in order] == sorted(adjusted)
+
+
+def test_factors_stay_where_the_first_is_not_below_the_level() -> None:
+    # 0.01 x 4 = 0.04 passes; 0.02 x 3 = 0.06 does not, so that 0.03 counts 3 times, not twice
+    assert holm_factors([0.03, 0.01, 0.5, 0.02]) == [3, 4, 3, 3]
+    assert holm_factors([0.04, 0.03]) == [2, 2]  # alone, 0.04 would pass
+    assert holm_factors([0.001, 0.002]) == [2, 1]
+    assert holm_factors([]) == []
+
+
+@given(st.lists(st.sampled_from([0.001, 0.012, 0.02, 0.03, 0.04, 0.06, 0.5]), max_size=6))
+def test_a_probability_times_its_factor_is_below_the_level_just_where_holm_s_is(
+    chances: list[float],
+) -> None:
+    factors = holm_factors(chances)
+    for p, factor, adjusted in zip(chances, factors, holm(chances), strict=True):
+        assert (p * factor < 0.05) == (adjusted < 0.05)
 
 
 def test_correlation_on_student_s_data() -> None:

@@ -5,8 +5,8 @@ import pytest
 
 from tests.analysis.runs import lr, made_run
 from trainer.analysis._arms import arms_of
-from trainer.analysis._comparison import Comparison, compare
-from trainer.analysis._tables import p_text, to_csv, to_markdown
+from trainer.analysis._tables import p_text
+from trainer.analysis.compare import Comparison, compare, to_csv, to_markdown
 
 
 def comparison(metric: str = "val_top1", *, is_paired: bool = False) -> Comparison:

@@ -174,7 +174,7 @@ HARMLESS = {
     "optim/base.py": ("above 0", "of more than 0"),  # in the texts of errors
     "state.py": ('"""A run', '"""The run'),
     **dict.fromkeys(("model/vgg16.py", "core/errors.py", "config/run_config.py"), "X = 1\n"),
-    **dict.fromkeys(("analysis/curves.py", "study/demo.py", "task/plan.py"), "X = 1\n"),
+    **dict.fromkeys(("analysis/curves.py", "study/make.py", "task/plan.py"), "X = 1\n"),
     **dict.fromkeys(("record/runs.py", "record/tensorboard.py", "cli/main.py"), "X = 1\n"),
     **dict.fromkeys(("sweep/pool.py", "composition/compose.py"), "X = 1\n"),
 }

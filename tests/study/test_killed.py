@@ -16,14 +16,16 @@ import pytest
 from tests.command import environment
 from trainer.cli.main import exit_code
 
-LINE = ("swa_mnist", "--scale", "smoke")
-RUNS = 3 * 1 * 2 + 3 * 2 * 2  # three arms: one draw with two seeds, then tuned and untuned with two
+LINE = ("swa_cifar10", "--scale", "smoke")
+RUNS = 3 * 1 + 3 * 2 * 2  # three arms: one draw with one seed, then tuned and untuned with two
 
 
 def finished(place: Path) -> list[str]:
     """The keys of runs that came to their end, however often one was run."""
     keys = []
-    for file in place.glob("outputs/swa_mnist/*/*/summary.json"):  # the rest may vanish meanwhile
+    for file in place.glob(
+        "outputs/swa_cifar10_smoke/*/*/summary.json"
+    ):  # the rest may vanish meanwhile
         summary = {} if file.parent.is_symlink() else json.loads(file.read_text())
         keys += [summary["key"]] if summary.get("status") == "completed" else []
     return keys
@@ -67,6 +69,6 @@ def test_what_was_killed_or_stopped_goes_on_and_runs_nothing_twice(
     assert len(finished(here)) == RUNS
     folder = here / "outputs" / "reproduce" / "smoke"
     assert "1 of 1 were made, of 12 runs" in (folder / "report.md").read_text()
-    names = sorted(path.name for path in (folder / "swa_mnist").iterdir())
-    files = [f"swa_mnist{ending}" for ending in (".csv", ".md", ".png", "_trials.csv")]
+    names = sorted(path.name for path in (folder / "swa_cifar10").iterdir())
+    files = [f"swa_cifar10{ending}" for ending in (".csv", ".md", ".png", "_trials.csv")]
     assert names == ["outcome.json", *files]

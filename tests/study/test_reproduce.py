@@ -3,120 +3,94 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.analysis.runs import made_run
-from trainer.analysis.attribution import leave_one_out, staircase
 from trainer.analysis.compare import Arm, compare
 from trainer.cli.main import exit_code
 from trainer.composition.search_path import Sources
 from trainer.core.errors import ConfigError
-from trainer.core.yaml_files import read_yaml
 from trainer.record.runs import EpochRow, RunRow
-from trainer.study import _schedules
+from trainer.study import make as making
 from trainer.study import reproduce as command
-from trainer.study.comparisons.spec import names as comparisons
-from trainer.study.comparisons.stages import REPORTED
-from trainer.study.demos.spec import names as demos
-from trainer.study.reproduction import studies, sweeps
-from trainer.study.reproduction.outcome import Outcome, save, saved
-from trainer.study.reproduction.registry import FILE, SCALES, chosen, item_of, items
-from trainer.study.reproduction.report import report
+from trainer.study import schedules
+from trainer.study.arms import numbers
+from trainer.study.flatness import finding as flatness
+from trainer.study.outcome import Outcome, save, saved
+from trainer.study.reproduce import chosen, items
+from trainer.study.reproduction_report import report
+from trainer.study.runs import REPORTED
+from trainer.study.spec import load, names
+from trainer.study.study import Study, changed
 
-NAMES = [item.name for item in items()]
+NAMES = [item.name for item in items("cpu")]
 # What the text shows, section by section.
 SHOWN = {
-    1: ["lr_tradeoff"],
-    2: ["schedules", "schedulers_mnist", "schedulers_cifar10"],
-    3: ["optimizers_mnist", "optimizers_cifar10"],
-    4: ["flatness", "swa_mnist", "swa_cifar10"],
-    5: ["lr_batch", "lr_momentum", "lr_weight_decay"],
-    6: ["mixup_mnist", "mixup_cifar10"],
+    1: ["lr"],
+    2: ["schedules", "scheduler", "scheduler_cifar10"],
+    3: ["optim", "optim_cifar10"],
+    4: ["flatness", "swa", "swa_cifar10"],
+    5: ["slices", "slices_momentum", "slices_weight_decay"],
+    6: ["mixup", "mixup_cifar10"],
     7: ["precision", "bag_of_tricks"],
-    8: ["processes"],
+    8: ["ddp"],
 }
 
 
 def test_every_figure_and_table_of_the_text_is_listed_in_its_order() -> None:
-    assert [name for names in SHOWN.values() for name in names] == NAMES
-    assert {item.name: item.section for item in items()} == {
-        name: section for section, names in SHOWN.items() for name in names
+    assert [name for shown in SHOWN.values() for name in shown] == NAMES
+    assert {item.name: item.text["section"] for item in items("cpu")} == {
+        name: section for section, shown in SHOWN.items() for name in shown
     }
-    assert set(comparisons()) <= set(NAMES)
+    assert set(NAMES) == set(names("smoke")) == set(names("cpu")) == set(names("gpu"))
 
 
-@pytest.mark.parametrize("item", items(), ids=NAMES)
-def test_an_item_says_what_is_claimed_how_it_differs_and_who_published_what(item: Any) -> None:
-    assert item.claim
-    assert item.differs("cpu"), "nothing is done here just as in the text"
-    assert all(one.what and one.value and one.source for one in item.references)
-    assert item.how in command.methods()
-    smoke, cpu = item.at("smoke"), item.at("cpu")
-    if item.how not in ("schedules",):
-        assert smoke["is_toy"]
-    assert "is_toy" not in cpu
-    if item.how == "comparison":
-        assert cpu["name"] == item.name
-        assert "n" not in cpu  # its own
-    if item.how in ("slice", "tradeoff"):
-        for scale in SCALES:
-            assert item.at(scale)["preset"] in Sources().options("sweep")
-    if item.how == "demo":
-        assert cpu["name"] in demos()
+@pytest.mark.parametrize("item", items("cpu"), ids=NAMES)
+def test_an_item_says_what_is_claimed_how_it_differs_and_who_published_what(item: Study) -> None:
+    assert item.text["claim"]
+    assert item.text["title"]
+    assert item.text["kind"] in ("figure", "table")
+    differences = item.text["differences"]
+    assert differences.get("all") or differences.get("cpu"), "nothing is done just as in the text"
+    assert set(differences) <= {"all", "smoke", "cpu", "gpu"}
+    for one in item.text.get("references", ()):
+        assert one["what"]
+        assert one["value"]
+        assert one["source"]
 
 
 def test_a_word_means_an_item_a_family_a_kind_or_all() -> None:
-    assert [item.name for item in chosen("swa")] == ["swa_mnist", "swa_cifar10"]
-    assert [item.name for item in chosen("lr_batch")] == ["lr_batch"]
-    assert {item.kind for item in chosen("tables")} == {"table"}
-    assert len(chosen("figures")) + len(chosen("tables")) == len(chosen("all")) == len(NAMES)
+    assert [item.name for item in chosen("swa", "cpu")] == ["swa", "swa_cifar10"]
+    assert [item.name for item in chosen("slices", "cpu")] == SHOWN[5]
+    assert [item.name for item in chosen("lr", "smoke")] == ["lr"]
+    assert {item.text["kind"] for item in chosen("tables", "cpu")} == {"table"}
+    both = len(chosen("figures", "cpu")) + len(chosen("tables", "cpu"))
+    assert both == len(chosen("all", "cpu")) == len(NAMES)
     with pytest.raises(ConfigError, match="did you mean 'flatness'"):
-        chosen("flatnes")
-
-
-def test_an_item_has_all_scales() -> None:
-    tree = read_yaml(FILE)["lr_batch"]
-    with pytest.raises(ConfigError, match=r"lr_batch\.scales must have smoke, cpu, gpu"):
-        item_of("lr_batch", {**tree, "scales": {"smoke": {}}})
-    with pytest.raises(ConfigError, match="unknown kind 'pie'"):
-        item_of("lr_batch", {**tree, "kind": "pie"})
-
-
-def test_words_of_all_scales_are_put_together() -> None:
-    (item,) = chosen("optimizers_mnist")
-    assert "model.hidden=[8]" in item.at("smoke")["overrides"]
-    assert item.at("cpu")["overrides"] == ()
+        chosen("flatnes", "cpu")
 
 
 def test_the_schedules_are_those_of_the_text_s_formulas() -> None:
-    (item,) = chosen("schedules")
-    for overrides in item.at("cpu")["panels"]:
-        assert studies.farthest(overrides) < 1e-12
+    for overrides in load("schedules", "cpu").settings["panels"]:
+        assert schedules.farthest(overrides) < 1e-12
     # the triangle of a quarter of 400 steps up: half way up at 50, at the top at 100
-    assert [studies.cyclic(step) for step in (0, 50, 100, 200, 250)] == [0.0, 0.5, 1.0, 0.0, 0.5]
-    assert studies.step_decay(119) == 1.0
-    assert studies.step_decay(120) == pytest.approx(0.1)
-    assert studies.exponential(200) == pytest.approx(0.1)
-    assert studies.cosine(200) == pytest.approx(0.5)
-    assert studies.farthest("scheduler=cosine scheduler.min_lr=10%") == pytest.approx(0.1, abs=1e-3)
-    assert _schedules.TOTAL == 400
-
-
-def test_a_preset_s_jobs_are_those_of_the_command_line() -> None:
-    assert len(sweeps.preset_jobs("lr_batch_cpu", ())) == 120
-    jobs = sweeps.preset_jobs("lr_batch_cpu", ("batch_size=8,16", "seed=5"))
-    assert len(jobs) == 2 * 10
-    assert jobs[0][0] == "+sweep=lr_batch_cpu"
-    assert {"batch_size=8", "seed=5"} <= set(jobs[0])
+    assert [schedules.cyclic(step) for step in (0, 50, 100, 200, 250)] == [0.0, 0.5, 1.0, 0.0, 0.5]
+    assert schedules.step_decay(119) == 1.0
+    assert schedules.step_decay(120) == pytest.approx(0.1)
+    assert schedules.exponential(200) == pytest.approx(0.1)
+    assert schedules.cosine(200) == pytest.approx(0.5)
+    assert schedules.farthest("scheduler=cosine scheduler.min_lr=10%") == pytest.approx(
+        0.1, abs=1e-3
+    )
+    assert schedules.TOTAL == 400
 
 
 def test_flatness_begins_at_its_start_whatever_other_checkpoints_there_are() -> None:
     rows = [EpochRow(n, 21 * n, lr=0.1, train_loss=1.0, train_top1=0.5) for n in range(1, 41)]
     run = RunRow(Path("swa"), {}, tuple(rows), "completed")  # its best may be at step 21
-    assert studies.step_of("15ep", run) == 315
+    assert flatness.step_of("15ep", run) == 315
 
 
 def outcome(**parts: Any) -> Outcome:
@@ -137,57 +111,42 @@ def test_an_outcome_is_known_again_by_its_key_and_its_files(tmp_path: Path) -> N
 def test_an_outcome_is_forgotten_before_its_files_are_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (item,) = chosen("schedules")
-    _, key = command.settings_of(item, "smoke", ())
+    study = load("schedules", "smoke")
+    key = command.key_of(study)
     save(outcome(), tmp_path, key)
 
-    def stopped(told: Any, folder: Path) -> Outcome:
+    def stopped(study: Study, folder: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "methods", lambda: {"schedules": stopped})
+    monkeypatch.setattr(making, "make", stopped)
+    assert command.make(study, tmp_path) == outcome()
     with pytest.raises(KeyboardInterrupt):
-        command.make(item, "smoke", ["optim.lr=0.1"], tmp_path)
+        command.make(changed(study, ["optim.lr=0.1"]), tmp_path)
     assert saved(tmp_path, key) is None
 
 
 def test_the_report_has_both_numbers_the_power_and_what_was_not_made() -> None:
-    two = [*chosen("lr_batch"), *chosen("precision")]
+    two = [load("slices", "cpu"), load("precision", "cpu")]
+    files = ("slices.png", "slices.md")
     made: dict[str, Outcome | str] = {
-        "lr_batch": outcome(files=("slice.png", "slice.md"), ours={"slope": "+0.87"}, runs=120),
+        "slices": outcome(files=files, ours={"slope": "+0.87"}, runs=120),
         "precision": "no such network",
     }
     text = report("cpu", two, made, "python -m trainer reproduce all --scale cpu")
     assert "the size that two cores can do. 1 of 2 were made, of 120 runs" in text
     assert "| slope of the ridge, log-log | +1 | +0.87 | the text, section 5;" in text
-    assert "![Learning rate against batch size N](lr_batch/slice.png)" in text
-    assert "Numbers: [slice.md](lr_batch/slice.md)" in text
+    assert "![Learning rate against batch size N](slices/slices.png)" in text
+    assert "Numbers: [slices.md](slices/slices.md)" in text
     assert "Power: n=5, as stated." in text
     assert "**Not made**: no such network" in text
     assert "- Found and fitted on val, where the text's pictures show test." in text
     assert "| ResNet-50, time per epoch | 13.3 -> 4.4 min (3.0 times) |  |" in text
 
 
-def test_rows_are_told_whose_difference_is_more_than_seeds_explain() -> None:
-    arms = [
-        Arm(name, {}, tuple(made_run(s, x) for s, x in enumerate(numbers)))
-        for name, numbers in {"a": [0.5, 0.51], "b": [0.8, 0.81], "c": [0.8, 0.82]}.items()
-    ]
-    said = sweeps.differing("Steps", staircase(arms, "test_top1"))
-    # t(0.975, 2) = 4.303 times the standard error 0.5 * sqrt(2) = 0.707: 30.0 +- 3.0
-    assert said == (
-        "Steps: these differ, in points, adjusted for 2 comparisons (Holm, p < 0.05): "
-        "b +30.0 (+27.0 to +33.0)."
-    )
-    said = sweeps.differing("Left out", leave_one_out(arms[1:], "test_top1"))
-    assert said == (
-        "Left out: none shows a difference, adjusted for 1 comparison (Holm, p < 0.05)."
-    )
-
-
 def test_the_staircase_has_every_preset_of_its_bag() -> None:
-    (item,) = chosen("bag_of_tricks")
-    presets = {n.split("/")[1] for n in Sources().options("experiment") if n.startswith(item.name)}
-    told = item.at("cpu")
+    study = load("bag_of_tricks", "cpu")
+    presets = {n.split("/")[1] for n in Sources().options("experiment") if n.startswith(study.name)}
+    told = study.settings
     assert {*told["steps"], *told["without"], "teacher"} == presets
     assert told["whole"] in told["steps"]
 
@@ -206,10 +165,8 @@ def test_errors_and_differences_are_told_in_the_units_of_publications() -> None:
         arm("ema", 6.0),
         arm("lion"),
     ]
-    found = compare(arms, REPORTED, is_paired=None)
-    result: Any = SimpleNamespace(comparison=found)  # all that is looked at of it
-    # t(0.975, 8) = 2.306 times the standard error 0.1 * sqrt(2/5) = 0.0632: 0.8 +- 0.146
-    assert dict(studies.numbers(result)) == {
+    # a p each below its share of 0.05 with ema and lion, which have no interval: factor 1
+    assert dict(numbers(compare(arms, REPORTED, is_paired=None))) == {
         "error sgd": "4.80 % (sd 0.10, n=5)",
         "error swa": "4.00 % (sd 0.10, n=5)",
         "difference swa": "+0.8 (+0.7 to +0.9) points of accuracy",
@@ -225,18 +182,18 @@ def answer(*arguments: str) -> int:
 def test_what_was_made_is_not_made_again_and_stays_in_the_report(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert answer("lr_tradeoff", "--scale", "smoke", "--out", "there") == 0
+    assert answer("lr", "--scale", "smoke", "--out", "there") == 0
     first = (here / "there" / "report.md").read_text()
-    assert "The best mean is at " in first
+    assert " is best (chosen on val): " in first
     assert "Below its stated power: 6 runs where 33 were stated beforehand, of a toy size." in first
     capsys.readouterr()
-    assert answer("lr_tradeoff", "--scale", "smoke", "--out", "there") == 0
+    assert answer("lr", "--scale", "smoke", "--out", "there") == 0
     assert "made already, by the same sources" in capsys.readouterr().out
     assert answer("schedules", "--scale", "smoke", "--out", "there") == 0
     both = (here / "there" / "report.md").read_text()
-    assert "(lr_tradeoff/lr_tradeoff.png)" in both
+    assert "(lr/lr.png)" in both
     assert "(schedules/schedules.png)" in both
-    for item in ("lr_tradeoff", "schedules"):
+    for item in ("lr", "schedules"):
         assert (here / "there" / item / f"{item}.png").stat().st_size > 10_000
 
 
@@ -249,9 +206,9 @@ def test_mistakes_end_with_two_and_leave_nothing(
     assert "did you mean 'flatness'" in capsys.readouterr().err
     assert answer("swa", "--scale", "big") == 2
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert answer("lr_batch", "--scale", "gpu") == 2
+    assert answer("slices", "--scale", "gpu") == 2
     assert "--scale gpu needs a CUDA GPU" in capsys.readouterr().err
-    assert answer("lr_tradeoff", "optim=adamm") == 2
+    assert answer("lr", "optim=adamm") == 2
     assert "did you mean 'adam" in capsys.readouterr().err
     assert not list(here.rglob("*.md"))
 

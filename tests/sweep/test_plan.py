@@ -96,8 +96,8 @@ def test_a_key_that_one_part_lacks_refuses_the_sweep_and_the_hint_can_be_followe
             "augment=[shift] has no augment.cut",
         ),
         (
-            ("+sweep=mixup_mnist", "mix.alpha=8"),
-            "mix=none (of the arm 'none 5e-4') has no mix.alpha",
+            ("hydra.sweeper.arms={plain: {mix: none}, mixed: {mix: mixup}}", "mix.alpha=8"),
+            "mix=none (of the arm 'plain') has no mix.alpha",
         ),
         (
             ("seed=0,1", "optim=adam", "optim.momentum=0"),

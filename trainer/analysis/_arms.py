@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -70,16 +70,26 @@ def arms_of(runs: Iterable[RunRow]) -> list[Arm]:
     Of several runs with the same setting and seed one counts: they would give the same numbers and
     are not independent. A finished one goes before others, a later one before earlier ones.
     """
-    grouped: dict[tuple[tuple[str, str], ...], list[RunRow]] = defaultdict(list)
-    for run in sorted(runs, key=lambda run: natural(run.path)):
-        grouped[identity(run)].append(run)
-    trees = [arm_settings(members[0]) for members in grouped.values()]
     arms = []
-    for label, tree, members in zip(labels(trees), trees, grouped.values(), strict=True):
-        one = {seed_of(run): run for run in sorted(members, key=is_finished)}
+    for arm in grouped(sorted(runs, key=lambda run: natural(run.path))):
+        one = {seed_of(run): run for run in sorted(arm.runs, key=is_finished)}
         kept = tuple(one[seed] for seed in sorted(one))
-        arms.append(Arm(label or "all runs", tree, kept, len(members) - len(kept)))
+        arms.append(Arm(arm.label or "all runs", arm.settings, kept, len(arm.runs) - len(kept)))
     return arms
+
+
+def grouped(runs: Iterable[RunRow]) -> list[Arm]:
+    """Return runs by everything but the seed; every one of them, also of seeds that are there
+    twice."""
+    found: dict[tuple[tuple[str, str], ...], list[RunRow]] = defaultdict(list)
+    for run in runs:
+        settings = arm_settings(run)
+        found[tuple(sorted((k, str(v)) for k, v in settings.items()))].append(run)
+    trees = [arm_settings(members[0]) for members in found.values()]
+    return [
+        Arm(label, tree, tuple(members))
+        for label, tree, members in zip(labels(trees), trees, found.values(), strict=True)
+    ]
 
 
 def check_completed(arms: Sequence[Arm], metric: str) -> None:
@@ -95,11 +105,6 @@ def trained(runs: Iterable[RunRow]) -> list[RunRow]:
 def arm_settings(run: RunRow) -> dict[str, Any]:
     """Return what distinguishes a run besides its seed."""
     return {k: v for k, v in settings_of(run).items() if k != "seed"}
-
-
-def identity(run: RunRow) -> tuple[tuple[str, str], ...]:
-    """Return the same for runs that differ in nothing but the seed."""
-    return tuple(sorted((k, str(v)) for k, v in arm_settings(run).items()))
 
 
 def is_finished(run: RunRow) -> bool:
@@ -120,7 +125,7 @@ def final(run: RunRow, metric: str) -> float | None:
     """
     if metric in DELIVERED:
         found = (final(run, one) for one in DELIVERED[metric])
-        return next((value for value in found if value is not None), None)
+        return first_of(found)
     if metric == "best_val_top1":
         return run.best_val_top1
     if metric.endswith("_seconds"):
@@ -128,7 +133,16 @@ def final(run: RunRow, metric: str) -> float | None:
     for prefix, scores in (("test_avg_", run.test_avg), ("test_", run.test)):
         if metric.startswith(prefix):
             return (scores or {}).get(metric.removeprefix(prefix))
-    return getattr(run.epochs[-1], metric) if run.epochs else None
+    return value_at(run.epochs[-1], metric) if run.epochs else None
+
+
+def value_at(row: EpochRow, metric: str) -> float | None:
+    """Return an epoch's number, of the averaged weights where they are what is delivered."""
+    return first_of(getattr(row, name) for name in DELIVERED.get(metric, (metric,)))
+
+
+def first_of(values: Iterable[float | None]) -> float | None:
+    return next((value for value in values if value is not None), None)
 
 
 def is_share(metric: str) -> bool:
@@ -146,7 +160,41 @@ def higher_is_better(metric: str) -> bool:
     return not ("loss" in metric or metric.endswith(("seconds", "_s")) or "bytes" in metric)
 
 
+def standing(mean: float | None, metric: str) -> tuple[bool, float]:
+    """Return what means are sorted by so that the best stands first, and None last."""
+    return mean is None, (-1.0 if higher_is_better(metric) else 1.0) * (mean or 0.0)
+
+
+def notes_on(
+    arms: Sequence[Arm], metric: str, diverged: str = "counted, not in the means"
+) -> Iterator[str]:
+    """Yield what a reader must know of runs without a number, and of where runs come from.
+
+    Args:
+        arms: whose runs they are.
+        metric: what is shown of them.
+        diverged: what became of runs that diverged.
+    """
+    runs = [run for arm in arms for run in arm.runs]
+    counts = {
+        f"diverged: {diverged}": sum(len(arm.diverged) for arm in arms),
+        "failed or did not end: counted, not in the means": sum(len(arm.failed) for arm in arms),
+        f"completed without {metric}": sum(
+            len(arm.completed) - len(arm.values(metric)) for arm in arms
+        ),
+        "left out: a later or finished run has their setting and seed": sum(
+            arm.repeated for arm in arms
+        ),
+    }
+    yield from (f"{count} of the runs {what}" for what, count in counts.items() if count)
+    commits = {str((run.summary.get("git") or {}).get("commit", ""))[:10] for run in runs}
+    machines = {str((run.summary.get("host") or {}).get("name", "")) for run in runs}
+    for what, names in (("commits", commits - {""}), ("machines", machines - {""})):
+        if len(names) > 1:
+            yield f"the runs are of {len(names)} {what}: {', '.join(sorted(names))}"
+
+
 def common_epochs(runs: Sequence[RunRow], metric: str) -> list[float]:
     """Return the epochs at which all of the runs have the metric."""
-    each = [{row.epoch for row in run.epochs if getattr(row, metric) is not None} for run in runs]
+    each = [{row.epoch for row in run.epochs if value_at(row, metric) is not None} for run in runs]
     return sorted(set.intersection(*each)) if each else []

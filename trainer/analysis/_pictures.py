@@ -15,17 +15,11 @@ from trainer.analysis._arms import (
     common_epochs,
     is_share,
     scale_of,
+    value_at,
 )
 from trainer.record.runs import RunRow
 from trainer.record.spread import Spread
-from trainer.record.style import (
-    LOST,
-    clean_axes,
-    colors,
-    draw_spread,
-    new_figure,
-    write_beside,
-)
+from trainer.record.style import LOST, clean_axes, colors, draw_spread, new_figure, write_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,8 +96,9 @@ def curve_of(run: RunRow, metric: str) -> tuple[list[float], list[float]]:
     """Return the epochs at which a run has a metric, and its values there; accuracies in
     percent."""
     scale = scale_of(metric)
-    rows = [row for row in run.epochs if getattr(row, metric) is not None]
-    return [row.epoch for row in rows], [scale * getattr(row, metric) for row in rows]
+    found = [(row.epoch, value_at(row, metric)) for row in run.epochs]
+    known = [(epoch, scale * value) for epoch, value in found if value is not None]
+    return [epoch for epoch, _ in known], [value for _, value in known]
 
 
 def rule_by_runs(axes: Axes, arms: Sequence[Arm], metric: str) -> tuple[float, float]:
@@ -124,14 +119,16 @@ def rule_by_runs(axes: Axes, arms: Sequence[Arm], metric: str) -> tuple[float, f
     return low, high
 
 
-def draw_finals(axes: Axes, arms: Sequence[Arm], metric: str) -> None:
-    """Draw a dot for each seed and the mean with its 95 % interval, an arm on each line; what has
-    no number is counted in red."""
+def draw_finals(axes: Axes, arms: Sequence[Arm], metric: str, texts: Sequence[str] = ()) -> None:
+    """Draw a dot for each seed and the mean with its 95 % interval, an arm on each line; beside it
+    a text, if there is one, and in red the number of runs without a number."""
     scale = scale_of(metric)
     for place, (arm, color) in enumerate(zip(arms, colors(len(arms)), strict=True)):
         numbers = [scale * value for value in arm.values(metric).values()]
         draw_spread(axes, place, numbers, color)
-        write_beside(axes, lost_text(arm), place, LOST)
+        text, lost = texts[place] if texts else "", lost_text(arm)
+        write_beside(axes, text, place, color)
+        write_beside(axes, lost, place + (0.35 if text else 0.0), LOST)
     axes.set_yticks(range(len(arms)), names_of(arms), fontsize=8)
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.set_xlabel(f"final {title_of(metric)}: seeds, mean and its 95 % interval")

@@ -25,6 +25,9 @@ class Difference:
         p_holm: the same, adjusted for all differences that were looked at.
         detectable: the smallest true difference that would have been found 4 times out of 5.
         is_paired: whether it is the mean of differences seed by seed.
+        error: the standard error, None where there are too few numbers; `df` its degrees of
+            freedom.
+        factor: what p is multiplied by, as one of several differences.
     """
 
     mean: float
@@ -34,6 +37,19 @@ class Difference:
     p_holm: float | None = None
     detectable: float | None = None
     is_paired: bool = False
+    error: float | None = None
+    df: float = 0.0
+    factor: int = 1
+
+    @property
+    def adjusted(self) -> tuple[float, float, float] | None:
+        """The ends of an interval that leaves out 0 just where `p_holm` is below 0.05, and the true
+        difference that would have been found so 4 times out of 5."""
+        if self.error is None:
+            return None
+        reach = t_quantile(1.0 - 0.5 * (1.0 - CONFIDENCE) / self.factor, self.df)
+        half, power = reach * self.error, t_quantile(POWER, self.df) * self.error
+        return self.mean - half, self.mean + half, half + power
 
 
 @dataclass(frozen=True)
@@ -66,9 +82,10 @@ def correlation(first: Mapping[int, float], second: Mapping[int, float]) -> Corr
     """
     seeds = sorted(set(first) & set(second))
     one, two = ([numbers[seed] for seed in seeds] for numbers in (first, second))
-    if len(seeds) < 2 or len(set(one)) == 1 or len(set(two)) == 1:
+    try:
+        value = max(-1.0, min(1.0, statistics.correlation(one, two)))
+    except statistics.StatisticsError:  # fewer than two, or one of the two does not vary
         return Correlation(None, None, len(seeds))
-    value = max(-1.0, min(1.0, statistics.correlation(one, two)))
     if len(seeds) < 4:
         return Correlation(value, None, len(seeds))
     reach = statistics.NormalDist().inv_cdf(0.5 + 0.5 * CONFIDENCE) / math.sqrt(len(seeds) - 3)
@@ -138,6 +155,8 @@ def difference_from(mean: float, error: float, df: float, *, is_paired: bool) ->
         p=p,
         detectable=(reach + t_quantile(POWER, df)) * error,
         is_paired=is_paired,
+        error=error,
+        df=df,
     )
 
 
@@ -154,3 +173,14 @@ def holm(probabilities: Sequence[float]) -> list[float]:
         greatest = max(greatest, min(1.0, (len(order) - rank) * probabilities[i]))
         adjusted[i] = greatest
     return adjusted
+
+
+def holm_factors(probabilities: Sequence[float]) -> list[int]:
+    """Return how often each of several probabilities counts where `holm` stops at the first that is
+    not below 0.05: an interval of the level that is divided by it leaves out 0 just where the
+    adjusted probability is below 0.05."""
+    adjusted, level = holm(probabilities), 1.0 - CONFIDENCE
+    passed = sum(p < level for p in adjusted)
+    order = sorted(range(len(probabilities)), key=lambda i: probabilities[i])
+    ranks = {i: rank for rank, i in enumerate(order)}
+    return [len(order) - min(ranks[i], passed) for i in range(len(order))]

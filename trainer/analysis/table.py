@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainer.analysis._arms import METRICS, Arm, check_completed, higher_is_better
+from trainer.analysis._arms import METRICS, Arm, check_completed, standing
 from trainer.analysis._labels import all_label_keys
 from trainer.analysis._tables import NOTHING, heading, mean_and_sd, setting_texts
 from trainer.core.errors import unknown
@@ -74,16 +74,10 @@ def table_of(
         found.append(sort)
     rows = [Setting(arm, tuple(arm.spread(m) for m in found)) for arm in arms]
     if sort:
-        rows.sort(key=lambda row: standing(row.spreads[found.index(sort)], sort))
+        rows.sort(key=lambda row: standing(row.spreads[found.index(sort)].mean, sort))
     return ResultTable(
         tuple(found), tuple(all_label_keys([arm.settings for arm in arms])), tuple(rows)
     )
-
-
-def standing(spread: Spread, metric: str) -> tuple[bool, float]:
-    """Return what rows are sorted by so that the best mean stands first."""
-    mean = spread.mean or 0.0
-    return spread.mean is None, -mean if higher_is_better(metric) else mean
 
 
 def to_csv(table: ResultTable) -> str:

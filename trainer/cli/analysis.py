@@ -6,14 +6,19 @@ from __future__ import annotations
 import argparse
 import errno
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trainer.analysis import METRICS, OVER_EPOCHS, Arm, arms_of, trained
+from trainer.cli.arguments import names_in
 from trainer.cli.subcommands import Parser, one_of
 from trainer.core.errors import ConfigError, DiskError, TrainerError
 from trainer.record.runs import Found, find_runs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FILES = "Writes {0} into the first folder that is named, or --out with these endings."
 SEEDS = "Runs are grouped by everything but the seed."
@@ -22,7 +27,6 @@ SEEDS = "Runs are grouped by everything but the seed."
 def compare(arguments: Sequence[str]) -> None:
     """Compare settings over seeds."""
     parser = reader("compare", f"{SEEDS} {FILES.format('compare.png, .csv and .md')}")
-    add_metric(parser)
     parser.add_argument(
         "--baseline",
         metavar="OVERRIDES",
@@ -34,18 +38,15 @@ def compare(arguments: Sequence[str]) -> None:
 
     arms = read_arms(options.places)
     found = analysis.compare(arms, options.metric, options.baseline, is_paired=options.paired)
-    figure = analysis.arms_figure(arms, options.metric)
-    out = out_of(options, "compare")
-    text = analysis.to_markdown(found)
-    write_texts(out, {"md": text, "csv": analysis.to_csv(found)})
-    figure.savefig(f"{out}.png")
-    print(f"{text}\n{count_of(arms)} runs compared: {out}.png, {out}.csv, {out}.md")
+    figure, text = analysis.arms_figure(arms, options.metric), analysis.to_markdown(found)
+    files = save(options, "compare", figure, csv=analysis.to_csv(found), md=text)
+    print(f"{text}\n{count_of(arms)} runs compared: {files}")
 
 
 def table(arguments: Sequence[str]) -> None:
     """Write the table of runs."""
     more = f"{SEEDS} The keys in which they differ are columns. {FILES.format('table.csv and .md')}"
-    parser = reader("table", more)
+    parser = reader("table", more, metrics=())
     parser.add_argument(
         "--metric",
         action="append",
@@ -60,10 +61,9 @@ def table(arguments: Sequence[str]) -> None:
     from trainer.analysis import table as analysis
 
     made = analysis.table_of(read_arms(options.places), options.metric, options.sort)
-    out = out_of(options, "table")
     text = analysis.to_markdown(made)
-    write_texts(out, {"csv": analysis.to_csv(made), "md": text})
-    print(f"{text}\n{len(made.rows)} settings: {out}.csv, {out}.md")
+    files = save(options, "table", csv=analysis.to_csv(made), md=text)
+    print(f"{text}\n{len(made.rows)} settings: {files}")
 
 
 def curves(arguments: Sequence[str]) -> None:
@@ -93,7 +93,6 @@ def slices(arguments: Sequence[str]) -> None:
         "of the best learning rates is found and fitted by the metric; test scores, where there "
         f"are some, are shown beside it. {FILES.format('slices.png, .csv and .md')}",
     )
-    add_metric(parser)
     parser.add_argument(
         "--y", metavar="KEY", help="the second hyperparameter; left out, what the runs differ in"
     )
@@ -102,11 +101,9 @@ def slices(arguments: Sequence[str]) -> None:
 
     slice_ = analysis.slice_of(read_arms(options.places), options.metric, options.y)
     ridge = analysis.fit_of(slice_)
-    out = out_of(options, "slices")
-    text = analysis.to_markdown(slice_, ridge)
-    write_texts(out, {"csv": analysis.to_csv(slice_, ridge), "md": text})
-    analysis.slices_figure(slice_, ridge).savefig(f"{out}.png")
-    print(f"{text}\n{len(slice_.cells)} cells: {out}.png, {out}.csv, {out}.md")
+    figure, text = analysis.slices_figure(slice_, ridge), analysis.to_markdown(slice_, ridge)
+    files = save(options, "slices", figure, csv=analysis.to_csv(slice_, ridge), md=text)
+    print(f"{text}\n{len(slice_.cells)} cells: {files}")
 
 
 def lr_tradeoff(arguments: Sequence[str]) -> None:
@@ -116,17 +113,14 @@ def lr_tradeoff(arguments: Sequence[str]) -> None:
         "Takes runs that differ in nothing but optim.lr and the seed, as -m +sweep=lr_tradeoff "
         f"makes them. {FILES.format('lr_tradeoff.png and .csv')}",
     )
-    add_metric(parser)
     options = parser.parse_args(arguments)
     from trainer.analysis import lr_tradeoff as analysis
 
     arms = read_arms(options.places)
     points = analysis.tradeoff(arms, options.metric)
     figure = analysis.figure_of(points, options.metric)
-    out = out_of(options, "lr_tradeoff")
-    write_texts(out, {"csv": analysis.to_csv(points)})
-    figure.savefig(f"{out}.png")
-    print(f"{len(points)} learning rates, {count_of(arms)} runs: {out}.png, {out}.csv")
+    files = save(options, "lr_tradeoff", figure, csv=analysis.to_csv(points))
+    print(f"{len(points)} learning rates, {count_of(arms)} runs: {files}")
     best = analysis.best_of(points, options.metric)
     if best is not None:
         print(
@@ -144,7 +138,6 @@ def attribution(arguments: Sequence[str]) -> None:
         "before it, what leaves one out with the whole. "
         + FILES.format("attribution.png, .csv and .md"),
     )
-    add_metric(parser)
     parser.add_argument("--steps", default="", metavar="NAMES", help="from the baseline on")
     parser.add_argument("--whole", metavar="NAME", help="the setting with all tricks")
     parser.add_argument("--without", default="", metavar="NAMES", help="those that leave one out")
@@ -158,17 +151,13 @@ def attribution(arguments: Sequence[str]) -> None:
         whole=options.whole,
         without=names_in(options.without),
     )
-    out = out_of(options, "attribution")
-    text = analysis.to_markdown(found)
-    write_texts(out, {"csv": analysis.to_csv(found), "md": text})
-    analysis.attribution_figure(list(found.parts)).savefig(f"{out}.png")
-    print(f"{text}\n{out}.png, {out}.csv, {out}.md")
+    figure, text = analysis.attribution_figure(list(found.parts)), analysis.to_markdown(found)
+    print(f"{text}\n{save(options, 'attribution', figure, csv=analysis.to_csv(found), md=text)}")
 
 
 def report(arguments: Sequence[str]) -> None:
     """Write a page of HTML about runs."""
     parser = reader("report", "It needs no network. Writes report.html, or --out.")
-    add_metric(parser)
     parser.add_argument("--title", help="the page's heading; default: the folders' names")
     options = parser.parse_args(arguments)
     out: Path = options.out or Path(options.places[0]) / "report"
@@ -197,17 +186,19 @@ def write_report(places: Sequence[str], out: Path, metric: str, title: str) -> N
     print(f"{len(found.runs)} runs reported: {out} ({len(text.encode()) / 1e6:.1f} MB)")
 
 
-def reader(name: str, more: str) -> Parser:
-    """Return a parser of runs and of where the files go."""
+def reader(name: str, more: str, metrics: Sequence[str] = METRICS) -> Parser:
+    """Return a parser of runs, of a metric if there is a choice, and of where the files go."""
     made = Parser(name, more)
     made.add_argument(
         "places", nargs="+", metavar="RUN_OR_FOLDER", help="runs, or folders such as a sweep's"
     )
     made.add_argument("--out", type=Path, help="of the files, without ending")
+    if metrics:
+        add_metric(made, metrics)
     return made
 
 
-def add_metric(parser: Parser, known: Sequence[str] = METRICS) -> None:
+def add_metric(parser: Parser, known: Sequence[str]) -> None:
     parser.add_argument(
         "--metric",
         default="val_top1",
@@ -243,17 +234,12 @@ def count_of(arms: Sequence[Arm]) -> int:
     return sum(len(arm.runs) + arm.repeated for arm in arms)
 
 
-def names_in(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def out_of(options: argparse.Namespace, name: str) -> Path:
-    """Return the name of the files without ending, and make their folder."""
+def save(options: argparse.Namespace, name: str, figure: Figure | None = None, **texts: str) -> str:
+    """Write a picture and texts, each with its ending, and return the names of the files."""
     out: Path = options.out or Path(options.places[0]) / name
     out.parent.mkdir(parents=True, exist_ok=True)
-    return out
-
-
-def write_texts(out: Path, texts: Mapping[str, str]) -> None:
+    if figure is not None:
+        figure.savefig(f"{out}.png")
     for ending, text in texts.items():
         Path(f"{out}.{ending}").write_text(text, encoding="utf-8")
+    return ", ".join(f"{out}.{ending}" for ending in (*(["png"] if figure else []), *texts))

@@ -13,10 +13,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
+from trainer.analysis import final
 from trainer.cli.subcommands import Parser
 from trainer.core.errors import ConfigError
+from trainer.record.console import shown_path
 from trainer.record.run_folder import Folder
 from trainer.record.runs import RunRow, find_runs, folders_with
 from trainer.record.sweep_file import SWEEP_FILE, read_sweep
@@ -29,16 +30,12 @@ STATUSES = (
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the list.
+    """A line of the list: a `run`, or a `sweep`, whose status is that of all its jobs if they have
+    one in common, else `mixed`. Accuracies are shares.
 
     Attributes:
-        kind: `run` or `sweep`.
-        name: of the experiment.
         started: ISO 8601, with the offset from UTC.
-        epochs: passes over the training images so far; `steps` likewise.
-        val_top1: accuracies are shares, None where there is none.
-        jobs: of a sweep, how many have each status; its own status is that of all jobs, if they
-            have one in common, else `mixed`.
+        jobs: of a sweep, how many have each status.
         overrides: of a sweep, with the values of all jobs.
         message: what is wrong with a damaged one.
     """
@@ -97,7 +94,7 @@ def entries(places: Sequence[str]) -> list[Entry]:
     made += [run_entry(run, statuses[run.path]) for run in found.runs if run.path in alone]
     for path in alone & set(found.damaged):
         what, when = found.damaged[path], time_of(path / "config.yaml")
-        made.append(Entry("run", shown(path), path.parent.name, "damaged", when, message=what))
+        made.append(Entry("run", shown_path(path), path.parent.name, "damaged", when, message=what))
     return sorted(made, key=lambda e: datetime.datetime.fromisoformat(e.started), reverse=True)
 
 
@@ -116,20 +113,19 @@ def status_of(run: RunRow) -> str:
 
 
 def run_entry(run: RunRow, status: str) -> Entry:
-    reached: dict[str, Any] = {}
-    if run.epochs:
-        last = run.epochs[-1]
-        reached = {"epochs": last.epoch, "steps": last.step}
-        reached |= {"val_top1": last.val_top1, "avg_val_top1": last.avg_val_top1}
+    last = run.epochs[-1] if run.epochs else None
     return Entry(
         "run",
-        shown(run.path),
+        shown_path(run.path),
         str(run.config.get("name", "")),
         status,
         time_of(run.path / "config.yaml"),
-        **reached,
-        test_top1=(run.test or {}).get("top1"),
-        test_avg_top1=(run.test_avg or {}).get("top1"),
+        last.epoch if last else None,
+        last.step if last else None,
+        final(run, "val_top1"),
+        final(run, "avg_val_top1"),
+        final(run, "test_top1"),
+        final(run, "test_avg_top1"),
         overrides=[str(text) for text in run.summary.get("overrides", ())],
     )
 
@@ -140,7 +136,9 @@ def sweep_entry(path: Path, statuses: Mapping[Path, str]) -> Entry:
     try:
         jobs = read_sweep(path)
     except ConfigError as error:
-        return Entry("sweep", shown(path), path.parent.name, "damaged", started, message=str(error))
+        return Entry(
+            "sweep", shown_path(path), path.parent.name, "damaged", started, message=str(error)
+        )
     counts = Counter(
         statuses.get(Path(os.path.realpath(path / str(number))), "missing")
         for number in range(len(jobs))
@@ -153,7 +151,7 @@ def sweep_entry(path: Path, statuses: Mapping[Path, str]) -> Entry:
     name = next(iter(values.get("name", {})), path.parent.name)
     return Entry(
         "sweep",
-        shown(path),
+        shown_path(path),
         name,
         next(iter(counts)) if len(counts) == 1 else "mixed",
         started,
@@ -166,12 +164,6 @@ def time_of(path: Path) -> str:
     """Return when a file was written."""
     when = datetime.datetime.fromtimestamp(path.stat().st_mtime).astimezone()
     return when.isoformat(timespec="seconds")
-
-
-def shown(path: Path) -> str:
-    """Return a path as seen from the working folder, where it lies below it."""
-    here = os.path.realpath(os.curdir)
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def lines_of(found: Sequence[Entry]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from trainer.cli.arguments import names_in
 from trainer.cli.subcommands import Parser
 from trainer.core.command import command_line
 from trainer.core.errors import ConfigError, TrainerError
@@ -15,70 +16,66 @@ AGAIN = "What is finished already is not made again: the same line goes on where
 
 def demo(arguments: Sequence[str]) -> None:
     """Show a trick at work."""
-    from trainer.study.demos.spec import load, names
+    study(arguments, "demo")
 
-    parser = reader("demo", names(), "Without a name, lists them; `all` is each of them.")
-    parser.add_argument("--seeds", type=int, help="runs of each arm; each demo has its own default")
-    parser.add_argument(
-        "--tune", action="store_true", help="choose each arm's values again, on val, and end"
-    )
+
+def study(arguments: Sequence[str], command: str = "study") -> None:
+    """Answer a question by runs."""
+    more = "`all` is each of them. Without a name, lists them."
+    parser = reader(command, more if command == "demo" else f"{more} {AGAIN}")
+    add = parser.add_argument
+    add("--seeds", type=int, help="runs of each arm; each study has its own number")
+    add("--trials", type=int, help="draws for each arm, where values are chosen")
+    add("--tune", action="store_true", help="choose each arm's values, on val, and end")
+    add("--config-dir", type=Path, metavar="DIR", help="a folder of your own, with study/NAME.yaml")
+    add("--plugins", type=names_in, default=(), help="modules with components of your own")
+    if command == "study":
+        scales = ("minute", "smoke", "cpu", "gpu")
+        add("--scale", choices=scales, default="", help="the first that a study has, if left out")
     options = parser.parse_intermixed_args(arguments)
+    if options.tune and options.seeds is not None:
+        raise ConfigError("--tune chooses values and ends: --seeds has no effect")
+    from trainer.study import spec
+    from trainer.study.study import changed
+
+    scale = "minute" if command == "demo" else options.scale
+    known = spec.names(scale, options.config_dir)
+    places = {"config_dir": options.config_dir, "plugins": options.plugins}
     if options.name is None:
-        print(listing("demo NAME", {name: load(name).question for name in names()}))
+        titles = {n: spec.load(n, scale, **places).question for n in known}
+        print(listing(f"{command} NAME", titles))
         return
-    from trainer.study import demo as study
-
-    for name in chosen(options.name, names()):
-        made = load(name).with_overrides(options.overrides)
-        if options.tune:
-            study.tune(made, options.out)
-        else:
-            study.show(made, options.seeds, options.out)
-
-
-def comparison(arguments: Sequence[str]) -> None:
-    """Compare tuned settings on fresh seeds."""
-    parser = reader("comparison", (), f"Without a name, lists them; `all` is each. {AGAIN}")
-    parser.add_argument(
-        "--n", type=int, help="seeds of each arm; each comparison has its own number"
-    )
-    parser.add_argument("--trials", type=int, help="draws for each arm; the preset has a number")
-    options = parser.parse_intermixed_args(arguments)
-    from trainer.study import comparison as study
-    from trainer.study.comparisons.spec import changed, load, names
-
-    if options.name is None:
-        print(listing("comparison NAME", {name: load(name).question for name in names()}))
-        return
-    plans = [
-        changed(load(name), line=options.overrides, n=options.n, trials=options.trials)
-        for name in chosen(options.name, names())
+    made = [
+        changed(spec.load(name, scale, **places), options.overrides, options.seeds, options.trials)
+        for name in chosen(options.name, known)
     ]
-    for plan in plans:
-        study.show(plan, options.out, study.command_of(plan, options.n, options.trials))
+    from trainer.study import make
+
+    for one in made:
+        (make.retune if options.tune else make.show)(one, options.out)
 
 
 def reproduce(arguments: Sequence[str]) -> None:
     """Make figures and tables of the text again; raise TrainerError where one could not be made."""
-    from trainer.study.reproduction.registry import SCALES, items
-
     parser = reader(
         "reproduce",
-        [*(item.name for item in items()), "figures", "tables", "all"],
-        "Without a name, lists them. Writes "
-        f"report.md, and a folder for each, into outputs/reproduce/<scale>. {AGAIN}",
+        "A name is a study, a family of them (`swa`), `figures`, `tables` or `all`; without one, "
+        "lists them. Writes report.md, and a folder for each, into outputs/reproduce/<scale>. "
+        f"{AGAIN}",
     )
+    scales = ("smoke", "cpu", "gpu")
     parser.add_argument(
-        "--scale", choices=SCALES, default="smoke", help="toy size, two cores' or the text's"
+        "--scale", choices=scales, default="smoke", help="toy size, two cores' or the text's"
     )
     options = parser.parse_intermixed_args(arguments)
-    if options.name is None:
-        titles = {item.name: f"{item.kind}: {item.title}" for item in items()}
-        print(listing(f"reproduce NAME --scale {'|'.join(SCALES)}", titles))
-        return
-    from trainer.study.reproduce import reproduce as study
+    from trainer.study import reproduce as text
 
-    file, failed = study(options.name, options.scale, options.overrides, options.out)
+    if options.name is None:
+        found = text.items(options.scale)
+        titles = {s.name: f"{s.text['kind']}: {s.text['title']}" for s in found}
+        print(listing(f"reproduce NAME --scale {'|'.join(scales)}", titles))
+        return
+    file, failed = text.reproduce(options.name, options.scale, options.overrides, options.out)
     print(f"\nreport  {file}")
     if failed:
         raise TrainerError(f"not made: {', '.join(failed)}")
@@ -180,10 +177,10 @@ def scaling(arguments: Sequence[str]) -> None:
         (options.out / "README.md").write_text(text)
 
 
-def reader(name: str, known: Sequence[str], more: str) -> Parser:
+def reader(name: str, more: str) -> Parser:
     """Return a parser of the name of a study and of overrides for its runs."""
     made = Parser(name, more)
-    made.add_argument("name", nargs="?", metavar="NAME", help=", ".join(known))
+    made.add_argument("name", nargs="?", metavar="NAME", help="of a study")
     made.add_argument(
         "overrides", nargs="*", metavar="OVERRIDE", help="added to every run, such as epochs=30"
     )
@@ -201,7 +198,3 @@ def listing(usage: str, known: Mapping[str, str]) -> str:
     width = max(map(len, known))
     lines = [f"  {name:{width}}  {text}" for name, text in known.items()]
     return "\n".join([f"usage: {command_line()} {usage}", "", *lines])
-
-
-def names_in(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())

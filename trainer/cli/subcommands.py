@@ -16,7 +16,7 @@ from trainer.core.errors import ConfigError, nearest, unknown
 # name: the module whose function of that name answers, and what it does
 SUBCOMMANDS = {
     "demo": ("trainer.cli.studies", "one trick, seen to work or not in a minute"),
-    "comparison": ("trainer.cli.studies", "tuned settings on fresh seeds, with intervals"),
+    "study": ("trainer.cli.studies", "a question answered by runs: arms over seeds, intervals"),
     "reproduce": ("trainer.cli.studies", "the text's figures and tables, made again"),
     "flatness": ("trainer.cli.studies", "how flat the loss is about the weights of runs"),
     "precision_table": ("trainer.cli.studies", "networks in several number formats"),

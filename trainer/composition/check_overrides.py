@@ -82,6 +82,8 @@ def check_resolvable(override: Override) -> None:
 def check_choice(override: Override, sources: Sources) -> None:
     """Raise ConfigError if a group has no such name, or two files of one."""
     group, options = override.key, sources.options(override.key)
+    if group == "study":
+        raise ConfigError(f"{override}: a study is a subcommand: study {override.value}")
     is_list = override.value.startswith("[")
     names = override.value.strip("[]").split(",") if is_list else [override.value]
     for name in map(str.strip, names):

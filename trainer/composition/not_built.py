@@ -16,13 +16,13 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 KEYS = (
     *("early_stop", "profile", "lint", "metrics", "max_time", "compile", "json"),
-    *("outputs", "study", "checkpoint.best", "data.labels", "data.balance", "loss.class_weights"),
+    *("outputs", "checkpoint.best", "data.labels", "data.balance", "loss.class_weights"),
     *("task.run", "task.against", "task.probe", "task.images", "task.format", "task.out"),
     "task.top",
 )
 
 
-SUBCOMMANDS = ("study", "explain", "playground", "push", "schema")
+SUBCOMMANDS = ("explain", "playground", "push", "schema")
 
 
 def check_subcommand(name: str) -> None:

@@ -74,7 +74,7 @@ NEEDED = {f.name for f in fields(EpochRow) if f.default is MISSING}
 # What `summary.json` must hold where it holds it: whatever else stands there is damaged.
 KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("status", "key", "message"), str),
-    **dict.fromkeys(("test", "test_avg", "seconds", "git", "data", "versions"), dict),
+    **dict.fromkeys(("test", "test_avg", "seconds", "git", "host", "data", "versions"), dict),
     **dict.fromkeys(("overrides", "classes"), list),
     "best_val_top1": (int, float),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 DARK, GREY, LIGHT = "#222222", "#6b6b6b", "#dddddd"
 ACCENT, LOST = "#d1495b", "#b00020"  # what a picture is about; runs without a number
 BETTER, WORSE = "#2a7f62", "#c0392b"
+# "Color Universal Design": M. Okabe and K. Ito, 2008, without black and with a darker yellow, so
+# that all of them can be seen on white and on black; the last is ours.
+FEW = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#b59f00", "#e69f00", "#8a6fd1")
+GOLDEN = 0.381966  # of a turn: hues that follow each other stay far apart, however many there are
 
 
 def new_figure(width: float, height: float, dpi: int = 150) -> Figure:
@@ -50,13 +55,10 @@ def clean_axes(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
 
 
 def colors(count: int) -> list[str]:
-    """Return a colour for each of `count` arms: distinct ones, or a scale where they are many."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    if count > 10:
-        return color_scale(count)
-    return [to_hex(colormaps["tab10"](i)) for i in range(count)]
+    """Return a colour for each of `count` arms: the first are told apart most easily."""
+    hues = [colorsys.hls_to_rgb((rank * GOLDEN) % 1.0, 0.48, 0.5) for rank in range(count)]
+    rest = ["#" + "".join(f"{round(255 * part):02x}" for part in hue) for hue in hues]
+    return [*FEW[:count], *rest[len(FEW) :]]
 
 
 def color_scale(count: int) -> list[str]:

@@ -6,21 +6,44 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from trainer.core.command import command_line
-from trainer.core.errors import ConfigError, Diverged, TrainerError
+from trainer.core.errors import Diverged, TrainerError, unknown
 from trainer.core.files import replace_text
 from trainer.core.registry import PACKAGE
-from trainer.study._facts import shown_overrides
-from trainer.study.reproduction.registry import Item, chosen, items
+from trainer.study.outcome import Outcome, forget, save, saved
+from trainer.study.spec import load, names
+from trainer.study.study import Study, changed, check_scale, shown_overrides
 
-if TYPE_CHECKING:
-    from trainer.study.reproduction.outcome import Outcome
+KINDS, ALL = ("figure", "table"), "all"
 
-Method = Callable[[Mapping[str, Any], Path], "Outcome"]
+
+def items(scale: str) -> list[Study]:
+    """Return all figures and tables at a scale, in the order of the text."""
+    found = [load(name, scale) for name in names(scale)]
+    return sorted((s for s in found if s.text), key=lambda study: int(study.text["place"]))
+
+
+def chosen(name: str, scale: str) -> list[Study]:
+    """Return what a word of the command line means: an item, a family of them, `figures`, `tables`
+    or `all`.
+
+    Raises:
+        ConfigError: if it means nothing.
+    """
+    all_of_them = items(scale)
+    found = [
+        item
+        for item in all_of_them
+        if name in (item.name, f"{item.text['kind']}s", ALL) or item.name.startswith(f"{name}_")
+    ]
+    if not found:
+        known = [*(item.name for item in all_of_them), *(f"{kind}s" for kind in KINDS), ALL]
+        raise unknown("figure or table", name, known)
+    return found
 
 
 def reproduce(
@@ -40,86 +63,66 @@ def reproduce(
     Raises:
         ConfigError: if nothing could be made, for a reason of the user's.
     """
-    found = chosen(name)
+    found = chosen(name, scale)
     check_scale(scale)
     command = command_line("reproduce", name, "--scale", scale, *shown_overrides(overrides))
     place = out or Path("outputs") / "reproduce" / scale
-    made = make_all(found, scale, overrides, place)
+    made = make_all([changed(study, overrides) for study in found], place)
     file = write(made, scale, overrides, place, command)
     return file, [key for key, one in made.items() if isinstance(one, str)]
 
 
-def check_scale(scale: str) -> None:
-    """Raise ConfigError if this machine cannot do a scale at all."""
-    if scale != "gpu":
-        return
-    import torch
-
-    if not torch.cuda.is_available():
-        raise ConfigError("--scale gpu needs a CUDA GPU, and there is none; --scale cpu does not")
-
-
-def methods() -> dict[str, Method]:
-    """Return what makes figures and tables, by the name that the registry calls it."""
-    from trainer.study.reproduction import studies, sweeps
-
-    return {
-        "tradeoff": sweeps.tradeoff,
-        "slice": sweeps.slice_,
-        "stairs": sweeps.stairs,
-        "schedules": studies.schedules,
-        "comparison": studies.comparison,
-        "flatness": studies.flat,
-        "precision": studies.precision,
-        "demo": studies.demonstration,
-    }
-
-
-def make_all(
-    found: Sequence[Item], scale: str, overrides: Sequence[str], place: Path
-) -> dict[str, Outcome | str]:
+def make_all(found: Sequence[Study], place: Path) -> dict[str, Outcome | str]:
     """Make figures and tables one after the other; what fails costs itself alone.
 
     Raises:
         ConfigError: if nothing could be made, for a reason of the user's.
     """
     made: dict[str, Outcome | str] = {}
-    for item in found:
-        print(f"\n{item.name}: {item.title}", flush=True)
+    for study in found:
+        print(f"\n{study.name}: {study.title}", flush=True)
         try:
-            made[item.name] = make(item, scale, overrides, place / item.name)
+            made[study.name] = make(study, place / study.name)
         except Diverged as error:
-            made[item.name] = str(error)
+            made[study.name] = str(error)
         except TrainerError as error:
             if len(found) == 1 or error.exit_code > 5:
                 raise
-            made[item.name] = str(error)
-            sys.stderr.write(f"{item.name}: {error}\n")
+            made[study.name] = str(error)
+            sys.stderr.write(f"{study.name}: {error}\n")
     return made
 
 
-def make(item: Item, scale: str, overrides: Sequence[str], folder: Path) -> Outcome:
+def make(study: Study, folder: Path) -> Outcome:
     """Make one figure or table, unless the same was made already by the same sources."""
-    from trainer.study.reproduction.outcome import forget, save, saved
+    from trainer.study.make import make as make_study
 
-    settings, key = settings_of(item, scale, overrides)
+    key = key_of(study)
     known = saved(folder, key)
     if known is not None:
         print("made already, by the same sources")
         return known
-    folder.mkdir(parents=True, exist_ok=True)
     forget(folder)
-    outcome = methods()[item.how](settings, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    found, files = make_study(study, folder)
+    seconds = sum(run.seconds.get("total", 0.0) for run in found.runs)
+    outcome = Outcome(
+        study.command(),
+        tuple(found.sentences),
+        found.power,
+        found.ours,
+        files,
+        len(found.runs),
+        seconds,
+    )
     save(outcome, folder, key)
     return outcome
 
 
-def settings_of(item: Item, scale: str, overrides: Sequence[str]) -> tuple[dict[str, Any], str]:
-    """Return what a method is told, and what says that it would make the same again."""
-    settings = item.at(scale)
-    settings["overrides"] = (*settings["overrides"], *overrides)
-    plain = json.dumps([item.how, settings], sort_keys=True, default=str)
-    return settings, hashlib.sha256((plain + sources_digest()).encode()).hexdigest()
+def key_of(study: Study) -> str:
+    """Return what says that a study would make the same again."""
+    plain = json.dumps(asdict(study), sort_keys=True, default=str)
+    return hashlib.sha256((plain + sources_digest()).encode()).hexdigest()
 
 
 @functools.cache
@@ -140,16 +143,15 @@ def write(
 ) -> Path:
     """Write the report of what was made now, and of what had been made with the same words before;
     return its path."""
-    from trainer.study.reproduction.outcome import saved
-    from trainer.study.reproduction.report import report
+    from trainer.study.reproduction_report import report
 
     whole: dict[str, Outcome | str] = {}
-    for item in items():
-        before = saved(place / item.name, settings_of(item, scale, overrides)[1])
-        found = made.get(item.name, before)
+    for study in items(scale):
+        before = saved(place / study.name, key_of(changed(study, overrides)))
+        found = made.get(study.name, before)
         if found is not None:
-            whole[item.name] = found
-    shown = [item for item in items() if item.name in whole]
+            whole[study.name] = found
+    shown = [study for study in items(scale) if study.name in whole]
     place.mkdir(parents=True, exist_ok=True)
     file = place / "report.md"
     replace_text(file, report(scale, shown, whole, command))

@@ -22,6 +22,7 @@ from trainer.core.environment import cores
 from trainer.core.errors import TrainerError
 from trainer.record.provenance import git_state, host, versions
 from trainer.record.runs import read_runs
+from trainer.record.tables import markdown_table
 
 OVERRIDES = (
     *("data=synthetic", "data.num_train=4096", "data.num_test=64", "data.image_shape=[3,32,32]"),
@@ -80,18 +81,14 @@ def rate(arm: ScalingArm, overrides: Sequence[str]) -> float:
 def table(found: dict[ScalingArm, list[float]]) -> str:
     """Return the figures as a table of Markdown."""
     base = statistics.median(next(iter(found.values())))
-    lines = [
-        "| arm | images/s | range over rounds | speed-up | efficiency |",
-        "|---|---|---|---|---|",
-    ]
+    rows = []
     for arm, rates in found.items():
         median = statistics.median(rates)
-        speed_up = median / base
-        lines.append(
-            f"| {arm.name} | {median:.0f} | {min(rates):.0f} to {max(rates):.0f} "
-            f"| {speed_up:.2f} | {speed_up / arm.devices:.0%} |"
-        )
-    return "\n".join(lines)
+        spread, times = f"{min(rates):.0f} to {max(rates):.0f}", median / base
+        shares = (f"{times:.2f}", f"{times / arm.devices:.0%}")
+        rows.append((arm.name, f"{median:.0f}", spread, *shares))
+    heads = ("arm", "images/s", "range over rounds", "speed-up", "efficiency")
+    return markdown_table(heads, rows)
 
 
 def machine(gpus: int) -> str:
@@ -120,20 +117,13 @@ def measure(overrides: Sequence[str], processes: Sequence[int], rounds: int, com
     for _ in range(rounds):
         for arm in able:
             found[arm].append(rate(arm, overrides))
-    return "\n".join(
-        [
-            "# Scaling: one process, ddp and dp on the same model and global batch",
-            "",
-            f"`{command}`",
-            "",
-            f"{machine(gpus)}. Overrides: `{' '.join(overrides)}`. Median of {rounds} rounds, arms "
-            "in turn; the best epoch after the first.",
-            "",
-            table(found),
-            "",
-            "Not run on this machine:",
-            "",
-            *(f"- {line}" for line in unable),
-            "",
-        ]
-    )
+    parts = [
+        "# Scaling: one process, ddp and dp on the same model and global batch",
+        f"`{command}`",
+        f"{machine(gpus)}. Overrides: `{' '.join(overrides)}`. Median of {rounds} rounds, arms in "
+        "turn; the best epoch after the first.",
+        table(found),
+        "Not run on this machine:",
+        "\n".join(f"- {line}" for line in unable),
+    ]
+    return "\n\n".join(parts) + "\n"

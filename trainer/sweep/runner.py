@@ -66,6 +66,7 @@ def run_jobs(
     *,
     folder: str | Path | None = None,
     sources: Sources | None = None,
+    plugins: tuple[str, ...] = (),
     reuse: bool = True,
     quiet: bool = False,
     workers: int | None = None,
@@ -79,6 +80,7 @@ def run_jobs(
         lines: the overrides of each job.
         folder: of the sweep; a new one under `outputs/` by default.
         sources: where configurations are looked up.
+        plugins: modules with components of your own.
         reuse: whether runs that are finished elsewhere count.
         quiet: print nothing.
         workers: processes at once; as the cores have room for by default.
@@ -88,7 +90,7 @@ def run_jobs(
         Stopped: after a signal.
     """
     warm_up()
-    current = Sweep(sources or Sources(), reuse=reuse)
+    current = Sweep(sources or Sources(), plugins, reuse)
     jobs = check_jobs([JobOverrides(tuple(line)) for line in lines], current)
     console = Console(quiet=quiet)
     place = begin(None if folder is None else str(folder), name_of(jobs), jobs)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.analysis.runs import lr, made_run
 from trainer.analysis._arms import arms_of
 from trainer.analysis.report import _curves
-from trainer.analysis.report._curves import FEW, colors, curve_data, drawn_metrics, panel, thinned
+from trainer.analysis.report._curves import curve_data, drawn_metrics, panel, thinned
 
 
 def test_the_numbers_of_runs_in_percent_with_their_arm() -> None:
@@ -65,13 +65,6 @@ def test_many_long_runs_are_thinned() -> None:
     found = curve_data(arms_of(runs), "val_top1", [str(i) for i in range(40)])
     drawn = sum(len(run["x"]) * (1 + len(run["y"])) for run in found["runs"])
     assert 0.9 * _curves.MOST_NUMBERS < drawn <= _curves.MOST_NUMBERS
-
-
-def test_the_best_have_the_colours_that_are_told_apart() -> None:
-    found = colors([3, 0, *range(8, 40)])
-    assert found[:2] == [FEW[3], FEW[0]]
-    assert len(set(found)) == len(found)
-    assert all(len(color) == 7 and color[0] == "#" for color in found)
 
 
 def test_a_panel_has_both_axes_over_the_same_epochs() -> None:

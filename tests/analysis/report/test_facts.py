@@ -78,8 +78,8 @@ def test_notes_say_what_was_left_out_and_where_runs_are_from() -> None:
     text = " ".join(notes(arms_of(runs), "val_top1", points=1))
     assert "by val_top1 at the end" in text
     assert "the greatest mean first" in text
-    assert "1 runs are left out" in text
-    assert "1 completed runs have no val_top1" in text
+    assert "1 of the runs left out" in text
+    assert "1 of the runs completed without val_top1" in text
     assert "thinned to 1 points" in text
     assert "2 commits: abad1dea, c0ffee" in text
     assert "machines" not in text

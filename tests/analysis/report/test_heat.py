@@ -32,14 +32,15 @@ def maps(runs: list[RunRow], metric: str = "val_top1") -> list[HeatMap]:
 
 def test_a_grid_becomes_a_map_with_its_means_and_the_best_of_each_row() -> None:
     (found,) = maps(grid(seeds=2))
-    assert (found.x, found.y, found.title) == ("optim.lr", "batch_size", "")
-    assert (found.rates, [line.y for line in found.lines]) == ((0.01, 0.1, 1.0), [64, 32])
+    assert (found.slice_.title, found.title) == ("batch_size", "")
+    assert (found.slice_.rates, [line.y for line in found.lines]) == ([0.01, 0.1, 1.0], [64, 32])
     squares = [s for line in found.lines for s in line.squares if s]
-    assert [round(s.spread.mean or 0.0, 3) for s in squares] == [0.41, 0.71, 0.76, 0.61, 0.81, 0.21]
+    means = [round(s.cell.spread.mean or 0.0, 3) for s in squares]
+    assert means == [0.41, 0.71, 0.76, 0.61, 0.81, 0.21]
     assert [s.is_best for s in squares] == [False, False, True, False, True, False]
     assert [s.shade for s in squares][4:] == [1.0, 0.0]
-    assert squares[0].spread.n == 2
-    assert round(squares[0].tested.mean or 0.0, 3) == 0.40
+    assert squares[0].cell.spread.n == 2
+    assert round(squares[0].cell.tested_spread.mean or 0.0, 3) == 0.40
     assert found.lines[0].best == "at least 1"
     assert found.lines[1].best.startswith("0.0")  # between the columns, with its interval
     assert " to " in found.lines[1].best
@@ -63,7 +64,8 @@ def test_diverged_cells_are_counted_and_missing_ones_empty() -> None:
     (found,) = maps(runs)
     lost, absent = found.lines[1].squares[2], found.lines[0].squares[2]
     assert lost is not None
-    assert (lost.lost, lost.spread.n, lost.shade, lost.is_best) == (1, 0, None, False)
+    assert (len(lost.cell.arm.diverged), lost.cell.spread.n) == (1, 0)
+    assert (lost.shade, lost.is_best) == (None, False)
     assert absent is None
 
 

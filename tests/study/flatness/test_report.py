@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from trainer.record.spread import Spread
 from trainer.study.flatness.report import rises
 
 
@@ -33,12 +32,18 @@ ROWS = [
 
 def test_rises_by_hand() -> None:
     half, whole = rises(ROWS, "raw", ("a", "b"), "train_loss")
-    assert (half.share, whole.share) == (0.5, 1.0)
-    assert (half.distances, whole.distances) == ((5.0, 5.0), (10.0, 10.0))
-    assert half.rises[0] == Spread(2.0, pytest.approx(math.sqrt(2)), 2)
-    assert half.rises[1].mean == 1.5  # 0.5 and 2.5
-    assert half.plain()["rises"][0]["standard_error"] == pytest.approx(1.0)
-    assert half.difference == Spread(-0.5, 0.0, 2)  # ray by ray: -0.5 and -0.5
-    assert half.num_lower == 2
-    assert whole.difference.mean == 0.0  # 5 - 4 and 5 - 6
-    assert whole.num_lower == 1
+    assert (half["share"], whole["share"]) == (0.5, 1.0)
+    assert (half["distances"], whole["distances"]) == ([5.0, 5.0], [10.0, 10.0])
+    two = pytest.approx(math.sqrt(2))
+    assert half["rises"][0] == {
+        "mean": 2.0,
+        "sd": two,
+        "standard_error": pytest.approx(1.0),
+        "n": 2,
+    }
+    assert half["rises"][1]["mean"] == 1.5  # 0.5 and 2.5
+    none = {"mean": -0.5, "sd": 0.0, "standard_error": 0.0, "n": 2}
+    assert half["difference"] == none  # ray by ray: -0.5 and -0.5
+    assert half["num_lower"] == 2
+    assert whole["difference"]["mean"] == 0.0  # 5 - 4 and 5 - 6
+    assert whole["num_lower"] == 1

@@ -24,6 +24,7 @@ from trainer.analysis.report._facts import (
 from trainer.analysis.report._heat import heat_maps
 from trainer.analysis.report._page import fill, library
 from trainer.analysis.report._table import arms_table, runs_table
+from trainer.analysis.slices.grid import LR
 from trainer.core.errors import TrainerError
 from trainer.record.runs import RunRow, read_runs
 
@@ -76,6 +77,7 @@ def report(
             "arms_table": arms_table(arms, metric, tested),
             "runs_table": of_runs,
             "maps": heat_maps(arms, metric),
+            "lr": LR,
             "curves": curves,
             "panels": [panel(last) for _ in curves["first"]],
             "differing": differing(kept),

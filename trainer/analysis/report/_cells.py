@@ -13,13 +13,8 @@ from trainer.record.runs import RunRow
 
 @dataclass(frozen=True)
 class TableCell:
-    """What stands in one place of a table.
-
-    Attributes:
-        text: what is read.
-        value: what is sorted by, where that is a number.
-        link: where it leads, if anywhere.
-    """
+    """What stands in one place of a table: what is read, the number that is sorted by, where it
+    leads."""
 
     text: str
     value: float | None = None
@@ -28,13 +23,7 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's heading.
-
-    Attributes:
-        title: what is read.
-        kind: `setting` for keys that differ, `number`, `text`, `status`.
-        hint: more, for those who ask.
-    """
+    """A column's heading; its kind is `setting` (keys that differ), `number`, `text`, `status`."""
 
     title: str
     kind: str = "number"
@@ -43,14 +32,7 @@ class Column:
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row.
-
-    Attributes:
-        cells: one for each column.
-        arm: number of the setting it belongs to.
-        filter_text: what the filter looks at.
-        run: number of the run, in the table of runs.
-    """
+    """A row, with the numbers of its setting and its run, and the text that is filtered by."""
 
     cells: tuple[TableCell, ...]
     arm: int

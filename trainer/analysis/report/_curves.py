@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from trainer.analysis._arms import OVER_EPOCHS, Arm, is_share, seed_of
 from trainer.analysis.report._cells import readable
 from trainer.analysis.report._table import places
 from trainer.record.runs import EpochRow, RunRow
+from trainer.record.style import colors
 
 if TYPE_CHECKING:
     from bokeh.models import ColumnDataSource
@@ -19,23 +19,6 @@ if TYPE_CHECKING:
 UNDRAWN = ("train_s", "average_s", "eval_s", "skipped_steps", "max_memory_bytes")
 MOST_NUMBERS = 400_000  # in a page: about 3 MB
 FEWEST_POINTS = 20  # of a curve, however many there are
-# "Color Universal Design": M. Okabe and K. Ito, 2008, without black and with a darker yellow, so
-# that all of them can be seen on white and on black; the last is ours.
-FEW = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#b59f00", "#e69f00", "#8a6fd1")
-GOLDEN = 0.381966  # of a turn: hues that follow each other stay far apart, however many there are
-
-
-def colors(ranks: Sequence[int]) -> list[str]:
-    """Return a colour for each rank: the best have those that are told apart most easily."""
-    hues = [(rank * GOLDEN) % 1.0 for rank in ranks]
-    return [
-        FEW[rank] if rank < len(FEW) else hexadecimal(colorsys.hls_to_rgb(hue, 0.48, 0.5))
-        for rank, hue in zip(ranks, hues, strict=True)
-    ]
-
-
-def hexadecimal(color: tuple[float, float, float]) -> str:
-    return "#" + "".join(f"{round(255 * part):02x}" for part in color)
 
 
 def drawn_metrics(runs: Sequence[RunRow]) -> list[str]:
@@ -58,7 +41,7 @@ def curve_data(arms: Sequence[Arm], metric: str, names: Sequence[str]) -> dict[s
     points = max(FEWEST_POINTS, MOST_NUMBERS // max(1, len(runs) * (len(metrics) + 1)))
     place = places(arms, metric)  # the best of each data set first, then the second ones
     order = sorted(range(len(arms)), key=lambda i: (place[i], i))
-    ranks = [order.index(i) for i in range(len(arms))]
+    ranks, shades = [order.index(i) for i in range(len(arms))], colors(len(arms))
     first = [m for m in (metric, "val_top1", "train_loss", "lr") if m in metrics]
     return {
         "metrics": metrics,
@@ -66,8 +49,8 @@ def curve_data(arms: Sequence[Arm], metric: str, names: Sequence[str]) -> dict[s
         "first": list(dict.fromkeys(first))[:2],
         "points": points,
         "arms": [
-            {"number": i, "label": readable(arm.label), "color": color, "rank": ranks[i]}
-            for i, (arm, color) in enumerate(zip(arms, colors(ranks), strict=True))
+            {"number": i, "label": readable(arm.label), "color": shades[rank], "rank": rank}
+            for i, (arm, rank) in enumerate(zip(arms, ranks, strict=True))
         ],
         "runs": [
             {

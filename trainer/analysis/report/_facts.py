@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.analysis._arms import Arm, higher_is_better, is_share
+from trainer.analysis._arms import Arm, higher_is_better, is_share, notes_on
 from trainer.analysis._labels import varied_keys
 from trainer.analysis._tables import value_text
 from trainer.analysis.report._cells import readable
@@ -23,17 +23,8 @@ MOST_VALUES = 16  # of a key, in the list of what differs
 
 @dataclass(frozen=True)
 class Best:
-    """The best setting on a data set.
-
-    Attributes:
-        data: the data set's name.
-        arm: number of the setting.
-        label: the setting in words.
-        value: mean and sd as text.
-        n: seeds.
-        several: settings on that data set with more than one seed.
-        noise: sd over seeds, pooled over these; None where there are none.
-    """
+    """The best setting on a data set, its number among `arm`; `noise` is the sd over seeds, pooled
+    over the `several` settings that have more than one."""
 
     data: str
     arm: int
@@ -150,24 +141,9 @@ def notes(arms: Sequence[Arm], metric: str, points: int) -> list[str]:
         "The best of many settings, chosen and measured on the same runs, looks better than it is: "
         "run it again with fresh seeds before you quote it.",
     ]
-    repeated = sum(arm.repeated for arm in arms)
-    if repeated:
-        found.append(
-            f"{repeated} runs are left out: a finished or later one has their setting and seed."
-        )
-    without = sum(len(arm.completed) - len(arm.values(metric)) for arm in arms)
-    if without:
-        found.append(f"{without} completed runs have no {metric}.")
     if any(len(run.epochs) > points for run in runs):
         found.append(f"Long curves are thinned to {points} points.")
-    for what, values in (
-        ("commits", {str((run.summary.get("git") or {}).get("commit", ""))[:10] for run in runs}),
-        ("machines", {str(run.summary.get("host", "")) for run in runs}),
-    ):
-        known = sorted(values - {""})
-        if len(known) > 1:
-            found.append(readable(f"The runs are of {len(known)} {what}: {', '.join(known)}."))
-    return found
+    return [*found, *(readable(f"{note[0].upper()}{note[1:]}.") for note in notes_on(arms, metric))]
 
 
 def left_out(damaged: Sequence[Path], root: Path) -> list[str]:

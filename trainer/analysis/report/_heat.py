@@ -11,28 +11,16 @@ from trainer.analysis._labels import labels, varied_keys
 from trainer.analysis.slices.grid import LR, GridCell, Slice, slice_of
 from trainer.analysis.slices.ridge import Top, fit_of
 from trainer.analysis.slices.verdict import sentence
-from trainer.record.spread import Spread
 
 FILLED = 0.7  # share of a grid's cells that must hold a run for a picture to be worth it
 
 
 @dataclass(frozen=True)
 class Square:
-    """One cell of a heat map.
+    """One cell of a heat map: its shade is 0 for the worst mean of the map, 1 for the best, None
+    without a number."""
 
-    Attributes:
-        label: the setting in words.
-        spread: of the metric over the seeds.
-        tested: of the same metric on the test images.
-        lost: runs that diverged or failed.
-        shade: 0 for the worst mean of the map, 1 for the best; None without a number.
-        is_best: whether it is the best of its row.
-    """
-
-    label: str
-    spread: Spread
-    tested: Spread
-    lost: int
+    cell: GridCell
     shade: float | None
     is_best: bool
 
@@ -48,20 +36,16 @@ class HeatLine:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """A grid of settings.
+    """A grid of settings; its title is what they have in common, where there are other maps.
 
     Attributes:
-        title: what its settings have in common, where there are other maps.
-        x: what the columns are; `y` the rows.
-        rates: the learning rates, ascending.
+        slice_: what it shows.
         lines: with their values descending, as they are drawn.
         ridge: what the best learning rates say.
     """
 
     title: str
-    x: str
-    y: str
-    rates: tuple[float, ...]
+    slice_: Slice
     lines: tuple[HeatLine, ...]
     ridge: str
 
@@ -108,36 +92,20 @@ def is_grid(arms: Sequence[Arm], y: str) -> bool:
 
 def heat_map(slice_: Slice, title: str) -> HeatMap:
     ridge = fit_of(slice_)
-    sign = 1.0 if higher_is_better(slice_.metric) else -1.0
-    scores = [sign * c.spread.mean for c in slice_.cells if c.spread.mean is not None]
-    low, high = min(scores), max(scores)
-
-    def square(cell: GridCell | None, top: Top) -> Square | None:
-        if cell is None:
-            return None
-        mean = cell.spread.mean
-        return Square(
-            cell.arm.label,
-            cell.spread,
-            Spread.of(cell.tested),
-            len(cell.arm.diverged) + len(cell.arm.failed),
-            None if mean is None else (sign * mean - low) / ((high - low) or 1.0),
-            cell.lr == top.column,
-        )
-
+    scores = [c.spread.mean for c in slice_.cells if c.spread.mean is not None]
+    worst, best = min(scores), max(scores)
+    if not higher_is_better(slice_.metric):
+        worst, best = best, worst
     lines = []
     for line, top in zip(slice_.lines, ridge.tops, strict=True):
-        cells = {cell.lr: cell for cell in line.cells}
-        squares = tuple(square(cells.get(rate), top) for rate in slice_.rates)
-        lines.append(HeatLine(line.y, squares, best_text(top)))
-    return HeatMap(
-        title,
-        LR,
-        slice_.title,
-        tuple(slice_.rates),
-        tuple(reversed(lines)),
-        sentence(slice_, ridge),
-    )
+        squares: dict[float, Square] = {}
+        for cell in line.cells:
+            mean = cell.spread.mean
+            shade = None if mean is None else abs((mean - worst) / ((best - worst) or 1.0))
+            squares[cell.lr] = Square(cell, shade, cell.lr == top.column)
+        row = tuple(squares.get(rate) for rate in slice_.rates)
+        lines.append(HeatLine(line.y, row, best_text(top)))
+    return HeatMap(title, slice_, tuple(reversed(lines)), sentence(slice_, ridge))
 
 
 def best_text(top: Top) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer.analysis._arms import Arm, final, higher_is_better, seed_of
+from trainer.analysis._arms import Arm, final, seed_of, standing
 from trainer.analysis._labels import label_keys, overrides_text
 from trainer.analysis.report._cells import (
     Column,
@@ -40,9 +40,7 @@ def main_keys(arms: Sequence[Arm]) -> list[str]:
 def places(arms: Sequence[Arm], metric: str) -> list[int]:
     """Return each arm's place among those of its data set, 0 for the best mean; those without a
     number come last. Scores on different images cannot be compared."""
-    sign = -1.0 if higher_is_better(metric) else 1.0
-    means = [arm.spread(metric).mean for arm in arms]
-    order = sorted(range(len(arms)), key=lambda i: (means[i] is None, sign * (means[i] or 0.0), i))
+    order = sorted(range(len(arms)), key=lambda i: standing(arms[i].spread(metric).mean, metric))
     found, counts = [0] * len(arms), dict.fromkeys(map(data_of, arms), 0)
     for i in order:
         found[i] = counts[data_of(arms[i])]

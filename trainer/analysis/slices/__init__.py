@@ -8,7 +8,6 @@ from trainer.analysis.slices.figure import draw_map, draw_ridge, slices_figure
 from trainer.analysis.slices.grid import Slice, slice_of
 from trainer.analysis.slices.ridge import Ridge, Top, fit_of
 from trainer.analysis.slices.verdict import checks_of, is_believable, notes, sentence, table_of
-from trainer.record.spread import Spread
 from trainer.record.tables import csv_text
 
 __all__ = [
@@ -36,7 +35,7 @@ def to_csv(slice_: Slice, ridge: Ridge) -> str:
     for line, top in zip(slice_.lines, ridge.tops, strict=True):
         low, high = top.interval or (None, None)
         for cell in line.cells:
-            mine, test = cell.spread, Spread.of(cell.tested)
+            mine, test = cell.spread, cell.tested_spread
             numbers = [mine.n, mine.mean, mine.sd, test.n, test.mean, test.sd]
             counts = [len(cell.arm.diverged), len(cell.arm.failed), int(cell.lr == top.column)]
             table.append([line.y, cell.lr, *numbers, *counts, top.lr, low, high, top.edge])

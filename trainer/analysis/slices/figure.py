@@ -14,7 +14,6 @@ from trainer.analysis._pictures import title_of
 from trainer.analysis.slices.grid import LR, GridCell, Slice
 from trainer.analysis.slices.ridge import LOW, Ridge, Top
 from trainer.analysis.slices.verdict import EXPECTED, ends, invariant, sentence
-from trainer.record.spread import Spread
 from trainer.record.style import ACCENT, GREY, LOST, clean_axes, new_figure
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def means_of(slice_: Slice, *, is_test: bool) -> Array:
     means = np.full((len(slice_.lines), len(columns)), np.nan)
     for i, line in enumerate(slice_.lines):
         for cell in line.cells:
-            mean = Spread.of(cell.tested if is_test else cell.values).mean
+            mean = (cell.tested_spread if is_test else cell.spread).mean
             if mean is not None:
                 means[i, columns[cell.lr]] = scale * mean
     return means

@@ -43,6 +43,10 @@ class GridCell:
         return Spread.of(self.values)
 
     @property
+    def tested_spread(self) -> Spread:
+        return Spread.of(self.tested)
+
+    @property
     def is_whole(self) -> bool:
         """Whether there are numbers and none of the runs diverged: what may be best."""
         return bool(self.values) and not self.arm.diverged

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from trainer.analysis._arms import is_share, notes_on
 from trainer.analysis._tables import value_text
 from trainer.analysis.slices.grid import LR, MOMENTUM, Line, Slice
 from trainer.analysis.slices.ridge import Ridge, Top
@@ -147,7 +148,8 @@ def notes(slice_: Slice, ridge: Ridge) -> Iterator[str]:
         yield f"{slice_.metric} changes by {amount(slice_, ridge.along)} along the ridge over 4x"
     if ridge.across is not None:
         yield f"{slice_.metric} loses {amount(slice_, ridge.across)} at 4x beside it"
-    yield from lost(slice_)
+    cells = [cell.arm for cell in slice_.cells]
+    yield from notes_on(cells, slice_.metric, "their cells are marked and cannot be best")
 
 
 def reaches_edge(line: Line, top: Top) -> bool:
@@ -157,21 +159,8 @@ def reaches_edge(line: Line, top: Top) -> bool:
 
 
 def amount(slice_: Slice, change: float) -> str:
-    unit = " points" if slice_.metric.endswith(("top1", "top5")) else ""
+    unit = " points" if is_share(slice_.metric) else ""
     return value_text(change, slice_.metric) + unit
-
-
-def lost(slice_: Slice) -> Iterator[str]:
-    """Yield how many runs have no number."""
-    arms = [cell.arm for cell in slice_.cells]
-    counts = {
-        "diverged: their cells are marked and cannot be best": sum(len(a.diverged) for a in arms),
-        "failed or did not end: counted, not in the means": sum(len(a.failed) for a in arms),
-        "left out: a later or finished run has their setting and seed": sum(
-            a.repeated for a in arms
-        ),
-    }
-    yield from (f"{count} of the runs {what}" for what, count in counts.items() if count)
 
 
 def table_of(slice_: Slice, ridge: Ridge) -> str:

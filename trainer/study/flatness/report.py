@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,37 +87,16 @@ def spread_text(spread: dict[str, Any]) -> str:
     return f"{spread['mean']:.4f}{sd}"
 
 
-@dataclass(frozen=True)
-class Rise:
-    """How much a score rises from two starts at one distance, over rays of the same directions.
-
-    Attributes:
-        share: length of the step: in norms of the first weights, or of each filter of its start.
-        distances: from each start, on average over rays: equal for raw ones.
-        rises: from each start.
-        difference: second minus first, ray by ray.
-        num_lower: rays along which the second rises less.
-    """
-
-    share: float
-    distances: tuple[float, float]
-    rises: tuple[Spread, Spread]
-    difference: Spread
-    num_lower: int
-
-    def plain(self) -> dict[str, Any]:
-        """Return the rise as plain data, each spread with its standard error."""
-        of_two = [spread_facts(spread) for spread in self.rises]
-        return {**asdict(self), "rises": of_two, "difference": spread_facts(self.difference)}
-
-
-def spread_facts(spread: Spread) -> dict[str, Any]:
-    """Return a spread as plain data."""
+def spread_facts(numbers: Sequence[float]) -> dict[str, Any]:
+    """Return the spread of numbers as plain data."""
+    spread = Spread.of(numbers)
     return {"mean": spread.mean, "sd": spread.sd, "standard_error": spread.se, "n": spread.n}
 
 
-def rises(rows: Rows, kind: str, starts: tuple[str, str], score: str) -> list[Rise]:
-    """Return the rise of a score at each distance from two starts.
+def rises(rows: Rows, kind: str, starts: tuple[str, str], score: str) -> list[dict[str, Any]]:
+    """Return how much a score rises from two starts at each distance, over rays of the same
+    directions: `distances` from each start, on average over rays, spreads of the `rises` from each,
+    of their `difference` ray by ray, and the rays along which the second rises less.
 
     Args:
         rows: of the rays, with `start`, `kind`, `ray`, `share`, `distance` and the scores.
@@ -136,12 +116,12 @@ def rises(rows: Rows, kind: str, starts: tuple[str, str], score: str) -> list[Ri
             distances.append(statistics.fmean(r["distance"] for r in ends))
         both = [second - first for first, second in zip(*values, strict=True)]
         found.append(
-            Rise(
-                share,
-                (distances[0], distances[1]),
-                (Spread.of(values[0]), Spread.of(values[1])),
-                Spread.of(both),
-                sum(b < 0 for b in both),
-            )
+            {
+                "share": share,
+                "distances": distances,
+                "rises": [spread_facts(one) for one in values],
+                "difference": spread_facts(both),
+                "num_lower": sum(b < 0 for b in both),
+            }
         )
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +99,7 @@ def read_corners(places: Sequence[str], labels: Sequence[str] = ()) -> list[Corn
     names = list(labels) or [c.label for c in corners]
     if len(set(names)) < len(names):
         names = [f"{name} ({which})" for name, which in zip(names, WHICH, strict=False)]
-    return [
-        Corner(name, c.place, c.run, c.recorded, c.weights, c.sha256)
-        for name, c in zip(names, corners, strict=True)
-    ]
+    return [replace(corner, label=name) for name, corner in zip(names, corners, strict=True)]
 
 
 def read_corner(which: str, place: str) -> Corner:

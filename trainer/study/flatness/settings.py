@@ -28,19 +28,7 @@ IMAGES_HELP = {
 
 @dataclass(frozen=True)
 class Looks:
-    """Where to look.
-
-    Attributes:
-        points: of the plane's grid, on each axis.
-        margin: of the plane about the three weights, as a share of their box.
-        segment_points: of the segment through the first two.
-        extend: how far it goes beyond both, in distances between them.
-        rays: from each of the two weights, of each kind.
-        ray_points: of a ray, its start included.
-        radius: length of a ray: raw, in norms of the first weights; filter-normalised, in norms of
-            each filter.
-        seed: of directions and of the choice of test images.
-    """
+    """Where to look; `LOOKS_HELP` says what each is."""
 
     points: int = 21
     margin: float = 0.2
@@ -72,13 +60,7 @@ def option(name: str) -> str:
 
 @dataclass(frozen=True)
 class Amounts:
-    """How many images a point is measured on.
-
-    Attributes:
-        train: training images of the training loss, as trained on but without augmentation.
-        bn: training images over which BatchNorm statistics are recomputed.
-        test: test images, drawn by the seed where they are not all.
-    """
+    """How many images a point is measured on; `IMAGES_HELP` says for what."""
 
     train: Amount = Amount(2000, False)
     bn: Amount = Amount(2000, False)

@@ -62,13 +62,9 @@ def look(
     starts = {labels[0]: vectors[0], labels[1]: vectors[1]}
     seen.tables["rays"] = along_rays(landscape, starts, looks)
     seen.figures["rays"] = rays_figure(seen.tables["rays"], labels[:2])
+    both = (labels[0], labels[1])
     seen.facts["rises"] = {
-        kind: {
-            score: [
-                r.plain() for r in rises(seen.tables["rays"], kind, (labels[0], labels[1]), score)
-            ]
-            for score in SCORES
-        }
+        kind: {score: rises(seen.tables["rays"], kind, both, score) for score in SCORES}
         for kind in KINDS
     }
     return seen

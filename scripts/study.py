@@ -1,0 +1,6 @@
+"""The same as `python -m trainer study`."""
+
+from trainer.cli.main import main
+
+if __name__ == "__main__":
+    main("study")

@@ -1,1 +1,0 @@
-"""Demonstrations of tricks: data in YAML files, and what runs, judges and draws them."""

@@ -1,0 +1,327 @@
+"""Two arms that should end alike, one of them sooner: in one process, or in two against one.
+
+Their runs are no jobs of a sweep: workers would run them beside each other, and reuse one of a pair
+that was measured at another time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainer.analysis.compare import Arm, Comparison, to_markdown
+from trainer.api import compose
+from trainer.core.environment import variables
+from trainer.core.errors import Diverged, Stopped, TrainerError
+from trainer.core.signals import leave_group
+from trainer.record import style
+from trainer.record.console import Console
+from trainer.record.run_folder import make_folder, removed_if_unused
+from trainer.record.runs import RunRow, read_run
+from trainer.record.spread import Spread
+from trainer.run.execute import execute
+from trainer.run.request import RunRequest
+from trainer.study.arms import columns, compared, notes, numbers, rows_of
+from trainer.study.page import StudyFinding
+from trainer.study.pictures import draw_accuracies, framed, heading
+from trainer.study.runs import REPORT, StudyRuns
+from trainer.study.study import Study
+from trainer.study.verdict import conclusions, power_text
+from trainer.sweep.results import job_line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+TINIEST = 1e-18  # where a difference of exactly 0 is drawn on a logarithmic axis
+ROUNDING = 1e-9  # a difference below it is one of rounding
+
+
+@dataclass(frozen=True)
+class TimedJob:
+    """One run that is timed: its arm's label, its overrides, the folder of its record."""
+
+    label: str
+    overrides: tuple[str, ...]
+    folder: str
+
+
+Work = Callable[[Study, Sequence[Sequence[TimedJob]]], Iterator[TimedJob]]
+
+
+def speed(study: Study, folder: Path, *, quiet: bool = False) -> StudyFinding:
+    """Run both arms of each seed in this process, each first in turn, and nothing beside them."""
+    for label in study.labels:
+        study.compose(*study.job(label, study.chosen(label), 0).overrides)
+    return speed_of(study, run_arms(study, in_turn, quiet=quiet))
+
+
+def speed_of(study: Study, arms: Sequence[Arm]) -> StudyFinding:
+    """Return the ratio of speeds seed by seed beside the final accuracies."""
+    runs, found = runs_of(study, arms), compared(study, arms)
+    said = [ratio_text(ratios_of(arms), arms[0].label), *conclusions(runs, found)]
+    figure = framed(study, " ".join(said), height=2.9)
+    left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.15))
+    draw_ratios(left, arms)
+    draw_accuracies(right, runs, found)
+    return finding_of(runs, found, said, power_text(study, found), figure)
+
+
+def processes(study: Study, folder: Path, *, quiet: bool = False) -> StudyFinding:
+    """Run half of the seeds in two processes, all in one, the other half in two, and nothing beside
+    them: the two see the same machine."""
+    study.compose(*study.job(study.labels[0], (), 0).overrides)
+    arms = run_arms(study, in_halves, quiet=quiet)
+    distances, runs, found = distances_of(arms), runs_of(study, arms), compared(study, arms)
+    said = [equality_text(distances), ratio_text(ratios_of(arms), arms[0].label)]
+    figure = framed(study, " ".join(said), height=2.7)
+    left, right = figure.subplots(1, 2)
+    draw_distances(left, distances)
+    draw_ratios(right, arms)
+    largest = f"\n\nlargest difference: {', '.join(f'{d:.2g}' for d in distances)}"
+    return finding_of(runs, found, said, power_text(study), figure, largest)
+
+
+def runs_of(study: Study, arms: Sequence[Arm]) -> StudyRuns:
+    return StudyRuns(study, (), {label: study.chosen(label) for label in study.labels}, tuple(arms))
+
+
+def finding_of(
+    runs: StudyRuns,
+    found: Comparison,
+    said: Sequence[str],
+    power: str,
+    figure: Figure,
+    more: str = "",
+) -> StudyFinding:
+    ratios = ", ".join(f"{ratio:.3f}" for ratio in ratios_of(runs.tuned))
+    return StudyFinding(
+        said,
+        power,
+        f"{to_markdown(found, columns(runs, found))}\nimages/s by seed, as a ratio: {ratios}{more}",
+        rows_of(runs.tuned),
+        figure,
+        notes=list(notes(runs)),
+        ours=dict(numbers(found)),
+    )
+
+
+def run_arms(study: Study, work: Work, *, quiet: bool) -> list[Arm]:
+    """Run every arm with every seed, each run in a folder of its own below a new one, and return
+    what they recorded.
+
+    Args:
+        study: of two arms.
+        work: runs them, and yields each when it ended.
+        quiet: print nothing.
+    """
+    place, console = make_folder(None, study.folder.name), Console(quiet=quiet)
+    jobs = []
+    for number, label in enumerate(study.labels):
+        name = "".join(c if c.isalnum() or c in ".-" else "_" for c in label)
+        values, arm = study.chosen(label), place / f"{number}_{name}"
+        lines = [study.job(label, values, s, REPORT).overrides for s in range(study.seeds)]
+        jobs.append([TimedJob(label, ln, str(arm / str(s))) for s, ln in enumerate(lines)])
+    with removed_if_unused(place):
+        for number, job in enumerate(work(study, jobs)):
+            row = read_run(Path(job.folder))
+            console.say(job_line(number, [job.label, job.overrides[-1]], row))
+    return [
+        Arm(label, {}, tuple(read_run(Path(job.folder)) for job in some))
+        for label, some in zip(study.labels, jobs, strict=True)
+    ]
+
+
+def in_turn(study: Study, jobs: Sequence[Sequence[TimedJob]]) -> Iterator[TimedJob]:
+    """Run the jobs of a seed one after the other in this process, each arm first in turn."""
+    for i, pair in enumerate(zip(*jobs, strict=True)):
+        for job in pair if i % 2 == 0 else pair[::-1]:
+            run_here(job, study.config_dir, study.plugins)
+            yield job
+
+
+def in_halves(study: Study, jobs: Sequence[Sequence[TimedJob]]) -> Iterator[TimedJob]:
+    """Run half of the second arm's jobs in two processes, all of the first's in one, the rest in
+    two."""
+    one, two = jobs
+    half = len(two) // 2
+    for some, is_many in ((two[:half], True), (one, False), (two[half:], True)):
+        if some:
+            launch(some, study, is_many=is_many)
+        yield from some
+
+
+def run_here(job: TimedJob, config_dir: Path | None = None, plugins: tuple[str, ...] = ()) -> None:
+    """Run a job in this process; one that diverges is a result.
+
+    Raises:
+        Stopped: after a signal.
+        TrainerError: if it fails otherwise than by diverging.
+    """
+    config = compose(*job.overrides, config_dir=config_dir, plugins=plugins)
+    try:
+        execute(RunRequest(config, job.overrides, folder=job.folder, quiet=True))
+    except Diverged:
+        pass
+    except Stopped as error:
+        again = "runs that are timed against each other begin anew with the same command"
+        raise Stopped(f"stopped; {again}", error.signum) from error
+
+
+def launch(jobs: Sequence[TimedJob], study: Study, *, is_many: bool) -> None:
+    """Run jobs one after the other in processes of their own, two of torchrun's or one.
+
+    Raises:
+        TrainerError: if they fail, with what they said.
+    """
+    file = Path(jobs[0].folder).parents[1] / "jobs.json"
+    place = None if study.config_dir is None else str(study.config_dir)
+    lines = [[job.label, job.overrides, job.folder] for job in jobs]
+    file.write_text(json.dumps([lines, place, study.plugins]))
+    start = TORCHRUN if is_many else ()
+    command = [sys.executable, *start, "-m", __name__, str(file)]
+    environment = variables(OMP_NUM_THREADS="1")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    file.unlink()
+    if done.returncode:
+        reason = last_line(done.stderr)
+        raise TrainerError(f"{' '.join(command)} ended with {done.returncode}: {reason}")
+
+
+def last_line(printed: str) -> str:
+    """Return the line that says why processes failed: the last that names an error, or else the
+    last with words; torchrun prints a frame below."""
+    lines = [line.strip() for line in printed.splitlines() if re.search(r"\w", line)]
+    errors = [line for line in lines if re.search(r"\w(Error|Exception)\b|terminate called", line)]
+    return (errors or lines or ["nothing was printed"])[-1]
+
+
+def distances_of(arms: Sequence[Arm]) -> list[float]:
+    """Return the largest absolute difference of any weight between the two arms, by seed."""
+    from safetensors.torch import load_file
+
+    found = []
+    for one, two in zip(arms[0].runs, arms[1].runs, strict=True):
+        if {one.status, two.status} == {"completed"}:
+            first, second = (load_file(weights_of(run)) for run in (one, two))
+            found.append(max(float((first[k] - second[k]).abs().max()) for k in first))
+    return found
+
+
+def weights_of(run: RunRow) -> Path:
+    """Return the file of a run's final weights."""
+    return max((run.path / "checkpoints").glob("step-*")) / "model.safetensors"
+
+
+def equality_text(distances: Sequence[float]) -> str:
+    """Return a sentence on the differences of weights."""
+    if not distances:
+        return "No verdict on the weights: no pair of runs completed."
+    largest = max(distances)
+    largest_text = (
+        f"largest difference of any weight {largest:.1e} over {len(distances)} seeds, float64"
+    )
+    if largest < ROUNDING:
+        return f"Two processes end with the weights of one, but for rounding ({largest_text})."
+    return f"Two processes do not end with the weights of one ({largest_text})."
+
+
+def draw_distances(axes: Axes, distances: Sequence[float]) -> None:
+    """Draw each seed's largest difference on a logarithmic axis, with float64's and float32's
+    rounding beside it."""
+    drawn = [max(d, TINIEST) for d in distances]
+    axes.plot(drawn, range(len(drawn)), "o", color=style.ACCENT, ms=6, mew=0)
+    for place, name in ((2.0**-53, "rounding of\nfloat64"), (2.0**-24, "rounding of\nfloat32")):
+        axes.axvline(place, color=style.GREY, linewidth=1.2, linestyle="--")
+        axes.annotate(name, (place * 1.5, 0.04), xycoords=("data", "axes fraction"), fontsize=7.5)
+    axes.set_xscale("log")
+    axes.set_xlim(min([1e-18, *drawn]), 1e-5)
+    axes.set_xticks([10.0**e for e in range(-18, -4, 3)])
+    axes.set_ylim(-0.3 * len(drawn) - 0.7, max(1, len(drawn)) - 0.3)
+    axes.set_yticks([0, len(drawn) - 1], ["seed 0", f"seed {len(drawn) - 1}"])
+    style.clean_axes(axes, "x")
+    heading(axes, "largest difference of any weight at the end")
+    assert all(math.isfinite(d) for d in drawn)
+
+
+def ratios_of(arms: Sequence[Arm]) -> list[float]:
+    """Return the second arm's images per second as a multiple of the first's, by seed."""
+    pairs = zip(arms[0].runs, arms[1].runs, strict=True)
+    speeds = [(speed_in(one), speed_in(two)) for one, two in pairs]
+    return [two / one for one, two in speeds if one and two]
+
+
+def speed_in(run: RunRow) -> float | None:
+    """Return the median of images per second over a run's epochs, the first left out where there
+    are more."""
+    found = [row.images_per_s for row in run.epochs if row.images_per_s]
+    return statistics.median(found[1:] or found) if found else None
+
+
+def interval(ratios: Sequence[float]) -> tuple[float, float, float] | None:
+    """Return the geometric mean of ratios and the ends of its 95 % interval (Student's, of the
+    logarithms); None for fewer than two."""
+    spread = Spread.of([math.log(ratio) for ratio in ratios])
+    if spread.mean is None or spread.half_width is None:
+        return None
+    reach = spread.half_width
+    return math.exp(spread.mean), math.exp(spread.mean - reach), math.exp(spread.mean + reach)
+
+
+def ratio_text(ratios: Sequence[float], baseline: str) -> str:
+    """Return a sentence on the ratio of speeds."""
+    found = interval(ratios)
+    if found is None:
+        return f"No verdict on speed: too few pairs of runs ({len(ratios)})."
+    mean, low, high = found
+    counted = f"95 % interval {low:.2f} to {high:.2f}; {len(ratios)} pairs of runs"
+    not_told = ", not told apart" if low <= 1.0 <= high else ""
+    return f"Speed: {mean:.2f} times {baseline}'s images per second ({counted}){not_told}."
+
+
+def draw_ratios(axes: Axes, arms: Sequence[Arm]) -> None:
+    """Draw the ratios as dots, their mean with its interval, and the line of no difference."""
+    ratios = ratios_of(arms)
+    axes.axvline(1.0, color=style.GREY, linewidth=1.2, linestyle="--")
+    axes.plot(ratios, [0.13] * len(ratios), "o", color=style.ACCENT, alpha=0.4, ms=5, mew=0)
+    found = interval(ratios)
+    if found is not None:
+        mean, low, high = found
+        reach = ([mean - low], [high - mean])
+        axes.errorbar(mean, -0.15, xerr=reach, color=style.ACCENT, fmt="D", ms=6, capsize=4, lw=2)
+        axes.annotate(
+            f"{mean:.2f} ({low:.2f} to {high:.2f})",
+            (mean, -0.32),
+            ha="center",
+            fontsize=9,
+            fontweight="bold",
+            color=style.ACCENT,
+        )
+    axes.set_ylim(-0.6, 0.5)
+    axes.set_yticks([])
+    axes.set_xlim(min(0.9, *axes.get_xlim()), max(1.1, *axes.get_xlim()))
+    style.clean_axes(axes, "x")
+    axes.spines["left"].set_visible(False)
+    heading(axes, f"images per second, {arms[1].label} / {arms[0].label}")
+
+
+def main() -> None:
+    """Run the jobs of a file, in as many processes as torchrun started."""
+    lines, place, plugins = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    for label, overrides, folder in lines:
+        job = TimedJob(label, tuple(overrides), folder)
+        run_here(job, None if place is None else Path(place), tuple(plugins))
+    leave_group(0)
+
+
+if __name__ == "__main__":
+    main()
