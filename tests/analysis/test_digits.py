@@ -35,7 +35,7 @@ def test_units_stand_in_the_heading() -> None:
 
 
 def test_settings_have_as_many_digits_as_tell_them_apart() -> None:
-    assert setting_texts([0.1, 1e-05, 0.0123456789]) == ["0.1", "1e-05", "0.01235"]
+    assert setting_texts([0.1, 1e-05, 0.0123456789]) == ["0.1", "1e-5", "0.01235"]
     assert setting_texts([0.12345, 0.12346, 0.12345]) == ["0.12345", "0.12346", "0.12345"]
-    assert setting_texts([1.0, 1.0 + 1e-15]) == ["1.0", "1.000000000000001"]
-    assert setting_texts([131072, True, "1%", None]) == ["131072", "True", "1%", "None"]
+    assert setting_texts([1.0, 1.0 + 1e-15]) == ["1", "1.000000000000001"]
+    assert setting_texts([131072, True, "1%", None]) == ["131072", "true", "1%", "null"]

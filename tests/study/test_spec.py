@@ -104,19 +104,26 @@ def test_every_arm_of_a_demonstration_composes(name: str) -> None:
         assert config.data.name == "digits_hard"
 
 
+def alike(words: str) -> tuple[str, ...]:
+    """Return words with their numbers in one spelling: tables were written with others."""
+    return tuple(re.sub(r"\.0$", "", word) for word in words.split())
+
+
 @pytest.mark.parametrize("name", [n for n in MINUTE if any(a.tune for a in load(n).arms)])
 def test_tuned_values_are_the_best_of_those_that_were_tried(name: str) -> None:
     study = load(name, "minute")
     rows = list(csv.DictReader((TUNING / f"{name}.csv").read_text().splitlines()))
     jobs = study.trial_jobs()
     assert {job.seed for job in jobs} == set(range(1000, 1006))
-    tried = {label: {" ".join(j.values) for j in jobs if j.arm == label} for label in study.labels}
+    tried = {
+        label: {alike(" ".join(j.values)) for j in jobs if j.arm == label} for label in study.labels
+    }
     for label in study.labels:
         mine = [row for row in rows if row["arm"] == label]
-        assert {row["words"] for row in mine} == tried[label]
+        assert {alike(row["words"]) for row in mine} == tried[label]
         assert all(int(row["n"]) >= 2 for row in mine if row["chosen"])
         (best,) = [row for row in mine if row["chosen"]]
-        assert tuple(best["words"].split()) == study.chosen(label), label
+        assert alike(best["words"]) == alike(" ".join(study.chosen(label))), label
     assert len({len(words) for words in tried.values()}) == 1, "arms are tuned alike"
 
 

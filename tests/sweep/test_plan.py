@@ -14,9 +14,9 @@ from trainer.composition.check_overrides import value_at
 from trainer.composition.compose import Composer
 from trainer.composition.overrides import Override
 from trainer.composition.search_path import SEAMS, Sources
+from trainer.core.convert import typed
 from trainer.core.errors import ConfigError
 from trainer.core.yaml_files import read_yaml
-from trainer.sweep.expand import as_text
 from trainer.sweep.plan import SweepPlan, in_braces, plan_sweep
 
 SOURCES = Sources()
@@ -43,7 +43,7 @@ def pairs(group: str, *, shared: bool) -> list[tuple[str, str, str, str]]:
         keys = [k for k in first if k != "name" and (k in second) == shared]
         # text with blanks or signs would need quotes, which is not what is tested
         plain = [k for k in keys if isinstance(first[k], int | float | bool)]
-        found += [(a, b, k, as_text(first[k])) for k in plain[:1]]
+        found += [(a, b, k, typed(first[k])) for k in plain[:1]]
     return found
 
 
@@ -55,7 +55,7 @@ def test_two_parts_that_are_no_defaults_share_a_key() -> None:
             jobs = plan(f"{group}={a},{b}", f"{group}.{key}={value}").jobs
             assert [job.overrides[0] for job in jobs] == [f"{group}={a}", f"{group}={b}"]
             alone = COMPOSER.compose(jobs[1].overrides).tree[group]
-            assert as_text(alone[key]) == value, (group, b, key)
+            assert typed(alone[key]) == value, (group, b, key)
             count += 1
     assert count >= 190
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trainer.core.convert import typed
 from trainer.record.runs import RunRow
 
 Settings = Mapping[str, Any]
@@ -75,4 +76,4 @@ def varied_keys(trees: Sequence[Settings]) -> list[str]:
 
 
 def overrides_text(tree: Settings, keys: Sequence[str]) -> str:
-    return " ".join(f"{k.removesuffix('.name')}={tree[k]}" for k in keys if k in tree)
+    return " ".join(f"{k.removesuffix('.name')}={typed(tree[k])}" for k in keys if k in tree)

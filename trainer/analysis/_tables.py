@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trainer.analysis._arms import is_share
+from trainer.core.convert import typed
 from trainer.record.spread import Spread
 
 
@@ -68,7 +69,7 @@ def form_of(mean: float, metric: str) -> str:
 def setting_texts(values: Sequence[Any]) -> list[str]:
     """Return values of a setting with as few digits, four at least, as tell them apart."""
     for digits in (4, 6, 9):
-        texts = [f"{v:.{digits}g}" if isinstance(v, float) else str(v) for v in values]
+        texts = [typed(float(f"{v:.{digits}g}") if isinstance(v, float) else v) for v in values]
         if len(set(texts)) == len({str(v) for v in values}):
             return texts
-    return [str(v) for v in values]
+    return [typed(v) for v in values]

@@ -32,7 +32,7 @@ from trainer.composition.overrides import Override, canonical, parse_override, q
 from trainer.composition.replay import REPLAYED, store_replayed
 from trainer.composition.search_path import SEAMS, Sources
 from trainer.composition.tree import PARSER, ConfigFiles, Tree, copied
-from trainer.core.convert import shown
+from trainer.core.convert import shown, typed
 from trainer.core.errors import ConfigError, unknown
 from trainer.core.yaml_files import flat
 
@@ -348,4 +348,4 @@ def changed(before: Tree, after: Tree, prefix: str) -> list[str]:
     """Return `key=value` for every leaf of `after` that differs from `before`'s."""
     old = {key: value_at(before, key.split(".")) for key in flat(before)}
     new = {key: value_at(after, key.split(".")) for key in flat(after)}
-    return [f"{prefix}.{k}={v}" for k, v in new.items() if k not in old or old[k] != v]
+    return [f"{prefix}.{k}={typed(v)}" for k, v in new.items() if k not in old or old[k] != v]

@@ -8,6 +8,7 @@ a whole number is a float.
 from __future__ import annotations
 
 import math
+import re
 import types
 import typing
 from abc import ABC, abstractmethod
@@ -183,6 +184,21 @@ def shown(value: object) -> str:
     """Return a value as a user would recognise it in a message, shortened."""
     text = f"'{value}'" if isinstance(value, str) else str(value)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def typed(value: Any) -> str:
+    """Return a value of a configuration as it is typed on a command line: `null`, `true`, `1`,
+    `1e-5`, `[1ep,2ep]`."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        whole = value.is_integer() and abs(value) < 1e15
+        return str(int(value)) if whole else re.sub(r"e([+-])0*", r"e\1", repr(value))
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(typed, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{k}: {typed(v)}' for k, v in value.items())}}}"
+    return str(value)
 
 
 def plain(value: Any) -> Any:

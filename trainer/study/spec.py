@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from trainer.composition.search_path import Sources, load_plugins
+from trainer.core.convert import typed
 from trainer.core.errors import ConfigError, unknown
 from trainer.core.yaml_files import read_yaml
 from trainer.study.study import KINDS, LR, SCALES, Study, StudyArm, merged
-from trainer.sweep.expand import as_text
 
 NUMBER, LIST = (int, float), (list,)
 # What a study's file may hold, and of which kind; a scale holds the same but for the last two.
@@ -173,4 +173,4 @@ def texts(values: Iterable[Any]) -> tuple[str, ...]:
 
 def values_text(values: Any) -> str:
     """Return what is tried of a key as a sweep's command line has it: a list, or an interval."""
-    return ",".join(map(as_text, values)) if isinstance(values, list) else as_text(values)
+    return ",".join(map(typed, values)) if isinstance(values, list) else typed(values)

@@ -12,9 +12,10 @@ from trainer.composition.compose import parsed
 from trainer.composition.overrides import parse_override
 from trainer.composition.search_path import Sources, load_plugins
 from trainer.core.command import command_line
+from trainer.core.convert import typed
 from trainer.core.errors import ConfigError, unknown
 from trainer.core.yaml_files import read_yaml
-from trainer.sweep.expand import Search, as_text, expand
+from trainer.sweep.expand import Search, expand
 
 if TYPE_CHECKING:
     from trainer.config.run_config import RunConfig
@@ -200,7 +201,7 @@ class Study:
             sweeper = (read_yaml(file).get("hydra") or {}).get("sweeper") or {}
             params = sweeper.get("params") or {}
         words = merged((*self.base, *(self.last_words if last is None else last)))
-        jobs = expand(words, Search(params={k: as_text(v) for k, v in params.items()}))
+        jobs = expand(words, Search(params={k: typed(v) for k, v in params.items()}))
         return [(*preset, *self.always, *job.overrides) for job in jobs]
 
     def compose(self, *overrides: str) -> RunConfig:

@@ -21,7 +21,7 @@ from hydra.errors import HydraException
 
 from trainer.composition.compose import parsed
 from trainer.composition.overrides import parse_override
-from trainer.core.convert import shown
+from trainer.core.convert import shown, typed
 from trainer.core.errors import ConfigError
 from trainer.record.sweep_file import JobOverrides
 
@@ -63,26 +63,13 @@ def expand(line: Sequence[str], search: Search, options: Any = None) -> list[Job
             raise ConfigError(f"hydra.sweeper.arms.{arm} must hold keys and values, got {own!r}")
         merged = {**search.params, **own}
         kept = [
-            f"{key}={as_text(value)}"
-            for key, value in merged.items()
-            if key.lstrip("+") not in named
+            f"{key}={typed(value)}" for key, value in merged.items() if key.lstrip("+") not in named
         ]
         found = expand_one([*kept, *line], search, arm, options)
         jobs += [JobOverrides(tuple(overrides), arm) for overrides in found]
     if len(jobs) > MOST_JOBS:
         raise ConfigError(f"{len(jobs):,} jobs: a sweep may have {MOST_JOBS:,}")
     return jobs
-
-
-def as_text(value: Any) -> str:
-    """Return a value of YAML as the command line has it."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(as_text, value))}]"
-    if isinstance(value, Mapping):
-        return f"{{{','.join(f'{k}: {as_text(v)}' for k, v in value.items())}}}"
-    return str(value)
 
 
 def draws(arm: Mapping[str, str], trials: int, seed: int = 0) -> list[tuple[str, ...]]:

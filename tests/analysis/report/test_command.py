@@ -72,5 +72,5 @@ def test_without_the_library_the_exit_code_is_two(
     monkeypatch.setitem(sys.modules, "bokeh.resources", None)
     done = answer("report", str(outputs))
     assert done.code == 2
-    assert done.err == "error: the report needs Bokeh: pip install 'tricks-trainer[report]'\n"
+    assert done.err == "error: the report needs Bokeh: pip install bokeh jinja2\n"
     assert not (outputs / "report.html").exists()

@@ -108,7 +108,7 @@ def test_runs_that_left_nothing_are_reported_too() -> None:
 
 def test_without_the_library_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bokeh.resources", None)
-    with pytest.raises(ConfigError, match=r"pip install 'tricks-trainer\[report\]'"):
+    with pytest.raises(ConfigError, match=r"pip install bokeh jinja2"):
         report([made_run(0, 0.5)], Path("r.html"))
 
 

@@ -42,7 +42,7 @@ def test_a_setting_s_row_holds_mean_sd_and_n() -> None:
     ]
     texts = [[cell.text for cell in row.cells] for row in table.rows]
     assert texts[0] == ["1", "0.2", "2", "65.00", "7.07", "60.00", "70.00", "64.00", ""]
-    assert texts[2] == ["3", "9.0", "0", "", "", "", "", "", "1"]
+    assert texts[2] == ["3", "9", "0", "", "", "", "", "", "1"]
     assert [row.arm for row in table.rows] == [1, 0, 2]
     assert [c.kind for c in table.columns][:2] == ["number", "setting"]
 

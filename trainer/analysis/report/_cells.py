@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from trainer.analysis._arms import Arm, is_share
+from trainer.core.convert import typed
 from trainer.record.runs import RunRow
 
 
@@ -53,7 +54,7 @@ def setting_cell(arm: Arm, key: str) -> TableCell:
         return TableCell("")
     value = arm.settings[key]
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return TableCell(readable(str(value)), float(value) if is_number else None)
+    return TableCell(readable(typed(value)), float(value) if is_number else None)
 
 
 def number_cell(value: float | None, metric: str) -> TableCell:

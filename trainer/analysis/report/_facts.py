@@ -14,6 +14,7 @@ from trainer.analysis._labels import varied_keys
 from trainer.analysis._tables import value_text
 from trainer.analysis.report._cells import readable
 from trainer.analysis.report._table import data_of, places
+from trainer.core.convert import typed
 from trainer.record.runs import RunRow
 from trainer.record.spread import Spread
 
@@ -111,7 +112,8 @@ def differing(runs: Sequence[RunRow]) -> list[ReportSetting]:
     found = []
     for key in varied_keys([run.settings for run in runs]):
         counts = Counter(
-            readable(str(run.settings[key])) if key in run.settings else "(absent)" for run in runs
+            readable(typed(run.settings[key])) if key in run.settings else "(absent)"
+            for run in runs
         )
         kept = dict(counts.most_common(MOST_VALUES))
         values = tuple((value, n) for value, n in counts.items() if value in kept)  # as they came
@@ -121,7 +123,7 @@ def differing(runs: Sequence[RunRow]) -> list[ReportSetting]:
 
 def common(runs: Sequence[RunRow]) -> list[tuple[str, str]]:
     varied = set(varied_keys([run.settings for run in runs]))
-    return [(k, readable(str(v))) for k, v in runs[0].settings.items() if k not in varied]
+    return [(k, readable(typed(v))) for k, v in runs[0].settings.items() if k not in varied]
 
 
 def notes(arms: Sequence[Arm], metric: str, points: int) -> list[str]:
