@@ -47,7 +47,7 @@ def test_a_row_is_a_setting_with_mean_sd_and_counts() -> None:
 def test_where_every_run_completed_none_is_counted_as_lost() -> None:
     text = to_markdown(table_of(arms_of([run for run in runs() if run.status == "completed"])))
     assert "diverged" not in text
-    assert text.endswith("Every run completed.\n")
+    assert text.endswith("Every run in it completed.\n")
 
 
 def test_a_dash_stands_where_a_setting_has_no_such_key() -> None:

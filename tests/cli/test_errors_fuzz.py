@@ -80,7 +80,7 @@ def test_a_folder_that_may_not_be_written_is_the_user_s_mistake(
     outcome = call(*BASE)
     assert outcome.code == 2
     assert "outputs" in outcome.err
-    assert "permission denied" in outcome.err
+    assert "no permission to write" in outcome.err
     assert snapshot(here) == {}
 
 

@@ -156,3 +156,21 @@ def test_tensorboard_shows_the_same_numbers_and_one_hparams_row(run: Path) -> No
     assert "final/test_top1" in tags["scalars"]
     assert tags["images"] == ["images/train_as_the_network_sees_them"]
     assert not [p for p in (run / "tensorboard").iterdir() if p.is_dir()]
+
+
+def test_jobs_of_a_sweep_without_a_run_are_counted(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    sweep.mkdir()
+    entries = "".join(f"- {{job: {n}, overrides: [seed={n}]}}\n" for n in range(3))
+    (sweep / "sweep.yaml").write_text(entries)
+    (sweep / "1").mkdir()
+    for name, text in (("config.yaml", "seed: 1\n"), ("run.log", "")):
+        (sweep / "1" / name).write_text(text)
+    elsewhere = tmp_path / "other" / "0"
+    elsewhere.parent.mkdir()
+    (sweep / "1").rename(elsewhere)
+    (sweep / "1").symlink_to(elsewhere)  # reused
+    found = find_runs(sweep)
+    assert found.damaged[sweep] == f"2 of 3 jobs of {sweep} have no run: 0, 2"
+    (sweep / "sweep.yaml").write_text("x")
+    assert "must list jobs" in find_runs(sweep).damaged[sweep]

@@ -113,7 +113,7 @@ def to_markdown(table: ResultTable) -> str:
         counts = [str(column[place]) for column in lost.values()]
         rows.append([*texts, str(len(arm.completed)), *numbers, *counts])
     table_text = markdown_table(heads, rows, texts=len(names))
-    return "\n".join([table_text, "", NOTE if lost else f"{NOTE} Every run completed.", ""])
+    return "\n".join([table_text, "", NOTE if lost else f"{NOTE} Every run in it completed.", ""])
 
 
 def settings_column(arms: Sequence[Arm], key: str) -> list[str]:

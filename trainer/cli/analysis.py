@@ -237,6 +237,8 @@ def count_of(arms: Sequence[Arm]) -> int:
 def save(options: argparse.Namespace, name: str, figure: Figure | None = None, **texts: str) -> str:
     """Write a picture and texts, each with its ending, and return the names of the files."""
     out: Path = options.out or Path(options.places[0]) / name
+    if out.suffix.lower() in (".png", ".csv", ".md"):
+        out = out.with_suffix("")  # each file gets its own
     out.parent.mkdir(parents=True, exist_ok=True)
     if figure is not None:
         figure.savefig(f"{out}.png")

@@ -88,10 +88,15 @@ def run_subcommand(name: str, arguments: Sequence[str]) -> int:
     return 0
 
 
+REPLACED = {"comparison": "study"}  # names of earlier versions
+
+
 def unknown_subcommand(word: str) -> ConfigError:
     """Return the error for a first word that is no subcommand, with what was probably meant."""
     check_subcommand(word)
     known = meanings()
+    if word in REPLACED:
+        return ConfigError(f"the subcommand {word} is {REPLACED[word]} now")
     if word not in known and nearest(word, SUBCOMMANDS):
         return unknown("subcommand", word, SUBCOMMANDS)
     meant = known.get(word if word in known else nearest(word, known) or "")

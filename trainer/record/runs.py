@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from trainer.core.errors import ConfigError, NotFound
 from trainer.core.files import dangling
 from trainer.core.yaml_files import flat, leaf, read_yaml
+from trainer.record.sweep_file import SWEEP_FILE, read_sweep
 
 log = logging.getLogger("trainer")
 
@@ -151,12 +152,32 @@ def find_runs(*places: str | os.PathLike[str]) -> Found:
             nowhere = dangling(root)
             why = f": {nowhere}" if nowhere else ""
             raise NotFound(f"no folder {root} to read runs from{why}")
-        for path in sorted(run_folders(root), key=natural):
+        folders = run_folders(root)
+        for path in sorted(folders, key=natural):
             try:
                 runs.append(checked(read_run(path)))
             except (ConfigError, OSError) as error:
                 damaged[path] = str(error)
+        damaged |= jobs_without_run(root, folders)
     return Found(runs, damaged)
+
+
+def jobs_without_run(root: Path, runs: Collection[Path]) -> dict[Path, str]:
+    """Return the sweeps under a folder of which some jobs are not among its runs, with how many and
+    which."""
+    found = {}
+    for sweep in sorted(folders_with(root, SWEEP_FILE)):
+        try:
+            jobs = read_sweep(sweep)
+        except (ConfigError, NotFound) as error:
+            found[sweep] = str(error)
+            continue
+        places = (Path(os.path.realpath(sweep / str(n))) for n in range(len(jobs)))
+        missing = [number for number, place in enumerate(places) if place not in runs]
+        if missing:
+            shown = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
+            found[sweep] = f"{len(missing)} of {len(jobs)} jobs of {sweep} have no run: {shown}"
+    return found
 
 
 def checked(run: RunRow) -> RunRow:
