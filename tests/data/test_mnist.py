@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import urllib.request
 from urllib.error import URLError
@@ -76,6 +77,22 @@ def test_truncated_file_is_named(tmp_path, write_idx, keep, message):
     path = tmp_path / "MNIST/raw/train-images-idx3-ubyte"
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(DataError, match=f"train-images-idx3-ubyte is damaged: .*{message}"):
+        Mnist().read(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"<!DOCTYPE html><html>", "a web page, as of a failed download"),
+        (gzip.compress(bytes(99)), "compressed by gzip: unpack it"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+        (b"", "empty"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_with_it(tmp_path, write_idx, content, what):
+    write_idx("MNIST/raw")
+    (tmp_path / "MNIST/raw/t10k-labels-idx1-ubyte").write_bytes(content)
+    with pytest.raises(DataError, match=f"t10k-labels-idx1-ubyte is damaged: it is {what}"):
         Mnist().read(str(tmp_path))
 
 

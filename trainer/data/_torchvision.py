@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.core.errors import DataError
+from trainer.core.file_kinds import kind_of
 from trainer.core.limits import short_timeout
 from trainer.data._cache import CachePlan, cached, content_key, status
 from trainer.data._stats import Channels, check_channels
@@ -139,7 +140,9 @@ def check_idx(path: Path) -> None:
         header = file.read(16)
     dims = header[3] if len(header) >= 8 else 0
     if header[:3] != b"\0\0\x08" or not 1 <= dims <= 3 or len(header) < 4 + 4 * dims:
-        raise DataError(f"{path} is damaged: it has no header of an IDX file of bytes")
+        kind = kind_of(path)
+        what = f"it is {kind}" if kind else "it has no header of an IDX file of bytes"
+        raise DataError(f"{path} is damaged: {what}")
     shape = struct.unpack(f">{dims}I", header[4 : 4 + 4 * dims])
     expected = 4 + 4 * dims + int(np.prod(shape))
     if size != expected:

@@ -139,6 +139,14 @@ def test_weights_that_training_began_with_are_not_needed_again(runs: Path) -> No
     assert facts["precision"] == "fp32"
 
 
+def test_images_that_are_others_by_now_are_refused(runs: Path, capsys) -> None:
+    told = summary(runs / "run")
+    told["data"]["fingerprint"] = "f" * 64
+    (runs / "run" / "summary.json").write_text(json.dumps(told))
+    assert answer("run", *FEW) == 2
+    assert "run: this run was trained on other images or classes" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("overrides", "code", "message"),
     [

@@ -20,6 +20,7 @@ from trainer.core.errors import ConfigError
 from trainer.core.weights_source import Origin
 from trainer.core.yaml_files import flat, leaf
 from trainer.model import put_weights
+from trainer.record.runs import read_summary
 from trainer.run.assemble import assemble
 from trainer.run.device import prepare
 from trainer.run.identity import facts_of
@@ -145,7 +146,7 @@ def assembled(corner: Corner, machine: Machine) -> tuple[Run, dict[str, Any]]:
     trained in that), and facts about both and the machine.
 
     Raises:
-        ConfigError: if the machine does not allow it.
+        ConfigError: if the machine does not allow it, or the images are others now.
         DataError: if images are missing or damaged.
     """
     trained_in = corner.recorded["precision"]["name"]
@@ -154,5 +155,11 @@ def assembled(corner: Corner, machine: Machine) -> tuple[Run, dict[str, Any]]:
     composed = compose_overrides([*overrides, *machine.overrides()], sources, corner.recorded)
     config = parse(composed.cfg, plugins=machine.plugins)
     run, source = assemble(config, *prepare(config, World()), is_resumed=True)
+    before = (read_summary(corner.run).get("data") or {}).get("fingerprint", source.fingerprint)
+    if before != source.fingerprint:
+        raise ConfigError(
+            f"{corner.place}: this run was trained on other images or classes (fingerprint "
+            f"{str(before)[:12]}) than are there now ({source.fingerprint[:12]})"
+        )
     put_weights(run.model, corner.weights)
     return run, facts_of(run, config, source)
