@@ -285,21 +285,15 @@ def check_scale(scale: str) -> None:
         raise ConfigError("--scale gpu needs a CUDA GPU, and there is none; --scale cpu does not")
 
 
-@dataclass(frozen=True)
-class Range:
-    """From where to where a key was drawn; evenly on the logarithm where `is_log`."""
-
-    low: float
-    high: float
-    is_log: bool
+Range = tuple[float, float, bool]
 
 
 def ranges(study: Study, label: str) -> dict[str, Range]:
-    """Return from where to where an arm's keys are drawn."""
+    """Return from where to where an arm's keys are drawn, and whether evenly on the logarithm."""
     found = {}
     for key, value in study.tried(label).items():
         override = parsed(parse_override(f"{key}={value}"))
         if override.is_interval_sweep():
             one: Any = override.value()
-            found[key] = Range(float(one.start), float(one.end), "log" in one.tags)
+            found[key] = (float(one.start), float(one.end), "log" in one.tags)
     return found

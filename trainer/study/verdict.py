@@ -182,12 +182,13 @@ def edges(runs: StudyRuns) -> Iterator[str]:
                 end = "lower" if share < 0.5 else "upper"
                 yield (
                     f"Mistrust {label}: {key}={chosen[key]} lies at the {end} end of what was "
-                    f"tried ({span.low:g} to {span.high:g}); a better value may lie beyond."
+                    f"tried ({span[0]:g} to {span[1]:g}); a better value may lie beyond."
                 )
 
 
 def share_of(span: Range, number: float) -> float:
     """Return which share of a range lies below a number."""
-    if span.is_log:
-        return math.log(number / span.low) / math.log(span.high / span.low)
-    return (number - span.low) / (span.high - span.low)
+    low, high, is_log = span
+    if is_log:
+        return math.log(number / low) / math.log(high / low)
+    return (number - low) / (high - low)
