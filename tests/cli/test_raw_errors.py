@@ -17,7 +17,7 @@ from tests.command import TINY, Call
 from trainer import compose, train
 from trainer.cli.main import exit_code
 from trainer.core.errors import ConfigError, DiskError, TrainerError
-from trainer.core.limits import understood
+from trainer.core.limits import is_of_memory, understood
 from trainer.core.yaml_files import read_yaml
 from trainer.record.runs import RunRow
 
@@ -159,6 +159,15 @@ def test_what_people_can_mend_is_told_in_one_line(
 )
 def test_a_bug_stays_a_bug(bug: Exception) -> None:
     assert understood(bug) is bug
+
+
+def test_an_error_that_came_from_itself_is_looked_at_once() -> None:
+    first, second = ValueError("a"), OSError("b")
+    first.__cause__, second.__cause__ = second, first
+    assert understood(first) is first
+    assert not is_of_memory(first)
+    second.__cause__ = second
+    assert understood(second) is second
 
 
 def test_training_works_in_a_thread(here: Path) -> None:

@@ -49,21 +49,18 @@ def reporting_memory() -> Iterator[None]:
 
 def is_of_memory(error: BaseException | None) -> bool:
     """Return whether an error, or one that it came from, says that no memory is left."""
-    while error is not None:
-        if isinstance(error, MemoryError) or any(words in str(error) for words in MEMORY_WORDS):
-            return True
-        error = error.__cause__
-    return False
+    return error is not None and any(
+        isinstance(link, MemoryError) or any(words in str(link) for words in MEMORY_WORDS)
+        for link in chain_of(error)
+    )
 
 
 def understood(error: BaseException) -> BaseException:
     """Return an error of ours, in one line, for one of the system's or a library's that people can
     do something about; any other error as it is."""
-    link: BaseException | None = error
     found: list[re.Match[str]] = []
-    while link is not None:
+    for link in chain_of(error):
         found += WORKER_LOST.finditer(str(link)) if isinstance(link, RuntimeError) else ()
-        link = link.__cause__ or link.__context__
     if found:  # the one that says most came first
         return LostWorker(f"a data worker (process {found[-1][1]}) {end_of_worker(found[-1])}")
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
@@ -72,6 +69,16 @@ def understood(error: BaseException) -> BaseException:
         what = "too deeply nested" if isinstance(error, RecursionError) else str(error)
         return ConfigError(f"cannot read what was given: {' '.join(what.split())}")
     return error
+
+
+def chain_of(error: BaseException) -> list[BaseException]:
+    """Return an error and those that it came from, each once: it may have come from itself."""
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or link.__context__
+    return chain
 
 
 def kinds_of(error: BaseException) -> set[str]:

@@ -86,7 +86,10 @@ def read_ahead(
                 _check_pinning(items)
                 continue
             except (OSError, EOFError) as error:  # met before the end of the worker is seen
-                raise (_ended(items._workers) if workers else None) or error from error
+                ended = _ended(items._workers) if workers else None
+                if ended is None:
+                    raise
+                raise ended from error
             yield item
     finally:
         if workers:
