@@ -53,6 +53,7 @@ OTHER: dict[str, object] = {
     "optim.betas": [0.8, 0.99],
     "optim.groups": [{"match": "bias", "lr": 2}],
     "optim.lr": 0.02,
+    "optim.nesterov": False,
     "scheduler.warmup": "2st",
     "scheduler.every": "1ep",
     "scheduler.min_lr": "50%",

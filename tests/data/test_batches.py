@@ -241,7 +241,7 @@ def test_own_val_images_are_evaluated(make_source, positions):
     [
         (100, 3, 1, "99 or 102"),
         (100, 2, 4, "96 or 104"),
-        (1, 1, 1, "2 or more"),
+        (2, 2, 1, "4 or more"),
         (8, 2, 4, "16 or more"),
         (17, 2, 4, "16 or 24"),
     ],

@@ -171,6 +171,6 @@ def test_jobs_of_a_sweep_without_a_run_are_counted(tmp_path: Path) -> None:
     (sweep / "1").rename(elsewhere)
     (sweep / "1").symlink_to(elsewhere)  # reused
     found = find_runs(sweep)
-    assert found.damaged[sweep] == f"2 of 3 jobs of {sweep} have no run: 0, 2"
+    assert found.missing[sweep] == f"2 of 3 jobs of {sweep} have no run: 0, 2"
     (sweep / "sweep.yaml").write_text("x")
-    assert "must list jobs" in find_runs(sweep).damaged[sweep]
+    assert "must list jobs" in find_runs(sweep).missing[sweep]

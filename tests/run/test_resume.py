@@ -142,7 +142,7 @@ def test_a_signal_saves_and_prints_the_line_that_goes_on(warm: Warm, here: Path)
         assert "stopped at step" in (run / "run.log").read_text()
         line = shlex.split(stopped.err.strip().splitlines()[-1])
         assert line[:3] == ["python", "-m", "trainer"]
-        assert line[3] == f"resume={run}"
+        assert line[3] == f"resume={run.relative_to(Path.cwd())}"
         resumed = warm.run(line[3:], here)
         assert resumed.code == 0, resumed.err
         assert f"resumed at step {told['steps']} of 300" in resumed.out

@@ -61,7 +61,13 @@ def test_a_difference_is_refused_with_the_line_that_allows_it(call: Call, run: P
     for text in ("device=a GPU, this is device=cpu", "torch=1.0", "sources of this program"):
         assert text in refused.err, text
     line = shlex.split(refused.err.strip().splitlines()[-1])
-    assert line == ["python", "-m", "trainer", f"resume={run}", "resume_allow=[device,versions]"]
+    assert line == [
+        "python",
+        "-m",
+        "trainer",
+        f"resume={run.name}",
+        "resume_allow=[device,versions]",
+    ]
     assert call(f"resume={run}", "resume_allow=[device]").code == 2
     done = call(*line[3:])
     assert done.code == 0, done.err

@@ -225,7 +225,7 @@ def trained_runs(places: Sequence[str]) -> Found:
 def found_runs(places: Sequence[str]) -> Found:
     """Return the runs under folders; a line each names the damaged ones."""
     found = find_runs(*places)
-    for reason in found.damaged.values():
+    for reason in found.left_out:
         sys.stderr.write(f"left out: {reason}\n")
     return found
 

@@ -21,12 +21,14 @@ from trainer.core.command import run_line, started_beside
 from trainer.core.environment import World, is_first_process, is_of_torchrun
 from trainer.core.errors import ConfigError, Diverged, Stopped, TrainerError
 from trainer.core.limits import is_hung_up, reporting_system, silence
-from trainer.core.signals import die_with_parent, leave_group
+from trainer.core.signals import die_with_parent, is_in_group, leave_group
 
 if TYPE_CHECKING:
     from trainer.composition.compose import Composed
 
 T = TypeVar("T")
+
+PATIENCE_S = 2.0  # of a process that does not tell what went wrong, for the one that does
 
 LOWER = "\nA lower optim.lr, scheduler.warmup or clip_norm may help; task=lr_range finds a rate."
 
@@ -82,6 +84,8 @@ def outcome(work: Callable[[], int]) -> int:
 
             hint = LOWER if isinstance(error, Diverged) else ""
             fail(f"{error}{hint}", label="" if isinstance(error, Stopped) else "error: ")
+        elif not is_in_group():
+            time.sleep(PATIENCE_S)  # torchrun ends the first process, which tells, after this one
         return error.exit_code
     except KeyboardInterrupt:
         return 130

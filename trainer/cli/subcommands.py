@@ -97,12 +97,12 @@ def unknown_subcommand(word: str) -> ConfigError:
     known = meanings()
     if word in REPLACED:
         return ConfigError(f"the subcommand {word} is {REPLACED[word]} now")
+    for group in NAMES:
+        check_name(group, word)
     if word not in known and nearest(word, SUBCOMMANDS):
         return unknown("subcommand", word, SUBCOMMANDS)
     meant = known.get(word if word in known else nearest(word, known) or "")
     if meant is None:
-        for group in NAMES:
-            check_name(group, word)
         return unknown("subcommand", word, SUBCOMMANDS)
     return ConfigError(
         f"unknown subcommand '{word}'; did you mean {' or '.join(meant)}? "

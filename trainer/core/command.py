@@ -35,7 +35,8 @@ def command_line(*arguments: str) -> str:
 def sweep_line(*arguments: str) -> str:
     """Return a line for the shell that starts or resumes a sweep with the configurations and
     plugins of this one."""
-    return command_line(*arguments[:1], *_beside, *arguments[1:])
+    flag = arguments[:1] if arguments[0] == "-m" else ()
+    return command_line(*flag, *_beside, *arguments[len(flag) :])
 
 
 def run_line(*arguments: str) -> str:

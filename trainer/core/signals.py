@@ -111,6 +111,15 @@ def die_with_parent(parent: int | None = None) -> None:
             os._exit(1)
 
 
+def is_in_group() -> bool:
+    """Return whether this process has joined a group of several."""
+    if not {"torch", "torch.distributed"} <= sys.modules.keys():
+        return False
+    import torch.distributed as dist
+
+    return dist.is_available() and dist.is_initialized()
+
+
 def leave_group(code: int) -> None:
     """End a process that is one of several; return where there is but one.
 

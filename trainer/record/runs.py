@@ -120,10 +120,22 @@ class RunRow:
 
 @dataclass(frozen=True)
 class Found:
-    """The runs under folders, and the folders of damaged ones with what is wrong with each."""
+    """The runs under folders.
+
+    Attributes:
+        runs: that can be read.
+        damaged: folders of those that cannot, with what is wrong with each.
+        missing: sweeps of which some jobs have no run, with how many and which.
+    """
 
     runs: list[RunRow]
     damaged: dict[Path, str]
+    missing: dict[Path, str] = field(default_factory=dict)
+
+    @property
+    def left_out(self) -> list[str]:
+        """What a reader of these runs must know of the others."""
+        return [*self.damaged.values(), *self.missing.values()]
 
 
 def read_runs(*places: str | os.PathLike[str]) -> list[RunRow]:
@@ -134,7 +146,7 @@ def read_runs(*places: str | os.PathLike[str]) -> list[RunRow]:
         NotFound: if a place does not exist.
     """
     found = find_runs(*places)
-    for reason in found.damaged.values():
+    for reason in found.left_out:
         log.warning("left out: %s", reason)
     return found.runs
 
@@ -145,7 +157,9 @@ def find_runs(*places: str | os.PathLike[str]) -> Found:
     Raises:
         NotFound: if a place does not exist.
     """
-    runs, damaged = [], {}
+    runs: list[RunRow] = []
+    damaged: dict[Path, str] = {}
+    missing: dict[Path, str] = {}
     for place in places or ("outputs",):
         root = Path(place)
         if not root.is_dir():
@@ -158,8 +172,8 @@ def find_runs(*places: str | os.PathLike[str]) -> Found:
                 runs.append(checked(read_run(path)))
             except (ConfigError, OSError) as error:
                 damaged[path] = str(error)
-        damaged |= jobs_without_run(root, folders)
-    return Found(runs, damaged)
+        missing |= jobs_without_run(root, folders)
+    return Found(runs, damaged, missing)
 
 
 def jobs_without_run(root: Path, runs: Collection[Path]) -> dict[Path, str]:
