@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import re
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -198,7 +199,8 @@ def test_a_killed_worker_is_told_with_a_line_to_go_on_that_works(here: Path) -> 
             children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
             with contextlib.suppress(ProcessLookupError, IndexError):
                 os.kill(int(children[-1]), signal.SIGKILL)
-            time.sleep(0.05)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                run.wait(3)
         _, err = run.communicate(timeout=120)
     finally:
         run.kill()

@@ -58,6 +58,8 @@ def is_of_memory(error: BaseException | None) -> bool:
 def understood(error: BaseException) -> BaseException:
     """Return an error of ours, in one line, for one of the system's or a library's that people can
     do something about; any other error as it is."""
+    if isinstance(error, TrainerError):  # it may have come from one of the others
+        return error
     found: list[re.Match[str]] = []
     for link in chain_of(error):
         found += WORKER_LOST.finditer(str(link)) if isinstance(link, RuntimeError) else ()

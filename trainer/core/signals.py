@@ -111,6 +111,20 @@ def die_with_parent(parent: int | None = None) -> None:
             os._exit(1)
 
 
+@contextlib.contextmanager
+def ends_of_children_ignored() -> Iterator[None]:
+    """While data workers are ended, or the loss of one is told, raise no error for another: torch
+    raises one at whatever line the main thread has come to, once for each process that ends."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
+
+
 def is_in_group() -> bool:
     """Return whether this process has joined a group of several."""
     if not {"torch", "torch.distributed"} <= sys.modules.keys():

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from trainer.core.environment import room_for_tensors
 from trainer.core.errors import LostWorker
-from trainer.core.signals import HANDLED, Stops, die_with_parent
+from trainer.core.signals import HANDLED, Stops, die_with_parent, ends_of_children_ignored
 
 log = logging.getLogger(__name__)
 
@@ -129,22 +129,20 @@ def _end(items: Any) -> None:
     if is_stopping and getattr(items, "_pin_memory_thread", None) is None:
         _kill(items._workers)
     # in a thread: a worker that died holding a lock lets torch wait for it for ever
-    ending = threading.Thread(target=items._shutdown_workers, name="end workers", daemon=True)
-    ending.start()
-    ending.join(ENDING_S)
+    with ends_of_children_ignored():
+        ending = threading.Thread(target=items._shutdown_workers, name="end workers", daemon=True)
+        ending.start()
+        ending.join(ENDING_S)
     _kill(items._workers)
 
 
 def _kill(workers: Sequence[BaseProcess]) -> None:
     """Kill the workers that live; without torch's error that they were."""
-    is_main = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL) if is_main else None
-    for worker in workers:
-        if worker.is_alive():
-            worker.kill()
-            worker.join(POLL_S)
-    if is_main:
-        signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
+    with ends_of_children_ignored():
+        for worker in workers:
+            if worker.is_alive():
+                worker.kill()
+                worker.join(POLL_S)
 
 
 @functools.cache  # once for each: every reading asks

@@ -20,7 +20,7 @@ from trainer.core.errors import (
 )
 from trainer.core.files import as_utf8, reporting_disk
 from trainer.core.limits import understood
-from trainer.core.signals import Stops, StopWhileWaiting
+from trainer.core.signals import Stops, StopWhileWaiting, ends_of_children_ignored
 from trainer.record import provenance
 from trainer.record.console import Console, command_to_resume
 from trainer.record.run_folder import Folder, now_text, removed_if_unused
@@ -140,14 +140,16 @@ class Recording:
                 self._end(STATUS.get(type(error), "failed"), error.exit_code, str(error))
                 raise
             except BaseException as error:
-                known = understood(error)
-                if isinstance(known, LostWorker) or not isinstance(known, TrainerError):
-                    raise self._failed(error) from error
-                self._log_trace(error)
-                self._end("failed", known.exit_code, str(known))
-                raise known from error
+                with ends_of_children_ignored():
+                    known = understood(error)
+                    if isinstance(known, LostWorker) or not isinstance(known, TrainerError):
+                        raise self._failed(error) from error
+                    self._log_trace(error)
+                    self._end("failed", known.exit_code, str(known))
+                    raise known from error
             finally:
-                self.closing.close()
+                with ends_of_children_ignored():
+                    self.closing.close()
 
     def write_summary(self, status: str, exit_code: int, results: Mapping[str, Any]) -> None:
         """Write how it ended; what is None in the results is left out."""
