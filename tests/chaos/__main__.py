@@ -16,7 +16,7 @@ from tests.chaos.campaign import Tally, Task, carry_out, facts_of, spread
 from tests.chaos.cells import coverage, matrix
 from tests.chaos.trial import prepare
 
-QUICK_S, FULL_S = 140, 2580  # for all attacks together; what is not reached is said
+QUICK_S, FULL_S = 240, 2580  # for all attacks together; what is not reached is said
 
 
 def attacks() -> dict[str, ModuleType]:

@@ -69,7 +69,7 @@ def trial(arena: Arena, draw: random.Random, number: int) -> str:
         assert (run / "checkpoints" / f"step-{summary['steps']:08d}").is_dir(), told
         if not twice:
             line = shlex.split(child.err.read_text().strip().splitlines()[-1])
-            assert line == ["python", "-m", "trainer", f"resume={run}"], told
+            assert line == ["python", "-m", "trainer", f"resume={run.name}"], told
     else:
         assert twice, f"{told}: no summary"
     child = start([f"resume={run}"], run.parent)
