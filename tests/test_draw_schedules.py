@@ -10,6 +10,7 @@ import pytest
 from scripts.draw_schedules import PANELS
 from tests.command import ROOT
 from trainer import compose
+from trainer.core.clock import Clock
 from trainer.scheduler.base import SCHEDULERS, Schedule
 from trainer.study.schedules import trace
 
@@ -36,7 +37,12 @@ def test_the_panel_of_a_plateau_falls_when_its_loss_stops_falling() -> None:
 def test_a_command_of_the_guide_gives_a_schedule(line: str) -> None:
     config = compose(*shlex.split(line, comments=True))
     total = round(config.epochs * 21)
-    Schedule(config.scheduler, peak=config.optim.shared.lr, total=total, steps_per_epoch=21)
+    schedule = Schedule(
+        config.scheduler, peak=config.optim.shared.lr, total=total, steps_per_epoch=21
+    )
+    factors = [schedule(Clock(step, total, 21)).lr_scale for step in range(total)]
+    assert 0.0 < max(factors) <= 1.0 + 1e-9
+    assert min(factors) >= 0.0
 
 
 def test_the_guide_has_commands() -> None:

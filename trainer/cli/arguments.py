@@ -3,9 +3,11 @@ configuration."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from trainer.core.errors import ConfigError, unknown
 
@@ -64,6 +66,12 @@ class CommandLine:
     def is_sweep(self) -> bool:
         """Whether several jobs are asked for."""
         return any(flag in SWEEP_FLAGS for flag in self.flags)
+
+
+def own_place(path: str) -> Path:
+    """Return the own folder of a run or sweep, where a link such as `outputs/latest` leads to it:
+    another may become the latest."""
+    return Path(os.path.realpath(path)) if os.path.islink(path) else Path(path).absolute()
 
 
 def is_text(override: str) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from trainer import STARTED, __version__
-from trainer.cli.arguments import HYDRA_FLAGS, SWEEP_FLAGS, CommandLine, take_apart
+from trainer.cli.arguments import HYDRA_FLAGS, SWEEP_FLAGS, CommandLine, own_place, take_apart
 from trainer.cli.subcommands import is_subcommand, run_subcommand
 from trainer.composition import not_built
 from trainer.composition.overrides import canonical, parse_override, quoted
@@ -212,12 +212,6 @@ def composed_with_plugins(
             f"{error}; that run was made with plugins, which a record does not load: write\n"
             f"  {again}"
         ) from error
-
-
-def own_place(path: str) -> Path:
-    """Return a run's own folder, where a link such as `outputs/latest` leads to it: another run may
-    become the latest."""
-    return Path(os.path.realpath(path)) if os.path.islink(path) else Path(path).absolute()
 
 
 def from_first_process(find: Callable[[], T]) -> T:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.cli.arguments import CommandLine
+from trainer.cli.arguments import CommandLine, own_place
 from trainer.composition.search_path import Sources
 from trainer.core.command import sweep_line
 from trainer.core.environment import World
@@ -72,5 +70,4 @@ def resume_jobs(line: CommandLine, sources: Sources) -> int:
     from trainer.sweep.runner import resume_sweep
 
     assert line.resume is not None
-    place = Path(os.path.realpath(line.resume)) if os.path.islink(line.resume) else line.resume
-    return resume_sweep(Path(place), sweep_of(line, sources))
+    return resume_sweep(own_place(line.resume), sweep_of(line, sources))
