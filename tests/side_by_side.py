@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import importlib
 import json
+import math
 import os
 import re
 import runpy
@@ -26,7 +27,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -124,6 +125,10 @@ class Case:
     name: str
     lines: tuple[Line, ...]
     same: bool = False
+
+    def with_words(self, more: Sequence[str]) -> Case:
+        """Return the case with more words at the end of each line."""
+        return replace(self, lines=tuple(replace(a, words=(*a.words, *more)) for a in self.lines))
 
 
 def small(text: str, *more: str, to: str = "run") -> tuple[str, ...]:
@@ -293,28 +298,39 @@ def result(run: Path) -> dict[str, Any]:
     return found | {key: summary[key] for key in COMPARED if key in summary}
 
 
-def first_difference(one: Any, other: Any, place: str = "") -> str | None:
-    """Return where two results differ first, and how; None where they are equal."""
+def first_difference(one: Any, other: Any, loss: float = 0.0, place: str = "") -> str | None:
+    """Return where two results differ first, and how; None where they are equal.
+
+    `loss` is the relative difference that the loss of an evaluation may have.
+    """
     if not isinstance(one, dict) or not isinstance(other, dict):
-        return None if repr(one) == repr(other) else f"{place}: {one!r}, now {other!r}"
-    keys = {**one, **other}
-    found = (first_difference(one.get(k), other.get(k), f"{place} {k}".strip()) for k in keys)
-    return next(filter(None, found), None)
+        is_loss = place.endswith((" val_loss", "test loss", "avg_val_loss", "test_avg loss"))
+        are_close = isinstance(one, float) and isinstance(other, float) and is_loss
+        if repr(one) == repr(other) or (are_close and math.isclose(one, other, rel_tol=loss)):
+            return None
+        return f"{place}: {one!r}, now {other!r}"
+    for key in {**one, **other}:
+        found = first_difference(one.get(key), other.get(key), loss, f"{place} {key}".strip())
+        if found:
+            return found
+    return None
 
 
 def compare(
-    todo: Sequence[Case], trees: tuple[Path, Path], workers: int
+    todo: Sequence[Case], trees: tuple[Path, Path], args: argparse.Namespace
 ) -> Iterator[dict[str, Any]]:
-    """Run all cases in both trees, `workers` at once, and yield what is found as it comes."""
+    """Run all cases in both trees, and yield what is found as it comes; see `main`."""
+    now = args.now.split()
     jobs = [(i, side) for i in range(len(todo)) for side in (0, 1)]
     active: dict[int, tuple[int, int]] = {}
     ends: dict[tuple[int, int], dict[str, Any]] = {}
     try:
         while jobs or active:
-            while jobs and len(active) < workers:
+            while jobs and len(active) < args.workers:
                 i, side = jobs.pop(0)
                 if (child := os.fork()) == 0:
-                    attend(todo[i], trees[side], trees[side].with_name(f"{side}") / str(i))
+                    case = todo[i].with_words(now if side else ())
+                    attend(case, trees[side], trees[side].with_name(f"{side}") / str(i))
                 active[child] = (i, side)
             i, side = active.pop(os.wait()[0])
             file = trees[side].with_name(f"{side}") / f"{i}.json"
@@ -323,7 +339,7 @@ def compare(
             if (i, 1 - side) in ends:
                 pair = {"then": ends.pop((i, 0)), "now": ends.pop((i, 1))}
                 failed = [f"{k}: {end['failed']}" for k, end in pair.items() if "failed" in end]
-                apart = "; ".join(failed) or first_difference(*pair.values())
+                apart = "; ".join(failed) or first_difference(*pair.values(), args.loss)
                 num = 0 if failed else len(pair["now"])
                 yield {"name": todo[i].name, "difference": apart, "runs": num}
     finally:
@@ -359,7 +375,7 @@ def run_all(args: argparse.Namespace, folder: Path) -> tuple[list[dict[str, Any]
         lay_out(folder / "images", args.data)
         todo = [case for case in todo if re.search(args.only, case.name)]
         told = []
-        for found in compare(todo, (base, tree), args.workers):
+        for found in compare(todo, (base, tree), args):
             told.append(found)
             sign = "differs" if found["difference"] else "equal"
             print(f"{sign:<8} {found['name']}  {found['difference'] or ''}".rstrip(), flush=True)
@@ -375,6 +391,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder that holds MNIST/, cifar10-jpeg/ ...")
     parser.add_argument("--only", default="", help="regular expression, of names of cases")
     parser.add_argument("--workers", type=int, default=2, help="cases at once")
+    parser.add_argument("--now", default="", help="words that give the tree's lines old values")
+    parser.add_argument(
+        "--loss", type=float, default=0.0, help="relative, that an evaluation's loss may differ"
+    )
     parser.add_argument("--out", type=Path, help="JSON file for what is found")
     parser.add_argument("--tree", type=Path, default=ROOT, help="the other side, a checkout")
     args = parser.parse_args()
