@@ -1,7 +1,5 @@
 """Sums over images, kept on the device and reduced once."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

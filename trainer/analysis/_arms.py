@@ -1,7 +1,5 @@
 """Runs that differ in nothing but the seed, and the numbers they ended with."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields

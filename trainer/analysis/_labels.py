@@ -1,7 +1,5 @@
 """Runs told apart by as few of their settings as it takes."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any

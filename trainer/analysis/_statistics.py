@@ -1,7 +1,5 @@
 """What a few numbers of two kinds say about the difference of their means."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Mapping, Sequence

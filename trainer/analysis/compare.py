@@ -1,7 +1,5 @@
 """Settings compared over seeds: means, differences and what they are worth; CSV and Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Any runs as a table: a row for each setting, means over its seeds."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """RandAugment."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 

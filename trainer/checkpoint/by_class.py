@@ -1,7 +1,5 @@
 """Trained weights whose outputs are put in another run's order of classes, by name."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

@@ -6,8 +6,6 @@ It is built under a temporary name, flushed to disk, renamed, and read back. Not
 before its sum was checked, and then only with `weights_only=True`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """Weights that were trained before, put into a model that they fit."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """When a run is saved, what goes into a checkpoint, and which checkpoints stay."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Networks that were trained before, as teachers of one that trains now."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any

@@ -4,8 +4,6 @@ They were made elsewhere: only safetensors are opened, of bounded size, and from
 whose sums verify.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

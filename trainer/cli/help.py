@@ -1,7 +1,5 @@
 """The help, written for people."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Sequence
 from typing import Any

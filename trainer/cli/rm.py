@@ -1,7 +1,5 @@
 """`rm`: deletes the runs and sweeps that are named."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

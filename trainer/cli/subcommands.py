@@ -1,7 +1,5 @@
 """The subcommands: one table, and the answer to a first word that is none of them."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import re

@@ -1,8 +1,6 @@
 """Checks of the overrides of a command line: of choices before they are composed, of keys against
 the tree that was composed of them."""
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Collection, Iterable, Sequence

@@ -5,8 +5,6 @@ Hydra's rules compose. What is added: presets whose parts are replaced, and whol
 as presets (`repeat=`). Imports no torch, so that mistakes are answered at once.
 """
 
-from __future__ import annotations
-
 import functools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence

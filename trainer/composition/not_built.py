@@ -1,7 +1,5 @@
 """What the project's description names and is not built yet: refused as such, never ignored."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

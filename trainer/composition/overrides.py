@@ -1,8 +1,6 @@
 """The words of a command line: spellings people try, values with odd characters, and checks before
 Hydra composes."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Where configurations are found. Imports neither Hydra nor torch."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.metadata
 import os

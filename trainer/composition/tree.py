@@ -1,7 +1,5 @@
 """The tree of plain values that choices compose to, by Hydra's rules of defaults lists."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -6,8 +6,6 @@ group shares) its default, for a key of `RunConfig` what `NEUTRAL` says. What a 
 code, which counts by itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Where the machine or its system says no: memory, names of files, what may be written to."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

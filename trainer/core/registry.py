@@ -5,8 +5,6 @@ modules are imported, so a new component needs no edit of an existing file. Name
 number alone share a module, which the group's registry lists.
 """
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

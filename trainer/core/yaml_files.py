@@ -1,7 +1,5 @@
 """YAML files read as plain data, within limits."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """From image files to pixels of one size."""
 
-from __future__ import annotations
-
 import io
 import logging
 import os

@@ -1,7 +1,5 @@
 """Trees of image files as a source; what `cifar10_jpeg` and `image_folder` share."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path

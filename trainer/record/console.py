@@ -1,8 +1,6 @@
 """What a person sees: a live line on a terminal, one plain line per epoch elsewhere, and `run.log`,
 which keeps it."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import logging

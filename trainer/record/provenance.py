@@ -1,8 +1,6 @@
 """What produced a result: versions, sources, machine, and the key that says when two runs must
 agree."""
 
-from __future__ import annotations
-
 import difflib
 import functools
 import importlib

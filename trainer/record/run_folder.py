@@ -1,7 +1,5 @@
 """The folder of a run: made once, written by one process, whole at any moment."""
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import errno

@@ -1,7 +1,5 @@
 """The record of a run on disk, and `read_runs`, which gives it back as typed rows."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging

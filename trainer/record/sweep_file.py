@@ -1,7 +1,5 @@
 """The file in a sweep's folder that lists its jobs, read as data."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

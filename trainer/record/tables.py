@@ -1,7 +1,5 @@
 """Tables as CSV, safe to open in a spreadsheet, and as Markdown."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -1,7 +1,5 @@
 """From a configuration to the live parts of a run."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass

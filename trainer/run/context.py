@@ -1,7 +1,5 @@
 """What a run stands on: the machine, the images and its length, known before it has a network."""
 
-from __future__ import annotations
-
 import logging
 import math
 import time

@@ -5,8 +5,6 @@ A part that this run's length keeps from acting is refused. A part that its own 
 acting, such as `mix.alpha=0`, is legal, so that it can stand in a sweep, and is said in one line.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace

@@ -1,7 +1,5 @@
 """A new run that begins with the state of another one, at a step that it kept."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Training one run: what is recorded, saved and stopped between the loop's yields."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The interface of strategies, and the strategy of one process."""
 
-from __future__ import annotations
-
 import contextlib
 from typing import Any, Protocol
 

@@ -1,7 +1,5 @@
 """Builds the strategy from what was chosen and how the program was started."""
 
-from __future__ import annotations
-
 from trainer.core.environment import TORCHRUN, World
 from trainer.core.errors import ConfigError
 from trainer.strategy.base import Single, Strategy

@@ -1,7 +1,5 @@
 """Results and errors of one process, made known to all."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 

@@ -1,7 +1,5 @@
 """`strategy=ddp`: one process per device, gradients averaged at each step."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import inspect

@@ -5,8 +5,6 @@ first failure that torchrun sees is the timeout of a process that waited for it;
 reads the files of its own processes only, after they have ended.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re

@@ -1,7 +1,5 @@
 """What the names of `strategy=` mean, and the keys that each of them has."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal

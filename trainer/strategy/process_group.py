@@ -1,7 +1,5 @@
 """The process group, joined once per process, and its collectives."""
 
-from __future__ import annotations
-
 import atexit
 import datetime
 import json

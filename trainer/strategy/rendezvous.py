@@ -1,7 +1,5 @@
 """How the processes of one attempt find each other in a store that earlier attempts wrote to."""
 
-from __future__ import annotations
-
 import json
 import os
 import secrets

@@ -1,8 +1,6 @@
 """The store that all processes of a run share, and whether it can be had: torch itself prints pages
 of C++ where it cannot."""
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import socket

@@ -5,8 +5,6 @@ drawn from, so many times for every combination of the other values, and a sweep
 products, its arms, one after the other.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Mapping, Sequence

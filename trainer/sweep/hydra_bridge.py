@@ -1,7 +1,5 @@
 """Where Hydra's own program, a sweeper or a launcher of Hydra's is asked for by name."""
 
-from __future__ import annotations
-
 import functools
 import logging
 import sys

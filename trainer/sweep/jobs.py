@@ -1,8 +1,6 @@
 """The jobs of a sweep: composed and checked before the first starts, written to the sweep's
 folder."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

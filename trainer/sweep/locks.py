@@ -5,8 +5,6 @@ is at the job, and a note of where the result is afterwards: another sweep reads
 The last sweep to end clears the notes.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import secrets

@@ -1,8 +1,6 @@
 """The messages between a sweep and its workers. Both are of one program, and nothing else writes to
 the pipe between them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """What a sweep's command line asks for: the overrides of every job, checked before anything starts.
 Imports no torch."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 """Workers that are watched: one that dies, hangs or finds no memory costs one job, which another
 one is given once."""
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import time

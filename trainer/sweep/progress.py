@@ -1,8 +1,6 @@
 """What a person sees of a sweep under way: a line per job that ended, and, on a terminal, a live
 table of those at work, what is left and the best so far."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,6 @@
 """The results of a sweep's jobs: a line each on the screen, a row each on disk, and a table over
 seeds."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path

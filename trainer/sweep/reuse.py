@@ -1,8 +1,6 @@
 """Runs that are finished already, found by their key in the folders of runs: the only record of
 results."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterator, Mapping

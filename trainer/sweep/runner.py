@@ -1,8 +1,6 @@
 """Sweeps from the command line, from a folder and from Python: all jobs are checked before the
 first starts, each leaves a folder, a table ends it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A sweep on this machine: what is done already, who does the rest, and what came of it."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence

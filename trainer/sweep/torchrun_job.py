@@ -1,7 +1,5 @@
 """Jobs that have several processes each: every one is started by torchrun, and ends with it."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -5,8 +5,6 @@ Every job is a whole run of its own and gives the bits that it would give in a p
 what a run could leave behind for the next is put back between them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import hashlib

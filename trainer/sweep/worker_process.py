@@ -1,7 +1,5 @@
 """A worker as the sweep sees it: its process, the pipe to it, and the signs of life it gives."""
 
-from __future__ import annotations
-
 import contextlib
 import multiprocessing
 import os

@@ -1,7 +1,5 @@
 """What the losses of a sweep over learning rates say: smoothing, slopes, suggestions."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Training while the learning rate rises from step to step."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace

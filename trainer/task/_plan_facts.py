@@ -1,7 +1,5 @@
 """What a run will do, as numbers: read off its live parts before the first step."""
 
-from __future__ import annotations
-
 import copy
 from collections import Counter
 from collections.abc import Mapping

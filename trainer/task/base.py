@@ -1,7 +1,5 @@
 """The task seam: what is done with a configuration."""
 
-from __future__ import annotations
-
 import textwrap
 from typing import Protocol
 

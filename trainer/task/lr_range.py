@@ -1,7 +1,5 @@
 """`task=lr_range`: which learning rate to train with."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass

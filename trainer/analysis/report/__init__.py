@@ -1,8 +1,6 @@
 """One page of HTML for any set of runs: tables, curves, heat maps, what differs. It needs nothing
 but itself."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """Tables, and how their cells are written."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

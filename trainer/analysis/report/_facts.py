@@ -1,7 +1,5 @@
 """What the report says of all runs together: counts, the best, what differs, what to know."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections import Counter, defaultdict

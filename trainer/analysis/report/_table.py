@@ -1,7 +1,5 @@
 """The tables of the report: one row for each setting, and one for each run."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

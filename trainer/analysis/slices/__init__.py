@@ -1,8 +1,6 @@
 """A slice through two hyperparameters: accuracy over the learning rate and a second value, the
 ridge of the best learning rates with its slope, and what that slope keeps constant."""
 
-from __future__ import annotations
-
 from trainer.analysis._arms import is_share
 from trainer.analysis.slices.figure import draw_map, draw_ridge, slices_figure
 from trainer.analysis.slices.grid import Slice, slice_of

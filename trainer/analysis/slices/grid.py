@@ -1,7 +1,5 @@
 """A slice: what every pair of a learning rate and a second value came to."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

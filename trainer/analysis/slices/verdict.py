@@ -1,7 +1,5 @@
 """What a fitted ridge says, and whether it is worth believing."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
