@@ -18,9 +18,7 @@ from trainer.augment import (
     draw_numbers,
     to_device,
 )
-from trainer.augment._fill import Fill, fill_value
-from trainer.augment._groups import Operation, by_choice
-from trainer.augment._sampling import rounded_like, transform
+from trainer.augment._pixels import Fill, Operation, by_choice, fill_value, rounded_like, transform
 
 MOST = 30  # the greatest magnitude
 OPERATIONS = (

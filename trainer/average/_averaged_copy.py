@@ -111,3 +111,11 @@ def statistics(model: nn.Module) -> set[str]:
     """Return the names of the buffers that hold BatchNorm's statistics."""
     norms = {id(buffer) for norm in batch_norms(model) for buffer in norm.buffers()}
     return {name for name, buffer in model.named_buffers() if id(buffer) in norms}
+
+
+def equal_share(count: int) -> float:
+    """Return the share of one more snapshot in the mean of `count` before it and itself.
+
+    (w_swa * n + w) / (n + 1) = lerp(w_swa, w, 1 / (n + 1)).
+    """
+    return 1.0 / (count + 1)

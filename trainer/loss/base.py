@@ -1,10 +1,11 @@
-"""The loss seam."""
+"""The loss seam, and the cross entropy that losses share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from trainer.core.registry import Registry
@@ -59,3 +60,15 @@ class Loss(Protocol):
 
 
 LOSSES: Registry[Loss] = Registry("loss", LossKeys)
+
+
+def wide(logits: torch.Tensor) -> torch.Tensor:
+    """Return logits (B, K) in at least float32."""
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def cross_entropy(logits: torch.Tensor, batch: Batch, label_smoothing: float) -> torch.Tensor:
+    """Return the mean loss () of logits (B, K), in the precision of the logits but at least
+    float32."""
+    target = batch.labels if batch.targets is None else batch.targets
+    return F.cross_entropy(wide(logits), target, label_smoothing=label_smoothing)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from trainer.loss import LOSSES, Batch, Trained, check_in
-from trainer.loss._cross_entropy import cross_entropy
+from trainer.loss.base import cross_entropy
 
 
 @LOSSES.register("cross_entropy")

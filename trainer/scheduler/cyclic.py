@@ -16,7 +16,7 @@ from trainer.scheduler import (
     check_in,
     period_steps,
 )
-from trainer.scheduler._momentum import against, check_momenta
+from trainer.scheduler._shape import against, check_momenta
 
 
 @SCHEDULERS.register("cyclic")

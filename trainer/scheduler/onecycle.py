@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Duration, Frame, Point
-from trainer.scheduler._momentum import against, check_momenta
-from trainer.scheduler._shape import Shape, between
+from trainer.scheduler._shape import Shape, against, between, check_momenta
 
 
 @SCHEDULERS.register("onecycle")
