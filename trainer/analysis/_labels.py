@@ -25,16 +25,16 @@ IGNORED = (
 
 def settings_of(run: RunRow) -> dict[str, Any]:
     """Return what distinguishes a run, by dotted key; the chosen augmentations are one of them."""
-    kept = {k: v for k, v in run.settings.items() if not is_under(k, IGNORED)}
+    kept = {
+        k: v
+        for k, v in run.settings.items()
+        if not any(k == parent or k.startswith(f"{parent}.") for parent in IGNORED)
+    }
     names = [k for k in kept if k.startswith("augment.") and k.endswith(".name")]
     if names:
         chosen = ",".join(str(kept.pop(k)) for k in names)
         kept["augment.name"] = f"[{chosen}]" if len(names) > 1 else chosen
     return kept
-
-
-def is_under(key: str, parents: Sequence[str]) -> bool:
-    return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
 
 
 def labels(trees: Sequence[Settings]) -> list[str]:

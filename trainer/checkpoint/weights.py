@@ -220,8 +220,13 @@ def read_torchvision(key: str, name: str, model: Mapping[str, Any]) -> dict[str,
     url = entries[name].url
     file = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
     try:
-        if file.exists():
-            check_hash(file)
+        if file.exists():  # torch checks downloads only
+            wanted = file.stem.rsplit("-", 1)[-1]
+            with open(file, "rb") as content:
+                if not hashlib.file_digest(content, "sha256").hexdigest().startswith(wanted):
+                    raise ValueError(
+                        f"its SHA-256 does not begin with {wanted}: the file is damaged"
+                    )
         with short_timeout():
             tensors: dict[str, torch.Tensor] = torch.hub.load_state_dict_from_url(
                 url, map_location="cpu", progress=False, check_hash=True, weights_only=True
@@ -232,15 +237,6 @@ def read_torchvision(key: str, name: str, model: Mapping[str, Any]) -> dict[str,
             f"{key}=torchvision:{name}: {url} could not be read ({reason}); put that file at {file}"
         ) from error
     return renamed(tensors)
-
-
-def check_hash(file: Path) -> None:
-    """Raise ValueError unless the SHA-256 begins as the file's name ends; torch checks downloads
-    only."""
-    wanted = file.stem.rsplit("-", 1)[-1]
-    with open(file, "rb") as content:
-        if not hashlib.file_digest(content, "sha256").hexdigest().startswith(wanted):
-            raise ValueError(f"its SHA-256 does not begin with {wanted}: the file is damaged")
 
 
 def renamed(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

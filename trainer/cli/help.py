@@ -57,7 +57,7 @@ def help_text(sources: Sources) -> str:
     for group in (*SEAMS, "experiment", "sweep"):
         sign = "" if group in SEAMS else "+"
         text = ", ".join(default_first(sources.options(group), group))
-        pieces = wrap(text, 80)
+        pieces = textwrap.wrap(text, 80) or [""]
         lines.append(f"  {sign + group + '=':13}" + ("\n" + " " * 15).join(pieces))
     indented = "\n".join("  " + line for line in spellings_help().splitlines())
     return HELP.format(
@@ -75,8 +75,3 @@ def default_first(names: Sequence[str], group: str) -> list[str]:
     chosen: Any = next((e[group] for e in entries if group in e), [])
     first = chosen if isinstance(chosen, list) else [chosen]
     return sorted(names, key=lambda name: (name not in first, name))
-
-
-def wrap(text: str, width: int) -> list[str]:
-    """Return text in lines of at most `width` characters."""
-    return textwrap.wrap(text, width) or [""]

@@ -140,9 +140,7 @@ class Composer:
         """
         overrides, choices, values = self.split(texts)
         base = self.check(choices, values)
-        tree: Tree = copied(base.tree)
-        for override in values:
-            set_value(tree, override)
+        tree = self.tree_with(choices, values)
         node = tree["hydra"]
         run_dir = str(node["run"]["dir"])
         if "${" in run_dir:
@@ -253,10 +251,10 @@ class Composer:
         except ConfigError:
             return False
 
-    def tree_with(self, choices: Choices, settings: Sequence[Override]) -> Tree:
-        """Return what choices compose to with settings of Hydra's, its own node included."""
+    def tree_with(self, choices: Choices, values: Sequence[Override]) -> Tree:
+        """Return what choices compose to with values set, Hydra's own node included."""
         tree: Tree = copied(self.base(choices).tree)
-        for override in settings:
+        for override in values:
             set_value(tree, override)
         return tree
 
@@ -280,12 +278,8 @@ def remedy(override: Override) -> str:
             "in lists and mappings, text with signs such as brackets, blanks or colons goes in "
             "double quotes, and the whole in single ones: 'key=[{match: \"layer[1-2]\"}]'"
         )
-    return f"quote it if it is text: {quoted_line(override)}"
-
-
-def quoted_line(override: Override) -> str:
-    """Return an override whose value is quoted for Hydra and for the shell."""
-    return shlex.quote(f"{override.prefix}{override.key}={quote(override.value)}")
+    line = shlex.quote(f"{override.prefix}{override.key}={quote(value)}")
+    return f"quote it if it is text: {line}"
 
 
 def given_twice(overrides: Sequence[Override]) -> Iterator[str]:

@@ -69,19 +69,9 @@ class Sources:
 
     def options(self, group: str) -> list[str]:
         """Return the names that a group offers."""
-        found: set[str] = set()
-        for folder in self.folders():
-            base = folder / group
-            found |= (
-                {
-                    str(f.relative_to(base).with_suffix(""))
-                    for f in base.rglob("*.yaml")
-                    if f.is_file()
-                }
-                if base.is_dir()
-                else set()
-            )
-        return sorted(found)
+        bases = [folder / group for folder in self.folders()]
+        files = [(base, f) for base in bases for f in base.rglob("*.yaml") if f.is_file()]
+        return sorted({str(f.relative_to(base).with_suffix("")) for base, f in files})
 
 
 def load_plugins(

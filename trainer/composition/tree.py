@@ -177,7 +177,7 @@ def explained(error: Exception, sources: Sources, path: str = "") -> ConfigError
         return ConfigError(f"{where}there is no configuration '{error.missing_cfg_file}'")
     wrong = re.search(r"Could not override '([^']+)'", text)
     if wrong:
-        return ConfigError(where + misnamed(wrong[1], sources))
+        return ConfigError(where + misnamed(wrong[1]))
     twice = re.search(r"Multiple values for ([\w/]+)\..* '(override [^']+)'", text)
     if twice:
         chosen = twice[1]
@@ -186,7 +186,7 @@ def explained(error: Exception, sources: Sources, path: str = "") -> ConfigError
     return ConfigError(f"{where}{' '.join(reason.split()) or type(error).__name__}")
 
 
-def misnamed(group: str, sources: Sources) -> str:
+def misnamed(group: str) -> str:
     """Return what is wrong with a group that a file overrides and that no defaults list has."""
     last = group.partition("@")[0].rpartition("/")[2]
     if "." in group:

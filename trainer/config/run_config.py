@@ -150,7 +150,8 @@ class RunConfig:
         if self.threads > MOST_THREADS:
             raise ConfigError(f"threads must be at most {MOST_THREADS}, got {self.threads}")
         check_name(self.name)
-        check_seed(self.seed)
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {shown(self.seed)}")
         check_eps(self.precision, plain_choice(self.optim))
         length = (self.epochs, self.max_steps)
         check_fits("scheduler.warmup", self.scheduler.shared.warmup, length)
@@ -288,12 +289,6 @@ def check_name(name: str) -> None:
         )
     if name.lower() == LATEST:
         raise ConfigError(f"name={name}: outputs/{name} is the link to the newest run; rename it")
-
-
-def check_seed(seed: int) -> None:
-    """Raise ConfigError unless a seed is a number that every record and generator can hold."""
-    if not 0 <= seed < 2**63:
-        raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {shown(seed)}")
 
 
 def check_fits(key: str, duration: Duration, length: tuple[float, int | None]) -> None:

@@ -117,21 +117,12 @@ def number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
 
 
-def is_first_process() -> bool:
-    """Return whether this process prints: the first of a run, or one whose variables make no
-    sense."""
+def known_world() -> World:
+    """Return the processes of this run, one alone where the variables make no sense."""
     try:
-        return World.from_environment().rank == 0
+        return World.from_environment()
     except ConfigError:
-        return True
-
-
-def is_of_torchrun() -> bool:
-    """Return whether torchrun started this process."""
-    try:
-        return World.from_environment().is_torchrun
-    except ConfigError:
-        return False
+        return World()
 
 
 def copies_note(env: Mapping[str, str] = os.environ) -> str | None:

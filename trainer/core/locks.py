@@ -68,7 +68,9 @@ class Lock:
             # one that the file system has not got
             if error.filename is not None:
                 raise
-            remove_if_empty(self.path)
+            with contextlib.suppress(OSError):
+                if self.path.stat().st_size == 0:  # no holder has written into it
+                    self.path.unlink()
             warn_once(self.path.parent.stat().st_dev, str(self.path.parent))
             self._take(SoftFileLock(self.marker, thread_local=False), self.marker, wait=wait)
             return
@@ -127,13 +129,6 @@ def holder_of(path: Path) -> str:
     holder = f"process {lines[0]} on {lines[1]}"
     is_here = lines[1] == socket.gethostname()  # then a dead holder's marker is not in the way
     return holder if is_here else f"{holder} (if it is gone, remove {path})"
-
-
-def remove_if_empty(path: Path) -> None:
-    """Remove the file of a lock that could not be taken, unless a holder has written into it."""
-    with contextlib.suppress(OSError):
-        if path.stat().st_size == 0:
-            path.unlink()
 
 
 @functools.cache

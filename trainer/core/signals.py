@@ -127,6 +127,7 @@ def ends_of_children_ignored() -> Iterator[None]:
 
 def is_in_group() -> bool:
     """Return whether this process has joined a group of several."""
+    # a Ctrl-C while torch was imported leaves parts of it here, but not torch itself
     if not {"torch", "torch.distributed"} <= sys.modules.keys():
         return False
     import torch.distributed as dist
@@ -142,13 +143,11 @@ def leave_group(code: int) -> None:
     Without the destructors of C++ that follow a normal end: now and then one finds a thread of the
     process group still running and aborts, and torchrun calls a finished run a failed one.
     """
-    # a Ctrl-C while torch was imported leaves parts of it here, but not torch itself
-    if {"torch", "torch.distributed"} <= sys.modules.keys():
+    if is_in_group():
         import torch.distributed as dist
 
-        if dist.is_initialized():
-            if code == 0:
-                dist.destroy_process_group()
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+        if code == 0:
+            dist.destroy_process_group()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

@@ -103,10 +103,6 @@ class Console(logging.Handler):
 
         return shown
 
-    def epoch(self, row: EpochRow, epochs: float) -> None:
-        """Print an epoch's line."""
-        self.say(epoch_line(row, epochs))
-
     def table(self, table: Table) -> None:
         """Print a table, and log it."""
         self.terminal.print(table)

@@ -185,7 +185,10 @@ def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> 
             with reporting_disk(path):
                 path.mkdir(parents=True)
                 sync_folder(path.parent)
-                point_latest(root, path)
+                link, temporary = root / LATEST, root / f".latest-{secrets.token_hex(4)}"
+                with contextlib.suppress(OSError, NotImplementedError):
+                    temporary.symlink_to(os.path.relpath(path, root), target_is_directory=True)
+                    os.replace(temporary, link)
     except PermissionError as error:
         raise ConfigError(
             f"cannot write {path}: no permission to write in {Path(error.filename).parent}"
@@ -195,14 +198,6 @@ def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> 
             f"cannot write {error.filename}: {(error.strerror or 'refused').lower()}"
         ) from error
     return path
-
-
-def point_latest(root: Path, path: Path) -> None:
-    """Let `outputs/latest` point to a folder, where the system has links."""
-    link, temporary = root / LATEST, root / f".latest-{secrets.token_hex(4)}"
-    with contextlib.suppress(OSError, NotImplementedError):
-        temporary.symlink_to(os.path.relpath(path, root), target_is_directory=True)
-        os.replace(temporary, link)
 
 
 @contextlib.contextmanager

@@ -164,7 +164,7 @@ def find_runs(*places: str | os.PathLike[str]) -> Found:
             nowhere = dangling(root)
             why = f": {nowhere}" if nowhere else ""
             raise NotFound(f"no folder {root} to read runs from{why}")
-        folders = run_folders(root)
+        folders = folders_with(root, "config.yaml", "run.log")
         for path in sorted(folders, key=natural):
             try:
                 runs.append(checked(read_run(path)))
@@ -205,12 +205,6 @@ def checked(run: RunRow) -> RunRow:
     return run
 
 
-def run_folders(root: Path) -> set[Path]:
-    """Return the folders of runs below one, each once, however many links lead to it: a sweep has
-    links to the runs that it reused."""
-    return folders_with(root, "config.yaml", "run.log")
-
-
 def folders_with(root: Path, *files: str) -> set[Path]:
     """Return the folders below one that hold all of these files, each once, without links."""
     found: set[Path] = set()
@@ -241,7 +235,10 @@ def read_run(path: Path) -> RunRow:
     return RunRow(
         path=path,
         config=read_yaml(path / "config.yaml"),
-        epochs=tuple(epoch_row(line) for line in read_lines(path / "metrics.jsonl")),
+        epochs=tuple(
+            EpochRow(**{k: v for k, v in line.items() if k in ROW})
+            for line in read_lines(path / "metrics.jsonl")
+        ),
         status=summary.get("status", "unfinished"),
         key=summary.get("key"),
         test=numbers(summary, "test"),
@@ -268,11 +265,6 @@ def read_summary(path: Path) -> dict[str, Any]:
         if isinstance(found, dict):
             return {k: v for k, v in found.items() if k not in KINDS or isinstance(v, KINDS[k])}
     return {}
-
-
-def epoch_row(line: Mapping[str, Any]) -> EpochRow:
-    """Return a row of `metrics.jsonl`; fields of later versions are left out."""
-    return EpochRow(**{k: v for k, v in line.items() if k in ROW})
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:

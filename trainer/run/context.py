@@ -66,7 +66,9 @@ def settle(
         DataError: if images are missing or damaged.
     """
     start = time.perf_counter()
-    source = read_in_turn(config, strategy)
+    is_first = strategy.world.local_rank == 0  # of its machine: it reads first, and may download
+    first = on_all_ranks(strategy, lambda: read_images(config) if is_first else None)
+    source = on_all_ranks(strategy, lambda: first or read_images(config))
     data = build_data(
         source,
         config.data.shared,
@@ -138,13 +140,6 @@ def read_images(config: RunConfig) -> Source:
         _kept.clear()  # one data set at a time
         _kept[component, root] = component.read(root)
     return _kept[component, root]
-
-
-def read_in_turn(config: RunConfig, strategy: Strategy) -> Source:
-    """Return the images; the first process of each machine reads first, so that one downloads."""
-    is_first = strategy.world.local_rank == 0
-    first = on_all_ranks(strategy, lambda: read_images(config) if is_first else None)
-    return on_all_ranks(strategy, lambda: first or read_images(config))
 
 
 def planned_steps(config: RunConfig, steps_per_epoch: int) -> int:

@@ -124,7 +124,9 @@ def idle_average(config: RunConfig, snapshots: SnapshotPlan, clock: Clock) -> It
     average: Average = config.average.component.build(model, snapshots)
     steps = range(snapshots.first, clock.total + 1, snapshots.every)[:SNAPSHOTS]
     for step in steps:
-        set_weights(model, step)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.fill_(float(step))
         average.update(model, clock.at(step))
         averaged = average.eval_model()
         if has_other_weights(model, step) or (averaged and has_other_weights(averaged, step)):
@@ -136,13 +138,6 @@ def idle_average(config: RunConfig, snapshots: SnapshotPlan, clock: Clock) -> It
         )
     else:
         yield f"average={name} changes nothing with these values: it is always the last weights"
-
-
-def set_weights(model: nn.Module, step: int) -> None:
-    """Give a toy network the weights of a step."""
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.fill_(float(step))
 
 
 def has_other_weights(model: nn.Module, step: int) -> bool:

@@ -8,9 +8,10 @@ from torch import nn
 
 from trainer.core.environment import World
 from trainer.precision.step import Precision
+from trainer.strategy.collectives import Communicator
 
 
-class Strategy(Protocol):
+class Strategy(Communicator, Protocol):
     """How the processes of a run train one model together.
 
     Attributes:
@@ -48,12 +49,6 @@ class Strategy(Protocol):
 
     def all_max(self, value: int) -> int:
         """Return the greatest value of any process, in every process."""
-
-    def broadcast(self, value: Any) -> Any:
-        """Return the first process's value in every process."""
-
-    def all_gather(self, value: Any) -> list[Any]:
-        """Return the values of all processes by rank, in every process."""
 
 
 class Single:

@@ -12,9 +12,7 @@ T = TypeVar("T")
 class Communicator(Protocol):
     """What processes communicate by: a strategy, or the group of one."""
 
-    @property
-    def world(self) -> World:
-        """Return the processes."""
+    world: World
 
     def broadcast(self, value: Any) -> Any:
         """Return the first process's value in every process."""

@@ -18,22 +18,10 @@ from trainer.strategy.store import shared_store
 NCCL_MARGIN_S = 15  # gloo fails first, with an error; NCCL then ends a process that waits in it
 
 
-@dataclass
-class ProcessGroup:
-    """All processes of this attempt.
-
-    Attributes:
-        store: of the whole program, shared by all its attempts.
-        rendezvous: the processes of this attempt.
-        timeout_s: that processes wait for each other at present.
-        has_failed: whether this process has reported an error.
-    """
+class Collectives:
+    """The exchanges of processes that have joined the group."""
 
     world: World
-    store: TCPStore
-    rendezvous: Rendezvous
-    timeout_s: float
-    has_failed: bool = False
 
     def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the sum of a tensor over all processes, in a new tensor."""
@@ -60,6 +48,24 @@ class ProcessGroup:
         dist.all_gather_object(values, value)
         return values
 
+
+@dataclass
+class ProcessGroup(Collectives):
+    """All processes of this attempt.
+
+    Attributes:
+        store: of the whole program, shared by all its attempts.
+        rendezvous: the processes of this attempt.
+        timeout_s: that processes wait for each other at present.
+        has_failed: whether this process has reported an error.
+    """
+
+    world: World
+    store: TCPStore
+    rendezvous: Rendezvous
+    timeout_s: float
+    has_failed: bool = False
+
     def remember(self, what: str) -> None:
         """Keep a text for later attempts."""
         self.store.set("trainer/remembered", json.dumps([self.rendezvous.name, what]))
@@ -74,7 +80,15 @@ class ProcessGroup:
     def wait_at_most(self, seconds: float) -> None:
         """Set how long the processes wait for each other."""
         self.timeout_s = seconds
-        set_timeout(seconds)
+        timeout = datetime.timedelta(seconds=seconds)
+        if hasattr(dist, "set_timeout"):
+            dist.set_timeout(timeout, None)
+        else:  # before torch 2.14 under another name
+            dist.distributed_c10d._set_pg_timeout(timeout)
+        if "nccl" in dist.get_backend_config():
+            longer = datetime.timedelta(seconds=seconds + NCCL_MARGIN_S)
+            whole: Any = dist.group.WORLD
+            whole._get_backend(torch.device("cuda"))._set_default_timeout(longer)
 
 
 JOINED: ContextVar[ProcessGroup | None] = ContextVar("joined", default=None)
@@ -114,16 +128,3 @@ def backend(world: World) -> str:
     have a GPU of its own."""
     has_gpus = torch.cuda.is_available() and torch.cuda.device_count() >= world.local_size
     return "cpu:gloo,cuda:nccl" if has_gpus else "gloo"
-
-
-def set_timeout(seconds: float) -> None:
-    """Set the timeout of the process group's backends."""
-    timeout = datetime.timedelta(seconds=seconds)
-    if hasattr(dist, "set_timeout"):
-        dist.set_timeout(timeout, None)
-    else:  # before torch 2.14 under another name
-        dist.distributed_c10d._set_pg_timeout(timeout)
-    if "nccl" in dist.get_backend_config():
-        longer = datetime.timedelta(seconds=seconds + NCCL_MARGIN_S)
-        whole: Any = dist.group.WORLD
-        whole._get_backend(torch.device("cuda"))._set_default_timeout(longer)

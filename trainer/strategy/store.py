@@ -24,8 +24,14 @@ def shared_store(world: World, timeout_s: float) -> TCPStore:
     place = f"{world.address}:{world.port} (MASTER_ADDR, MASTER_PORT)"
     deadline = time.monotonic() + timeout_s
     try:
-        if serves:
-            check_serving(world.address, world.port, timeout_s)
+        if serves:  # whether this machine can listen there, and is reached by the address
+            both = socket.has_dualstack_ipv6()
+            family = socket.AF_INET6 if both else socket.AF_INET
+            with (
+                socket.create_server(("", world.port), family=family, dualstack_ipv6=both),
+                socket.create_connection((world.address, world.port), timeout=min(timeout_s, 10)),
+            ):
+                pass
         else:
             wait_for_server(world.address, world.port, deadline)
         return TCPStore(
@@ -47,17 +53,6 @@ def shared_store(world: World, timeout_s: float) -> TCPStore:
         )
         lost.is_own = True  # rank 0 may not be there to tell it
         raise lost from error
-
-
-def check_serving(address: str, port: int, timeout_s: float) -> None:
-    """Raise OSError unless this machine can listen at the port and is reached by the address."""
-    both = socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if both else socket.AF_INET
-    with (
-        socket.create_server(("", port), family=family, dualstack_ipv6=both),
-        socket.create_connection((address, port), timeout=min(timeout_s, 10)),
-    ):
-        pass
 
 
 def wait_for_server(address: str, port: int, deadline: float) -> None:

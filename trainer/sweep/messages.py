@@ -37,7 +37,8 @@ class JobTask:
 
 @dataclass(frozen=True)
 class KeyRequest:
-    """A question: what keys will the results of these configurations have?"""
+    """A question: what keys will the results of these configurations have? The answer is a tuple:
+    a key for each, None where the job will fail."""
 
     configs: tuple[RunConfig, ...]
 
@@ -47,13 +48,6 @@ class Stop:
     """A request: end the job under way as a signal would, with a checkpoint."""
 
     signum: int
-
-
-@dataclass(frozen=True)
-class KeyReply:
-    """The answer: a key for each, None where the job will fail."""
-
-    keys: tuple[str | None, ...]
 
 
 @dataclass(frozen=True)

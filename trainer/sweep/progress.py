@@ -80,13 +80,6 @@ class SweepProgress:
         """Return the overrides in which a job differs from the others, all if none does."""
         return overrides_apart(self.jobs[number], self.varied)
 
-    def remaining_s(self) -> float | None:
-        """Return the seconds that the rest will take, by the jobs so far; None before the first."""
-        if not self.seconds:
-            return None
-        waves = (len(self.jobs) - len(self.results)) / self.num_workers
-        return waves * statistics.fmean(self.seconds)
-
     def best(self) -> tuple[int, float] | None:
         """Return the job with the highest validation accuracy at its end, and that accuracy."""
         found = [
@@ -107,18 +100,16 @@ class SweepProgress:
         filled = round(length * done / total)
         line = Text("━" * filled, style="cyan").append("━" * (length - filled), "bright_black")
         parts = [f"{done} of {total} jobs", clock_text(time.monotonic() - self.start)]
-        rest = self.remaining_s()
-        parts += [] if rest is None else [f"about {clock_text(rest)} left"]
+        if self.seconds:
+            rest = (total - done) / self.num_workers * statistics.fmean(self.seconds)
+            parts.append(f"about {clock_text(rest)} left")
         lost = sum(not has_result(result) for result in self.results.values())
         parts += [f"{lost} without result"] if lost else []
         best = self.best()
         if best is not None:
-            parts.append(f"best val {percent(best[1])} (job {best[0]}: {self.setting(best[0])})")
+            setting = " ".join(w for w in self.overrides(best[0]) if not w.startswith("seed="))
+            parts.append(f"best val {percent(best[1])} (job {best[0]}: {setting})")
         return line.append("  " + "  ".join(parts), style="default")
-
-    def setting(self, number: int) -> str:
-        """Return what distinguishes a job, its seed left out."""
-        return " ".join(w for w in self.overrides(number) if not w.startswith("seed="))
 
     def at_work(self, workers: Sequence[Worker]) -> Table:
         """Return the table of jobs under way."""

@@ -96,7 +96,15 @@ def results_table(values: Values, rows: Mapping[int, RunRow], width: int) -> Tab
         lines = lines_of(members, shown or ["val_top1"])
         numbers += lines
         settings += [list(setting) or ["runs"], *[[""] * len(settings[0])] * (len(lines) - 1)]
-    numbers = compact(numbers)
+    # without columns that say nothing: the spread of single runs, losses where there are none, and
+    # the name of a single score, which heads the mean in its place
+    columns = {column[0]: list(column) for column in zip(*numbers, strict=True)}
+    scores = set(columns["score"][1:])
+    if len(scores) == 1:
+        columns["mean"][0] = scores.pop()
+        del columns["score"]
+    kept = [c for c in columns.values() if any(cell not in ("", "0") for cell in c[1:])]
+    numbers = [list(row) for row in zip(*kept, strict=True)]
     if len(keys) > 1 and width_of(settings) + width_of(numbers) - GAP > width:
         settings = in_one_column(settings, room=width - width_of(numbers))
     return side_by_side(settings, numbers)
@@ -155,18 +163,6 @@ def number_in(value: str) -> float | None:
         return None
 
 
-def compact(grid: Grid) -> Grid:
-    """Return a grid without the columns that say nothing: the spread of single runs, runs that were
-    lost where none was, and the name of a single score, which heads the mean in its place."""
-    columns = {column[0]: list(column) for column in zip(*grid, strict=True)}
-    scores = set(columns["score"][1:])
-    if len(scores) == 1:
-        columns["mean"][0] = scores.pop()
-        del columns["score"]
-    kept = [c for c in columns.values() if any(cell not in ("", "0") for cell in c[1:])]
-    return [list(row) for row in zip(*kept, strict=True)]
-
-
 def width_of(grid: Grid) -> int:
     """Return the columns of a screen that a grid takes, with a gap after each."""
     return sum(max(map(cell_len, column)) + GAP for column in zip(*grid, strict=True))
@@ -208,7 +204,8 @@ def finish(
         TrainerError: if it cannot be written; by then it was printed.
     """
     done = {n: row for n, row in rows.items() if isinstance(row, RunRow) and has_result(row)}
-    values = jobs_values(jobs, swept_keys(jobs))
+    keys, each = swept_keys(jobs), {job.number: values_of(job) for job in jobs}
+    values = {n: {key: found.get(key, "") for key in keys} for n, found in each.items()}
     console.table(results_table(values, done, console.terminal.width))
     console.say(f"results   {shown_path(folder)}")
     console.say(f"compare   {command_line('compare', shown_path(folder))}")
@@ -259,9 +256,3 @@ def values_of(job: Job) -> dict[str, str]:
 
 def key_of(override: str) -> str:
     return override.partition("=")[0].lstrip("+")
-
-
-def jobs_values(jobs: Sequence[Job], keys: Sequence[str]) -> dict[int, dict[str, str]]:
-    """Return the swept values of every job."""
-    values = {job.number: values_of(job) for job in jobs}
-    return {number: {key: found.get(key, "") for key in keys} for number, found in values.items()}

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from trainer.composition.search_path import load_plugins
 from trainer.config.run_config import parse
-from trainer.core.environment import is_first_process
+from trainer.core.environment import known_world
 from trainer.core.errors import TrainerError
 from trainer.core.limits import reporting_system
 from trainer.core.signals import die_with_parent, leave_group
@@ -127,7 +127,7 @@ def run_rank(file: Path) -> int:
                 )
             )
     except TrainerError as error:
-        if is_first_process() or error.is_own:
+        if known_world().rank == 0 or error.is_own:
             fail(str(error))
         leave_group(error.exit_code)
         return error.exit_code

@@ -4,7 +4,6 @@ figure."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -75,11 +74,6 @@ def tick_step(last: float, most: int = 8) -> int:
 def shaded(line: str, split: int, before: str, after: str) -> Text:
     """Return a line in two colours, the second from column `split` on."""
     return Text(line[:split], style=before).append(line[split:], style=after)
-
-
-def draw(facts: Facts, title: str, file: Path) -> None:
-    """Write the picture of a schedule; the name's end says its kind."""
-    schedule_figure(facts, title).savefig(file)
 
 
 def schedule_figure(facts: Facts, title: str) -> Figure:

@@ -50,7 +50,6 @@ class Curve:
         steps: the steps, ascending.
         lr: of the first group, at those steps.
         momentum: momentum or beta1, likewise; None where the optimizer has neither.
-        peak: greatest lr of any step looked at, and `peak_step` where it is first reached.
     """
 
     steps: tuple[int, ...]
