@@ -121,6 +121,11 @@ class Meter:
         self.grad_norm = None if grad_norm is None else grad_norm.to(self.losses.device)
 
 
+def wide(logits: torch.Tensor) -> torch.Tensor:
+    """Return logits in at least float32: sums and means are not taken in a half format."""
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
 def check_weights(parameters: Iterable[nn.Parameter], step: int) -> None:
     """Raise Diverged unless every weight is finite after `step`; synchronises once."""
     with torch.no_grad():
@@ -189,10 +194,10 @@ class Tally:
 
     def add(self, logits: torch.Tensor, labels: torch.Tensor) -> None:
         """Count a batch of logits (B, K)."""
-        wide = logits if logits.dtype == torch.float64 else logits.float()
-        losses = torch.nn.functional.cross_entropy(wide, labels, reduction="none")  # (B,)
+        numbers = wide(logits)
+        losses = torch.nn.functional.cross_entropy(numbers, labels, reduction="none")  # (B,)
         self.loss += losses.sum(dtype=self.loss.dtype)
-        best = wide.topk(min(5, logits.shape[1]), dim=1).indices == labels.unsqueeze(1)  # (B, 5)
+        best = numbers.topk(min(5, logits.shape[1]), dim=1).indices == labels.unsqueeze(1)  # (B, 5)
         images = torch.tensor(len(labels), device=logits.device)
         self.counts += torch.stack((images, best[:, 0].sum(), best.sum()))
 

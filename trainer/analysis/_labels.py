@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainer.core.convert import typed
+from trainer.core.yaml_files import is_within
 from trainer.record.runs import RunRow
 
 Settings = Mapping[str, Any]
@@ -25,11 +26,7 @@ IGNORED = (
 
 def settings_of(run: RunRow) -> dict[str, Any]:
     """Return what distinguishes a run, by dotted key; the chosen augmentations are one of them."""
-    kept = {
-        k: v
-        for k, v in run.settings.items()
-        if not any(k == parent or k.startswith(f"{parent}.") for parent in IGNORED)
-    }
+    kept = {k: v for k, v in run.settings.items() if not is_within(k, IGNORED)}
     names = [k for k in kept if k.startswith("augment.") and k.endswith(".name")]
     if names:
         chosen = ",".join(str(kept.pop(k)) for k in names)

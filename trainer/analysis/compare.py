@@ -22,25 +22,9 @@ from trainer.core.errors import ConfigError
 from trainer.record.spread import Spread
 from trainer.record.tables import csv_text, markdown_table
 
-__all__ = [
-    "Arm",
-    "Comparison",
-    "ComparisonRow",
-    "Difference",
-    "arms_figure",
-    "arms_of",
-    "compare",
-    "difference_of",
-    "draw_curves",
-    "draw_finals",
-    "paired",
-    "title_of",
-    "to_csv",
-    "to_markdown",
-    "trained",
-    "value_text",
-    "welch",
-]
+# what others need of the modules below
+__all__ = ["Arm", "Difference", "arms_figure", "arms_of", "draw_curves", "draw_finals", "paired"]
+__all__ += ["title_of", "trained", "value_text", "welch"]
 
 Columns = Mapping[str, Sequence[Any]]
 

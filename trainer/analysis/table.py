@@ -10,8 +10,6 @@ from trainer.core.errors import unknown
 from trainer.record.spread import Spread
 from trainer.record.tables import csv_text, markdown_table
 
-__all__ = ["SHOWN", "ResultTable", "Setting", "table_of", "to_csv", "to_markdown"]
-
 SHOWN = ("val_top1", "avg_val_top1", "test_top1", "test_avg_top1", "total_seconds")
 NOTE = (
     "Mean and sd over the n seeds that completed; (n) where fewer of them have the number. "

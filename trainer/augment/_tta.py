@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from trainer.core.errors import ConfigError
+from trainer.metrics import wide
 
 Views = Callable[[nn.Module, torch.Tensor], torch.Tensor]
 
@@ -40,11 +41,6 @@ def flip_translate(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     down_right = flip(model, padded[..., :height, :width])
     up_left = flip(model, padded[..., 2:, 2:])
     return flip(model, images) / 2 + (down_right + up_left) / 4
-
-
-def wide(logits: torch.Tensor) -> torch.Tensor:
-    """Return logits in at least float32: means are not taken in a half format."""
-    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 VIEWS: dict[str, Views] = {"none": plain, "flip": flip, "flip_translate": flip_translate}

@@ -59,7 +59,12 @@ class Shadow:
         with torch.no_grad():
             weights = [p.to(s.dtype) for p, s in zip(model.parameters(), self.sums, strict=True)]
             torch._foreach_lerp_(self.sums, weights, share)
-            self._take_buffers(model, share)
+            for name in self.taken:
+                mine, theirs = self.model.get_buffer(name), model.get_buffer(name)
+                if self.buffers == "average" and mine.is_floating_point():
+                    mine.lerp_(theirs, share)
+                else:
+                    mine.copy_(theirs)
             if self.pulls:
                 pairs = zip(model.parameters(), self.sums, strict=True)
                 moving = [(p.data, total) for p, total in pairs if p.requires_grad]  # not frozen
@@ -91,15 +96,6 @@ class Shadow:
         """Return the parameters that are narrower than their sums, with them."""
         pairs = zip(self.model.parameters(), self.sums, strict=True)
         return [(p, total) for p, total in pairs if p.dtype != total.dtype]
-
-    def _take_buffers(self, model: nn.Module, share: float) -> None:
-        """Move the buffers as the policy says."""
-        for name in self.taken:
-            mine, theirs = self.model.get_buffer(name), model.get_buffer(name)
-            if self.buffers == "average" and mine.is_floating_point():
-                mine.lerp_(theirs, share)
-            else:
-                mine.copy_(theirs)
 
 
 def wide(parameter: nn.Parameter) -> torch.Tensor:

@@ -35,7 +35,14 @@ class Teachers:
     def network(self, key: str, name: str | None, args: Mapping[str, Any] | None) -> nn.Module:
         """Return a network with the weights that a key names, in eval mode, without gradients."""
         weights = self.weights[key]
-        check_data(weights, self.source)
+        data = weights.data or {}
+        # with them classes, shape and normalisation are the same; of a file nothing is known
+        if weights.model is not None and data.get("fingerprint") != self.source.fingerprint:
+            raise ConfigError(
+                f"{weights.label}: that run was trained on other images (data={data.get('name')}, "
+                f"fingerprint {str(data.get('fingerprint'))[:12]}) than this one (fingerprint "
+                f"{self.source.fingerprint[:12]}); a teacher must know the images that it teaches"
+            )
         plain = weights.model if name is None else {"name": name, **(args or {})}
         try:
             component = parse_group("model", plain).component
@@ -49,20 +56,3 @@ class Teachers:
         weights = put_in_order(weights, model, self.source, build, may_be_new=False)
         fit_weights(model, weights, num_classes, new_head=False)
         return self.place(model).requires_grad_(False).eval()
-
-
-def check_data(weights: Weights, source: Source) -> None:
-    """Raise ConfigError if weights come from a run on other images than these.
-
-    The fingerprint is of all images and labels, so that classes, shape, mean and deviation, and
-    with them the normalisation, are the same where it is. Of a file nothing is known.
-    """
-    if weights.model is None:
-        return
-    data = weights.data or {}
-    if data.get("fingerprint") != source.fingerprint:
-        raise ConfigError(
-            f"{weights.label}: that run was trained on other images (data={data.get('name')}, "
-            f"fingerprint {str(data.get('fingerprint'))[:12]}) than this one (fingerprint "
-            f"{source.fingerprint[:12]}); a teacher must know the images that it teaches"
-        )

@@ -13,6 +13,7 @@ from trainer.composition.search_path import SEAMS, Sources
 from trainer.composition.tree import ConfigFiles, Tree
 from trainer.core.errors import ConfigError, nearest, unknown
 from trainer.core.registry import Registry
+from trainer.core.yaml_files import is_within
 
 OF_ONE_RUN = ("hydra.run.dir", "hydra.job.chdir", "hydra.output_subdir")
 OF_A_SWEEP = (
@@ -64,7 +65,7 @@ def check_hydra_override(override: Override, *, is_sweep: bool, is_ours: bool = 
         raise ConfigError(
             f"{override} is of a single run: name a sweep's folder by hydra.sweep.dir"
         )
-    if is_sweep and is_ours and not any(key == k or key.startswith(f"{k}.") for k in OF_A_SWEEP):
+    if is_sweep and is_ours and not is_within(key, OF_A_SWEEP):
         raise unknown("key", key, OF_A_SWEEP)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from trainer.config.run_config import RunConfig
 from trainer.core.convert import Written, plain
 from trainer.core.registry import Choice
+from trainer.core.yaml_files import is_within
 from trainer.precision.formats import PrecisionChoice
 from trainer.strategy.keys import StrategyChoice
 
@@ -115,8 +116,3 @@ def changed_keys(then: object, now: RunConfig, unrelated: Collection[str]) -> li
         if was != value and not is_within(key, unrelated):
             changed.append(f"{key}={value} (was {was})")
     return changed
-
-
-def is_within(key: str, keys: Collection[str]) -> bool:
-    """Return whether a dotted key is one of some keys, or below one."""
-    return any(key == k or key.startswith(f"{k}.") for k in keys)

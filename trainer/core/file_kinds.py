@@ -72,6 +72,11 @@ def kind_of(file: Path) -> str | None:
             head = content.read(HEAD)
     except OSError:
         return None
+    return kind_of_head(head)
+
+
+def kind_of_head(head: bytes) -> str | None:
+    """Return in words what begins with these bytes; None where they tell nothing."""
     if not head:
         return "empty, as of a copy or a download that was broken off"
     for pattern, name in PATTERNS:

@@ -105,6 +105,11 @@ class Lock:
                 held.release()
 
 
+def lock_of(path: Path) -> Path:
+    """Return where the lock of a file or folder is: beside it."""
+    return path.with_name(f"{path.name}.lock")
+
+
 @contextlib.contextmanager
 def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the lock of a path; see `Lock`."""

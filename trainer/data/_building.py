@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.core.locks import LockHeld, locked
+from trainer.core.locks import LockHeld, lock_of, locked
 
 
 @contextlib.contextmanager
@@ -38,11 +38,6 @@ def remove_abandoned(place: Path) -> None:
             if making.is_dir():
                 with contextlib.suppress(LockHeld, OSError), locked(lock_of(making)):
                     shutil.rmtree(making, ignore_errors=True)
-
-
-def lock_of(making: Path) -> Path:
-    """Return where the lock of a folder in the making is: beside it."""
-    return making.with_name(f"{making.name}.lock")
 
 
 def reserve(path: Path, size: int) -> None:

@@ -1,7 +1,6 @@
 """From image files to pixels of one size."""
 
 import io
-import logging
 import os
 import struct
 import warnings
@@ -40,8 +39,6 @@ TURNS = {
 }
 DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners measure with
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # of a PNG file
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

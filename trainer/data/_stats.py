@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainer.core.errors import ConfigError
 from trainer.data.base import Images
 
 ROWS = 4096  # images looked at in one go: bounds the memory that counting needs
@@ -76,18 +75,3 @@ def repeats(images: NDArray[np.uint8], sizes: Mapping[str, int]) -> dict[str, in
     for split, size in list(sizes.items())[1:]:
         found[f"{split}_in_train"] = sum(row in seen for row in islice(rows, size))
     return found
-
-
-def check_channels(key: str, mean: Channels, std: Channels, channels: int) -> None:
-    """Refuse means and deviations that do not fit the images.
-
-    Raises:
-        ConfigError: if there is not one of each per channel, or a deviation is not positive.
-    """
-    if len(mean) != channels or len(std) != channels:
-        raise ConfigError(
-            f"{key}.mean and {key}.std need {channels} value(s), one per channel; "
-            f"got {list(mean)} and {list(std)}"
-        )
-    if min(std) <= 0:
-        raise ConfigError(f"{key}.std must be positive, got {list(std)}")

@@ -10,6 +10,7 @@ from torch import nn
 
 from trainer.core.registry import Registry
 from trainer.data import Batch
+from trainer.metrics import wide
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,6 @@ class Loss(Protocol):
 
 
 LOSSES: Registry[Loss] = Registry("loss", LossKeys)
-
-
-def wide(logits: torch.Tensor) -> torch.Tensor:
-    """Return logits (B, K) in at least float32."""
-    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def cross_entropy(logits: torch.Tensor, batch: Batch, label_smoothing: float) -> torch.Tensor:

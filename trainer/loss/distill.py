@@ -13,7 +13,8 @@ from torch import nn
 from trainer.core.errors import unknown
 from trainer.core.weights_source import Origin
 from trainer.loss import LOSSES, Batch, ConfigError, Trained, check_in
-from trainer.loss.base import cross_entropy, wide
+from trainer.loss.base import cross_entropy
+from trainer.metrics import wide
 from trainer.model import MODELS
 
 KEY = "loss.teacher"

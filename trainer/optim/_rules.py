@@ -100,6 +100,11 @@ class Rule:
         """What tables call it."""
         return self.name or "|".join(self.match)
 
+    @property
+    def settings(self) -> list[str]:
+        """The names of what it sets."""
+        return [name for name in SETTINGS if getattr(self, name) is not None]
+
     def check(self, key: str) -> None:
         """Raise ConfigError for values that are out of range or can have no effect."""
         if not self.match:
@@ -111,7 +116,7 @@ class Rule:
             )
         if self.weight_decay is not None and self.weight_decay < 0.0:
             raise ConfigError(f"{key}.weight_decay must be 0 or more, got {self.weight_decay}")
-        given = [name for name in SETTINGS if getattr(self, name) is not None]
+        given = self.settings
         if not given:
             raise ConfigError(f"{key} changes nothing: give it {', '.join(SETTINGS)}")
         if self.freeze_after is not None and self.freeze_after.value == 0 and len(given) > 1:
@@ -158,7 +163,10 @@ class Rules(Written):
 
     def plain(self) -> list[Any]:
         """Return the list that holds them."""
-        return [rule.name or plain_rule(rule) for rule in self.rules]
+        return [
+            rule.name or {name: plain(getattr(rule, name)) for name in ("match", *rule.settings)}
+            for rule in self.rules
+        ]
 
     def deciding(self, indices: Sequence[int], setting: str) -> int | None:
         """Return which of the rules numbered by `indices` decides a setting, if any does."""
@@ -192,9 +200,3 @@ def parse_rule(value: object, key: str) -> Rule:
         raise error if key in str(error) else ConfigError(f"{key}: {error}") from error
     rule.check(key)
     return rule
-
-
-def plain_rule(rule: Rule) -> dict[str, Any]:
-    """Return the mapping that holds a rule: what it sets and nothing else."""
-    values = {name: getattr(rule, name) for name in ("match", *SETTINGS)}
-    return {name: plain(value) for name, value in values.items() if value is not None}

@@ -10,9 +10,10 @@ import torch
 
 from trainer.checkpoint.format import digest
 from trainer.checkpoint.weights import find_checkpoint
-from trainer.config.compare import changed_keys, is_within
+from trainer.config.compare import changed_keys
 from trainer.config.run_config import RunConfig
 from trainer.core.errors import ConfigError, NotFound
+from trainer.core.yaml_files import is_within
 from trainer.data import Source
 from trainer.precision.step import Precision
 from trainer.run.resume import APART, UNFIT, contents

@@ -70,18 +70,6 @@ def expand(line: Sequence[str], search: Search, options: Any = None) -> list[Job
     return jobs
 
 
-def draws(arm: Mapping[str, str], trials: int, seed: int = 0) -> list[tuple[str, ...]]:
-    """Return the overrides of every job of one arm.
-
-    Args:
-        arm: values by key, as in `hydra.sweeper.arms`.
-        trials: draws from its intervals.
-        seed: of the draws.
-    """
-    line = [f"{key}={value}" for key, value in arm.items()]
-    return [job.overrides for job in expand(line, Search(trials=trials, seed=seed))]
-
-
 def expand_one(overrides: Sequence[str], search: Search, arm: str, options: Any) -> list[list[str]]:
     """Return the overrides of every job of one product: for each draw, all combinations of the
     rest. Of a key that is there twice the last counts."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.core.errors import ConfigError
-from trainer.core.locks import Lock, LockHeld, locked
+from trainer.core.locks import Lock, LockHeld, lock_of, locked
 from trainer.record.run_folder import Folder
 from trainer.sweep.reuse import key_of_finished
 
@@ -80,11 +80,6 @@ def remove_unlocked(path: Path) -> bool:
     except (LockHeld, OSError):
         return False
     return True
-
-
-def lock_of(path: Path) -> Path:
-    """Return where the lock of a file is."""
-    return path.with_name(f"{path.name}.lock")
 
 
 @contextlib.contextmanager

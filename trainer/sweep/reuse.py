@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from trainer.checkpoint.weights import read_all
-from trainer.config.compare import decisive_values, is_within, leaves
+from trainer.config.compare import decisive_values, leaves
 from trainer.config.run_config import RunConfig
 from trainer.core.convert import plain_choice
 from trainer.core.environment import World
 from trainer.core.errors import TrainerError
-from trainer.core.yaml_files import read_yaml
+from trainer.core.yaml_files import is_within, read_yaml
 from trainer.precision.step import build_precision
 from trainer.record.runs import RunRow, is_skipped, read_summary
 from trainer.record.sweep_file import SWEEP_FILE

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trainer.analysis._arms import Arm, higher_is_better, is_share, notes_on
 from trainer.analysis._labels import varied_keys
-from trainer.analysis._tables import value_text
+from trainer.analysis._tables import points_text, value_text
 from trainer.analysis.report._cells import readable
 from trainer.analysis.report._table import data_of, places
 from trainer.core.convert import typed
@@ -78,7 +78,7 @@ def best_ones(arms: Sequence[Arm], metric: str) -> list[Best]:
                 spread_text(spreads[0], metric),
                 spreads[0].n,
                 sum(s.sd is not None for s in spreads),
-                None if noise is None else value_text(noise, metric) + points_of(metric),
+                None if noise is None else points_text(noise, metric),
             )
         )
     return found
@@ -99,11 +99,6 @@ def spread_text(spread: Spread, metric: str) -> str:
     if spread.sd is None:
         return value_text(spread.mean, metric) + unit
     return f"{value_text(spread.mean, metric)} \u00b1 {value_text(spread.sd, metric)}{unit}"
-
-
-def points_of(metric: str) -> str:
-    """Return the unit of differences: of accuracies they are points, not percent."""
-    return " points" if is_share(metric) else ""
 
 
 def differing(runs: Sequence[RunRow]) -> list[ReportSetting]:

@@ -8,21 +8,8 @@ from trainer.analysis.slices.ridge import Ridge, Top, fit_of
 from trainer.analysis.slices.verdict import checks_of, is_believable, notes, sentence, table_of
 from trainer.record.tables import csv_text
 
-__all__ = [
-    "Ridge",
-    "Slice",
-    "Top",
-    "checks_of",
-    "draw_map",
-    "draw_ridge",
-    "fit_of",
-    "is_believable",
-    "sentence",
-    "slice_of",
-    "slices_figure",
-    "to_csv",
-    "to_markdown",
-]
+__all__ = ["Ridge", "Slice", "Top", "checks_of", "draw_map", "draw_ridge", "fit_of"]
+__all__ += ["is_believable", "sentence", "slice_of", "slices_figure"]
 
 
 def to_csv(slice_: Slice, ridge: Ridge) -> str:
