@@ -135,13 +135,8 @@ def difference_from(mean: float, error: float, df: float, *, is_paired: bool) ->
 
     The interval is mean +- t(0.975, df) * error. A true difference d is found (its interval leaves
     out 0) with a probability of about 0.8 where d = (t(0.975, df) + t(0.8, df)) * error: "Minimum
-    detectable effects", H. S. Bloom, Evaluation Review 19, 1995.
-
-    Args:
-        mean: the difference.
-        error: its standard error; 0 where the numbers do not vary.
-        df: degrees of freedom.
-        is_paired: how it was made.
+    detectable effects", H. S. Bloom, Evaluation Review 19, 1995. The standard error is 0 where the
+    numbers do not vary.
     """
     reach = t_quantile(0.5 + 0.5 * CONFIDENCE, df)
     without_spread = 1.0 if mean == 0.0 else 0.0

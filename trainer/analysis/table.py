@@ -19,12 +19,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Setting:
-    """A row.
-
-    Attributes:
-        arm: its runs.
-        spreads: of the completed ones, one for each metric.
-    """
+    """A row: the runs of an arm, and a spread of the completed ones for each metric."""
 
     arm: Arm
     spreads: tuple[Spread, ...]
@@ -32,13 +27,8 @@ class Setting:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """Settings and what they came to.
-
-    Attributes:
-        metrics: the columns of numbers.
-        keys: the columns of settings, as few as tell the rows apart.
-        rows: in the order in which they are shown.
-    """
+    """Settings and what they came to: columns of numbers, as few columns of settings as tell the
+    rows apart, and the rows in the order in which they are shown."""
 
     metrics: tuple[str, ...]
     keys: tuple[str, ...]

@@ -122,14 +122,8 @@ class RandAugment:
 
 
 def inverse_maps(level: Signs, height: int, width: int) -> dict[str, NDArray[np.float64]]:
-    """Return for each geometric operation where pixels come from, (B, 2, 3) as `transform` wants.
-
-    Shears leave the upper left corner where it is, turns the centre.
-
-    Args:
-        level: (B,) signed magnitude in [-1, 1].
-        height: of the images in pixels; `width` likewise.
-    """
+    """Return for each geometric operation where pixels come from, (B, 2, 3) as `transform` wants;
+    `level` (B,) is signed. Shears leave the upper left corner where it is, turns the centre."""
     names = OPERATIONS[1:6]
     maps = {name: np.tile(np.eye(2, 3), (len(level), 1, 1)) for name in names}
     shear, angle = 0.3 * level, np.deg2rad(30.0 * level)

@@ -107,15 +107,8 @@ def in_words(axes: Mapping[str, int], known: Sequence[str], wanted: Sequence[str
 def reordered(
     own: torch.Tensor, weights: Weights, name: str, axis: int, rows: Mapping[int, int]
 ) -> torch.Tensor:
-    """Return a tensor of the last layer for this run's classes.
-
-    Args:
-        own: the model's values.
-        weights: as read, with names of classes.
-        name: of the tensor.
-        axis: of the classes.
-        rows: places in the weights by place in the model.
-    """
+    """Return a tensor of the last layer for this run's classes: the model's own values, but in the
+    rows that the weights have, given by place in the model, theirs."""
     given, known = weights.tensors[name], weights.classes or ()
     expected = [*own.shape[:axis], len(known), *own.shape[axis + 1 :]]
     if list(given.shape) != expected:

@@ -135,13 +135,8 @@ def class_names(named: object) -> tuple[str, ...] | None:
 def read_from_run(
     key: str, path: Path, which: str
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Return weights of a run, and what its record says of them.
-
-    Args:
-        key: of the configuration, for messages.
-        path: the run's folder, or that of one of its checkpoints.
-        which: `last`, `best`, `average` or a step.
-    """
+    """Return weights of a run, whose folder or one of whose checkpoints' is named, and what its
+    record says of them."""
     if path.parent.name == "checkpoints" and checkpoint.NAME.fullmatch(path.name):
         which, path = path.name.removeprefix("step-"), path.parent.parent
     if not path.is_dir():

@@ -17,12 +17,7 @@ from trainer.record.sweep_file import SWEEP_FILE
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be deleted.
-
-    Attributes:
-        path: real, without links.
-        runs: itself, or the jobs of a sweep that are no links.
-    """
+    """What is to be deleted: its real path, and itself or the jobs of a sweep that are no links."""
 
     path: Path
     runs: tuple[Path, ...]

@@ -82,13 +82,8 @@ class Composed:
 
 @dataclass(frozen=True)
 class Base:
-    """What choices compose to, before any value is set.
-
-    Attributes:
-        tree: plain values, Hydra's own node among them.
-        choices: the name chosen in each group.
-        notes: on what was dropped from a preset.
-    """
+    """What choices compose to, before any value is set: plain values, Hydra's own node among them;
+    the name chosen in each group; notes on what was dropped from a preset."""
 
     tree: Tree
     choices: Mapping[str, str]

@@ -21,9 +21,9 @@ from trainer.config.groups import (
     parse_group,
     with_absolute_root,
 )
-from trainer.core.convert import Written, build, convert, plain, plain_choice, shown
+from trainer.core.convert import Written, build, check_known, convert, plain, plain_choice, shown
 from trainer.core.environment import default_threads
-from trainer.core.errors import ConfigError, unknown
+from trainer.core.errors import ConfigError
 from trainer.core.registry import Choice
 from trainer.core.units import MOST, Amount, Duration, Interval
 from trainer.core.weights_source import Origin
@@ -245,10 +245,7 @@ def parse(
         tree["threads"] = 1 if is_sweep else default_threads(local_processes)
     if tree.get("report_test") is None:
         tree["report_test"] = not is_sweep
-    names = [f.name for f in fields(RunConfig)]
-    for key in tree:
-        if key not in names:
-            raise unknown("key", key, names)
+    check_known(tree, [f.name for f in fields(RunConfig)], "")
     made: dict[str, Any] = {key: parse_group(key, tree.pop(key)) for key in SEAMS if key in tree}
     made["data"] = with_absolute_root(made["data"])
     made["augment"] = parse_augment(tree.pop("augment", None))
@@ -292,14 +289,8 @@ def check_name(name: str) -> None:
 
 
 def check_fits(key: str, duration: Duration, length: tuple[float, int | None]) -> None:
-    """Raise ConfigError if something starts after the run's end, as far as that can be told without
-    the data.
-
-    Args:
-        key: the key that the duration was written under.
-        duration: from the start of the run.
-        length: `epochs` and `max_steps` of the run.
-    """
+    """Raise ConfigError if something starts after the run's end, as far as `epochs` and
+    `max_steps`, the `length`, can tell that without the data."""
     share, run = share_of_run(duration, length)
     if share >= 1.0:
         raise ConfigError(f"{key}={duration} is as long as the run ({run}) or longer: shorten it")

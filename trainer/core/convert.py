@@ -12,7 +12,7 @@ import re
 import types
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any, Literal, TypeVar, Union
 
@@ -52,9 +52,7 @@ def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     hints = typing.get_type_hints(cls)
     names = [f.name for f in fields(cls) if f.init]  # type: ignore[arg-type]  # cls is a dataclass
     prefix = f"{where}." if where else ""
-    for key in values:
-        if key not in names:
-            raise unknown("key", f"{prefix}{key}", [f"{prefix}{name}" for name in names])
+    check_known(values, names, where)
     made: dict[str, Any] = {}
     for field in fields(cls):  # type: ignore[arg-type]
         if field.name in values:
@@ -66,6 +64,14 @@ def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
                 f"{prefix}{field.name} is missing: it must be {allowed(hints[field.name])}"
             )
     return cls(**made)
+
+
+def check_known(keys: Iterable[str], known: Sequence[str], where: str) -> None:
+    """Raise ConfigError for a key of a mapping, whose dotted key is `where`, that is unknown."""
+    prefix = f"{where}." if where else ""
+    for key in keys:
+        if key not in known:
+            raise unknown("key", f"{prefix}{key}", [f"{prefix}{name}" for name in known])
 
 
 def build_choice(
@@ -91,11 +97,7 @@ def build_choice(
     component = registry.load(name)
     shared_names = [f.name for f in fields(registry.shared)]
     own_names = [f.name for f in fields(component) if f.init]
-    for key in values:
-        if key not in shared_names and key not in own_names:
-            raise unknown(
-                "key", f"{where}.{key}", [f"{where}.{n}" for n in (*shared_names, *own_names)]
-            )
+    check_known(values, (*shared_names, *own_names), where)
     shared = {key: values[key] for key in shared_names if key in values}
     own = {key: values[key] for key in own_names if key in values and key not in shared_names}
     return Choice(name, build(registry.shared, shared, where), build(component, own, where))

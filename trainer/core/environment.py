@@ -198,14 +198,9 @@ def memory_free(root: Path = Path("/")) -> int | None:
 
 
 def control_groups(root: Path, controller: str) -> Iterator[Path]:
-    """Yield the folders of this process's control group and of those around it.
-
-    In a container the path that the kernel tells may not exist there: then what is mounted counts.
-
-    Args:
-        root: of the file system.
-        controller: such as `cpu`; empty for version 2, which has one tree for all.
-    """
+    """Yield the folders of this process's control group and of those around it; the controller is
+    empty for version 2, which has one tree for all. In a container the path that the kernel tells
+    may not exist there: then what is mounted counts."""
     for line in text_of(root / "proc/self/cgroup").splitlines():
         _, names, path = line.split(":", 2)
         if controller not in names.split(","):

@@ -137,11 +137,8 @@ class Published:
 
 
 def check_idx(path: Path) -> None:
-    """Compare a file's length with its header, which torchvision does not do in a readable way.
-
-    Raises:
-        DataError: naming the file.
-    """
+    """Raise DataError unless a file has the length that its header says, which torchvision does not
+    check in a readable way."""
     size = path.stat().st_size
     with open(path, "rb") as file:
         header = file.read(16)

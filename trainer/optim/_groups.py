@@ -1,9 +1,8 @@
 """From a model and rules to the groups of its parameters."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import nn
@@ -115,23 +114,3 @@ def check_settings(rules: Rules, found: Iterable[Numbers]) -> None:
                     f"optim.groups[{i}].{setting} has no effect: later rules set it for everything "
                     f"that {rule.label} matches"
                 )
-
-
-def group_rows(optimizer: torch.optim.Optimizer) -> list[Mapping[str, Any]]:
-    """Return a row of plain values for each group of an optimizer, as a table shows them.
-
-    `name`, `tensors` and `parameters` (how many there are), `lr` (the peak), `weight_decay`,
-    `schedule` (its own, or None) and `freeze_after` (or None).
-    """
-    return [
-        {
-            "name": group["name"],
-            "tensors": len(group["params"]),
-            "parameters": sum(p.numel() for p in group["params"]),
-            "lr": float(group["base_lr"]),
-            "weight_decay": group["weight_decay"],
-            "schedule": group["schedule"],
-            "freeze_after": group["freeze_after"],
-        }
-        for group in optimizer.param_groups
-    ]

@@ -10,7 +10,15 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from trainer.composition.search_path import CONF
-from trainer.core.convert import Written, build, build_choice, plain, plain_choice, shown
+from trainer.core.convert import (
+    Written,
+    build,
+    build_choice,
+    check_known,
+    plain,
+    plain_choice,
+    shown,
+)
 from trainer.core.errors import ConfigError, unknown
 from trainer.core.registry import Choice
 from trainer.core.units import Duration
@@ -188,10 +196,7 @@ def parse_rule(value: object, key: str) -> Rule:
     if not isinstance(value, Mapping):
         raise ConfigError(f"{key} must be a mapping such as {{match: bias, lr: 2}}, got {value}")
     values = {str(k): v for k, v in value.items()}
-    known = [f.name for f in fields(Rule) if f.name != "name"]
-    for name in values:
-        if name not in known:
-            raise unknown("key", f"{key}.{name}", [f"{key}.{k}" for k in known])
+    check_known(values, [f.name for f in fields(Rule) if f.name != "name"], key)
     if isinstance(values.get("match"), str):
         values["match"] = [values["match"]]
     try:

@@ -128,15 +128,8 @@ def build_run(
     *,
     weights: Mapping[str, Weights],
 ) -> Run:
-    """Return the run around a network that has its first weights.
-
-    Args:
-        context: what it stands on.
-        planned: its parts that need no network.
-        model: its network.
-        normalize: brings images to the network's numbers.
-        weights: trained ones that were read, by key.
-    """
+    """Return the run around a network that has its first weights; `weights` are trained ones that
+    were read, by key."""
     config, data, precision = context.config, context.data, context.precision
     optimizer = build_optimizer(config.optim, model, config.batch_size)
     check_momentum(planned.schedule, optimizer, config)

@@ -109,13 +109,8 @@ def eval_batch_size(config: RunConfig, world_size: int) -> int:
 
 
 def say_missing(what: str, counts: Sequence[int], classes: Sequence[str]) -> None:
-    """Say in one line which classes have no image to be evaluated on, where others have.
-
-    Args:
-        what: images of which split.
-        counts: of them, by class.
-        classes: names.
-    """
+    """Say in one line which classes have no image of a split to be evaluated on, where others
+    have."""
     missing = [name for name, count in zip(classes, counts, strict=True) if not count]
     if missing and len(missing) < len(classes):
         log.warning("no %s image of class %s", what, joined(missing, 5))

@@ -54,12 +54,7 @@ class Import:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What is known of a module's file.
-
-    Attributes:
-        digest: SHA-256 of its syntax tree.
-        imports: all of them, those inside functions too.
-    """
+    """The SHA-256 of a module's syntax tree, and all its imports, those inside functions too."""
 
     digest: str
     imports: tuple[Import, ...]
@@ -176,12 +171,7 @@ def parse(name: str, file: Path) -> Parsed:
 
 
 def imports_of(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[Import]:
-    """Yield the names that a statement imports.
-
-    Args:
-        node: the statement.
-        package: of the module that it stands in.
-    """
+    """Yield the names that a statement in a module of a package imports."""
     if isinstance(node, ast.Import):
         yield from (Import(alias.name) for alias in node.names)
         return

@@ -73,13 +73,7 @@ class Cyclic:
 
 @dataclass(frozen=True)
 class Wave:
-    """The triangle wave over one run.
-
-    Attributes:
-        part: its settings.
-        frame: the run.
-        up: steps of the way up; `down` likewise.
-    """
+    """The triangle wave over one run, `up` and `down` so many steps."""
 
     part: Cyclic
     frame: Frame

@@ -92,13 +92,7 @@ class Phase(NamedTuple):
 
 @dataclass(frozen=True)
 class Cycle:
-    """The cycle over one run.
-
-    Attributes:
-        part: its settings.
-        frame: the run.
-        phases: in order; the last ends at the last move that is trained.
-    """
+    """The cycle over one run; the last phase ends at the last move that is trained."""
 
     part: OneCycle
     frame: Frame

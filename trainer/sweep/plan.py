@@ -54,12 +54,7 @@ class SweepPlan:
 
 @dataclass(frozen=True)
 class SweepLine:
-    """A sweep's command line, to be written anew.
-
-    Attributes:
-        overrides: of its jobs.
-        settings: of Hydra's.
-    """
+    """A sweep's command line, to be written anew: overrides of its jobs, settings of Hydra's."""
 
     overrides: tuple[Override, ...]
     settings: tuple[str, ...] = ()

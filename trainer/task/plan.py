@@ -23,11 +23,7 @@ from trainer.task.base import TASKS, title_of
 
 @dataclass(frozen=True)
 class Picture(Written):
-    """A file to draw into.
-
-    Attributes:
-        path: as written.
-    """
+    """A file to draw into, as it was written."""
 
     path: str
     SUFFIXES: ClassVar[tuple[str, ...]] = (".png", ".svg", ".pdf")

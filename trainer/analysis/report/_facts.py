@@ -120,13 +120,7 @@ def common(runs: Sequence[RunRow]) -> list[tuple[str, str]]:
 
 
 def notes(arms: Sequence[Arm], metric: str, points: int) -> list[str]:
-    """Return what a reader must know of the numbers.
-
-    Args:
-        arms: from `arms_of`.
-        metric: what they are ranked by.
-        points: most points of a curve.
-    """
+    """Return what a reader must know of the numbers; curves have at most so many points."""
     runs = [run for arm in arms for run in arm.runs]
     way = "greatest" if higher_is_better(metric) else "least"
     found = [
@@ -142,12 +136,8 @@ def notes(arms: Sequence[Arm], metric: str, points: int) -> list[str]:
 
 
 def left_out(damaged: Sequence[Path], root: Path) -> list[str]:
-    """Return a sentence on folders that could not be read, if there are any.
-
-    Args:
-        damaged: the folders.
-        root: the folder in which the names of runs begin.
-    """
+    """Return a sentence on folders that could not be read, if there are any; names begin at
+    `root`."""
     if not damaged:
         return []
     names = ", ".join(readable(os.path.relpath(path, root)) for path in damaged)

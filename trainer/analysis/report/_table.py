@@ -51,13 +51,8 @@ def data_of(arm: Arm) -> str:
 
 
 def arms_table(arms: Sequence[Arm], metric: str, tested: str | None) -> ReportTable:
-    """Return a row for each setting, by data set and then the best first.
-
-    Args:
-        arms: from `arms_of`.
-        metric: what they are ranked by.
-        tested: a second metric whose mean stands beside it, None where no run has it.
-    """
+    """Return a row for each setting, by data set and then the best first; the mean of a second
+    metric, `tested`, stands beside it where some run has it."""
     keys = main_keys(arms)
     ways = (
         ("diverged", "loss, gradient or weights ceased to be finite", [a.diverged for a in arms]),
@@ -102,14 +97,8 @@ def arms_table(arms: Sequence[Arm], metric: str, tested: str | None) -> ReportTa
 
 
 def runs_table(arms: Sequence[Arm], metric: str, root: Path, page: Path) -> ReportTable:
-    """Return a row for each run, in the order of arms and seeds.
-
-    Args:
-        arms: from `arms_of`.
-        metric: the first of the numbers.
-        root: the folder that all runs are under; names begin there.
-        page: folder of the page, where links start.
-    """
+    """Return a row for each run, in the order of arms and seeds; names begin at `root`, links at
+    the folder of the page."""
     keys = main_keys(arms)
     runs = [run for arm in arms for run in arm.runs]
     extra = [m for m in EXTRA if m != metric and any(final(run, m) is not None for run in runs)]

@@ -22,13 +22,8 @@ WIDEST = 0.25  # half of the interval
 
 @dataclass(frozen=True)
 class Check:
-    """Something that must hold for a fit to be worth believing.
-
-    Attributes:
-        holds: whether it does.
-        found: what was found.
-        needed: what must be.
-    """
+    """Whether something holds that must for a fit to be worth believing: what was found, and
+    needed."""
 
     holds: bool
     found: str
