@@ -6,15 +6,17 @@ key says what went in, cheaply (names of files and what their file system says o
 fingerprint in `meta.json` says what came out, and sums of all three are looked at before each use.
 """
 
+import contextlib
 import errno
 import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +28,50 @@ from numpy.typing import NDArray
 from trainer.core.environment import cache_home
 from trainer.core.errors import DiskError
 from trainer.core.files import write_bytes
-from trainer.data._building import in_the_making, remove_abandoned, reserve
+from trainer.core.locks import LockHeld, lock_of, locked
 from trainer.data._stats import fingerprint, mean_std
 from trainer.data.base import Images, Source
+
+
+@contextlib.contextmanager
+def in_the_making(folder: Path) -> Iterator[Path]:
+    """Yield a new folder beside `folder`, to be renamed to it; what was not is removed.
+
+    It is locked before it exists, so that one without a holder is always one left behind.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    making = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+    try:
+        with locked(lock_of(making), wait=True):
+            try:
+                making.mkdir(mode=0o700)
+                yield making
+            finally:
+                shutil.rmtree(making, ignore_errors=True)
+    finally:
+        with contextlib.suppress(OSError):  # nothing was made: leave no empty folder either
+            folder.parent.rmdir()
+
+
+def remove_abandoned(place: Path) -> None:
+    """Remove what killed processes left in the making."""
+    with contextlib.suppress(OSError):  # not there, or not ours to read
+        for making in place.glob(".*-*"):
+            if making.is_dir():
+                with contextlib.suppress(LockHeld, OSError), locked(lock_of(making)):
+                    shutil.rmtree(making, ignore_errors=True)
+
+
+def reserve(path: Path, size: int) -> None:
+    """Create a file whose blocks exist: a full disk is an error here, not a bus error later."""
+    if shutil.disk_usage(path.parent).free < size:  # some systems would write until it is full
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    with open(path, "wb") as file:
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+
 
 FORMAT = 2  # of the files, and of how images are decoded: a change makes every cache anew
 FOLDER = ".trainer-cache"

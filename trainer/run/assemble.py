@@ -11,8 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainer.augment import Chain, choose_views
 from trainer.average import SnapshotPlan, check_bn_images
-from trainer.checkpoint.load_into import start_from
-from trainer.checkpoint.teacher import Teachers
+from trainer.checkpoint.load_into import Teachers, start_from
 from trainer.checkpoint.weights import Weights, read_all
 from trainer.config.run_config import RunConfig
 from trainer.core.clock import Clock

@@ -14,8 +14,7 @@ from trainer.core.errors import ConfigError
 from trainer.core.registry import Choice, Registry
 from trainer.core.units import Duration
 from trainer.metrics import Scores
-from trainer.scheduler._frame import Frame
-from trainer.scheduler._rate import Rate
+from trainer.scheduler._frame import Frame, Rate
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ import torch.distributed as dist
 from torch._C._distributed_c10d import PrefixStore, TCPStore
 
 from trainer.core.environment import World
-from trainer.strategy.rendezvous import Rendezvous, rendezvous
-from trainer.strategy.store import shared_store
+from trainer.strategy.rendezvous import Rendezvous, rendezvous, shared_store
 
 NCCL_MARGIN_S = 15  # gloo fails first, with an error; NCCL then ends a process that waits in it
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainer.analysis._arms import OVER_EPOCHS, Arm, is_share, seed_of
-from trainer.analysis.report._cells import readable
-from trainer.analysis.report._table import places
+from trainer.analysis.report._table import places, readable
 from trainer.record.runs import EpochRow, RunRow
 from trainer.record.style import colors
 

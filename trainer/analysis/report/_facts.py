@@ -10,8 +10,7 @@ from pathlib import Path
 from trainer.analysis._arms import Arm, higher_is_better, is_share, notes_on
 from trainer.analysis._labels import varied_keys
 from trainer.analysis._tables import points_text, value_text
-from trainer.analysis.report._cells import readable
-from trainer.analysis.report._table import data_of, places
+from trainer.analysis.report._table import data_of, places, readable
 from trainer.core.convert import typed
 from trainer.record.runs import RunRow
 from trainer.record.spread import Spread
