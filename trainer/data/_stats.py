@@ -28,7 +28,12 @@ def mean_std(images: torch.Tensor) -> tuple[Channels, Channels]:
         (C,) means and (C,) population standard deviations; a constant channel has deviation 1.
     """
     means, stds = [], []
-    for counts in _histograms(images.numpy()):
+    pixels = images.numpy()
+    histograms = np.zeros((pixels.shape[1], 256), dtype=np.int64)  # of values, by channel
+    for start in range(0, len(pixels), ROWS):
+        for channel, row in enumerate(histograms):
+            row += np.bincount(pixels[start : start + ROWS, channel].ravel(), minlength=256)
+    for counts in histograms.tolist():
         total = sum(counts)
         first = sum(value * count for value, count in enumerate(counts))
         second = sum(value * value * count for value, count in enumerate(counts))
@@ -37,15 +42,6 @@ def mean_std(images: torch.Tensor) -> tuple[Channels, Channels]:
         means.append(first / total / 255)
         stds.append(math.sqrt(variance) / 255 or 1.0)
     return tuple(means), tuple(stds)
-
-
-def _histograms(images: NDArray[np.uint8]) -> list[list[int]]:
-    """Return how often each of the 256 values occurs, per channel."""
-    counts = np.zeros((images.shape[1], 256), dtype=np.int64)
-    for start in range(0, len(images), ROWS):
-        for channel, row in enumerate(counts):
-            row += np.bincount(images[start : start + ROWS, channel].ravel(), minlength=256)
-    return [[int(count) for count in row] for row in counts]
 
 
 def fingerprint(splits: Iterable[Images]) -> str:

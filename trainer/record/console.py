@@ -6,7 +6,7 @@ import io
 import logging
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -145,30 +145,6 @@ def epoch_line(row: EpochRow, epochs: float) -> str:
     return "  ".join(parts)
 
 
-def result_table(summary: Mapping[str, Any], last: EpochRow | None) -> Table | None:
-    """Return the table at a run's end, or None where nothing was evaluated."""
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
-    for heading in ("weights", "images", "loss", "top-1", "top-5"):
-        table.add_column(heading, justify="left" if heading in ("weights", "images") else "right")
-    if last is not None and last.val_top1 is not None:
-        table.add_row(
-            "final", "val", number(last.val_loss), percent(last.val_top1), percent(last.val_top5)
-        )
-    if last is not None and last.avg_val_top1 is not None:
-        table.add_row("averaged", "val", number(last.avg_val_loss), percent(last.avg_val_top1), "")
-    for key, weights in (("test", "final"), ("test_avg", "averaged")):
-        scores = summary.get(key)
-        if scores:
-            table.add_row(
-                weights,
-                "test",
-                number(scores["loss"]),
-                percent(scores["top1"]),
-                percent(scores.get("top5")),
-            )
-    return table if table.row_count else None
-
-
 def number(value: float | None) -> str:
     """Return a loss as shown."""
     return "" if value is None else f"{value:.4f}"
@@ -239,9 +215,23 @@ def shown_path(path: Path) -> str:
 
 
 def show_result(row: RunRow, console: Console) -> None:
-    """Print the table, where the results are, and how to look at them."""
-    table = result_table(row.summary, row.epochs[-1] if row.epochs else None)
-    if table is not None:
+    """Print the scores, if there are any, where the results are, and how to look at them."""
+    last = row.epochs[-1] if row.epochs else None
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
+    for heading in ("weights", "images", "loss", "top-1", "top-5"):
+        table.add_column(heading, justify="left" if heading in ("weights", "images") else "right")
+    if last is not None and last.val_top1 is not None:
+        table.add_row(
+            "final", "val", number(last.val_loss), percent(last.val_top1), percent(last.val_top5)
+        )
+    if last is not None and last.avg_val_top1 is not None:
+        table.add_row("averaged", "val", number(last.avg_val_loss), percent(last.avg_val_top1), "")
+    for key, weights in (("test", "final"), ("test_avg", "averaged")):
+        scores = row.summary.get(key)
+        if scores:
+            shown = (number(scores["loss"]), percent(scores["top1"]), percent(scores.get("top5")))
+            table.add_row(weights, "test", *shown)
+    if table.row_count:
         console.say("")
         console.table(table)
         console.say("")

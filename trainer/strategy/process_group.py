@@ -111,8 +111,10 @@ def join(world: World, start_timeout_s: float) -> ProcessGroup:
     attempt = rendezvous(own, world.rank, world.size, start_timeout_s)
     group = ProcessGroup(world, store, attempt, start_timeout_s)
     JOINED.set(group)
+    # NCCL beside gloo if every process of this machine can have a GPU of its own
+    has_gpus = torch.cuda.is_available() and torch.cuda.device_count() >= world.local_size
     dist.init_process_group(
-        backend(world),
+        "cpu:gloo,cuda:nccl" if has_gpus else "gloo",
         store=PrefixStore(attempt.name, own),
         rank=world.rank,
         world_size=world.size,
@@ -120,10 +122,3 @@ def join(world: World, start_timeout_s: float) -> ProcessGroup:
     )
     atexit.register(dist.destroy_process_group)
     return group
-
-
-def backend(world: World) -> str:
-    """Return the backends: gloo for CPUs, and NCCL beside it if every process of this machine can
-    have a GPU of its own."""
-    has_gpus = torch.cuda.is_available() and torch.cuda.device_count() >= world.local_size
-    return "cpu:gloo,cuda:nccl" if has_gpus else "gloo"

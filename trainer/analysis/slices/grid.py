@@ -114,7 +114,18 @@ def slice_of(arms: Sequence[Arm], metric: str = "val_top1", key: str | None = No
         ConfigError: if the arms differ in something else, or the values are no numbers.
         TrainerError: if no completed run has the metric.
     """
-    chosen = second_key(arms, key)
+    varied = varied_keys([arm.settings for arm in arms])
+    keys = ", ".join(varied) or "nothing"
+    others = [k for k in varied if k != LR]
+    if LR not in varied or (key is not None and key not in others):
+        wanted = f"{LR} and {key or 'one more key'}"
+        raise ConfigError(f"the runs of a slice differ in {wanted}; these differ in {keys}")
+    if len(others) != 1:
+        raise ConfigError(
+            f"the runs of a slice must differ in {LR}, {key or 'one more key'} and the seed alone; "
+            f"these differ in {keys}"
+        )
+    chosen = others[0]
     check_completed(arms, metric)
     tested = on_test(metric)
     lines: dict[float, list[GridCell]] = {}
@@ -128,22 +139,6 @@ def slice_of(arms: Sequence[Arm], metric: str = "val_top1", key: str | None = No
     made = [Line(y, tuple(sorted(lines[y], key=lambda cell: cell.lr))) for y in sorted(lines)]
     has_test = any(cell.tested for line in made for cell in line.cells)
     return Slice(chosen, metric, tested if has_test else None, tuple(made))
-
-
-def second_key(arms: Sequence[Arm], key: str | None) -> str:
-    """Return the one key besides the learning rate in which arms differ."""
-    varied = varied_keys([arm.settings for arm in arms])
-    keys = ", ".join(varied) or "nothing"
-    others = [k for k in varied if k != LR]
-    if LR not in varied or (key is not None and key not in others):
-        wanted = f"{LR} and {key or 'one more key'}"
-        raise ConfigError(f"the runs of a slice differ in {wanted}; these differ in {keys}")
-    if len(others) != 1:
-        raise ConfigError(
-            f"the runs of a slice must differ in {LR}, {key or 'one more key'} and the seed alone; "
-            f"these differ in {keys}"
-        )
-    return others[0]
 
 
 def number_of(arm: Arm, key: str) -> float:
