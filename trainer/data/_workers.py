@@ -100,9 +100,10 @@ def read_ahead(
 
 def _ended(workers: Sequence[BaseProcess]) -> RuntimeError | None:
     """Return torch's error for a worker that ends about now, None where none does."""
-    if not wait([worker.sentinel for worker in workers], POLL_S):
-        return None
+    ready = wait([worker.sentinel for worker in workers], POLL_S)
     for worker in workers:
+        if worker.sentinel in ready:
+            worker.join(POLL_S)  # its pipe closes a moment before the system tells its code
         code = worker.exitcode
         if code is not None:
             name = signal.strsignal(-code) if code < 0 else None
