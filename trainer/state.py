@@ -15,7 +15,7 @@ from trainer.average import Average
 from trainer.core.clock import Clock
 from trainer.core.environment import World
 from trainer.core.rng import derive
-from trainer.data import Batch, Data
+from trainer.data import Batch, Batches
 from trainer.loss import Criterion
 from trainer.metrics import Meter
 from trainer.mix import Mixing
@@ -70,7 +70,7 @@ class Run:
     seed: int
     device: torch.device
     strategy: Strategy
-    data: Data
+    data: Batches
     model: nn.Module
     parallel: nn.Module
     optimizer: torch.optim.Optimizer

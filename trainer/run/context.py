@@ -11,7 +11,7 @@ import torch
 
 from trainer.config.run_config import RunConfig
 from trainer.core.file_kinds import joined
-from trainer.data import Data, Source, build_data
+from trainer.data import Batches, Source
 from trainer.precision.step import Precision
 from trainer.strategy.base import Strategy
 from trainer.strategy.collectives import on_all_ranks
@@ -45,7 +45,7 @@ class RunContext:
     strategy: Strategy
     precision: Precision
     source: Source
-    data: Data
+    data: Batches
     data_s: float
     times: Times
 
@@ -69,7 +69,7 @@ def settle(
     is_first = strategy.world.local_rank == 0  # of its machine: it reads first, and may download
     first = on_all_ranks(strategy, lambda: read_images(config) if is_first else None)
     source = on_all_ranks(strategy, lambda: first or read_images(config))
-    data = build_data(
+    data = Batches(
         source,
         config.data.shared,
         batch_size=config.batch_size,
