@@ -49,10 +49,6 @@ class GridCell:
         """Whether there are numbers and none of the runs diverged: what may be best."""
         return bool(self.values) and not self.arm.diverged
 
-    @property
-    def is_known(self) -> bool:
-        return bool(self.values or self.arm.diverged)
-
 
 @dataclass(frozen=True)
 class Line:
@@ -68,7 +64,7 @@ class Line:
 
     @property
     def known(self) -> tuple[GridCell, ...]:
-        return tuple(cell for cell in self.cells if cell.is_known)
+        return tuple(cell for cell in self.cells if cell.values or cell.arm.diverged)
 
 
 @dataclass(frozen=True)
