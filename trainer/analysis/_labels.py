@@ -43,11 +43,6 @@ def labels(trees: Sequence[Settings]) -> list[str]:
     return [overrides_text(tree, keys) for tree, keys in zip(trees, label_keys(trees), strict=True)]
 
 
-def all_label_keys(trees: Sequence[Settings]) -> list[str]:
-    """Return every key that some label of these settings has."""
-    return list(dict.fromkeys(key for keys in label_keys(trees) for key in keys))
-
-
 def label_keys(trees: Sequence[Settings]) -> list[list[str]]:
     """Return for each of several settings the keys that its label has."""
     varied = varied_keys(trees)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trainer.analysis._arms import METRICS, Arm, check_completed, standing
-from trainer.analysis._labels import all_label_keys
+from trainer.analysis._labels import label_keys
 from trainer.analysis._tables import NOTHING, heading, mean_and_sd, setting_texts
 from trainer.core.errors import unknown
 from trainer.record.spread import Spread
@@ -61,9 +61,8 @@ def table_of(
     rows = [Setting(arm, tuple(arm.spread(m) for m in found)) for arm in arms]
     if sort:
         rows.sort(key=lambda row: standing(row.spreads[found.index(sort)].mean, sort))
-    return ResultTable(
-        tuple(found), tuple(all_label_keys([arm.settings for arm in arms])), tuple(rows)
-    )
+    keys = dict.fromkeys(k for own in label_keys([arm.settings for arm in arms]) for k in own)
+    return ResultTable(tuple(found), tuple(keys), tuple(rows))
 
 
 def to_csv(table: ResultTable) -> str:

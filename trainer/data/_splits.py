@@ -138,26 +138,20 @@ def stratified(
         keep: positions left of each class at least.
     """
     counts = np.bincount(labels)
-    quotas = _quotas(counts, num, least, keep)
+    present = counts > 0
+    low = np.where(present, np.minimum(least, counts), 0)
+    high = np.where(present, np.maximum(counts - keep, 0), 0)
+    assert low.sum() <= num <= high.sum()
+    exact = counts * num / counts.sum()
+    quotas = np.clip(np.floor(exact).astype(np.int64), low, high)  # of each class
+    while (missing := num - int(quotas.sum())) != 0:
+        step = 1 if missing > 0 else -1
+        movable = quotas < high if step > 0 else quotas > low
+        distance = np.where(movable, (exact - quotas) * step, -np.inf)
+        quotas[int(np.argmax(distance))] += step  # the first of equals: the lower class
     chosen = [
         generator.permutation(np.flatnonzero(labels == k))[:quota]
         for k, quota in enumerate(quotas)
         if counts[k]
     ]
     return np.sort(np.concatenate(chosen)).astype(np.int64)
-
-
-def _quotas(counts: Indices, num: int, least: int, keep: int) -> list[int]:
-    """Return how many of each class are taken, as near to proportion as the bounds allow."""
-    present = counts > 0
-    low = np.where(present, np.minimum(least, counts), 0)
-    high = np.where(present, np.maximum(counts - keep, 0), 0)
-    assert low.sum() <= num <= high.sum()
-    exact = counts * num / counts.sum()
-    quotas = np.clip(np.floor(exact).astype(np.int64), low, high)
-    while (missing := num - int(quotas.sum())) != 0:
-        step = 1 if missing > 0 else -1
-        movable = quotas < high if step > 0 else quotas > low
-        distance = np.where(movable, (exact - quotas) * step, -np.inf)
-        quotas[int(np.argmax(distance))] += step  # the first of equals: the lower class
-    return [int(quota) for quota in quotas]

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -170,26 +170,19 @@ def find_runs(*places: str | os.PathLike[str]) -> Found:
                 runs.append(checked(read_run(path)))
             except (ConfigError, OSError) as error:
                 damaged[path] = str(error)
-        missing |= jobs_without_run(root, folders)
+        for sweep in sorted(folders_with(root, SWEEP_FILE)):
+            try:
+                jobs = read_sweep(sweep)
+            except (ConfigError, NotFound) as error:
+                missing[sweep] = str(error)
+                continue
+            paths = (Path(os.path.realpath(sweep / str(n))) for n in range(len(jobs)))
+            lost = [str(number) for number, path in enumerate(paths) if path not in folders]
+            if lost:
+                shown = ", ".join(lost[:10]) + (", ..." if len(lost) > 10 else "")
+                many = f"{len(lost)} of {len(jobs)} jobs of {sweep}"
+                missing[sweep] = f"{many} have no run: {shown}"
     return Found(runs, damaged, missing)
-
-
-def jobs_without_run(root: Path, runs: Collection[Path]) -> dict[Path, str]:
-    """Return the sweeps under a folder of which some jobs are not among its runs, with how many and
-    which."""
-    found = {}
-    for sweep in sorted(folders_with(root, SWEEP_FILE)):
-        try:
-            jobs = read_sweep(sweep)
-        except (ConfigError, NotFound) as error:
-            found[sweep] = str(error)
-            continue
-        places = (Path(os.path.realpath(sweep / str(n))) for n in range(len(jobs)))
-        missing = [number for number, place in enumerate(places) if place not in runs]
-        if missing:
-            shown = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
-            found[sweep] = f"{len(missing)} of {len(jobs)} jobs of {sweep} have no run: {shown}"
-    return found
 
 
 def checked(run: RunRow) -> RunRow:

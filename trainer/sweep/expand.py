@@ -77,7 +77,13 @@ def expand_one(overrides: Sequence[str], search: Search, arm: str, options: Any)
     by_key = {o.get_key_element(): o for o in found if not o.key_or_group.startswith("hydra")}
     intervals = [o for o in by_key.values() if o.is_interval_sweep()]
     try:
-        check_number(list(by_key.values()), search.trials or 1 if intervals else 1)
+        total = search.trials or 1 if intervals else 1
+        for override in by_key.values():
+            if override.is_sweep_override() and not override.is_interval_sweep():
+                # counted, not kept: a range may be as long as it likes
+                total *= sum(1 for _ in islice(override.sweep_string_iterator(), MOST_JOBS + 1))
+        if total > MOST_JOBS:
+            raise ConfigError(f"{total:,} jobs or more: a sweep may have {MOST_JOBS:,}")
         values = [
             [f"{key}={value}" for value in texts_of(override)]
             for key, override in by_key.items()
@@ -102,17 +108,6 @@ def texts_of(override: ParsedOverride) -> list[str]:
     if override.is_sweep_override():
         return list(override.sweep_string_iterator())
     return [override.get_value_element_as_str()]
-
-
-def check_number(overrides: Sequence[ParsedOverride], trials: int) -> None:
-    """Raise ConfigError if overrides multiply to more jobs than a sweep may have."""
-    total = trials
-    for override in overrides:
-        if override.is_sweep_override() and not override.is_interval_sweep():
-            # counted, not kept: a range may be as long as it likes
-            total *= sum(1 for _ in islice(override.sweep_string_iterator(), MOST_JOBS + 1))
-    if total > MOST_JOBS:
-        raise ConfigError(f"{total:,} jobs or more: a sweep may have {MOST_JOBS:,}")
 
 
 def column(override: ParsedOverride, search: Search, arm: str) -> list[str]:

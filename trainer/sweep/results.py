@@ -107,7 +107,14 @@ def results_table(values: Values, rows: Mapping[int, RunRow], width: int) -> Tab
     numbers = [list(row) for row in zip(*kept, strict=True)]
     if len(keys) > 1 and width_of(settings) + width_of(numbers) - GAP > width:
         settings = in_one_column(settings, room=width - width_of(numbers))
-    return side_by_side(settings, numbers)
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
+    for name in settings[0]:
+        table.add_column(Text(name), overflow="fold")  # what is too long is broken, never cut
+    for name in numbers[0]:
+        table.add_column(Text(name), justify="left" if name == "score" else "right", no_wrap=True)
+    for texts, cells in zip(settings[1:], numbers[1:], strict=True):
+        table.add_row(*map(Text, (*texts, *cells)))
+    return table
 
 
 def short_names(keys: Sequence[str]) -> list[str]:
@@ -177,18 +184,6 @@ def in_one_column(grid: Grid, room: int) -> Grid:
         [w if cell_len(w) <= room else w.replace("=", "= ", 1) for w in ws] for ws in overrides
     ]
     return [["setting"], *([" ".join(line)] for line in fitting)]
-
-
-def side_by_side(settings: Grid, numbers: Grid) -> Table:
-    """Return settings and numbers as one table; what is too long is broken, never cut."""
-    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
-    for name in settings[0]:
-        table.add_column(Text(name), overflow="fold")
-    for name in numbers[0]:
-        table.add_column(Text(name), justify="left" if name == "score" else "right", no_wrap=True)
-    for setting, cells in zip(settings[1:], numbers[1:], strict=True):
-        table.add_row(*map(Text, (*setting, *cells)))
-    return table
 
 
 def finish(

@@ -67,10 +67,6 @@ def number_cell(value: float | None, metric: str) -> TableCell:
     return TableCell(f"{value:.1f}" if metric.endswith("seconds") else f"{value:.4g}", value)
 
 
-def count_cell(count: int) -> TableCell:
-    return TableCell(str(count) if count else "", count)
-
-
 def epochs_cell(run: RunRow) -> TableCell:
     done = run.epochs[-1].epoch if run.epochs else 0.0
     return TableCell(f"{done:g}", done)
@@ -159,7 +155,10 @@ def arms_table(arms: Sequence[Arm], metric: str, tested: str | None) -> ReportTa
                     number_cell(min(values, default=None), metric),
                     number_cell(max(values, default=None), metric),
                     *([number_cell(test.mean, tested)] if test and tested else []),
-                    *(count_cell(len(found[number])) for _, _, found in lost),
+                    *(
+                        TableCell(str(n) if n else "", n)
+                        for n in (len(f[number]) for _, _, f in lost)
+                    ),
                 ),
                 number,
             )
