@@ -205,10 +205,11 @@ def from_first_process(find: Callable[[], T]) -> T:
     world = World.from_environment()
     if world.size == 1:
         return find()
-    from trainer.strategy.build import communicator
     from trainer.strategy.collectives import broadcast
+    from trainer.strategy.keys import Timeouts
+    from trainer.strategy.process_group import join
 
-    return broadcast(communicator(world), find)
+    return broadcast(join(world, Timeouts().start_timeout.value), find)
 
 
 def show_config(line: CommandLine, composed: Composed) -> int:

@@ -3,10 +3,9 @@
 from trainer.core.environment import TORCHRUN, World
 from trainer.core.errors import ConfigError
 from trainer.strategy.base import Single, Strategy
-from trainer.strategy.collectives import Communicator
 from trainer.strategy.ddp import Ddp
 from trainer.strategy.dp import Dp
-from trainer.strategy.keys import StrategyChoice, Timeouts
+from trainer.strategy.keys import StrategyChoice
 from trainer.strategy.process_group import join
 
 
@@ -51,14 +50,3 @@ def check_start(choice: StrategyChoice, world: World, *, is_sweep: bool = False)
             f"strategy=ddp needs torchrun: {TORCHRUN}"
             + ("; or strategy.processes=2, for the jobs of a sweep" if is_sweep else "")
         )
-
-
-def communicator(world: World) -> Communicator:
-    """Return what processes communicate by before there is a configuration.
-
-    Raises:
-        LostProcess: naming the ranks that did not come.
-    """
-    if world.size == 1:
-        return Single(world)
-    return join(world, Timeouts().start_timeout.value)
