@@ -76,10 +76,7 @@ class Meter:
             self.hits += batch.targets.gather(1, predicted.unsqueeze(1)).sum()
 
     def reduce(self, total: Total) -> Metrics:
-        """Return the epoch's means over all processes.
-
-        Args:
-            total: returns the sum of a tensor over all processes.
+        """Return the epoch's means over all processes, over which `total` sums a tensor.
 
         Raises:
             Diverged: naming the first step whose loss is not finite, or the last if only its
@@ -160,15 +157,11 @@ def check_scores(scores: Scores | None, step: int, what: str) -> Scores | None:
 
 
 def guessing(scores: Scores | None, counts: Sequence[int]) -> str | None:
-    """Return in words that scores are no better than a guess; None where they are better, or where
-    there are none.
+    """Return in words that scores on a split, with `counts` images of each class, are no better
+    than a guess; None where they are better, or where there are none.
 
     Both must be: a loss above that of equal probabilities, and hits within two standard errors of
     those that one answer for all images has, or fewer.
-
-    Args:
-        scores: on a split.
-        counts: its images of each class.
     """
     if scores is None:
         return None

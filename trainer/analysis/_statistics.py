@@ -92,13 +92,11 @@ def correlation(first: Mapping[int, float], second: Mapping[int, float]) -> Corr
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """Return the difference of two means whose variances may differ.
+    """Return the difference of two means whose variances may differ; below two numbers there is no
+    interval.
 
     "The generalization of 'Student's' problem when several different population variances are
     involved", B. L. Welch, Biometrika 34, 1947; degrees of freedom by Satterthwaite's formula.
-
-    Args:
-        first: at least one number; `second` likewise. Below two there is no interval.
     """
     mean = statistics.fmean(second) - statistics.fmean(first)
     if min(len(first), len(second)) < 2:
@@ -111,10 +109,7 @@ def welch(first: Sequence[float], second: Sequence[float]) -> Difference:
 
 
 def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Difference:
-    """Return the mean of differences seed by seed.
-
-    Args:
-        first: numbers by seed; `second` likewise, with the same seeds.
+    """Return the mean of differences seed by seed, from two sets of numbers by seed.
 
     Raises:
         ConfigError: if the seeds do not match.

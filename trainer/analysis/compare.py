@@ -173,13 +173,8 @@ def numbers_of(row: ComparisonRow) -> dict[str, float | int | None]:
 
 
 def to_csv(comparison: Comparison, more: Columns | None = None) -> str:
-    """Return a line for each arm: the settings in which arms differ, then the numbers; accuracies
-    are shares.
-
-    Args:
-        comparison: from `compare`.
-        more: further columns, by heading: a value for each arm.
-    """
+    """Return a line for each arm: the settings in which arms differ, the numbers, and further
+    columns by heading; accuracies are shares."""
     rows, further = comparison.rows, more or {}
     keys = varied_keys([row.arm.settings for row in rows])
     table: list[list[object]] = [["arm", *keys, *numbers_of(rows[0]), *further]]
@@ -191,12 +186,8 @@ def to_csv(comparison: Comparison, more: Columns | None = None) -> str:
 
 
 def to_markdown(comparison: Comparison, more: Columns | None = None) -> str:
-    """Return a table, and below it what its numbers are; accuracies in percent.
-
-    Args:
-        comparison: from `compare`.
-        more: further columns, by heading: a text for each arm.
-    """
+    """Return a table, with further columns by heading, and below it what its numbers are;
+    accuracies in percent."""
     further = more or {}
     headings = [*HEADINGS, *further]
     rows = [

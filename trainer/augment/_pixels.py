@@ -71,14 +71,10 @@ def fill_value(batch: Batch, fill: Fill, dtype: torch.dtype) -> torch.Tensor:
 def by_choice(
     images: torch.Tensor, choice: NDArray[np.int64], operations: Sequence[Operation]
 ) -> torch.Tensor:
-    """Return images (B, C, H, W) each of which went through the operation chosen for it.
+    """Return images (B, C, H, W) each of which went through the operation (B,) chosen for it; an
+    operation is given its images and their places in the batch.
 
     The choice is known before the device has to be asked, and every image is worked on once.
-
-    Args:
-        images: of any type.
-        choice: (B,) places in `operations`.
-        operations: each is given its images and their places in the batch.
     """
     result = torch.empty_like(images)
     for number, operation in enumerate(operations):

@@ -49,12 +49,7 @@ LEAST_SIDE = {"none": 1, "flip": 2, "flip_translate": 2}  # of images whose view
 
 
 def choose_views(name: str, image_shape: tuple[int, int, int], num_evaluated: int) -> Views:
-    """Return how a model is asked about a batch of images.
-
-    Args:
-        name: `none`, `flip` or `flip_translate`.
-        image_shape: (C, H, W).
-        num_evaluated: images that will be evaluated, of all splits.
+    """Return how a model is asked about a batch of images, `num_evaluated` in all splits together.
 
     Raises:
         ConfigError: if the choice could have no effect.

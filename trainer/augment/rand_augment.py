@@ -87,13 +87,8 @@ class RandAugment:
     def operations(
         self, signs: Signs, images: torch.Tensor, outside: torch.Tensor
     ) -> list[Operation]:
-        """Return what OPERATIONS names, at this magnitude.
-
-        Args:
-            signs: (B,) -1 or 1, for the operations that have a sign.
-            images: (B, C, H, W) whose sizes and device count.
-            outside: (C, 1, 1) what comes in from beyond the edge.
-        """
+        """Return what OPERATIONS names, at this magnitude and with signs (B,) of -1 or 1; `outside`
+        (C, 1, 1) comes in from beyond the edge."""
         height, width = images.shape[-2:]
         level = self.magnitude / MOST
         matrices = inverse_maps(level * signs, height, width)

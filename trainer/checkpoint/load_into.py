@@ -24,12 +24,6 @@ def start_from(model: nn.Module, weights: Weights, source: Source, build: Build)
     """Put weights into a model that is about to be trained; one line says what becomes of the last
     layer where that is for other classes.
 
-    Args:
-        model: takes them in place.
-        weights: as read.
-        source: the images that it is trained on.
-        build: makes the model for another number of classes.
-
     Raises:
         ConfigError: naming what differs in name or shape.
         DataError: if a value is not finite.
@@ -46,13 +40,8 @@ def start_from(model: nn.Module, weights: Weights, source: Source, build: Build)
 
 
 def fit_weights(model: nn.Module, weights: Weights, num_classes: int, *, new_head: bool) -> str:
-    """Put weights into a model, all or none.
-
-    Args:
-        model: takes them in place, in its own number format.
-        weights: as read.
-        num_classes: K of the model.
-        new_head: whether a last layer for another number of classes is left as it is.
+    """Put weights into a model, in its number format: all or none, but for a last layer of another
+    number of classes where `new_head` is true.
 
     Returns:
         The name of the layer that was left as it is; empty where all were taken.

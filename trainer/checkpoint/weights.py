@@ -66,11 +66,6 @@ def read_all(
 ) -> dict[str, Weights]:
     """Return all weights that a configuration names, by key; the first process reads.
 
-    Args:
-        origins: where they come from, by key.
-        model: the plain configuration of the network.
-        strategy: of the run.
-
     Raises:
         TrainerError: as `read_weights`, in every process.
     """
@@ -81,12 +76,7 @@ def read_all(
 
 
 def read_weights(key: str, origin: Origin, model: Mapping[str, Any]) -> Weights:
-    """Return the weights that a key names.
-
-    Args:
-        key: of the configuration, for messages.
-        origin: its value.
-        model: the plain configuration of the network that they are for.
+    """Return the weights that a key of the configuration names, for the network of `model`.
 
     Raises:
         NotFound: if there is no such run, step or file, or no checkpoint verifies.

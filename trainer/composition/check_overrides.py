@@ -37,13 +37,7 @@ class UnknownKey(ConfigError):
 
 def check_hydra_override(override: Override, *, is_sweep: bool, is_ours: bool = True) -> None:
     """Raise ConfigError for a setting of Hydra that would do nothing, or break what this program
-    promises.
-
-    Args:
-        override: whose key begins with `hydra`.
-        is_sweep: whether the line is one of a sweep.
-        is_ours: whether this program's sweeper and launcher run it, and no other of Hydra's.
-    """
+    promises; `is_ours`: no sweeper or launcher but this program's runs it."""
     key = override.key
     if key in ("hydra.job.chdir", "hydra.output_subdir") and override.value not in (
         "false",

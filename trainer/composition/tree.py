@@ -158,13 +158,8 @@ def copied(value: Any) -> Any:
 
 
 def explained(error: Exception, sources: Sources, path: str = "") -> ConfigError:
-    """Return Hydra's refusal of a defaults list in our words: file, mistake, what is allowed.
-
-    Args:
-        error: of Hydra.
-        sources: where configurations are looked up.
-        path: of the configuration at fault, where the error does not name it.
-    """
+    """Return Hydra's refusal of a defaults list in our words: file (`path` where the error does not
+    name it), mistake, what is allowed."""
     text = str(error)
     parent = re.search(r"In '([^']+)'", text)
     found = sources.file(path or (parent[1] if parent else ""))

@@ -85,12 +85,8 @@ def neutral_values(config: RunConfig) -> dict[str, Any]:
 
 
 def decisive_values(config: RunConfig, unrelated: Collection[str]) -> dict[str, Any]:
-    """Return the plain values of a configuration that are not neutral, by dotted key.
-
-    Args:
-        config: the configuration.
-        unrelated: keys that are left out, with all below them.
-    """
+    """Return the plain values of a configuration that are not neutral, by dotted key, but for
+    `unrelated` keys and all below them."""
     neutral = neutral_values(config)
     return {
         key: value
@@ -100,13 +96,8 @@ def decisive_values(config: RunConfig, unrelated: Collection[str]) -> dict[str, 
 
 
 def changed_keys(then: object, now: RunConfig, unrelated: Collection[str]) -> list[str]:
-    """Return `key=value (was value)` for all that differs between two configurations.
-
-    Args:
-        then: the plain configuration of an earlier run, perhaps of an older version.
-        now: the configuration of this one.
-        unrelated: keys that are left out, with all below them.
-    """
+    """Return `key=value (was value)` for all that differs from the configuration of an earlier run,
+    perhaps of an older version, but for `unrelated` keys and all below them."""
     if not isinstance(then, dict):
         return ["no configuration in its manifest"]
     old, new, neutral = dict(leaves(then)), dict(leaves(now.plain())), neutral_values(now)

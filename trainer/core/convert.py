@@ -78,12 +78,7 @@ def build_choice(
     registry: Registry[Any], values: Mapping[str, Any], where: str
 ) -> Choice[Any, Any]:
     """Return the choice that a group's mapping describes: `name`, the shared keys and the
-    component's own.
-
-    Args:
-        registry: of the group.
-        values: plain values by key.
-        where: dotted key of the mapping, for messages.
+    component's own; `where` is its dotted key, for messages.
 
     Raises:
         ConfigError: as `build`, and for a name that the group does not have.

@@ -143,11 +143,7 @@ def copies_note(env: Mapping[str, str] = os.environ) -> str | None:
 
 def cores(root: Path = Path("/")) -> int:
     """Return the processors that this process may use: those it is bound to, or fewer where its
-    container has a quota.
-
-    Args:
-        root: of the file system that tells the quota.
-    """
+    container has a quota."""
     bound = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     quotas = [share for files in cpu_files(root) if (share := cpu_share(files)) is not None]
     return max(1, min(bound, *(math.ceil(share) for share in quotas))) if quotas else bound
@@ -171,11 +167,7 @@ def cpu_share(files: tuple[Path, ...]) -> float | None:
 
 def memory_free(root: Path = Path("/")) -> int | None:
     """Return the bytes of memory that this process can still take, as far as the machine and its
-    container allow; None where the system does not tell.
-
-    Args:
-        root: of the file system that tells it.
-    """
+    container allow; None where the system does not tell."""
     fields = dict(
         line.split(":", 1) for line in text_of(root / "proc/meminfo").splitlines() if ":" in line
     )
@@ -250,11 +242,8 @@ def cache_home() -> Path | None:
 
 
 def variables(**changed: str | None) -> dict[str, str]:
-    """Return a copy of all environment variables, for another process.
-
-    Args:
-        changed: variables that are different there; None leaves one as it is.
-    """
+    """Return a copy of all environment variables, for another process, with changes that are not
+    None."""
     return {**os.environ, **{name: v for name, v in changed.items() if v is not None}}
 
 

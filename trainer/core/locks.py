@@ -48,10 +48,7 @@ class Lock:
         self._held: BaseFileLock | None = None
 
     def acquire(self, *, wait: bool = False) -> None:
-        """Take the lock.
-
-        Args:
-            wait: until it is free.
+        """Take the lock; with `wait`, once it is free.
 
         Raises:
             LockHeld: if it is held and `wait` is false.

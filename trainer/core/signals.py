@@ -95,11 +95,7 @@ class Stops:
 
 def die_with_parent(parent: int | None = None) -> None:
     """Let the kernel kill this process when the one that started it ends, where it can: what
-    torchrun leaves behind must not go on writing.
-
-    Args:
-        parent: number of that process, where it is known: if it has ended already, so does this.
-    """
+    torchrun leaves behind must not go on writing. If `parent` has ended already, so does this."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if parent not in (None, os.getppid()):

@@ -145,14 +145,11 @@ class Batches:
         return self._split.train[rng.stream(self._seed, *stream, epoch).permutation(self.num_train)]
 
     def clean_train_batches(self, num_images: int) -> Iterator[Batch]:
-        """Yield this process's share of a fixed stratified sample of training images.
+        """Yield this process's share of a fixed stratified sample of training images: of
+        `num_images`, but at least 2 and at most all.
 
         Whole batches of 512 (a single image left over joins the batch before) are dealt to the
         processes in turn, so that any number of processes sees exactly the batches that one would.
-
-        Args:
-            num_images: size of the sample over all processes; at least 2 and at most all training
-                images are taken.
         """
         num = min(max(num_images, SMALLEST), self.num_train)
         generator = rng.stream(self._split_seed, "clean")

@@ -122,18 +122,13 @@ def status(stat: os.stat_result) -> tuple[int, ...]:
 def content_key(
     folder: Path, names: Sequence[str], stats: NDArray[np.uint64], *options: object
 ) -> str:
-    """Return the key of a cache that is made from files with some options.
+    """Return the key of a cache that is made with some options from files (N,) whose `status` is
+    `stats` (N, 4).
 
     A time of a change that programs may set says little: archives are unpacked with one time for
     all files. So the time that only the system sets counts too, and the inode, as in git. Files
     changed just now could change again under the same time: then this waits until they cannot.
     Where all times are equal, as on a disk that keeps none, the files' ends are read as well.
-
-    Args:
-        folder: that the names are below.
-        names: (N,) of the files.
-        stats: (N, 4) from `status`.
-        options: what else decides on the result.
     """
     digest = hashlib.sha256(repr((FORMAT, len(names), options)).encode())
     digest.update("\n".join(names).encode("utf-8", "surrogateescape"))
@@ -163,17 +158,12 @@ def _ends(file: Path) -> bytes:
 
 
 def cached(root: Path, name: str, key: str, plan: Callable[[], CachePlan]) -> Source:
-    """Return the images of the cache with that key, making it first where there is no whole one.
+    """Return the images of the cache with that key beside `root`, making it first, as `plan` says,
+    where there is no whole one.
 
     Two processes that make it at once both end well: each builds under a name of its own, one
     renames first, and both use that. Where no folder can be written, the images are decoded into
     memory, at every run.
-
-    Args:
-        root: folder beside which the cache lies.
-        name: of the data set.
-        key: from `content_key`.
-        plan: called only if the cache must be made.
 
     Raises:
         DataError: from `plan` or its `fill`, if an image cannot be read.

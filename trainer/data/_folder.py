@@ -39,13 +39,6 @@ def read_files(
 
     Mean and deviation are those of the training images.
 
-    Args:
-        root: folder beside which the cache lies.
-        name: of the data set.
-        splits: files of `train`, `test` and perhaps `val`.
-        classes: names of the classes.
-        cache_size: height and width of the stored images.
-
     Raises:
         DataError: naming the files that are broken.
     """

@@ -95,11 +95,6 @@ def list_tree(base: Path, *, needed: Sequence[str], optional: Sequence[str] = ()
     A class's name is compared in Unicode's composed form: another system may have written the same
     letters in other code points.
 
-    Args:
-        base: folder of the data set.
-        needed: splits that must be there, `train` first.
-        optional: splits that may be.
-
     Raises:
         DataError: if one that is needed is missing, a folder cannot be read, a link leads nowhere
             or to a folder above it, a picture lies in no class, there are fewer than two classes,

@@ -68,14 +68,8 @@ def hold_out(
     key: str,
     classes: tuple[str, ...],
 ) -> Indices:
-    """Return the positions of the images held out; every class keeps at least one to train on.
-
-    Args:
-        labels: (N,) classes.
-        amount: how many.
-        generator: draws which of a class.
-        key: the key that `amount` was written under, for messages.
-        classes: names, for messages.
+    """Return the positions of the images held out, of labels (N,); every class keeps at least one
+    to train on.
 
     Raises:
         ConfigError: if that is none, too many, or a class has too few.
@@ -127,16 +121,8 @@ def _subset(labels: Indices, train: Indices, keys: DataKeys) -> Indices:
 def stratified(
     labels: Indices, num: int, generator: np.random.Generator, *, least: int = 0, keep: int = 0
 ) -> Indices:
-    """Return the positions of `num` labels, each class in proportion (largest remainders),
-    ascending.
-
-    Args:
-        labels: (N,) classes.
-        num: how many positions; between `least` per class and all but `keep` per class.
-        generator: draws which of a class are taken.
-        least: positions taken from each class at least.
-        keep: positions left of each class at least.
-    """
+    """Return the positions of `num` labels (N,), each class in proportion (largest remainders),
+    ascending; of each class at least `least` are taken and `keep` left."""
     counts = np.bincount(labels)
     present = counts > 0
     low = np.where(present, np.minimum(least, counts), 0)

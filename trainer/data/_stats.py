@@ -17,12 +17,10 @@ Channels = tuple[float, ...]
 
 
 def mean_std(images: torch.Tensor) -> tuple[Channels, Channels]:
-    """Return mean and standard deviation of each channel, in [0, 1], exact up to the last rounding.
+    """Return mean and standard deviation of each channel of images (N, C, H, W), uint8, in [0, 1],
+    exact up to the last rounding.
 
     Counted, not summed in floating point: the result depends on no order, thread or block size.
-
-    Args:
-        images: (N, C, H, W) uint8, with N > 0.
 
     Returns:
         (C,) means and (C,) population standard deviations; a constant channel has deviation 1.
@@ -55,11 +53,8 @@ def fingerprint(splits: Iterable[Images]) -> str:
 
 
 def repeats(images: NDArray[np.uint8], sizes: Mapping[str, int]) -> dict[str, int]:
-    """Return how many images of a split are there more than once.
-
-    Args:
-        images: (N, C, H, W), split by split.
-        sizes: images of each split, `train` first.
+    """Return how many images (N, C, H, W), split by split and `train` first, are there more than
+    once.
 
     Returns:
         `train_copies`: training images that equal one before them; `<split>_in_train`: images of

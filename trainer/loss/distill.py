@@ -118,13 +118,8 @@ class Distillation:
 
 
 def closeness(logits: torch.Tensor, taught: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Return T^2 times the mean divergence () of the student's distribution from the teacher's.
-
-    Args:
-        logits: the student's, (B, K).
-        taught: the teacher's, (B, K).
-        temperature: T.
-    """
+    """Return T^2 times the mean divergence () of the student's distribution (B, K) from the
+    teacher's, at temperature T."""
     student = F.log_softmax(wide(logits) / temperature, dim=1)
     teacher = F.log_softmax(wide(taught) / temperature, dim=1)
     divergence = F.kl_div(student, teacher, reduction="batchmean", log_target=True)

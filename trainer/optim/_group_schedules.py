@@ -66,12 +66,6 @@ def plan_group_schedules(
 ) -> GroupSchedules:
     """Return what the rules of `optim.groups` mean in one run.
 
-    Args:
-        optimizer: its groups say which rules they match, and their peak in `base_lr`.
-        rules: of `optim.groups`.
-        total: steps of the run.
-        steps_per_epoch: steps of one epoch.
-
     Raises:
         ConfigError: if a schedule does not fit the run, a group would be frozen after its end, or
             nothing would move up to its end.

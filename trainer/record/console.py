@@ -76,11 +76,8 @@ class Console(logging.Handler):
         self.log(text)
 
     def start(self, line: Callable[[int], Text]) -> None:
-        """Show a live line from now on, where there is a terminal to show it on.
-
-        Args:
-            line: returns the line as of now, for so many columns.
-        """
+        """Show a live line, made for so many columns, from now on, where there is a terminal for
+        it."""
         if self.terminal.is_terminal and not self.terminal.quiet:
             shown = self.safe(line)
             self._live = Live(

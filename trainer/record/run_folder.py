@@ -121,13 +121,8 @@ def now_text() -> str:
 
 
 def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:
-    """Raise ConfigError if a run's folder could not be made, DiskError if its disk is read-only, as
-    far as that can be told without making it.
-
-    Args:
-        wanted: the folder that the user asked for, or None.
-        root: folder of all results.
-    """
+    """Raise ConfigError if the folder that a user asks for could not be made, DiskError if its disk
+    is read-only, as far as that can be told without making it."""
     path = (root if wanted is None else Path(wanted)).absolute()
     try:
         str(path).encode()
@@ -159,12 +154,8 @@ def check_read_only(path: Path) -> None:
 
 
 def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> Path:
-    """Create the folder of a run or sweep and return it; two runs never share one.
-
-    Args:
-        wanted: the folder that the user asked for, or None.
-        name: of the experiment.
-        root: folder of all results.
+    """Create the folder of a run or sweep, the `wanted` one or a new one below `root`, and return
+    it; two runs never share one.
 
     Raises:
         ConfigError: if it exists and is not empty, or may not be written.

@@ -43,14 +43,6 @@ def check_effects(
 ) -> None:
     """Say which parts change nothing in this run; some lines of text through `logging`.
 
-    Args:
-        config: of the run.
-        schedule: its schedule.
-        mix: its mixing.
-        snapshots: of its average.
-        clock: of its first step.
-        image_shape: of the data (C, H, W).
-
     Raises:
         ConfigError: for a part that this run is too short for.
     """

@@ -73,13 +73,10 @@ def code_digest(modules: frozenset[str]) -> str:
 
 
 def import_closure(modules: Iterable[str]) -> dict[str, str]:
-    """Return the modules that imports reach, with the digest of each.
+    """Return the modules that the imports of some modules reach, with the digest of each.
 
     Imports are followed inside `trainer` and inside the package of a plugin, also to modules beside
     a plugin that is not installed. What `LEFT_OUT` names is not followed.
-
-    Args:
-        modules: names of imported modules to begin with.
     """
     found: dict[str, str] = {}
     pending = [(name, home_of(name)) for name in modules]
@@ -188,14 +185,8 @@ def write(
     imports: list[ast.Import | ast.ImportFrom],
     is_message: bool = False,
 ) -> None:
-    """Write a syntax tree out, and collect its imports.
-
-    Args:
-        node: of the tree, or a list of such, or a plain value.
-        parts: what is written.
-        imports: the statements that are found.
-        is_message: whether it is part of an error or of a log message, whose texts are left out.
-    """
+    """Write a syntax tree, a list of such or a plain value out into `parts`, and collect its
+    imports; the texts of what `is_message`, an error or a log message, are left out."""
     kind = type(node)
     if kind is list:
         for item in node:  # type: ignore[attr-defined]  # a list

@@ -30,13 +30,8 @@ def build_strategy(choice: StrategyChoice, world: World) -> Strategy:
 
 
 def check_start(choice: StrategyChoice, world: World, *, is_sweep: bool = False) -> None:
-    """Raise ConfigError if the way in which the program was started does not allow the choice.
-
-    Args:
-        choice: of the configuration.
-        world: the processes.
-        is_sweep: whether the program starts jobs, each of which may have processes of its own.
-    """
+    """Raise ConfigError if the way in which the program was started does not allow the choice; a
+    sweep starts jobs, each of which may have processes of its own."""
     processes = choice.launch.processes
     is_several = world.size > 1 or world.is_torchrun
     if processes is not None and not is_sweep and processes != world.size:

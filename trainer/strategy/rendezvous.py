@@ -96,12 +96,6 @@ def rendezvous(store: Store, rank: int, size: int, timeout_s: float) -> Rendezvo
     each machine counts the failures of its own processes only. So rank 0 names the attempt, every
     process registers under that name, and accepts it once rank 0 has published its registration.
 
-    Args:
-        store: that all processes share, and that earlier attempts may have written to.
-        rank: of this process.
-        size: processes.
-        timeout_s: to wait at most.
-
     Raises:
         LostProcess: naming the ranks that did not come.
     """

@@ -44,12 +44,8 @@ class Search:
 
 
 def expand(line: Sequence[str], search: Search, options: Any = None) -> list[JobOverrides]:
-    """Return the overrides of every job of a sweep.
-
-    Args:
-        line: overrides of the command line, which replace the preset's.
-        search: what the preset and Hydra's settings say.
-        options: has the method `get_group_options`, which `glob()` looks names up with.
+    """Return the overrides of every job of a sweep, where the line's replace the preset's; `glob()`
+    looks names up with the method `get_group_options` of `options`.
 
     Raises:
         ConfigError: if a value cannot be read, or a draw is asked for that cannot be made.

@@ -84,11 +84,8 @@ def remove_unlocked(path: Path) -> bool:
 
 @contextlib.contextmanager
 def job_lock(root: Path, key: str) -> Iterator[LockedJob | None]:
-    """Lock a job and yield it; yield None while another process is at it.
-
-    Args:
-        root: folder of all results.
-        key: of the job's result, or another name of the job in as many hexadecimal digits.
+    """Lock the job of a result's key, or of another name in as many hexadecimal digits, and yield
+    it; yield None while another process is at it.
 
     Raises:
         ConfigError: if the lock cannot be written.

@@ -77,10 +77,6 @@ def named(part: str, settings: Sequence[Override]) -> str:
 def plan_sweep(texts: Sequence[str], composer: Composer) -> SweepPlan:
     """Return what a sweep's command line asks for.
 
-    Args:
-        texts: its overrides.
-        composer: of its jobs.
-
     Raises:
         ConfigError: for a setting or key that does not exist, and where no job is valid.
     """

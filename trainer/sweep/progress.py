@@ -57,13 +57,7 @@ class SweepProgress:
             self._live.update(Group(self.summary(), self.at_work(workers)))
 
     def finished(self, number: int, result: Result, seconds: float | None) -> None:
-        """Print a line on a job that ended.
-
-        Args:
-            number: of the job.
-            result: its record, or what went wrong.
-            seconds: that it took, None if it was not run here.
-        """
+        """Print a line on a job that ended, and the seconds that it took if it was run here."""
         self.results[number] = result
         if seconds is not None:
             self.seconds.append(seconds)

@@ -78,13 +78,8 @@ GAP = 2  # columns of the screen between two of the table
 
 
 def results_table(values: Values, rows: Mapping[int, RunRow], width: int) -> Table:
-    """Return the table over settings.
-
-    Args:
-        values: swept values of every job.
-        rows: of the jobs that have a result; the others count as failed.
-        width: of the screen; where a column per key is too much for it, one column says it all.
-    """
+    """Return the table over settings. Jobs without a row count as failed; where a column per key is
+    too much for `width`, one column says it all."""
     keys = [k for k in next(iter(values.values())) if k != "seed"]
     groups: dict[tuple[str, ...], list[RunRow | None]] = {}
     for number, varied in values.items():

@@ -33,13 +33,8 @@ def has_result(row: object) -> bool:
 
 
 def is_result(path: Path, summary: Mapping[str, Any] | None = None) -> bool:
-    """Return whether a folder is that of a run that came to a result; one that a killed writer left
-    half made, or half cleared, is not.
-
-    Args:
-        path: the folder.
-        summary: what it says of its end, where that was read already.
-    """
+    """Return whether a folder is that of a run that came to a result, as its summary says; one that
+    a killed writer left half made, or half cleared, is not."""
     known = read_summary(path) if summary is None else summary
     return known.get("status") in RESULTS and (path / "config.yaml").is_file()
 

@@ -39,13 +39,6 @@ def supervise(
 ) -> dict[int, Result]:
     """Do what is missing of a sweep, and return the record of every job, or what went wrong.
 
-    Args:
-        jobs: all of them; those that are invalid have no result.
-        folder: of the sweep; results that are there stand.
-        console: prints.
-        launcher: how jobs are shared out.
-        current: the sweep.
-
     Raises:
         Stopped: after a signal; the jobs under way have written a checkpoint.
     """

@@ -56,13 +56,8 @@ class Launched:
 
 
 def launch(task: JobTask, resume: Path | None, started: Callable[[Launched], None]) -> Ended:
-    """Do a job in processes of its own, and return how it ended.
-
-    Args:
-        task: with a configuration that says how many.
-        resume: its folder, if the job resumes there.
-        started: given the processes, which can be stopped from another thread.
-    """
+    """Do a job in processes of its own, and return how it ended; `started` is given them, so that
+    another thread can stop them."""
     with tempfile.TemporaryDirectory(prefix="trainer-job-") as place:
         request = {
             "config": task.config.plain(),

@@ -109,13 +109,8 @@ class WorkerLine:
 
 
 def serve(pipe: Connection, environment: Mapping[str, str], cwd: str) -> None:
-    """Do jobs until there are none: the whole life of a worker's process.
-
-    Args:
-        pipe: to the sweep.
-        environment: of the sweep, with the devices that this worker may use.
-        cwd: the sweep's working folder.
-    """
+    """Do jobs until there are none: the whole life of a worker's process, in the sweep's
+    environment and working folder."""
     for name in HANDLED:  # the sweep handles them, and asks for what is to be done
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     take_variables(environment)

@@ -115,11 +115,7 @@ def without_main() -> Iterator[None]:
 
 
 def new_worker(devices: str | None) -> Worker:
-    """Start a worker.
-
-    Args:
-        devices: value of `CUDA_VISIBLE_DEVICES`, None to leave it as it is.
-    """
+    """Start a worker, with a value of `CUDA_VISIBLE_DEVICES`, or None to leave it as it is."""
     here, there = multiprocessing.Pipe()
     environment = variables(CUDA_VISIBLE_DEVICES=devices)
     arguments = (there, environment, os.getcwd())

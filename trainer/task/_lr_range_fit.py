@@ -68,14 +68,11 @@ def has_diverged(losses: Sequence[float], width: int, factor: float) -> bool:
 
 
 def find(sweep: LrSweep, width: float) -> Finding:
-    """Return what a sweep suggests.
+    """Return what a sweep suggests, its losses smoothed by a Gauss kernel whose standard deviation
+    is `width` steps; at least three steps of it are finite.
 
     Losses above those of the beginning count as those: an explosion would be smeared over what
     came before it.
-
-    Args:
-        sweep: at least three steps of it are finite.
-        width: steps over which losses are smoothed: the standard deviation of a Gauss kernel.
     """
     finite = [loss for loss in sweep.losses if math.isfinite(loss)]
     if len(finite) < 3:
