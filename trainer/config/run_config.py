@@ -1,11 +1,9 @@
 """The whole configuration as one frozen value, and `parse`: the only reader of a DictConfig."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, Self, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -47,7 +45,7 @@ class Keep(Written):
     number: int | None = 1
 
     @classmethod
-    def parse(cls, value: object, key: str) -> Keep:
+    def parse(cls, value: object, key: str) -> Self:
         """Return the number written as `value`."""
         if value == "all":
             return cls(None)

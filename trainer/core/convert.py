@@ -5,8 +5,6 @@ guessed, except that a float without a fraction is a whole number (YAML reads `1
 a whole number is a float.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import types
@@ -14,7 +12,7 @@ import typing
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
-from typing import Any, Literal, TypeVar, Union
+from typing import Any, Literal, Self, TypeVar, Union
 
 from trainer.core.errors import ConfigError, unknown
 from trainer.core.registry import Choice, Registry
@@ -29,7 +27,7 @@ class Written(ABC):
 
     @classmethod
     @abstractmethod
-    def parse(cls, value: object, key: str) -> Written:
+    def parse(cls, value: object, key: str) -> Self:
         """Return the value that a user wrote under `key`; raise ConfigError if it is not one."""
 
     def plain(self) -> Any:

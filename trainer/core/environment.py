@@ -4,8 +4,6 @@ Variables that belong together count completely or not at all: a process is one 
 where all that torchrun sets is there and fits.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os
@@ -14,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from trainer.core.errors import ConfigError
 
@@ -59,7 +58,7 @@ class World:
     agent_serves: bool = False
 
     @classmethod
-    def from_environment(cls, env: Mapping[str, str] = os.environ) -> World:
+    def from_environment(cls, env: Mapping[str, str] = os.environ) -> Self:
         """Return the process that torchrun's variables describe, or one alone without them.
 
         `WORLD_SIZE` decides: where it is absent or 1, the others need not be there.

@@ -32,6 +32,17 @@ from trainer.core.locks import LockHeld, lock_of, locked
 from trainer.data._stats import fingerprint, mean_std
 from trainer.data.base import Images, Source
 
+FORMAT = 2  # of the files, and of how images are decoded: a change makes every cache anew
+FOLDER = ".trainer-cache"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+TICK_NS, COARSE_TICK_NS = 20_000_000, 2_000_000_000  # between two times that a disk tells apart
+END = 1024  # bytes
+MASK = 2**64 - 1  # times may lie before 1970
+
+log = logging.getLogger(__name__)
+
+Fill = Callable[[NDArray[np.uint8], NDArray[np.int64]], Mapping[str, int]]
+
 
 @contextlib.contextmanager
 def in_the_making(folder: Path) -> Iterator[Path]:
@@ -71,18 +82,6 @@ def reserve(path: Path, size: int) -> None:
             os.posix_fallocate(file.fileno(), 0, size)
         else:
             file.truncate(size)
-
-
-FORMAT = 2  # of the files, and of how images are decoded: a change makes every cache anew
-FOLDER = ".trainer-cache"
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-TICK_NS, COARSE_TICK_NS = 20_000_000, 2_000_000_000  # between two times that a disk tells apart
-END = 1024  # bytes
-MASK = 2**64 - 1  # times may lie before 1970
-
-log = logging.getLogger(__name__)
-
-Fill = Callable[[NDArray[np.uint8], NDArray[np.int64]], Mapping[str, int]]
 
 
 @dataclass(frozen=True)

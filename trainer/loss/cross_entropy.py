@@ -1,8 +1,7 @@
 """Cross entropy."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 
@@ -25,7 +24,7 @@ class CrossEntropy:
     def __post_init__(self) -> None:
         check_in("[0, 1)", "loss.label_smoothing", self.label_smoothing)
 
-    def build(self, trained: Trained) -> CrossEntropy:
+    def build(self, trained: Trained) -> Self:
         """Return itself: it keeps nothing."""
         return self
 

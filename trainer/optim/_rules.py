@@ -1,11 +1,9 @@
 """Rules that set some parameters apart from the others: the key `optim.groups`."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Self
 
 from omegaconf import OmegaConf
 
@@ -45,7 +43,7 @@ class OwnScheduler(Written):
     choice: Choice[SchedulerKeys, Scheduler]
 
     @classmethod
-    def parse(cls, value: object, key: str) -> OwnScheduler:
+    def parse(cls, value: object, key: str) -> Self:
         """Return the schedule written as a name or as a mapping of `name` and keys; keys that are
         not given stand as in `conf/scheduler/<name>.yaml`."""
         values = {"name": value} if isinstance(value, str) else value
@@ -156,7 +154,7 @@ class Rules(Written):
     rules: tuple[Rule, ...] = ()
 
     @classmethod
-    def parse(cls, value: object, key: str) -> Rules:
+    def parse(cls, value: object, key: str) -> Self:
         """Return the rules written as a list of mappings and names, or as one alone."""
         items = [value] if isinstance(value, (str, Mapping)) else value
         if not isinstance(items, Sequence):

@@ -1,11 +1,10 @@
 """Mean and spread of a few numbers, with Student's t."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 CONFIDENCE = 0.95  # of every interval
 
@@ -25,7 +24,7 @@ class Spread:
     n: int
 
     @classmethod
-    def of(cls, numbers: Sequence[float]) -> Spread:
+    def of(cls, numbers: Sequence[float]) -> Self:
         """Return the spread of numbers."""
         if not all(map(math.isfinite, numbers)):
             return cls(sum(numbers) / len(numbers), None, len(numbers))

@@ -1,10 +1,9 @@
 """A learning rate as users write it, and the run that a schedule is made for."""
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass
+from typing import Self
 
 from trainer.core.clock import Clock
 from trainer.core.convert import Written, shown
@@ -25,7 +24,7 @@ class Rate(Written):
     is_share: bool = False
 
     @classmethod
-    def parse(cls, value: object, key: str) -> Rate:
+    def parse(cls, value: object, key: str) -> Self:
         """Return the rate written as `value`: `0.001` or `1%`."""
         match = re.fullmatch(f"({NUMBER})\\s*(%?)", str(value).strip())
         if match and not isinstance(value, bool):
