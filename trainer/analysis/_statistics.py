@@ -52,13 +52,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class Correlation:
-    """How two kinds of numbers go together over seeds.
-
-    Attributes:
-        value: Pearson's coefficient; None where one of the two does not vary.
-        low: lower end of its 95 % interval, None for fewer than four seeds.
-        n: seeds that both have.
-    """
+    """How two kinds of numbers go together over `n` seeds: Pearson's coefficient, None where
+    one of the two does not vary, and the lower end of its 95 % interval, None for fewer than
+    four seeds."""
 
     value: float | None
     low: float | None

@@ -27,12 +27,8 @@ TITLES = ("Each step added to those before it", "Each left out of the whole")
 
 @dataclass(frozen=True)
 class Attribution:
-    """What tricks contribute, in one or both of two ways.
-
-    Attributes:
-        steps: the staircase; each row's difference is from the row before it.
-        without: the whole, then the whole without one each; differences are from the whole.
-    """
+    """What tricks contribute, in one or both of two ways: a staircase, each row compared with the
+    one before it; the whole, and it without one each, compared with the whole."""
 
     steps: Comparison | None
     without: Comparison | None

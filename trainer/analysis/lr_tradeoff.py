@@ -28,13 +28,7 @@ LOWEST = 0.7  # times the least loss: where it begins
 
 @dataclass(frozen=True)
 class TradeoffPoint:
-    """What one learning rate came to.
-
-    Attributes:
-        lr: the learning rate.
-        arm: its runs.
-        values: final numbers of the completed ones, by seed.
-    """
+    """What one learning rate came to; the final numbers of its completed runs are by seed."""
 
     lr: float
     arm: Arm

@@ -42,13 +42,8 @@ TEMPORARY = (".building-*", ".replaced-*", ".removed-*")  # a killed writer leav
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint whose manifest verified.
-
-    Attributes:
-        path: its folder.
-        step: steps done when it was written.
-        manifest: sizes and sums of its files, key, versions, threads, world size.
-    """
+    """A checkpoint whose manifest verified: sizes and sums of its files, key, versions, threads,
+    world size."""
 
     path: Path
     step: int

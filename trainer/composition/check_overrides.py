@@ -24,11 +24,7 @@ OF_A_SWEEP = (
 
 
 class UnknownKey(ConfigError):
-    """A key that the chosen parts do not have.
-
-    Attributes:
-        key: dotted.
-    """
+    """A key that the chosen parts do not have."""
 
     def __init__(self, message: str, key: str) -> None:
         super().__init__(message)

@@ -35,12 +35,8 @@ SEAMS = (
 
 @dataclass(frozen=True)
 class Sources:
-    """Where configurations are looked up.
-
-    Attributes:
-        primary: name of the primary configuration.
-        extra: folders searched besides the project's own: the user's and those of plugins.
-    """
+    """Where configurations are looked up: in the project's own folder, and in those of the user and
+    of plugins."""
 
     primary: str = "config"
     extra: tuple[Path, ...] = ()

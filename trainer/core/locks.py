@@ -24,11 +24,8 @@ log = logging.getLogger("trainer")
 
 
 class LockHeld(Exception):
-    """A lock is held, by another process or by another `Lock` of this one.
-
-    Attributes:
-        holder: the process in words, `process 12 on host` where that is known.
-    """
+    """A lock is held, by another process or by another `Lock` of this one; `holder` says it in
+    words, `process 12 on host` where that is known."""
 
     def __init__(self, holder: str) -> None:
         super().__init__(f"held by {holder}")

@@ -26,13 +26,8 @@ Component = TypeVar("Component")
 
 @dataclass(frozen=True)
 class Choice(Generic[Shared, Component]):
-    """What the configuration chose in one group.
-
-    Attributes:
-        name: the registered name.
-        shared: values of the keys that every choice of the group has.
-        component: the component itself, built from its own keys.
-    """
+    """What the configuration chose in one group: a registered name, the keys that every choice has,
+    and the component itself, built from its own."""
 
     name: str
     shared: Shared

@@ -94,12 +94,7 @@ class Interval(Written):
 
 @dataclass(frozen=True)
 class Amount(Written):
-    """A number of images: a count, or a share of those there are.
-
-    Attributes:
-        value: images, or percent.
-        is_share: whether `value` is percent.
-    """
+    """A number of images: a count, or a share of those there are, in percent."""
 
     value: float
     is_share: bool
@@ -127,11 +122,7 @@ class Amount(Written):
 
 @dataclass(frozen=True)
 class Seconds(Written):
-    """A time on the clock on the wall, such as `60s`.
-
-    Attributes:
-        value: seconds; positive.
-    """
+    """A time on the clock on the wall, such as `60s`; positive."""
 
     value: float
     UNITS: ClassVar[dict[str, str]] = {"s": "seconds"}

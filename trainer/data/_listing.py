@@ -77,12 +77,8 @@ class Files:
 
 @dataclass(frozen=True)
 class Tree:
-    """A data set's folder.
-
-    Attributes:
-        classes: names, sorted by their characters' code points.
-        splits: files of each split that is there: class by class, each sorted by path.
-    """
+    """A data set's folder: classes sorted by their characters' code points, and the files of each
+    split that is there, class by class, each sorted by path."""
 
     classes: tuple[str, ...]
     splits: dict[str, Files]

@@ -62,12 +62,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class Images:
-    """One split as stored: images of one size, in memory or mapped from a file, and their labels.
-
-    Attributes:
-        images: (N, C, H, W) uint8.
-        labels: (N,) int64.
-    """
+    """One split as stored: images (N, C, H, W) uint8 of one size, in memory or mapped from a file,
+    and their labels (N,) int64."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -139,12 +135,8 @@ class DataKeys:
 
 @dataclass(frozen=True)
 class Noise:
-    """What label noise did.
-
-    Attributes:
-        replaced: labels that were drawn anew.
-        changed: those of them that differ from what they were.
-    """
+    """What label noise did: labels drawn anew, and those of them that differ from what they
+    were."""
 
     replaced: int
     changed: int

@@ -96,12 +96,7 @@ class Distill:
 
 @dataclass(frozen=True)
 class Distillation:
-    """A loss that asks its teacher.
-
-    Attributes:
-        keys: as configured.
-        teacher: in eval mode; images (B, C, H, W) -> logits (B, K).
-    """
+    """A loss that asks its teacher, which is in eval mode: images (B, C, H, W) -> logits (B, K)."""
 
     keys: Distill
     teacher: nn.Module

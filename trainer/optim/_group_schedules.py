@@ -15,12 +15,8 @@ from trainer.scheduler import Point, Schedule
 
 @dataclass(frozen=True)
 class GroupSchedules:
-    """One entry for each group of the optimizer.
-
-    Attributes:
-        schedules: the group's own, or None where it follows the run's.
-        ends: the step from which on the group is held still, or None.
-    """
+    """For each group of the optimizer its own schedule, None where it follows the run's, and the
+    step from which on it is held still, or None."""
 
     schedules: tuple[Schedule | None, ...]
     ends: tuple[int | None, ...]

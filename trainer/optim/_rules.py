@@ -34,11 +34,7 @@ SETTINGS = ("lr", "weight_decay", "scheduler", "freeze_after")
 
 @dataclass(frozen=True)
 class OwnScheduler(Written):
-    """A schedule that belongs to some parameters alone.
-
-    Attributes:
-        choice: as `scheduler` would hold it.
-    """
+    """A schedule that belongs to some parameters alone."""
 
     choice: Choice[SchedulerKeys, Scheduler]
 
@@ -144,12 +140,8 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rules(Written):
-    """Rules in order: every one that matches a parameter counts, a later one's keys over an
-    earlier one's.
-
-    Attributes:
-        rules: as written.
-    """
+    """Rules in order: every one that matches a parameter counts, a later one's keys over an earlier
+    one's."""
 
     rules: tuple[Rule, ...] = ()
 

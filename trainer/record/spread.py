@@ -11,13 +11,8 @@ CONFIDENCE = 0.95  # of every interval
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and spread of numbers.
-
-    Attributes:
-        mean: None where there are none.
-        sd: sample standard deviation; None for fewer than two numbers, or where one is not finite.
-        n: how many there are.
-    """
+    """Mean of `n` numbers, None where there are none, and sample standard deviation, None for fewer
+    than two, or where one is not finite."""
 
     mean: float | None
     sd: float | None

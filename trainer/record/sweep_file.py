@@ -16,12 +16,7 @@ MAX_BYTES = 64_000_000  # a hundred thousand jobs
 
 @dataclass(frozen=True)
 class JobOverrides:
-    """What a sweep says of one job.
-
-    Attributes:
-        overrides: of its command line.
-        arm: that it belongs to, empty where the sweep has none.
-    """
+    """What a sweep says of one job; the arm is empty where the sweep has none."""
 
     overrides: tuple[str, ...]
     arm: str = ""

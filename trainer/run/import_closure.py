@@ -39,13 +39,8 @@ LOG_METHODS = ("debug", "info", "warn", "warning", "error", "exception", "critic
 
 @dataclass(frozen=True)
 class Import:
-    """One imported name.
-
-    Attributes:
-        module: the absolute name of the module that is imported, or imported from.
-        name: that is imported from it, empty for the module itself.
-        bound: how the importing module calls it.
-    """
+    """One imported name: the absolute one of the module it is imported from, its own, empty for the
+    module itself, and how the importing module calls it."""
 
     module: str
     name: str = ""

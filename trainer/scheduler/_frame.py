@@ -13,12 +13,7 @@ from trainer.core.units import NUMBER, written
 
 @dataclass(frozen=True)
 class Rate(Written):
-    """A learning rate at or below the peak.
-
-    Attributes:
-        value: a learning rate, or percent of `optim.lr`.
-        is_share: whether `value` is percent.
-    """
+    """A learning rate at or below the peak, absolute or in percent of `optim.lr`."""
 
     value: float
     is_share: bool = False

@@ -12,12 +12,8 @@ from trainer.strategy.collectives import Communicator
 
 
 class Strategy(Communicator, Protocol):
-    """How the processes of a run train one model together.
-
-    Attributes:
-        world: the processes.
-        devices: those that this process computes on; the first is its own.
-    """
+    """How the processes of a run train one model together; the first of the devices that this
+    process computes on is its own."""
 
     world: World
     devices: tuple[torch.device, ...]

@@ -77,12 +77,7 @@ POLL_S = 0.02  # between looks into it
 
 @dataclass(frozen=True)
 class Rendezvous:
-    """The processes of one attempt.
-
-    Attributes:
-        name: of the attempt; no other attempt has it.
-        processes: a description of each, by rank.
-    """
+    """The processes of one attempt, described by rank, under a name that no other attempt has."""
 
     name: str
     processes: tuple[str, ...]

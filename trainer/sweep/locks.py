@@ -23,12 +23,8 @@ FOLDER = ".sweeps"
 
 @dataclass(frozen=True)
 class LockedJob:
-    """A job that this process holds the lock of.
-
-    Attributes:
-        note: the file that says where the result is.
-        found: a finished run with the job's key, if another sweep was first.
-    """
+    """A job that this process holds the lock of: the file that says where the result is, and a
+    finished run with the job's key, if another sweep was first."""
 
     note: Path
     found: Path | None

@@ -52,15 +52,8 @@ class Stop:
 
 @dataclass(frozen=True)
 class Beat:
-    """A sign of life.
-
-    Attributes:
-        step: optimizer steps done; `total` of the run, 0 while it is not known.
-        total: of the run.
-        epoch: passes over the training images so far.
-        best: the best validation accuracy so far.
-        cpu_s: processor seconds of the worker's process.
-    """
+    """A sign of life: what was done so far, of a total that is 0 while it is not known, and the
+    best validation accuracy; `cpu_s` are processor seconds of the worker's process."""
 
     step: int
     total: int

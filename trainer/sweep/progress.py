@@ -23,17 +23,9 @@ Result = RunRow | str  # a job's record, or what went wrong with it
 
 @dataclass
 class SweepProgress:
-    """What is known of a sweep under way.
-
-    Attributes:
-        console: prints.
-        jobs: all of them, by number; those that are invalid too.
-        varied: keys whose values differ between jobs.
-        results: of the jobs that have ended.
-        num_workers: that share the rest.
-        seconds: that the jobs run here took.
-        start: when it began, in seconds of `time.monotonic`.
-    """
+    """What is known of a sweep under way: its jobs by number, invalid ones too, the keys that
+    differ between them, and what those came to that have ended; `seconds` took those that were run
+    here."""
 
     console: Console
     jobs: Mapping[int, Job]

@@ -34,12 +34,8 @@ LAST_LINES = 3  # of torchrun's output, where the run itself left no message
 
 @dataclass
 class Launched:
-    """The processes of one job.
-
-    Attributes:
-        torchrun: their parent, which has a session of its own.
-        signum: the signal by which the job was asked to stop, or 0.
-    """
+    """The processes of one job: torchrun is their parent and has a session of its own; `signum`
+    asked them to stop, or is 0."""
 
     torchrun: subprocess.Popen[bytes]
     signum: int = 0

@@ -16,13 +16,8 @@ ROUNDING = 1e-6  # of the loss: less is no fall either
 
 @dataclass(frozen=True)
 class LrSweep:
-    """Losses along a rising learning rate.
-
-    Attributes:
-        lrs: of each step, in equal ratios.
-        losses: of the step's images, before its weights moved; the last may not be finite.
-        diverged: whether it ended early because the loss did.
-    """
+    """Losses along learning rates in equal ratios, before the weights moved; the last may not be
+    finite. `diverged`: it ended early because the loss did."""
 
     lrs: tuple[float, ...]
     losses: tuple[float, ...]

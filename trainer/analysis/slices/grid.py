@@ -22,14 +22,8 @@ COUNTERPARTS = {
 
 @dataclass(frozen=True)
 class GridCell:
-    """The runs of one learning rate and one second value.
-
-    Attributes:
-        lr: the learning rate.
-        arm: its runs.
-        values: final numbers of the completed ones, in the order of their seeds.
-        tested: the same of the test images, where they were looked at.
-    """
+    """The runs of one learning rate and one second value: final numbers of the completed ones, in
+    the order of their seeds, and those on the test images where they were looked at."""
 
     lr: float
     arm: Arm
