@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.augment import AUGMENTS, Batch, Clock, to_device
-from trainer.augment._pixels import flip
+from trainer.augment._geometry import flip
 from trainer.core import rng
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, check_in, draw
-from trainer.augment._pixels import Border, crop, flip, pad
+from trainer.augment._geometry import Border, crop, flip, pad
 
 
 @AUGMENTS.register("standard")
