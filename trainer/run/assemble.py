@@ -61,17 +61,8 @@ def assemble(
     weights = read_all(origins, plain_choice(config.model), strategy)
     context = settle(config, device, strategy, precision)
     planned = plan(context)  # refuses what does not fit the run before a network is built
-    torch.manual_seed(derive(context.config.seed, "init"))
-    model = context.config.model.component.build(context.data.image_shape, context.data.num_classes)
-    model = place(model, context.device, context.precision.dtype)
-    check_ghosts(model, context.smallest_batch)
-    normalize = Normalize.of(
-        context.source.mean,
-        context.source.std,
-        device=context.device,
-        dtype=context.precision.wide_dtype,
-        memory_format=torch.channels_last if is_convolutional(model) else torch.contiguous_format,
-    )
+    model = build_model(context)
+    normalize = build_normalize(context, model)
     if fork is not None:
         check_context(fork, context.source, precision)
         put_weights(model, fork.weights)  # before an average that begins here copies them
@@ -117,6 +108,27 @@ def plan(context: RunContext) -> Planned:
         config, schedule, mix, snapshots, clock=clock, image_shape=context.data.image_shape
     )
     return Planned(schedule, augment, mix, snapshots, max(1, clock.steps(keys.eval_every)))
+
+
+def build_model(context: RunContext) -> nn.Module:
+    """Return the network with weights drawn from the seed's `init` stream: the same in every
+    process."""
+    torch.manual_seed(derive(context.config.seed, "init"))
+    model = context.config.model.component.build(context.data.image_shape, context.data.num_classes)
+    model = place(model, context.device, context.precision.dtype)
+    check_ghosts(model, context.smallest_batch)
+    return model
+
+
+def build_normalize(context: RunContext, model: nn.Module) -> Normalize:
+    """Return what brings images to a network's numbers, in the layout that helps it."""
+    return Normalize.of(
+        context.source.mean,
+        context.source.std,
+        device=context.device,
+        dtype=context.precision.wide_dtype,
+        memory_format=torch.channels_last if is_convolutional(model) else torch.contiguous_format,
+    )
 
 
 def build_run(
