@@ -162,12 +162,20 @@ def report(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     out: Path = options.out or Path(options.places[0]) / "report"
     title = options.title or ", ".join(Path(p).resolve().name for p in options.places)
+    write_report(options.places, out, options.metric, title)
+
+
+def write_report(places: Sequence[str], out: Path, metric: str, title: str) -> None:
+    """Read runs, write the page and print where it is; a name gets `.html` where it lacks it.
+
+    Raises:
+        ConfigError: if the page cannot be written, DiskError if there is no room for it.
+    """
     from trainer.analysis.report import report as page_of
 
     out = out if out.suffix == ".html" else Path(f"{out}.html")
-    found = trained_runs(options.places)
-    damaged = list(found.damaged)
-    text = page_of(found.runs, out, metric=options.metric, title=title, damaged=damaged)
+    found = trained_runs(places)
+    text = page_of(found.runs, out, metric=metric, title=title, damaged=list(found.damaged))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")

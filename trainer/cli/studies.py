@@ -45,7 +45,7 @@ def study(arguments: Sequence[str], command: str = "study") -> None:
         return
     made = [
         changed(spec.load(name, scale, **places), options.overrides, options.seeds, options.trials)
-        for name in (known if options.name == "all" else [options.name])
+        for name in chosen(options.name, known)
     ]
     from trainer.study import make
 
@@ -184,6 +184,11 @@ def reader(name: str, more: str) -> Parser:
     )
     made.add_argument("--out", type=Path, help="folder of pages, tables and pictures")
     return made
+
+
+def chosen(name: str, known: Sequence[str]) -> list[str]:
+    """Return what a name on the command line means: itself, or each of them for `all`."""
+    return list(known) if name == "all" else [name]
 
 
 def listing(usage: str, known: Mapping[str, str]) -> str:

@@ -62,8 +62,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Images:
-    """One split as stored: images (N, C, H, W) uint8 of one size, in memory or mapped from a file,
-    and their labels (N,) int64."""
+    """One split as stored: images of one size, in memory or mapped from a file, and their labels.
+
+    Attributes:
+        images: (N, C, H, W) uint8.
+        labels: (N,) int64.
+    """
 
     images: torch.Tensor
     labels: torch.Tensor

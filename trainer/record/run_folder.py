@@ -154,8 +154,12 @@ def check_read_only(path: Path) -> None:
 
 
 def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> Path:
-    """Create the folder of a run or sweep, the `wanted` one or a new one below `root`, and return
-    it; two runs never share one.
+    """Create the folder of a run or sweep and return it; two runs never share one.
+
+    Args:
+        wanted: the folder that the user asked for, or None.
+        name: of the experiment.
+        root: folder of all results.
 
     Raises:
         ConfigError: if it exists and is not empty, or may not be written.

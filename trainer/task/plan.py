@@ -1,8 +1,10 @@
 """`task=plan`: what would happen, without training."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from trainer.core.convert import Written, shown
 from trainer.core.environment import World
@@ -27,7 +29,7 @@ class Picture(Written):
     SUFFIXES: ClassVar[tuple[str, ...]] = (".png", ".svg", ".pdf")
 
     @classmethod
-    def parse(cls, value: object, key: str) -> Self:
+    def parse(cls, value: object, key: str) -> Picture:
         """Return the file written as `value`: one whose kind can be drawn, in a folder that
         exists."""
         path = Path(value).expanduser() if isinstance(value, str) else None

@@ -12,7 +12,7 @@ import pytest
 
 from tests.analysis.runs import made_run, write_run
 from tests.browser import Browser, browsing, executable
-from trainer.cli.analysis import report
+from trainer.cli.analysis import write_report
 
 pytestmark = [
     pytest.mark.slow,
@@ -72,7 +72,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, evil in enumerate(EVIL):
         parts = {"data": {"name": "mnist"}, "mix": {"name": evil.replace("|", "/")}}
         write_run(made_run(0, 0.3 + 0.02 * number, epochs=4, **parts), outputs / evil / str(number))
-    report([str(outputs), "--metric", "val_top1", f"--title={EVIL[0]}"])
+    write_report([str(outputs)], outputs / "report.html", "val_top1", EVIL[0])
     return outputs / "report.html"
 
 
