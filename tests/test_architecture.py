@@ -458,7 +458,7 @@ def test_docstrings_describe_arguments_and_attributes_that_exist() -> None:
                     if name not in own_names(node):
                         wrong.append(f"{file.relative_to(ROOT)}:{node.lineno} {node.name}: {name}")
     assert wrong == []
-    assert described >= 1000
+    assert described >= 900
 
 
 def described_names(docstring: str) -> list[str]:

@@ -1,7 +1,5 @@
 """The same from Python, for notebooks: `compose` a configuration and `train` it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from trainer.composition.compose import compose_overrides

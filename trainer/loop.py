@@ -3,8 +3,6 @@
 Writes no file, reads no configuration, knows no trick by name.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Sums over images, kept on the device and reduced once."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -78,10 +76,7 @@ class Meter:
             self.hits += batch.targets.gather(1, predicted.unsqueeze(1)).sum()
 
     def reduce(self, total: Total) -> Metrics:
-        """Return the epoch's means over all processes.
-
-        Args:
-            total: returns the sum of a tensor over all processes.
+        """Return the epoch's means over all processes, over which `total` sums a tensor.
 
         Raises:
             Diverged: naming the first step whose loss is not finite, or the last if only its
@@ -123,6 +118,11 @@ class Meter:
         self.grad_norm = None if grad_norm is None else grad_norm.to(self.losses.device)
 
 
+def wide(logits: torch.Tensor) -> torch.Tensor:
+    """Return logits in at least float32: sums and means are not taken in a half format."""
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
 def check_weights(parameters: Iterable[nn.Parameter], step: int) -> None:
     """Raise Diverged unless every weight is finite after `step`; synchronises once."""
     with torch.no_grad():
@@ -157,15 +157,11 @@ def check_scores(scores: Scores | None, step: int, what: str) -> Scores | None:
 
 
 def guessing(scores: Scores | None, counts: Sequence[int]) -> str | None:
-    """Return in words that scores are no better than a guess; None where they are better, or where
-    there are none.
+    """Return in words that scores on a split, with `counts` images of each class, are no better
+    than a guess; None where they are better, or where there are none.
 
     Both must be: a loss above that of equal probabilities, and hits within two standard errors of
     those that one answer for all images has, or fewer.
-
-    Args:
-        scores: on a split.
-        counts: its images of each class.
     """
     if scores is None:
         return None
@@ -191,10 +187,10 @@ class Tally:
 
     def add(self, logits: torch.Tensor, labels: torch.Tensor) -> None:
         """Count a batch of logits (B, K)."""
-        wide = logits if logits.dtype == torch.float64 else logits.float()
-        losses = torch.nn.functional.cross_entropy(wide, labels, reduction="none")  # (B,)
+        numbers = wide(logits)
+        losses = torch.nn.functional.cross_entropy(numbers, labels, reduction="none")  # (B,)
         self.loss += losses.sum(dtype=self.loss.dtype)
-        best = wide.topk(min(5, logits.shape[1]), dim=1).indices == labels.unsqueeze(1)  # (B, 5)
+        best = numbers.topk(min(5, logits.shape[1]), dim=1).indices == labels.unsqueeze(1)  # (B, 5)
         images = torch.tensor(len(labels), device=logits.device)
         self.counts += torch.stack((images, best[:, 0].sum(), best.sum()))
 

@@ -15,7 +15,7 @@ from trainer.average import Average
 from trainer.core.clock import Clock
 from trainer.core.environment import World
 from trainer.core.rng import derive
-from trainer.data import Batch, Data
+from trainer.data import Batch, Batches
 from trainer.loss import Criterion
 from trainer.metrics import Meter
 from trainer.mix import Mixing
@@ -70,7 +70,7 @@ class Run:
     seed: int
     device: torch.device
     strategy: Strategy
-    data: Data
+    data: Batches
     model: nn.Module
     parallel: nn.Module
     optimizer: torch.optim.Optimizer
@@ -177,14 +177,8 @@ def load_state(
     weights: dict[str, torch.Tensor],
     averaged: dict[str, torch.Tensor],
 ) -> None:
-    """Put a run where `save_state` found it.
-
-    Args:
-        run: freshly assembled from the same configuration.
-        saved: what `save_state` returned.
-        weights: the model's state dict.
-        averaged: the averaged model's, empty where there is none.
-    """
+    """Put a run that is freshly assembled from the same configuration where `save_state` found
+    it."""
     mine = own_part(saved["ranks"], run.strategy.world, run.seed)
     put_own_weights(run, weights, mine)
     run.optimizer.load_state_dict(saved["optimizer"])
@@ -224,15 +218,11 @@ def load_counters(
 
 
 def own_part(ranks: Sequence[dict[str, Any]], world: World, seed: int) -> dict[str, Any]:
-    """Return what a checkpoint holds for this process alone.
+    """Return what a checkpoint holds for this process alone, of the buffers, sums and generators of
+    all `ranks`.
 
     Where it was made by another number of processes: the mean of their buffers, their sums in the
     first process, and no generator: each draws its dropout from a new stream.
-
-    Args:
-        ranks: buffers, sums and generator of each process.
-        world: of this process.
-        seed: of the run.
     """
     if len(ranks) == world.size:
         return ranks[world.rank]

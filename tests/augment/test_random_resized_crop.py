@@ -8,7 +8,7 @@ import torch
 from torchvision.transforms import RandomResizedCrop as Oracle
 
 from tests.augment.distribution import distance
-from trainer.augment._sampling import crop_and_resize
+from trainer.augment._pixels import crop_and_resize
 from trainer.augment.base import AUGMENTS
 from trainer.augment.random_resized_crop import RandomResizedCrop
 from trainer.core.clock import Clock

@@ -14,7 +14,7 @@ from trainer.composition.search_path import SEAMS, Sources
 from trainer.core.units import Amount, Duration, Interval
 from trainer.core.weights_source import Origin
 from trainer.optim._rules import Rules
-from trainer.scheduler._rate import Rate
+from trainer.scheduler._frame import Rate
 
 BASE = (*TINY, "max_steps=1")
 LETTERS = string.ascii_lowercase

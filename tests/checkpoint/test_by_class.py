@@ -15,8 +15,7 @@ from torch import nn
 
 from tests.checkpoint.test_load_into import network, source_of, weights_of
 from trainer.checkpoint.by_class import class_axes, put_in_order
-from trainer.checkpoint.load_into import start_from
-from trainer.checkpoint.teacher import Teachers
+from trainer.checkpoint.load_into import Teachers, start_from
 from trainer.checkpoint.weights import Weights, read_weights
 from trainer.config.groups import REGISTRIES
 from trainer.core.errors import ConfigError

@@ -92,9 +92,9 @@ def test_sizes_beyond_any_disk_are_refused(tree) -> None:
 
 
 def test_a_cache_that_does_not_fit_is_not_begun(tree, monkeypatch) -> None:
-    from trainer.data import _building
+    from trainer.data import _cache
 
-    monkeypatch.setattr(_building.shutil, "disk_usage", lambda path: Usage())
+    monkeypatch.setattr(_cache.shutil, "disk_usage", lambda path: Usage())
     with pytest.raises(DiskError, match=r"no room in .*: 3840 bytes needed, 100 free"):
         read(tree)
     assert not (tree / FOLDER).exists()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trainer.core.errors import ConfigError
 from trainer.core.units import Amount
-from trainer.data._batches import build_data
+from trainer.data._batches import Batches
 from trainer.data._steps import Steps, check_batch_size
 from trainer.data._stores import store_for
 from trainer.data.base import DataKeys
@@ -92,10 +92,10 @@ def test_ranks_together_see_the_steps_of_one_process(
     batch = world * accumulate * part
     steps_or_assume(num, batch, "keep", accumulate, world)
     source = make_source(num)
-    alone = list(build_data(source, keys(), batch_size=batch, seed=3).train_steps(1, 0))
+    alone = list(Batches(source, keys(), batch_size=batch, seed=3).train_steps(1, 0))
     ranks = [
         list(
-            build_data(
+            Batches(
                 source,
                 keys(),
                 batch_size=batch,
@@ -125,7 +125,7 @@ def test_order_depends_on_seed_and_epoch_alone(make_source, positions):
     source = make_source(50)
 
     def order(seed, epoch):
-        data = build_data(source, keys(), batch_size=8, seed=seed)
+        data = Batches(source, keys(), batch_size=8, seed=seed)
         return [p for (batch,) in data.train_steps(epoch, 0) for p in positions(batch.images)]
 
     assert order(0, 0) == order(0, 0)
@@ -134,7 +134,7 @@ def test_order_depends_on_seed_and_epoch_alone(make_source, positions):
 
 @pytest.mark.parametrize("start", [0, 1, 3, 6, 7])
 def test_starting_within_an_epoch_equals_skipping(make_source, start):
-    data = build_data(make_source(52), keys(), batch_size=8, accumulate=2)
+    data = Batches(make_source(52), keys(), batch_size=8, accumulate=2)
     assert data.steps_per_epoch == 7
     skipped = list(data.train_steps(2, 0))[start:]
     begun = list(data.train_steps(2, start))
@@ -147,7 +147,7 @@ def test_starting_within_an_epoch_equals_skipping(make_source, start):
 
 
 def test_training_leaves_val_out_and_keeps_to_the_subset(make_source, positions):
-    data = build_data(
+    data = Batches(
         make_source(60), DataKeys(val=Amount(6, False), subset=Amount(50, True)), batch_size=9
     )
     trained = [p for (batch,) in data.train_steps(0, 0) for p in positions(batch.images)]
@@ -162,7 +162,7 @@ def test_evaluation_counts_each_image_once_over_all_ranks(make_source, positions
     source = make_source(48, num_test=num_test)
     seen = []
     for rank in range(world):
-        data = build_data(
+        data = Batches(
             source, keys(), batch_size=24, rank=rank, world_size=world, eval_batch_size=5
         )
         batches = list(data.test_batches())
@@ -175,15 +175,13 @@ def test_evaluation_counts_each_image_once_over_all_ranks(make_source, positions
 @pytest.mark.parametrize("num", [2, 30, 512, 513, 1024, 1025, 1300, 9999])
 def test_clean_batches_are_those_of_one_process_dealt_in_turn(make_source, positions, num):
     source = make_source(1300)
-    alone = list(build_data(source, keys(), batch_size=8).clean_train_batches(num))
+    alone = list(Batches(source, keys(), batch_size=8).clean_train_batches(num))
     sizes = [len(b.labels) for b in alone]
     assert sum(sizes) == min(num, 1300)
     assert min(sizes) >= 2
     assert len({p for b in alone for p in positions(b.images)}) == sum(sizes)
     ranks = [
-        list(
-            build_data(source, keys(), batch_size=60, rank=r, world_size=3).clean_train_batches(num)
-        )
+        list(Batches(source, keys(), batch_size=60, rank=r, world_size=3).clean_train_batches(num))
         for r in range(3)
     ]
     dealt = [ranks[i % 3][i // 3] for i in range(len(alone))]
@@ -193,8 +191,8 @@ def test_clean_batches_are_those_of_one_process_dealt_in_turn(make_source, posit
 
 def test_clean_sample_is_stratified_mixed_and_not_moved_by_the_seed(make_source):
     source = make_source(600)
-    one = next(build_data(source, keys(), batch_size=8, seed=0).clean_train_batches(60))
-    two = next(build_data(source, keys(), batch_size=64, seed=1).clean_train_batches(60))
+    one = next(Batches(source, keys(), batch_size=8, seed=0).clean_train_batches(60))
+    two = next(Batches(source, keys(), batch_size=64, seed=1).clean_train_batches(60))
     assert torch.equal(one.images, two.images)
     assert torch.bincount(one.labels).tolist() == [20, 20, 20]
     assert one.labels.tolist() != sorted(one.labels.tolist())
@@ -204,8 +202,8 @@ def test_clean_sample_is_stratified_mixed_and_not_moved_by_the_seed(make_source)
 @pytest.mark.parametrize("workers", [0, 2])
 def test_streamed_batches_are_bit_identical_to_resident_ones(make_source, workers):
     source = make_source(70, num_test=11)
-    resident = build_data(source, keys(val=Amount(9, False)), batch_size=16, accumulate=2)
-    streamed = build_data(
+    resident = Batches(source, keys(val=Amount(9, False)), batch_size=16, accumulate=2)
+    streamed = Batches(
         source,
         keys(val=Amount(9, False), workers=workers, resident_share=0.0),
         batch_size=16,
@@ -232,7 +230,7 @@ def test_streamed_batches_are_bit_identical_to_resident_ones(make_source, worker
 
 
 def test_own_val_images_are_evaluated(make_source, positions):
-    data = build_data(make_source(20, num_val=5), DataKeys(), batch_size=4)
+    data = Batches(make_source(20, num_val=5), DataKeys(), batch_size=4)
     assert [p for b in data.val_batches() for p in positions(b.images)] == [0, 1, 2, 3, 4]
 
 
@@ -256,17 +254,17 @@ def test_batch_size_that_cannot_be_shared_names_the_nearest(batch, accumulate, w
 
 def test_a_rest_too_small_to_share_is_refused_up_front(make_source):
     with pytest.raises(ConfigError, match=r"batch_size=32, accumulate=4 and 2 process.*drop"):
-        build_data(make_source(42), keys(), batch_size=32, accumulate=4, world_size=2)
-    build_data(make_source(42), keys(last="drop"), batch_size=32, accumulate=4, world_size=2)
+        Batches(make_source(42), keys(), batch_size=32, accumulate=4, world_size=2)
+    Batches(make_source(42), keys(last="drop"), batch_size=32, accumulate=4, world_size=2)
 
 
 def test_a_single_training_image_is_refused(make_source):
     with pytest.raises(ConfigError, match="1 training images"):
-        build_data(make_source(1), keys(), batch_size=32)
+        Batches(make_source(1), keys(), batch_size=32)
 
 
 def test_what_the_runner_reads_is_there(make_source):
-    data = build_data(make_source(30), keys(), batch_size=8)
+    data = Batches(make_source(30), keys(), batch_size=8)
     assert (data.num_classes, data.image_shape, data.classes) == (3, (1, 1, 2), ("a", "b", "c"))
     assert (data.mean, data.std, data.fingerprint) == ((0.5,), (0.25,), "f")
 
@@ -275,7 +273,7 @@ def test_partners_are_a_second_independent_order_of_the_same_images(make_source,
     source = make_source(50)
 
     def orders(epoch, seed=0, **others):
-        data = build_data(source, keys(**others), batch_size=8, seed=seed, partners=True)
+        data = Batches(source, keys(**others), batch_size=8, seed=seed, partners=True)
         batches = [batch for (batch,) in data.train_steps(epoch, 0)]
         assert all(b.partner.is_partner and not b.is_partner for b in batches)
         assert all(torch.equal(b.partner.labels % 3, b.partner.labels) for b in batches)
@@ -286,7 +284,7 @@ def test_partners_are_a_second_independent_order_of_the_same_images(make_source,
 
     first, second = orders(0)
     assert sorted(first) == sorted(second) == list(range(50))
-    plain = build_data(source, keys(), batch_size=8).train_steps(0, 0)
+    plain = Batches(source, keys(), batch_size=8).train_steps(0, 0)
     assert first == tuple(p for (batch,) in plain for p in positions(batch.images))
     everything = {order for epoch in (0, 1) for seed in (0, 1) for order in orders(epoch, seed)}
     assert len(everything) == 8
@@ -296,9 +294,9 @@ def test_partners_are_a_second_independent_order_of_the_same_images(make_source,
 @pytest.mark.parametrize(("world", "accumulate"), [(2, 1), (1, 2), (2, 2)])
 def test_partners_belong_to_their_place_in_the_step(make_source, world, accumulate):
     source = make_source(56)
-    alone = build_data(source, keys(), batch_size=16, partners=True)
+    alone = Batches(source, keys(), batch_size=16, partners=True)
     ranks = [
-        build_data(
+        Batches(
             source,
             keys(),
             batch_size=16,

@@ -15,7 +15,7 @@ from tests.command import TINY, Call
 from tests.training import trained
 from trainer.core.errors import ConfigError
 from trainer.core.units import Amount
-from trainer.data._batches import build_data
+from trainer.data._batches import Batches
 from trainer.data._noise import with_noise
 from trainer.data.base import DataKeys
 
@@ -82,8 +82,8 @@ def test_val_test_and_clean_images_keep_to_their_purpose_and_no_stream_moves(
 ) -> None:
     source = make_source(90, num_test=30)
     keys = DataKeys(val=Amount(30, False), subset=Amount(30, False))
-    plain = build_data(source, keys, batch_size=10)
-    data = build_data(source, keys, batch_size=10, label_noise=Amount(100, True))
+    plain = Batches(source, keys, batch_size=10)
+    data = Batches(source, keys, batch_size=10, label_noise=Amount(100, True))
     assert (plain.noise, data.noise is not None and data.noise.replaced) == (None, 30)
     for clean in ("val_batches", "test_batches"):
         for batch in getattr(data, clean)():
@@ -102,7 +102,7 @@ def test_val_test_and_clean_images_keep_to_their_purpose_and_no_stream_moves(
 def test_the_noise_moves_with_the_split_alone(make_source) -> None:
     def labels(seed: int, split_seed: int) -> list[tuple[list[int], int]]:
         keys = DataKeys(val=Amount(0, False), split_seed=split_seed)
-        data = build_data(
+        data = Batches(
             make_source(60), keys, batch_size=10, seed=seed, label_noise=Amount(50, True)
         )
         steps = data.train_steps(0, 0)

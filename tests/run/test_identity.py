@@ -13,8 +13,9 @@ import pytest
 
 from tests.command import TINY
 from trainer import compose
-from trainer.config.compare import decisive_values, is_within, leaves
+from trainer.config.compare import decisive_values, leaves
 from trainer.config.run_config import RunConfig
+from trainer.core.yaml_files import is_within
 from trainer.run import import_closure
 from trainer.run.identity import UNRELATED, result_key, sources_of
 

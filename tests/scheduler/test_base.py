@@ -15,7 +15,7 @@ from trainer.core.clock import Clock
 from trainer.core.convert import build
 from trainer.core.errors import ConfigError
 from trainer.metrics import Scores
-from trainer.scheduler._rate import Rate
+from trainer.scheduler._frame import Rate
 from trainer.scheduler.base import SCHEDULERS, Point, momentum_of, set_hyperparameters
 from trainer.scheduler.constant import Constant
 from trainer.scheduler.cosine import Cosine

@@ -12,7 +12,7 @@ from torch.optim.swa_utils import SWALR
 from tests.scheduler.trace import PEAK, factors, span, torch_factors
 from trainer.core.convert import build
 from trainer.core.errors import ConfigError
-from trainer.scheduler._rate import Rate
+from trainer.scheduler._frame import Rate
 from trainer.scheduler.swa import SwaSchedule
 
 

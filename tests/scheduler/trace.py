@@ -9,7 +9,7 @@ import torch
 from trainer.core.clock import Clock
 from trainer.core.registry import Choice
 from trainer.core.units import Duration
-from trainer.scheduler._rate import Rate
+from trainer.scheduler._frame import Rate
 from trainer.scheduler.base import Point, Schedule, SchedulerKeys
 
 PEAK = 0.3

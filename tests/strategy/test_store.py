@@ -10,8 +10,7 @@ from torch._C._distributed_c10d import HashStore
 
 from trainer.core.environment import World
 from trainer.core.errors import LostProcess
-from trainer.strategy.rendezvous import rendezvous
-from trainer.strategy.store import shared_store
+from trainer.strategy.rendezvous import rendezvous, shared_store
 
 
 @pytest.fixture

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from trainer.core.errors import ConfigError
 from trainer.record.sweep_file import JobOverrides
-from trainer.sweep.expand import Search, draws, expand
+from trainer.sweep.expand import Search, expand
+
+
+def draws(arm: dict[str, str], trials: int, seed: int = 0) -> list[tuple[str, ...]]:
+    """Return the overrides of every job of one arm."""
+    line = [f"{key}={value}" for key, value in arm.items()]
+    return [job.overrides for job in expand(line, Search(trials=trials, seed=seed))]
 
 
 def test_listed_values_are_multiplied_the_last_fastest() -> None:

@@ -1,7 +1,5 @@
 """Runs that differ in nothing but the seed, and the numbers they ended with."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -116,13 +114,8 @@ def seed_of(run: RunRow) -> int:
 
 
 def final(run: RunRow, metric: str) -> float | None:
-    """Return the number a run ended with, None where it has none.
-
-    Args:
-        run: a completed one.
-        metric: one of `METRICS`: a field of the last epoch, a test score, what a run delivers, or
-            seconds of a phase.
-    """
+    """Return the number a completed run ended with, by one of `METRICS`: a field of the last epoch,
+    a test score, what a run delivers, or seconds of a phase; None where it has none."""
     if metric in DELIVERED:
         found = (final(run, one) for one in DELIVERED[metric])
         return first_of(found)
@@ -168,13 +161,8 @@ def standing(mean: float | None, metric: str) -> tuple[bool, float]:
 def notes_on(
     arms: Sequence[Arm], metric: str, diverged: str = "counted, not in the means"
 ) -> Iterator[str]:
-    """Yield what a reader must know of runs without a number, and of where runs come from.
-
-    Args:
-        arms: whose runs they are.
-        metric: what is shown of them.
-        diverged: what became of runs that diverged.
-    """
+    """Yield what a reader must know of runs without a number (of those that diverged, `diverged`),
+    and of where runs come from."""
     runs = [run for arm in arms for run in arm.runs]
     counts = {
         f"diverged: {diverged}": sum(len(arm.diverged) for arm in arms),

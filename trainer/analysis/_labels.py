@@ -1,12 +1,11 @@
 """Runs told apart by as few of their settings as it takes."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainer.core.convert import typed
+from trainer.core.yaml_files import is_within
 from trainer.record.runs import RunRow
 
 Settings = Mapping[str, Any]
@@ -27,16 +26,12 @@ IGNORED = (
 
 def settings_of(run: RunRow) -> dict[str, Any]:
     """Return what distinguishes a run, by dotted key; the chosen augmentations are one of them."""
-    kept = {k: v for k, v in run.settings.items() if not is_under(k, IGNORED)}
+    kept = {k: v for k, v in run.settings.items() if not is_within(k, IGNORED)}
     names = [k for k in kept if k.startswith("augment.") and k.endswith(".name")]
     if names:
         chosen = ",".join(str(kept.pop(k)) for k in names)
         kept["augment.name"] = f"[{chosen}]" if len(names) > 1 else chosen
     return kept
-
-
-def is_under(key: str, parents: Sequence[str]) -> bool:
-    return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
 
 
 def labels(trees: Sequence[Settings]) -> list[str]:
@@ -46,11 +41,6 @@ def labels(trees: Sequence[Settings]) -> list[str]:
     component are given only for settings that have the same names.
     """
     return [overrides_text(tree, keys) for tree, keys in zip(trees, label_keys(trees), strict=True)]
-
-
-def all_label_keys(trees: Sequence[Settings]) -> list[str]:
-    """Return every key that some label of these settings has."""
-    return list(dict.fromkeys(key for keys in label_keys(trees) for key in keys))
 
 
 def label_keys(trees: Sequence[Settings]) -> list[list[str]]:

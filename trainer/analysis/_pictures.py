@@ -189,20 +189,14 @@ def names_of(arms: Sequence[Arm]) -> list[str]:
     labels = [arm.label for arm in arms]
     if all(fits(label) for label in labels):
         return [filled(label) for label in labels]
-    names = override_names(arms)
+    each = [shared_overrides(arm) for arm in arms]
+    common = set(each[0]).intersection(*each[1:]) if each else set()
+    names = [" ".join(one for one in overrides if one not in common) for overrides in each]
     if all(names) and len(set(names)) == len(names) and all(fits(name) for name in names):
         return [filled(name) for name in names]
     shared = Counter(word for label in labels for word in label.split())
     rare = [sorted(label.split(), key=lambda word: shared[word]) for label in labels]
     return [filled(f"{i}: {' '.join(words)}") for i, words in enumerate(rare, start=1)]
-
-
-def override_names(arms: Sequence[Arm]) -> list[str]:
-    """Return the overrides of each arm that not all arms share; nothing for an arm whose runs have
-    different ones."""
-    each = [shared_overrides(arm) for arm in arms]
-    common = set(each[0]).intersection(*each[1:]) if each else set()
-    return [" ".join(one for one in overrides if one not in common) for overrides in each]
 
 
 def shared_overrides(arm: Arm) -> tuple[str, ...]:

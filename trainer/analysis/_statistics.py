@@ -1,7 +1,5 @@
 """What a few numbers of two kinds say about the difference of their means."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -54,13 +52,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class Correlation:
-    """How two kinds of numbers go together over seeds.
-
-    Attributes:
-        value: Pearson's coefficient; None where one of the two does not vary.
-        low: lower end of its 95 % interval, None for fewer than four seeds.
-        n: seeds that both have.
-    """
+    """How two kinds of numbers go together over `n` seeds: Pearson's coefficient, None where
+    one of the two does not vary, and the lower end of its 95 % interval, None for fewer than
+    four seeds."""
 
     value: float | None
     low: float | None
@@ -94,13 +88,11 @@ def correlation(first: Mapping[int, float], second: Mapping[int, float]) -> Corr
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """Return the difference of two means whose variances may differ.
+    """Return the difference of two means whose variances may differ; below two numbers there is no
+    interval.
 
     "The generalization of 'Student's' problem when several different population variances are
     involved", B. L. Welch, Biometrika 34, 1947; degrees of freedom by Satterthwaite's formula.
-
-    Args:
-        first: at least one number; `second` likewise. Below two there is no interval.
     """
     mean = statistics.fmean(second) - statistics.fmean(first)
     if min(len(first), len(second)) < 2:
@@ -113,10 +105,7 @@ def welch(first: Sequence[float], second: Sequence[float]) -> Difference:
 
 
 def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Difference:
-    """Return the mean of differences seed by seed.
-
-    Args:
-        first: numbers by seed; `second` likewise, with the same seeds.
+    """Return the mean of differences seed by seed, from two sets of numbers by seed.
 
     Raises:
         ConfigError: if the seeds do not match.
@@ -137,13 +126,8 @@ def difference_from(mean: float, error: float, df: float, *, is_paired: bool) ->
 
     The interval is mean +- t(0.975, df) * error. A true difference d is found (its interval leaves
     out 0) with a probability of about 0.8 where d = (t(0.975, df) + t(0.8, df)) * error: "Minimum
-    detectable effects", H. S. Bloom, Evaluation Review 19, 1995.
-
-    Args:
-        mean: the difference.
-        error: its standard error; 0 where the numbers do not vary.
-        df: degrees of freedom.
-        is_paired: how it was made.
+    detectable effects", H. S. Bloom, Evaluation Review 19, 1995. The standard error is 0 where the
+    numbers do not vary.
     """
     reach = t_quantile(0.5 + 0.5 * CONFIDENCE, df)
     without_spread = 1.0 if mean == 0.0 else 0.0

@@ -1,7 +1,5 @@
 """How numbers are written in tables."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +14,11 @@ def value_text(value: float | None, metric: str, sign: str = "") -> str:
     if value is None:
         return ""
     return f"{100 * value:{sign}.2f}" if is_share(metric) else f"{value:{sign}.4g}"
+
+
+def points_text(change: float, metric: str) -> str:
+    """Return a difference as a sentence says it: of accuracies in points, not percent."""
+    return value_text(change, metric) + (" points" if is_share(metric) else "")
 
 
 def p_text(p: float | None) -> str:

@@ -27,12 +27,8 @@ TITLES = ("Each step added to those before it", "Each left out of the whole")
 
 @dataclass(frozen=True)
 class Attribution:
-    """What tricks contribute, in one or both of two ways.
-
-    Attributes:
-        steps: the staircase; each row's difference is from the row before it.
-        without: the whole, then the whole without one each; differences are from the whole.
-    """
+    """What tricks contribute, in one or both of two ways: a staircase, each row compared with the
+    one before it; the whole, and it without one each, compared with the whole."""
 
     steps: Comparison | None
     without: Comparison | None
@@ -147,29 +143,23 @@ def attribution_figure(parts: Sequence[tuple[str, Comparison]]) -> Figure:
     for axes, (title, part) in zip(
         figure.subplots(1, len(parts), squeeze=False)[0], parts, strict=True
     ):
-        draw_part(axes, part)
+        scale = scale_of(part.metric)
+        means = {row.arm.label: row.spread.mean for row in part.rows}
+        for place, row in enumerate(part.rows):
+            start = means[part.against.get(row.arm.label, part.baseline.label)]
+            if row.spread.mean is not None:
+                draw_row(axes, place, row, scale=scale, start=start, metric=part.metric)
+            text = difference_text(row, part.metric)
+            write_beside(axes, text, place, color_of(row, part.metric), fontsize=7.5)
+        axes.set_yticks(range(len(part.rows)), [row.arm.label for row in part.rows], fontsize=8)
+        axes.set_ylim(len(part.rows) - 0.5, -0.5)
+        what = "seeds, mean; difference, 95 % interval; grey: p (Holm) >= 0.05"
+        axes.set_xlabel(f"{title_of(part.metric)}: {what}", fontsize=8)
+        clean_axes(axes)
+        if is_share(part.metric):
+            within_shares(axes, "x")
         axes.set_title(title, fontsize=9.5, loc="left")
     return figure
-
-
-def draw_part(axes: Axes, part: Comparison) -> None:
-    scale = scale_of(part.metric)
-    means = {row.arm.label: row.spread.mean for row in part.rows}
-    for place, row in enumerate(part.rows):
-        start = means[part.against.get(row.arm.label, part.baseline.label)]
-        if row.spread.mean is not None:
-            draw_row(axes, place, row, scale=scale, start=start, metric=part.metric)
-        text = difference_text(row, part.metric)
-        write_beside(axes, text, place, color_of(row, part.metric), fontsize=7.5)
-    axes.set_yticks(range(len(part.rows)), [row.arm.label for row in part.rows], fontsize=8)
-    axes.set_ylim(len(part.rows) - 0.5, -0.5)
-    text = (
-        f"{title_of(part.metric)}: seeds, mean; difference, 95 % interval; grey: p (Holm) >= 0.05"
-    )
-    axes.set_xlabel(text, fontsize=8)
-    clean_axes(axes)
-    if is_share(part.metric):
-        within_shares(axes, "x")
 
 
 def draw_row(

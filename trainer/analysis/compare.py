@@ -1,7 +1,5 @@
 """Settings compared over seeds: means, differences and what they are worth; CSV and Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,25 +22,9 @@ from trainer.core.errors import ConfigError
 from trainer.record.spread import Spread
 from trainer.record.tables import csv_text, markdown_table
 
-__all__ = [
-    "Arm",
-    "Comparison",
-    "ComparisonRow",
-    "Difference",
-    "arms_figure",
-    "arms_of",
-    "compare",
-    "difference_of",
-    "draw_curves",
-    "draw_finals",
-    "paired",
-    "title_of",
-    "to_csv",
-    "to_markdown",
-    "trained",
-    "value_text",
-    "welch",
-]
+# what others need of the modules below
+__all__ = ["Arm", "Difference", "arms_figure", "arms_of", "draw_curves", "draw_finals", "paired"]
+__all__ += ["title_of", "trained", "value_text", "welch"]
 
 Columns = Mapping[str, Sequence[Any]]
 
@@ -191,13 +173,8 @@ def numbers_of(row: ComparisonRow) -> dict[str, float | int | None]:
 
 
 def to_csv(comparison: Comparison, more: Columns | None = None) -> str:
-    """Return a line for each arm: the settings in which arms differ, then the numbers; accuracies
-    are shares.
-
-    Args:
-        comparison: from `compare`.
-        more: further columns, by heading: a value for each arm.
-    """
+    """Return a line for each arm: the settings in which arms differ, the numbers, and further
+    columns by heading; accuracies are shares."""
     rows, further = comparison.rows, more or {}
     keys = varied_keys([row.arm.settings for row in rows])
     table: list[list[object]] = [["arm", *keys, *numbers_of(rows[0]), *further]]
@@ -209,12 +186,8 @@ def to_csv(comparison: Comparison, more: Columns | None = None) -> str:
 
 
 def to_markdown(comparison: Comparison, more: Columns | None = None) -> str:
-    """Return a table, and below it what its numbers are; accuracies in percent.
-
-    Args:
-        comparison: from `compare`.
-        more: further columns, by heading: a text for each arm.
-    """
+    """Return a table, with further columns by heading, and below it what its numbers are;
+    accuracies in percent."""
     further = more or {}
     headings = [*HEADINGS, *further]
     rows = [

@@ -28,13 +28,7 @@ LOWEST = 0.7  # times the least loss: where it begins
 
 @dataclass(frozen=True)
 class TradeoffPoint:
-    """What one learning rate came to.
-
-    Attributes:
-        lr: the learning rate.
-        arm: its runs.
-        values: final numbers of the completed ones, by seed.
-    """
+    """What one learning rate came to; the final numbers of its completed runs are by seed."""
 
     lr: float
     arm: Arm
@@ -82,14 +76,8 @@ def best_of(points: Sequence[TradeoffPoint], metric: str) -> TradeoffPoint | Non
 def figure_of(
     points: Sequence[TradeoffPoint], metric: str, title: str = "", best: float | None = None
 ) -> Figure:
-    """Return loss curves beside final numbers, a colour for each learning rate.
-
-    Args:
-        points: from `tradeoff`.
-        metric: of the final numbers.
-        title: above all.
-        best: the learning rate that is marked; by default that with the best mean.
-    """
+    """Return loss curves beside final numbers, a colour for each learning rate; `best` is marked,
+    by default that with the best mean."""
     figure = new_figure(11.0, 4.4)
     curves, finals = figure.subplots(1, 2)
     draw_losses(curves, points)

@@ -1,18 +1,14 @@
 """Any runs as a table: a row for each setting, means over its seeds."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trainer.analysis._arms import METRICS, Arm, check_completed, standing
-from trainer.analysis._labels import all_label_keys
+from trainer.analysis._labels import label_keys
 from trainer.analysis._tables import NOTHING, heading, mean_and_sd, setting_texts
 from trainer.core.errors import unknown
 from trainer.record.spread import Spread
 from trainer.record.tables import csv_text, markdown_table
-
-__all__ = ["SHOWN", "ResultTable", "Setting", "table_of", "to_csv", "to_markdown"]
 
 SHOWN = ("val_top1", "avg_val_top1", "test_top1", "test_avg_top1", "total_seconds")
 NOTE = (
@@ -23,12 +19,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Setting:
-    """A row.
-
-    Attributes:
-        arm: its runs.
-        spreads: of the completed ones, one for each metric.
-    """
+    """A row: the runs of an arm, and a spread of the completed ones for each metric."""
 
     arm: Arm
     spreads: tuple[Spread, ...]
@@ -36,13 +27,8 @@ class Setting:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """Settings and what they came to.
-
-    Attributes:
-        metrics: the columns of numbers.
-        keys: the columns of settings, as few as tell the rows apart.
-        rows: in the order in which they are shown.
-    """
+    """Settings and what they came to: columns of numbers, as few columns of settings as tell the
+    rows apart, and the rows in the order in which they are shown."""
 
     metrics: tuple[str, ...]
     keys: tuple[str, ...]
@@ -75,9 +61,8 @@ def table_of(
     rows = [Setting(arm, tuple(arm.spread(m) for m in found)) for arm in arms]
     if sort:
         rows.sort(key=lambda row: standing(row.spreads[found.index(sort)].mean, sort))
-    return ResultTable(
-        tuple(found), tuple(all_label_keys([arm.settings for arm in arms])), tuple(rows)
-    )
+    keys = dict.fromkeys(k for own in label_keys([arm.settings for arm in arms]) for k in own)
+    return ResultTable(tuple(found), tuple(keys), tuple(rows))
 
 
 def to_csv(table: ResultTable) -> str:

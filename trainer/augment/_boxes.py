@@ -37,12 +37,8 @@ class Boxes:
 
 
 def first_that_fits(fits: Bools, *candidates: Ints) -> tuple[Bools, list[Ints]]:
-    """Return which images (B,) have a candidate that fits, and the numbers (B,) of the first.
-
-    Args:
-        fits: (B, tries).
-        candidates: numbers of each candidate, likewise.
-    """
+    """Return which images (B,) have a candidate that fits (B, tries), and the numbers (B,) of the
+    first."""
     first = fits.argmax(1)[:, None]
     return np.any(fits, axis=1, keepdims=True)[:, 0], [
         np.take_along_axis(c, first, 1)[:, 0] for c in candidates

@@ -47,12 +47,8 @@ def equalize(images: torch.Tensor) -> torch.Tensor:
 
 
 def sharpness(images: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
-    """Return images blended with their smoothed selves, the outermost pixels left alone.
-
-    Args:
-        images: at least 3 pixels a side, else they stay.
-        factor: (B,); 0 is smooth, above 1 sharper than before.
-    """
+    """Return images blended with their smoothed selves by a factor (B,): 0 is smooth, above 1
+    sharper than before. The outermost pixels, and images below 3 pixels a side, stay."""
     channels, height, width = images.shape[1:]
     if min(height, width) < 3:
         return images

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from trainer.core.errors import ConfigError
+from trainer.metrics import wide
 
 Views = Callable[[nn.Module, torch.Tensor], torch.Tensor]
 
@@ -42,23 +43,13 @@ def flip_translate(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     return flip(model, images) / 2 + (down_right + up_left) / 4
 
 
-def wide(logits: torch.Tensor) -> torch.Tensor:
-    """Return logits in at least float32: means are not taken in a half format."""
-    return logits if logits.dtype == torch.float64 else logits.float()
-
-
 VIEWS: dict[str, Views] = {"none": plain, "flip": flip, "flip_translate": flip_translate}
 
 LEAST_SIDE = {"none": 1, "flip": 2, "flip_translate": 2}  # of images whose views differ
 
 
 def choose_views(name: str, image_shape: tuple[int, int, int], num_evaluated: int) -> Views:
-    """Return how a model is asked about a batch of images.
-
-    Args:
-        name: `none`, `flip` or `flip_translate`.
-        image_shape: (C, H, W).
-        num_evaluated: images that will be evaluated, of all splits.
+    """Return how a model is asked about a batch of images, `num_evaluated` in all splits together.
 
     Raises:
         ConfigError: if the choice could have no effect.

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, _color, draw, draw_numbers
-from trainer.augment._groups import Operation, by_choice
-from trainer.augment._sampling import rounded_like
+from trainer.augment._pixels import Operation, by_choice, rounded_like
 
 KINDS = {
     "brightness": _color.brightness,

@@ -6,7 +6,7 @@ import torch
 
 from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, check_in, draw_numbers
 from trainer.augment._boxes import Boxes, place
-from trainer.augment._fill import Fill, fill_value
+from trainer.augment._pixels import Fill, fill_value
 
 
 @AUGMENTS.register("cutout")

@@ -1,7 +1,5 @@
 """RandAugment."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -20,9 +18,7 @@ from trainer.augment import (
     draw_numbers,
     to_device,
 )
-from trainer.augment._fill import Fill, fill_value
-from trainer.augment._groups import Operation, by_choice
-from trainer.augment._sampling import rounded_like, transform
+from trainer.augment._pixels import Fill, Operation, by_choice, fill_value, rounded_like, transform
 
 MOST = 30  # the greatest magnitude
 OPERATIONS = (
@@ -91,13 +87,8 @@ class RandAugment:
     def operations(
         self, signs: Signs, images: torch.Tensor, outside: torch.Tensor
     ) -> list[Operation]:
-        """Return what OPERATIONS names, at this magnitude.
-
-        Args:
-            signs: (B,) -1 or 1, for the operations that have a sign.
-            images: (B, C, H, W) whose sizes and device count.
-            outside: (C, 1, 1) what comes in from beyond the edge.
-        """
+        """Return what OPERATIONS names, at this magnitude and with signs (B,) of -1 or 1; `outside`
+        (C, 1, 1) comes in from beyond the edge."""
         height, width = images.shape[-2:]
         level = self.magnitude / MOST
         matrices = inverse_maps(level * signs, height, width)
@@ -126,14 +117,8 @@ class RandAugment:
 
 
 def inverse_maps(level: Signs, height: int, width: int) -> dict[str, NDArray[np.float64]]:
-    """Return for each geometric operation where pixels come from, (B, 2, 3) as `transform` wants.
-
-    Shears leave the upper left corner where it is, turns the centre.
-
-    Args:
-        level: (B,) signed magnitude in [-1, 1].
-        height: of the images in pixels; `width` likewise.
-    """
+    """Return for each geometric operation where pixels come from, (B, 2, 3) as `transform` wants;
+    `level` (B,) is signed. Shears leave the upper left corner where it is, turns the centre."""
     names = OPERATIONS[1:6]
     maps = {name: np.tile(np.eye(2, 3), (len(level), 1, 1)) for name in names}
     shear, angle = 0.3 * level, np.deg2rad(30.0 * level)

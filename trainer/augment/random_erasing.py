@@ -23,7 +23,7 @@ from trainer.augment._boxes import (
     place,
     sides_of,
 )
-from trainer.augment._fill import fill_value
+from trainer.augment._pixels import fill_value
 
 TRIES = 10  # boxes drawn for an image, of which the first that fits is taken
 

@@ -14,7 +14,7 @@ from trainer.augment._boxes import (
     place,
     sides_of,
 )
-from trainer.augment._sampling import crop_and_resize
+from trainer.augment._pixels import crop_and_resize
 
 TRIES = 10  # boxes drawn for an image, of which the first that fits is taken, as in torchvision
 

@@ -59,7 +59,12 @@ class Shadow:
         with torch.no_grad():
             weights = [p.to(s.dtype) for p, s in zip(model.parameters(), self.sums, strict=True)]
             torch._foreach_lerp_(self.sums, weights, share)
-            self._take_buffers(model, share)
+            for name in self.taken:
+                mine, theirs = self.model.get_buffer(name), model.get_buffer(name)
+                if self.buffers == "average" and mine.is_floating_point():
+                    mine.lerp_(theirs, share)
+                else:
+                    mine.copy_(theirs)
             if self.pulls:
                 pairs = zip(model.parameters(), self.sums, strict=True)
                 moving = [(p.data, total) for p, total in pairs if p.requires_grad]  # not frozen
@@ -92,15 +97,6 @@ class Shadow:
         pairs = zip(self.model.parameters(), self.sums, strict=True)
         return [(p, total) for p, total in pairs if p.dtype != total.dtype]
 
-    def _take_buffers(self, model: nn.Module, share: float) -> None:
-        """Move the buffers as the policy says."""
-        for name in self.taken:
-            mine, theirs = self.model.get_buffer(name), model.get_buffer(name)
-            if self.buffers == "average" and mine.is_floating_point():
-                mine.lerp_(theirs, share)
-            else:
-                mine.copy_(theirs)
-
 
 def wide(parameter: nn.Parameter) -> torch.Tensor:
     """Return a parameter's own memory, or a float32 copy where it is a half."""
@@ -111,3 +107,11 @@ def statistics(model: nn.Module) -> set[str]:
     """Return the names of the buffers that hold BatchNorm's statistics."""
     norms = {id(buffer) for norm in batch_norms(model) for buffer in norm.buffers()}
     return {name for name, buffer in model.named_buffers() if id(buffer) in norms}
+
+
+def equal_share(count: int) -> float:
+    """Return the share of one more snapshot in the mean of `count` before it and itself.
+
+    (w_swa * n + w) / (n + 1) = lerp(w_swa, w, 1 / (n + 1)).
+    """
+    return 1.0 / (count + 1)

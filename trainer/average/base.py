@@ -3,10 +3,8 @@
 It never touches the learning rate.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from torch import nn
 
@@ -57,7 +55,7 @@ class SnapshotPlan:
     anchor: int | None = None
 
     @classmethod
-    def of(cls, keys: AverageKeys, clock: Clock) -> SnapshotPlan:
+    def of(cls, keys: AverageKeys, clock: Clock) -> Self:
         """Return the plan of most averages: at `start + every`, and each `every` from then on.
 
         Raises:
@@ -78,7 +76,7 @@ class SnapshotPlan:
         """Return whether a snapshot is taken after `step` steps are done."""
         return step >= self.first and (step - self.first) % self.every == 0
 
-    def within(self, keys: AverageKeys, clock: Clock) -> SnapshotPlan:
+    def within(self, keys: AverageKeys, clock: Clock) -> Self:
         """Return the plan itself; raise ConfigError if its first snapshot is after the run."""
         if self.first > clock.total:
             raise ConfigError(

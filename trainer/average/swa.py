@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from trainer.average import AVERAGES, AverageKeys, Clock, Shadow, SnapshotPlan
-from trainer.average._mean import equal_share
+from trainer.average._averaged_copy import equal_share
 
 
 @AVERAGES.register("swa")

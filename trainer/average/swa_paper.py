@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from trainer.average import AVERAGES, AverageKeys, Clock, ConfigError, Shadow, SnapshotPlan
-from trainer.average._mean import equal_share
+from trainer.average._averaged_copy import equal_share
 
 
 @AVERAGES.register("swa_paper")

@@ -13,7 +13,7 @@ from trainer.average import (
     Shadow,
     SnapshotPlan,
 )
-from trainer.average._mean import equal_share
+from trainer.average._averaged_copy import equal_share
 
 
 @AVERAGES.register("swa_torchcontrib")

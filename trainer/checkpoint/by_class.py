@@ -1,7 +1,5 @@
 """Trained weights whose outputs are put in another run's order of classes, by name."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -23,12 +21,7 @@ log = logging.getLogger("trainer")
 
 def class_axes(build: Build, num_classes: int) -> dict[str, int]:
     """Return which axis of which tensors is that of the classes: what another number of them makes
-    longer. The networks that are compared have no memory and draw nothing.
-
-    Args:
-        build: makes the network.
-        num_classes: K.
-    """
+    longer. The networks that are compared have no memory and draw nothing."""
     with torch.device("meta"):
         few, more = (build(number).state_dict() for number in (num_classes, num_classes + 1))
     return {
@@ -47,13 +40,6 @@ def put_in_order(
     A class that the weights do not know keeps the model's own values. Where a run was trained on
     these very images its outputs are right, whatever the classes were called. Weights for another
     number of classes stay as they are: `fit_weights` leaves the last layer out.
-
-    Args:
-        weights: as read.
-        model: what takes them.
-        source: the images of this run.
-        build: makes the model for another number of classes.
-        may_be_new: whether classes may be missing in the weights.
 
     Raises:
         ConfigError: if classes are missing that may not, or the weights have another number of
@@ -109,15 +95,8 @@ def in_words(axes: Mapping[str, int], known: Sequence[str], wanted: Sequence[str
 def reordered(
     own: torch.Tensor, weights: Weights, name: str, axis: int, rows: Mapping[int, int]
 ) -> torch.Tensor:
-    """Return a tensor of the last layer for this run's classes.
-
-    Args:
-        own: the model's values.
-        weights: as read, with names of classes.
-        name: of the tensor.
-        axis: of the classes.
-        rows: places in the weights by place in the model.
-    """
+    """Return a tensor of the last layer for this run's classes: the model's own values, but in the
+    rows that the weights have, given by place in the model, theirs."""
     given, known = weights.tensors[name], weights.classes or ()
     expected = [*own.shape[:axis], len(known), *own.shape[axis + 1 :]]
     if list(given.shape) != expected:

@@ -6,8 +6,6 @@ It is built under a temporary name, flushed to disk, renamed, and read back. Not
 before its sum was checked, and then only with `weights_only=True`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io
@@ -44,13 +42,8 @@ TEMPORARY = (".building-*", ".replaced-*", ".removed-*")  # a killed writer leav
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint whose manifest verified.
-
-    Attributes:
-        path: its folder.
-        step: steps done when it was written.
-        manifest: sizes and sums of its files, key, versions, threads, world size.
-    """
+    """A checkpoint whose manifest verified: sizes and sums of its files, key, versions, threads,
+    world size."""
 
     path: Path
     step: int
@@ -99,14 +92,8 @@ def pack(
     state: Mapping[str, Any],
     classes: Sequence[str] = (),
 ) -> dict[str, bytes]:
-    """Return the files of a checkpoint by name, in memory of their own: what trains may go on.
-
-    Args:
-        weights: the model's state dict.
-        averaged: the averaged model's, or None.
-        state: the rest, plain data and tensors.
-        classes: names that the headers of the weights' files hold: such a file is copied alone.
-    """
+    """Return the files of a checkpoint by name, in memory of their own: what trains may go on. The
+    headers of the weights' files hold `classes`: such a file is copied alone."""
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     header = {CLASSES: json.dumps(list(classes))} if classes else None
@@ -122,13 +109,8 @@ def pack(
 def write(
     root: Path, step: int, packed_files: Mapping[str, bytes], facts: Mapping[str, Any]
 ) -> Checkpoint:
-    """Write a checkpoint, read it back, and return it.
-
-    Args:
-        root: the run's `checkpoints` folder.
-        step: steps done.
-        packed_files: what `pack` returned.
-        facts: what else the manifest says.
+    """Write a checkpoint into the run's `checkpoints` folder, read it back, and return it; its
+    manifest says `facts` as well.
 
     Raises:
         DiskError: if the disk is full, read-only or gives back something else than it was given;
@@ -211,14 +193,8 @@ def newest(root: Path) -> tuple[Checkpoint | None, list[Path]]:
 def prune(
     root: Path, *, keep: int | None, best_step: int | None, known: Iterable[Path] = ()
 ) -> None:
-    """Delete checkpoints that are neither among the newest that verify nor the best.
-
-    Args:
-        root: the run's `checkpoints` folder.
-        keep: how many of the newest stay; None keeps all.
-        best_step: step of the checkpoint that stays because it is the best.
-        known: checkpoints that were verified just now.
-    """
+    """Delete checkpoints that are neither the best nor among the `keep` newest that verify, as
+    `known` did just now; where `keep` is None, all stay."""
     if keep is None:
         return
     good = 0  # a damaged one counts for nothing, wherever it stands

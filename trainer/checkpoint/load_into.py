@@ -1,15 +1,16 @@
-"""Weights that were trained before, put into a model that they fit."""
-
-from __future__ import annotations
+"""Weights that were trained before, put into a model that they fit, or into a teacher of one."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 
 from trainer.checkpoint.by_class import Build, put_in_order
 from trainer.checkpoint.weights import Weights
+from trainer.config.groups import parse_group
 from trainer.core.errors import ConfigError, DataError
 from trainer.data import Source
 from trainer.model import put_weights
@@ -22,12 +23,6 @@ SHOWN = 6  # names listed of each kind of misfit
 def start_from(model: nn.Module, weights: Weights, source: Source, build: Build) -> None:
     """Put weights into a model that is about to be trained; one line says what becomes of the last
     layer where that is for other classes.
-
-    Args:
-        model: takes them in place.
-        weights: as read.
-        source: the images that it is trained on.
-        build: makes the model for another number of classes.
 
     Raises:
         ConfigError: naming what differs in name or shape.
@@ -45,13 +40,8 @@ def start_from(model: nn.Module, weights: Weights, source: Source, build: Build)
 
 
 def fit_weights(model: nn.Module, weights: Weights, num_classes: int, *, new_head: bool) -> str:
-    """Put weights into a model, all or none.
-
-    Args:
-        model: takes them in place, in its own number format.
-        weights: as read.
-        num_classes: K of the model.
-        new_head: whether a last layer for another number of classes is left as it is.
+    """Put weights into a model, in its number format: all or none, but for a last layer of another
+    number of classes where `new_head` is true.
 
     Returns:
         The name of the layer that was left as it is; empty where all were taken.
@@ -123,3 +113,46 @@ def misfits(
         for kind, names in kinds.items()
         if names
     ]
+
+
+class Teachers:
+    """Gives a run's loss the networks that its configuration names; see `loss.base.Trained`.
+
+    Args:
+        weights: as read, by key.
+        source: the images of this run.
+        place: puts a network where and as the run computes.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, Weights],
+        source: Source,
+        place: Callable[[nn.Module], nn.Module],
+    ) -> None:
+        self.weights, self.source, self.place = weights, source, place
+
+    def network(self, key: str, name: str | None, args: Mapping[str, Any] | None) -> nn.Module:
+        """Return a network with the weights that a key names, in eval mode, without gradients."""
+        weights = self.weights[key]
+        data = weights.data or {}
+        # with them classes, shape and normalisation are the same; of a file nothing is known
+        if weights.model is not None and data.get("fingerprint") != self.source.fingerprint:
+            raise ConfigError(
+                f"{weights.label}: that run was trained on other images (data={data.get('name')}, "
+                f"fingerprint {str(data.get('fingerprint'))[:12]}) than this one (fingerprint "
+                f"{self.source.fingerprint[:12]}); a teacher must know the images that it teaches"
+            )
+        plain = weights.model if name is None else {"name": name, **(args or {})}
+        try:
+            component = parse_group("model", plain).component
+        except ConfigError as error:
+            raise ConfigError(f"{weights.label}: its network is not known here: {error}") from error
+        channels, height, width = self.source.train.images.shape[1:]
+        num_classes = len(self.source.classes)
+        build = partial(component.build, (channels, height, width))
+        with torch.random.fork_rng(devices=[]):  # its first weights are thrown away
+            model = build(num_classes)
+        weights = put_in_order(weights, model, self.source, build, may_be_new=False)
+        fit_weights(model, weights, num_classes, new_head=False)
+        return self.place(model).requires_grad_(False).eval()

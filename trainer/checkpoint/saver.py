@@ -1,7 +1,5 @@
 """When a run is saved, what goes into a checkpoint, and which checkpoints stay."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Mapping
@@ -28,17 +26,8 @@ class Action(IntEnum):
 
 
 class Saver:
-    """Saves one run.
-
-    Args:
-        run: its live parts.
-        root: its `checkpoints` folder.
-        config: how often, and how many stay.
-        facts: what every manifest says besides its files.
-
-    Attributes:
-        step: the step saved last; 0 before the first.
-    """
+    """Saves one run; `step` is the one saved last, 0 before the first. Every manifest says `facts`
+    besides its files."""
 
     def __init__(
         self, run: Run, root: Path, config: CheckpointConfig, facts: Mapping[str, Any]

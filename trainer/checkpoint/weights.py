@@ -4,8 +4,6 @@ They were made elsewhere: only safetensors are opened, of bounded size, and from
 whose sums verify.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging
@@ -68,11 +66,6 @@ def read_all(
 ) -> dict[str, Weights]:
     """Return all weights that a configuration names, by key; the first process reads.
 
-    Args:
-        origins: where they come from, by key.
-        model: the plain configuration of the network.
-        strategy: of the run.
-
     Raises:
         TrainerError: as `read_weights`, in every process.
     """
@@ -83,12 +76,7 @@ def read_all(
 
 
 def read_weights(key: str, origin: Origin, model: Mapping[str, Any]) -> Weights:
-    """Return the weights that a key names.
-
-    Args:
-        key: of the configuration, for messages.
-        origin: its value.
-        model: the plain configuration of the network that they are for.
+    """Return the weights that a key of the configuration names, for the network of `model`.
 
     Raises:
         NotFound: if there is no such run, step or file, or no checkpoint verifies.
@@ -137,13 +125,8 @@ def class_names(named: object) -> tuple[str, ...] | None:
 def read_from_run(
     key: str, path: Path, which: str
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Return weights of a run, and what its record says of them.
-
-    Args:
-        key: of the configuration, for messages.
-        path: the run's folder, or that of one of its checkpoints.
-        which: `last`, `best`, `average` or a step.
-    """
+    """Return weights of a run, whose folder or one of whose checkpoints' is named, and what its
+    record says of them."""
     if path.parent.name == "checkpoints" and checkpoint.NAME.fullmatch(path.name):
         which, path = path.name.removeprefix("step-"), path.parent.parent
     if not path.is_dir():
@@ -222,8 +205,13 @@ def read_torchvision(key: str, name: str, model: Mapping[str, Any]) -> dict[str,
     url = entries[name].url
     file = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
     try:
-        if file.exists():
-            check_hash(file)
+        if file.exists():  # torch checks downloads only
+            wanted = file.stem.rsplit("-", 1)[-1]
+            with open(file, "rb") as content:
+                if not hashlib.file_digest(content, "sha256").hexdigest().startswith(wanted):
+                    raise ValueError(
+                        f"its SHA-256 does not begin with {wanted}: the file is damaged"
+                    )
         with short_timeout():
             tensors: dict[str, torch.Tensor] = torch.hub.load_state_dict_from_url(
                 url, map_location="cpu", progress=False, check_hash=True, weights_only=True
@@ -234,15 +222,6 @@ def read_torchvision(key: str, name: str, model: Mapping[str, Any]) -> dict[str,
             f"{key}=torchvision:{name}: {url} could not be read ({reason}); put that file at {file}"
         ) from error
     return renamed(tensors)
-
-
-def check_hash(file: Path) -> None:
-    """Raise ValueError unless the SHA-256 begins as the file's name ends; torch checks downloads
-    only."""
-    wanted = file.stem.rsplit("-", 1)[-1]
-    with open(file, "rb") as content:
-        if not hashlib.file_digest(content, "sha256").hexdigest().startswith(wanted):
-            raise ValueError(f"its SHA-256 does not begin with {wanted}: the file is damaged")
 
 
 def renamed(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

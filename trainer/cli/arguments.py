@@ -1,8 +1,6 @@
 """A command line, taken apart into words, flags and the three words that are no part of a
 configuration."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping, Sequence

@@ -1,9 +1,6 @@
 """The help, written for people."""
 
-from __future__ import annotations
-
 import textwrap
-from collections.abc import Sequence
 from typing import Any
 
 from trainer import __version__
@@ -55,11 +52,14 @@ Other spellings that are understood:
 
 def help_text(sources: Sources) -> str:
     """Return the help for people, with the names that are found in some folders."""
-    lines = []
+    lines, defaults = [], read_yaml(CONF / "config.yaml")["defaults"]
     for group in (*SEAMS, "experiment", "sweep"):
         sign = "" if group in SEAMS else "+"
-        text = ", ".join(default_first(sources.options(group), group))
-        pieces = wrap(text, 80)
+        chosen: Any = next((e[group] for e in defaults if isinstance(e, dict) and group in e), [])
+        first = chosen if isinstance(chosen, list) else [chosen]
+        names = sorted(sources.options(group), key=lambda name: (name not in first, name))
+        text = ", ".join(names)
+        pieces = textwrap.wrap(text, 80) or [""]
         lines.append(f"  {sign + group + '=':13}" + ("\n" + " " * 15).join(pieces))
     indented = "\n".join("  " + line for line in spellings_help().splitlines())
     return HELP.format(
@@ -69,16 +69,3 @@ def help_text(sources: Sources) -> str:
         groups="\n".join(lines),
         spellings=indented,
     )
-
-
-def default_first(names: Sequence[str], group: str) -> list[str]:
-    """Return names with what the default job chooses in the group at the front."""
-    entries = [e for e in read_yaml(CONF / "config.yaml")["defaults"] if isinstance(e, dict)]
-    chosen: Any = next((e[group] for e in entries if group in e), [])
-    first = chosen if isinstance(chosen, list) else [chosen]
-    return sorted(names, key=lambda name: (name not in first, name))
-
-
-def wrap(text: str, width: int) -> list[str]:
-    """Return text in lines of at most `width` characters."""
-    return textwrap.wrap(text, width) or [""]

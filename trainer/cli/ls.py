@@ -1,7 +1,5 @@
 """`ls`: runs and sweeps, the newest first."""
 
-from __future__ import annotations
-
 import datetime
 import fnmatch
 import json

@@ -18,7 +18,7 @@ from trainer.composition import not_built
 from trainer.composition.overrides import canonical, parse_override, quoted
 from trainer.composition.search_path import Sources, load_plugins
 from trainer.core.command import run_line, started_beside
-from trainer.core.environment import World, is_first_process, is_of_torchrun
+from trainer.core.environment import World, known_world
 from trainer.core.errors import ConfigError, Diverged, Stopped, TrainerError
 from trainer.core.limits import is_hung_up, reporting_system, silence
 from trainer.core.signals import die_with_parent, is_in_group, leave_group
@@ -45,7 +45,7 @@ def main(*first: str) -> NoReturn:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # open to the end
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal may not know a letter
-    if is_of_torchrun():
+    if known_world().is_torchrun:
         die_with_parent()
     code = exit_code([*first, *sys.argv[1:]])
     leave_group(code)
@@ -55,22 +55,10 @@ def main(*first: str) -> NoReturn:
 def exit_code(arguments: Sequence[str]) -> int:
     """Answer a command line, tell what went wrong, and return the exit code that fits."""
     if is_subcommand(arguments):
-        code = outcome(lambda: subcommand(arguments))
+        code = outcome(lambda: run_subcommand(*arguments))
     else:
         code = outcome(lambda: answer(take_apart(arguments)))
     return outcome(flush) or code
-
-
-def subcommand(arguments: Sequence[str]) -> int:
-    """Answer a subcommand and return the exit code."""
-    name, *rest = arguments
-    if World.from_environment().size > 1:
-        raise ConfigError(f"{name} starts the processes that it needs: leave out torchrun")
-    try:
-        return run_subcommand(name, rest)
-    except BrokenPipeError:  # whoever read along has gone
-        silence()
-        return 0
 
 
 def outcome(work: Callable[[], int]) -> int:
@@ -79,7 +67,7 @@ def outcome(work: Callable[[], int]) -> int:
         with reporting_system():
             return work()
     except TrainerError as error:
-        if is_first_process() or error.is_own:
+        if known_world().rank == 0 or error.is_own:
             from trainer.record.console import fail
 
             hint = LOWER if isinstance(error, Diverged) else ""
@@ -122,7 +110,10 @@ def answer(line: CommandLine) -> int:
     sources = load_sources(line)
     if any(flag in HYDRA_FLAGS for flag in line.flags):
         return ask_hydra(line, sources)
-    is_resumed = line.resume is not None and from_first_process(lambda: is_sweep_folder(line))
+    resume = line.resume
+    is_resumed = resume is not None and from_first_process(
+        lambda: (Path(resume) / "sweep.yaml").is_file()
+    )
     if line.is_sweep or is_resumed:
         from trainer.cli.sweep import resume_jobs, sweep
 
@@ -130,11 +121,6 @@ def answer(line: CommandLine) -> int:
     if line.reuse is not None:
         raise ConfigError("reuse= is of sweeps (with -m): a single run is always run")
     return single(line, sources)
-
-
-def is_sweep_folder(line: CommandLine) -> bool:
-    """Return whether what is to be resumed is a sweep, and not a run."""
-    return line.resume is not None and (Path(line.resume) / "sweep.yaml").is_file()
 
 
 def single(line: CommandLine, sources: Sources) -> int:
@@ -219,10 +205,11 @@ def from_first_process(find: Callable[[], T]) -> T:
     world = World.from_environment()
     if world.size == 1:
         return find()
-    from trainer.strategy.build import communicator
     from trainer.strategy.collectives import broadcast
+    from trainer.strategy.keys import Timeouts
+    from trainer.strategy.process_group import join
 
-    return broadcast(communicator(world), find)
+    return broadcast(join(world, Timeouts().start_timeout.value), find)
 
 
 def show_config(line: CommandLine, composed: Composed) -> int:

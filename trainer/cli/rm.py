@@ -1,7 +1,5 @@
 """`rm`: deletes the runs and sweeps that are named."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil
@@ -19,12 +17,7 @@ from trainer.record.sweep_file import SWEEP_FILE
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be deleted.
-
-    Attributes:
-        path: real, without links.
-        runs: itself, or the jobs of a sweep that are no links.
-    """
+    """What is to be deleted: its real path, and itself or the jobs of a sweep that are no links."""
 
     path: Path
     runs: tuple[Path, ...]
@@ -54,7 +47,19 @@ def rm(arguments: Sequence[str]) -> None:
         print("nothing is deleted")
         return
     for target in targets:
-        delete(target)
+        try:
+            for run in target.runs:
+                with locked(run):
+                    shutil.rmtree(run)  # links go, what they lead to stays
+            if target.is_sweep:
+                shutil.rmtree(target.path)
+            for parent in target.path.parents:
+                latest = parent / "latest"
+                real = Path(os.path.realpath(latest))
+                if latest.is_symlink() and real.is_relative_to(target.path):
+                    latest.unlink()
+        except OSError as error:
+            raise refused(target.path, error) from error
 
 
 def target_of(text: str) -> Target:
@@ -128,19 +133,3 @@ def is_confirmed() -> bool:
         return input("delete? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
         return False
-
-
-def delete(target: Target) -> None:
-    """Delete a run, or a sweep's jobs and then its folder; links go, what they lead to stays."""
-    try:
-        for run in target.runs:
-            with locked(run):
-                shutil.rmtree(run)
-        if target.is_sweep:
-            shutil.rmtree(target.path)
-        for parent in target.path.parents:
-            latest = parent / "latest"
-            if latest.is_symlink() and Path(os.path.realpath(latest)).is_relative_to(target.path):
-                latest.unlink()
-    except OSError as error:
-        raise refused(target.path, error) from error

@@ -1,8 +1,6 @@
 """The subcommands that train or measure to answer a question. They import a study once their
 arguments are parsed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

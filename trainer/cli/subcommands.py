@@ -1,7 +1,5 @@
 """The subcommands: one table, and the answer to a first word that is none of them."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import re
@@ -11,7 +9,9 @@ from typing import Any, NoReturn
 from trainer.composition.not_built import NAMES, check_name, check_subcommand
 from trainer.composition.search_path import SEAMS, Sources
 from trainer.core.command import program
+from trainer.core.environment import World
 from trainer.core.errors import ConfigError, nearest, unknown
+from trainer.core.limits import silence
 
 # name: the module whose function of that name answers, and what it does
 SUBCOMMANDS = {
@@ -71,13 +71,15 @@ def is_subcommand(arguments: Sequence[str]) -> bool:
     return bool(arguments) and re.fullmatch(r"[A-Za-z_][\w./-]*", arguments[0]) is not None
 
 
-def run_subcommand(name: str, arguments: Sequence[str]) -> int:
+def run_subcommand(name: str, *arguments: str) -> int:
     """Answer a subcommand and return the exit code.
 
     Raises:
-        ConfigError: if there is no such subcommand.
+        ConfigError: if there is no such subcommand, or torchrun started this.
         TrainerError: whatever it raises.
     """
+    if World.from_environment().size > 1:
+        raise ConfigError(f"{name} starts the processes that it needs: leave out torchrun")
     if name not in SUBCOMMANDS:
         raise unknown_subcommand(name)
     function: Any = getattr(importlib.import_module(SUBCOMMANDS[name][0]), name)
@@ -85,6 +87,8 @@ def run_subcommand(name: str, arguments: Sequence[str]) -> int:
         function(arguments)
     except SystemExit as end:  # argparse has printed the help
         return int(end.code or 0)
+    except BrokenPipeError:  # whoever read along has gone
+        silence()
     return 0
 
 

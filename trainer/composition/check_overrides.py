@@ -1,8 +1,6 @@
 """Checks of the overrides of a command line: of choices before they are composed, of keys against
 the tree that was composed of them."""
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Collection, Iterable, Sequence
@@ -15,6 +13,7 @@ from trainer.composition.search_path import SEAMS, Sources
 from trainer.composition.tree import ConfigFiles, Tree
 from trainer.core.errors import ConfigError, nearest, unknown
 from trainer.core.registry import Registry
+from trainer.core.yaml_files import is_within
 
 OF_ONE_RUN = ("hydra.run.dir", "hydra.job.chdir", "hydra.output_subdir")
 OF_A_SWEEP = (
@@ -25,11 +24,7 @@ OF_A_SWEEP = (
 
 
 class UnknownKey(ConfigError):
-    """A key that the chosen parts do not have.
-
-    Attributes:
-        key: dotted.
-    """
+    """A key that the chosen parts do not have."""
 
     def __init__(self, message: str, key: str) -> None:
         super().__init__(message)
@@ -38,13 +33,7 @@ class UnknownKey(ConfigError):
 
 def check_hydra_override(override: Override, *, is_sweep: bool, is_ours: bool = True) -> None:
     """Raise ConfigError for a setting of Hydra that would do nothing, or break what this program
-    promises.
-
-    Args:
-        override: whose key begins with `hydra`.
-        is_sweep: whether the line is one of a sweep.
-        is_ours: whether this program's sweeper and launcher run it, and no other of Hydra's.
-    """
+    promises; `is_ours`: no sweeper or launcher but this program's runs it."""
     key = override.key
     if key in ("hydra.job.chdir", "hydra.output_subdir") and override.value not in (
         "false",
@@ -66,7 +55,7 @@ def check_hydra_override(override: Override, *, is_sweep: bool, is_ours: bool = 
         raise ConfigError(
             f"{override} is of a single run: name a sweep's folder by hydra.sweep.dir"
         )
-    if is_sweep and is_ours and not any(key == k or key.startswith(f"{k}.") for k in OF_A_SWEEP):
+    if is_sweep and is_ours and not is_within(key, OF_A_SWEEP):
         raise unknown("key", key, OF_A_SWEEP)
 
 

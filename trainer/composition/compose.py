@@ -5,8 +5,6 @@ Hydra's rules compose. What is added: presets whose parts are replaced, and whol
 as presets (`repeat=`). Imports no torch, so that mistakes are answered at once.
 """
 
-from __future__ import annotations
-
 import functools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -84,13 +82,8 @@ class Composed:
 
 @dataclass(frozen=True)
 class Base:
-    """What choices compose to, before any value is set.
-
-    Attributes:
-        tree: plain values, Hydra's own node among them.
-        choices: the name chosen in each group.
-        notes: on what was dropped from a preset.
-    """
+    """What choices compose to, before any value is set: plain values, Hydra's own node among them;
+    the name chosen in each group; notes on what was dropped from a preset."""
 
     tree: Tree
     choices: Mapping[str, str]
@@ -142,9 +135,7 @@ class Composer:
         """
         overrides, choices, values = self.split(texts)
         base = self.check(choices, values)
-        tree: Tree = copied(base.tree)
-        for override in values:
-            set_value(tree, override)
+        tree = self.tree_with(choices, values)
         node = tree["hydra"]
         run_dir = str(node["run"]["dir"])
         if "${" in run_dir:
@@ -255,10 +246,10 @@ class Composer:
         except ConfigError:
             return False
 
-    def tree_with(self, choices: Choices, settings: Sequence[Override]) -> Tree:
-        """Return what choices compose to with settings of Hydra's, its own node included."""
+    def tree_with(self, choices: Choices, values: Sequence[Override]) -> Tree:
+        """Return what choices compose to with values set, Hydra's own node included."""
         tree: Tree = copied(self.base(choices).tree)
-        for override in settings:
+        for override in values:
             set_value(tree, override)
         return tree
 
@@ -282,12 +273,8 @@ def remedy(override: Override) -> str:
             "in lists and mappings, text with signs such as brackets, blanks or colons goes in "
             "double quotes, and the whole in single ones: 'key=[{match: \"layer[1-2]\"}]'"
         )
-    return f"quote it if it is text: {quoted_line(override)}"
-
-
-def quoted_line(override: Override) -> str:
-    """Return an override whose value is quoted for Hydra and for the shell."""
-    return shlex.quote(f"{override.prefix}{override.key}={quote(override.value)}")
+    line = shlex.quote(f"{override.prefix}{override.key}={quote(value)}")
+    return f"quote it if it is text: {line}"
 
 
 def given_twice(overrides: Sequence[Override]) -> Iterator[str]:

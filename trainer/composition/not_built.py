@@ -1,11 +1,10 @@
 """What the project's description names and is not built yet: refused as such, never ignored."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
 from trainer.core.errors import ConfigError
+from trainer.core.yaml_files import is_within
 
 NAMES: dict[str, tuple[str, ...]] = {
     "task": ("evaluate", "explain", "predict", "export"),
@@ -33,7 +32,7 @@ def check_subcommand(name: str) -> None:
 
 def check_key(key: str) -> None:
     """Raise ConfigError if a key is one of those not built yet."""
-    if any(key == k or key.startswith(f"{k}.") for k in KEYS):
+    if is_within(key, KEYS):
         raise ConfigError(f"{key} is not built yet in this version")
 
 

@@ -5,8 +5,6 @@ reference scripts have words of their own. Each is answered by a line that can b
 hyphens and underscores do not count.
 """
 
-from __future__ import annotations
-
 import re
 
 TORCHRUN = "torchrun --standalone --nproc-per-node {} -m trainer"

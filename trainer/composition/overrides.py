@@ -1,8 +1,6 @@
 """The words of a command line: spellings people try, values with odd characters, and checks before
 Hydra composes."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,13 +28,7 @@ RENAMED = {"optimizer": "optim", "swa.": "average.", "mixup.": "mix.", "optimize
 
 @dataclass(frozen=True)
 class Override:
-    """One `key=value` of a command line.
-
-    Attributes:
-        prefix: `+` or `++` before the key, or nothing.
-        key: dotted.
-        value: as written.
-    """
+    """One `key=value` of a command line; `+`, `++` or nothing is the prefix."""
 
     prefix: str
     key: str

@@ -1,7 +1,5 @@
 """The configuration that a run recorded, read as data and composed like a command line."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any

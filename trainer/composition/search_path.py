@@ -1,7 +1,5 @@
 """Where configurations are found. Imports neither Hydra nor torch."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.metadata
 import os
@@ -37,12 +35,8 @@ SEAMS = (
 
 @dataclass(frozen=True)
 class Sources:
-    """Where configurations are looked up.
-
-    Attributes:
-        primary: name of the primary configuration.
-        extra: folders searched besides the project's own: the user's and those of plugins.
-    """
+    """Where configurations are looked up: in the project's own folder, and in those of the user and
+    of plugins."""
 
     primary: str = "config"
     extra: tuple[Path, ...] = ()
@@ -71,19 +65,9 @@ class Sources:
 
     def options(self, group: str) -> list[str]:
         """Return the names that a group offers."""
-        found: set[str] = set()
-        for folder in self.folders():
-            base = folder / group
-            found |= (
-                {
-                    str(f.relative_to(base).with_suffix(""))
-                    for f in base.rglob("*.yaml")
-                    if f.is_file()
-                }
-                if base.is_dir()
-                else set()
-            )
-        return sorted(found)
+        bases = [folder / group for folder in self.folders()]
+        files = [(base, f) for base in bases for f in base.rglob("*.yaml") if f.is_file()]
+        return sorted({str(f.relative_to(base).with_suffix("")) for base, f in files})
 
 
 def load_plugins(

@@ -1,7 +1,5 @@
 """The tree of plain values that choices compose to, by Hydra's rules of defaults lists."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -160,13 +158,8 @@ def copied(value: Any) -> Any:
 
 
 def explained(error: Exception, sources: Sources, path: str = "") -> ConfigError:
-    """Return Hydra's refusal of a defaults list in our words: file, mistake, what is allowed.
-
-    Args:
-        error: of Hydra.
-        sources: where configurations are looked up.
-        path: of the configuration at fault, where the error does not name it.
-    """
+    """Return Hydra's refusal of a defaults list in our words: file (`path` where the error does not
+    name it), mistake, what is allowed."""
     text = str(error)
     parent = re.search(r"In '([^']+)'", text)
     found = sources.file(path or (parent[1] if parent else ""))
@@ -179,7 +172,7 @@ def explained(error: Exception, sources: Sources, path: str = "") -> ConfigError
         return ConfigError(f"{where}there is no configuration '{error.missing_cfg_file}'")
     wrong = re.search(r"Could not override '([^']+)'", text)
     if wrong:
-        return ConfigError(where + misnamed(wrong[1], sources))
+        return ConfigError(where + misnamed(wrong[1]))
     twice = re.search(r"Multiple values for ([\w/]+)\..* '(override [^']+)'", text)
     if twice:
         chosen = twice[1]
@@ -188,7 +181,7 @@ def explained(error: Exception, sources: Sources, path: str = "") -> ConfigError
     return ConfigError(f"{where}{' '.join(reason.split()) or type(error).__name__}")
 
 
-def misnamed(group: str, sources: Sources) -> str:
+def misnamed(group: str) -> str:
     """Return what is wrong with a group that a file overrides and that no defaults list has."""
     last = group.partition("@")[0].rpartition("/")[2]
     if "." in group:

@@ -6,8 +6,6 @@ group shares) its default, for a key of `RunConfig` what `NEUTRAL` says. What a 
 code, which counts by itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 from trainer.config.run_config import RunConfig
 from trainer.core.convert import Written, plain
 from trainer.core.registry import Choice
+from trainer.core.yaml_files import is_within
 from trainer.precision.formats import PrecisionChoice
 from trainer.strategy.keys import StrategyChoice
 
@@ -86,12 +85,8 @@ def neutral_values(config: RunConfig) -> dict[str, Any]:
 
 
 def decisive_values(config: RunConfig, unrelated: Collection[str]) -> dict[str, Any]:
-    """Return the plain values of a configuration that are not neutral, by dotted key.
-
-    Args:
-        config: the configuration.
-        unrelated: keys that are left out, with all below them.
-    """
+    """Return the plain values of a configuration that are not neutral, by dotted key, but for
+    `unrelated` keys and all below them."""
     neutral = neutral_values(config)
     return {
         key: value
@@ -101,13 +96,8 @@ def decisive_values(config: RunConfig, unrelated: Collection[str]) -> dict[str, 
 
 
 def changed_keys(then: object, now: RunConfig, unrelated: Collection[str]) -> list[str]:
-    """Return `key=value (was value)` for all that differs between two configurations.
-
-    Args:
-        then: the plain configuration of an earlier run, perhaps of an older version.
-        now: the configuration of this one.
-        unrelated: keys that are left out, with all below them.
-    """
+    """Return `key=value (was value)` for all that differs from the configuration of an earlier run,
+    perhaps of an older version, but for `unrelated` keys and all below them."""
     if not isinstance(then, dict):
         return ["no configuration in its manifest"]
     old, new, neutral = dict(leaves(then)), dict(leaves(now.plain())), neutral_values(now)
@@ -117,8 +107,3 @@ def changed_keys(then: object, now: RunConfig, unrelated: Collection[str]) -> li
         if was != value and not is_within(key, unrelated):
             changed.append(f"{key}={value} (was {was})")
     return changed
-
-
-def is_within(key: str, keys: Collection[str]) -> bool:
-    """Return whether a dotted key is one of some keys, or below one."""
-    return any(key == k or key.startswith(f"{k}.") for k in keys)

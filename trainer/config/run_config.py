@@ -1,11 +1,9 @@
 """The whole configuration as one frozen value, and `parse`: the only reader of a DictConfig."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, Self, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -21,9 +19,9 @@ from trainer.config.groups import (
     parse_group,
     with_absolute_root,
 )
-from trainer.core.convert import Written, build, convert, plain, plain_choice, shown
+from trainer.core.convert import Written, build, check_known, convert, plain, plain_choice, shown
 from trainer.core.environment import default_threads
-from trainer.core.errors import ConfigError, unknown
+from trainer.core.errors import ConfigError
 from trainer.core.registry import Choice
 from trainer.core.units import MOST, Amount, Duration, Interval
 from trainer.core.weights_source import Origin
@@ -47,7 +45,7 @@ class Keep(Written):
     number: int | None = 1
 
     @classmethod
-    def parse(cls, value: object, key: str) -> Keep:
+    def parse(cls, value: object, key: str) -> Self:
         """Return the number written as `value`."""
         if value == "all":
             return cls(None)
@@ -150,7 +148,8 @@ class RunConfig:
         if self.threads > MOST_THREADS:
             raise ConfigError(f"threads must be at most {MOST_THREADS}, got {self.threads}")
         check_name(self.name)
-        check_seed(self.seed)
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {shown(self.seed)}")
         check_eps(self.precision, plain_choice(self.optim))
         length = (self.epochs, self.max_steps)
         check_fits("scheduler.warmup", self.scheduler.shared.warmup, length)
@@ -244,10 +243,7 @@ def parse(
         tree["threads"] = 1 if is_sweep else default_threads(local_processes)
     if tree.get("report_test") is None:
         tree["report_test"] = not is_sweep
-    names = [f.name for f in fields(RunConfig)]
-    for key in tree:
-        if key not in names:
-            raise unknown("key", key, names)
+    check_known(tree, [f.name for f in fields(RunConfig)], "")
     made: dict[str, Any] = {key: parse_group(key, tree.pop(key)) for key in SEAMS if key in tree}
     made["data"] = with_absolute_root(made["data"])
     made["augment"] = parse_augment(tree.pop("augment", None))
@@ -290,21 +286,9 @@ def check_name(name: str) -> None:
         raise ConfigError(f"name={name}: outputs/{name} is the link to the newest run; rename it")
 
 
-def check_seed(seed: int) -> None:
-    """Raise ConfigError unless a seed is a number that every record and generator can hold."""
-    if not 0 <= seed < 2**63:
-        raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {shown(seed)}")
-
-
 def check_fits(key: str, duration: Duration, length: tuple[float, int | None]) -> None:
-    """Raise ConfigError if something starts after the run's end, as far as that can be told without
-    the data.
-
-    Args:
-        key: the key that the duration was written under.
-        duration: from the start of the run.
-        length: `epochs` and `max_steps` of the run.
-    """
+    """Raise ConfigError if something starts after the run's end, as far as `epochs` and
+    `max_steps`, the `length`, can tell that without the data."""
     share, run = share_of_run(duration, length)
     if share >= 1.0:
         raise ConfigError(f"{key}={duration} is as long as the run ({run}) or longer: shorten it")

@@ -1,8 +1,7 @@
 """The time of a run, counted in optimizer steps."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -56,7 +55,7 @@ class Clock:
         """Return the same with its fraction: a rounded period would drift over the run."""
         return duration.exact_steps(self.steps_per_epoch, self.total)
 
-    def at(self, step: int) -> Clock:
+    def at(self, step: int) -> Self:
         """Return the clock of another step of the same run."""
         return replace(self, step=step)
 

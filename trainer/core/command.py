@@ -1,8 +1,6 @@
 """How this program was started, for messages that name a command: every line that is printed can be
 typed as it stands."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import sys

@@ -5,16 +5,14 @@ guessed, except that a float without a fraction is a whole number (YAML reads `1
 a whole number is a float.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import types
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
-from typing import Any, Literal, TypeVar, Union
+from typing import Any, Literal, Self, TypeVar, Union
 
 from trainer.core.errors import ConfigError, unknown
 from trainer.core.registry import Choice, Registry
@@ -29,7 +27,7 @@ class Written(ABC):
 
     @classmethod
     @abstractmethod
-    def parse(cls, value: object, key: str) -> Written:
+    def parse(cls, value: object, key: str) -> Self:
         """Return the value that a user wrote under `key`; raise ConfigError if it is not one."""
 
     def plain(self) -> Any:
@@ -52,9 +50,7 @@ def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     hints = typing.get_type_hints(cls)
     names = [f.name for f in fields(cls) if f.init]  # type: ignore[arg-type]  # cls is a dataclass
     prefix = f"{where}." if where else ""
-    for key in values:
-        if key not in names:
-            raise unknown("key", f"{prefix}{key}", [f"{prefix}{name}" for name in names])
+    check_known(values, names, where)
     made: dict[str, Any] = {}
     for field in fields(cls):  # type: ignore[arg-type]
         if field.name in values:
@@ -68,16 +64,19 @@ def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     return cls(**made)
 
 
+def check_known(keys: Iterable[str], known: Sequence[str], where: str) -> None:
+    """Raise ConfigError for a key of a mapping, whose dotted key is `where`, that is unknown."""
+    prefix = f"{where}." if where else ""
+    for key in keys:
+        if key not in known:
+            raise unknown("key", f"{prefix}{key}", [f"{prefix}{name}" for name in known])
+
+
 def build_choice(
     registry: Registry[Any], values: Mapping[str, Any], where: str
 ) -> Choice[Any, Any]:
     """Return the choice that a group's mapping describes: `name`, the shared keys and the
-    component's own.
-
-    Args:
-        registry: of the group.
-        values: plain values by key.
-        where: dotted key of the mapping, for messages.
+    component's own; `where` is its dotted key, for messages.
 
     Raises:
         ConfigError: as `build`, and for a name that the group does not have.
@@ -91,11 +90,7 @@ def build_choice(
     component = registry.load(name)
     shared_names = [f.name for f in fields(registry.shared)]
     own_names = [f.name for f in fields(component) if f.init]
-    for key in values:
-        if key not in shared_names and key not in own_names:
-            raise unknown(
-                "key", f"{where}.{key}", [f"{where}.{n}" for n in (*shared_names, *own_names)]
-            )
+    check_known(values, (*shared_names, *own_names), where)
     shared = {key: values[key] for key in shared_names if key in values}
     own = {key: values[key] for key in own_names if key in values and key not in shared_names}
     return Choice(name, build(registry.shared, shared, where), build(component, own, where))

@@ -4,8 +4,6 @@ Variables that belong together count completely or not at all: a process is one 
 where all that torchrun sets is there and fits.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os
@@ -14,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from trainer.core.errors import ConfigError
 
@@ -59,7 +58,7 @@ class World:
     agent_serves: bool = False
 
     @classmethod
-    def from_environment(cls, env: Mapping[str, str] = os.environ) -> World:
+    def from_environment(cls, env: Mapping[str, str] = os.environ) -> Self:
         """Return the process that torchrun's variables describe, or one alone without them.
 
         `WORLD_SIZE` decides: where it is absent or 1, the others need not be there.
@@ -117,21 +116,12 @@ def number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
 
 
-def is_first_process() -> bool:
-    """Return whether this process prints: the first of a run, or one whose variables make no
-    sense."""
+def known_world() -> World:
+    """Return the processes of this run, one alone where the variables make no sense."""
     try:
-        return World.from_environment().rank == 0
+        return World.from_environment()
     except ConfigError:
-        return True
-
-
-def is_of_torchrun() -> bool:
-    """Return whether torchrun started this process."""
-    try:
-        return World.from_environment().is_torchrun
-    except ConfigError:
-        return False
+        return World()
 
 
 def copies_note(env: Mapping[str, str] = os.environ) -> str | None:
@@ -152,11 +142,7 @@ def copies_note(env: Mapping[str, str] = os.environ) -> str | None:
 
 def cores(root: Path = Path("/")) -> int:
     """Return the processors that this process may use: those it is bound to, or fewer where its
-    container has a quota.
-
-    Args:
-        root: of the file system that tells the quota.
-    """
+    container has a quota."""
     bound = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     quotas = [share for files in cpu_files(root) if (share := cpu_share(files)) is not None]
     return max(1, min(bound, *(math.ceil(share) for share in quotas))) if quotas else bound
@@ -180,11 +166,7 @@ def cpu_share(files: tuple[Path, ...]) -> float | None:
 
 def memory_free(root: Path = Path("/")) -> int | None:
     """Return the bytes of memory that this process can still take, as far as the machine and its
-    container allow; None where the system does not tell.
-
-    Args:
-        root: of the file system that tells it.
-    """
+    container allow; None where the system does not tell."""
     fields = dict(
         line.split(":", 1) for line in text_of(root / "proc/meminfo").splitlines() if ":" in line
     )
@@ -207,14 +189,9 @@ def memory_free(root: Path = Path("/")) -> int | None:
 
 
 def control_groups(root: Path, controller: str) -> Iterator[Path]:
-    """Yield the folders of this process's control group and of those around it.
-
-    In a container the path that the kernel tells may not exist there: then what is mounted counts.
-
-    Args:
-        root: of the file system.
-        controller: such as `cpu`; empty for version 2, which has one tree for all.
-    """
+    """Yield the folders of this process's control group and of those around it; the controller is
+    empty for version 2, which has one tree for all. In a container the path that the kernel tells
+    may not exist there: then what is mounted counts."""
     for line in text_of(root / "proc/self/cgroup").splitlines():
         _, names, path = line.split(":", 2)
         if controller not in names.split(","):
@@ -264,11 +241,8 @@ def cache_home() -> Path | None:
 
 
 def variables(**changed: str | None) -> dict[str, str]:
-    """Return a copy of all environment variables, for another process.
-
-    Args:
-        changed: variables that are different there; None leaves one as it is.
-    """
+    """Return a copy of all environment variables, for another process, with changes that are not
+    None."""
     return {**os.environ, **{name: v for name, v in changed.items() if v is not None}}
 
 

@@ -24,16 +24,8 @@ class ConfigError(TrainerError):
 
 
 class Diverged(TrainerError):
-    """Training produced a loss, gradient or weight that is not finite.
-
-    Args:
-        step: see below.
-        what: was not finite.
-        detail: more of the message, from its blank on.
-
-    Attributes:
-        step: the step (counted from 0) at which it was first seen.
-    """
+    """Training produced a loss, gradient or weight (`what`) that is not finite, first seen at a
+    step counted from 0; `detail` is more of the message, from its blank on."""
 
     exit_code = 3
 
@@ -65,11 +57,7 @@ class DiskError(TrainerError):
 
 
 class Stopped(TrainerError):
-    """A signal ended the run after a finished step and a checkpoint.
-
-    Attributes:
-        signum: the signal's number.
-    """
+    """A signal ended the run after a finished step and a checkpoint."""
 
     def __init__(self, message: str, signum: int) -> None:
         super().__init__(message)

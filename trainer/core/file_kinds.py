@@ -1,7 +1,5 @@
 """What a file is by its first bytes, and how files are named in messages."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Files that are whole or absent, and disks that say so when they are full."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import functools

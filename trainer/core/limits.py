@@ -1,7 +1,5 @@
 """Where the machine or its system says no: memory, names of files, what may be written to."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os
@@ -66,8 +64,14 @@ def understood(error: BaseException) -> BaseException:
     if found:  # the one that says most came first
         return LostWorker(f"a data worker (process {found[-1][1]}) {end_of_worker(found[-1])}")
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return of_system(error)
-    if isinstance(error, UnicodeError | RecursionError) or "YAMLError" in kinds_of(error):
+        path, reason = os.fsdecode(str(error.filename)), (error.strerror or "").lower()
+        if error.errno in DISK_ERRORS:
+            return DiskError(f"cannot write {shown(path)}: {reason}")
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return ConfigError(f"no permission: {shown(path)} ({reason})")
+        return ConfigError(f"cannot use the path {shown(path)}: {reason}")
+    kinds = [kind.__name__ for kind in type(error).__mro__]  # yaml need not be imported
+    if isinstance(error, UnicodeError | RecursionError) or "YAMLError" in kinds:
         what = "too deeply nested" if isinstance(error, RecursionError) else str(error)
         return ConfigError(f"cannot read what was given: {' '.join(what.split())}")
     return error
@@ -81,22 +85,6 @@ def chain_of(error: BaseException) -> list[BaseException]:
         chain.append(link)
         link = link.__cause__ or link.__context__
     return chain
-
-
-def kinds_of(error: BaseException) -> set[str]:
-    """Return the names of the classes that an error is of: yaml need not be imported."""
-    return {kind.__name__ for kind in type(error).__mro__}
-
-
-def of_system(error: OSError) -> TrainerError:
-    """Return the error of ours for what the system says of a file: the disk's state or else the
-    user's mistake."""
-    path, reason = os.fsdecode(str(error.filename)), (error.strerror or "").lower()
-    if error.errno in DISK_ERRORS:
-        return DiskError(f"cannot write {shown(path)}: {reason}")
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return ConfigError(f"no permission: {shown(path)} ({reason})")
-    return ConfigError(f"cannot use the path {shown(path)}: {reason}")
 
 
 def end_of_worker(lost: re.Match[str]) -> str:

@@ -24,11 +24,8 @@ log = logging.getLogger("trainer")
 
 
 class LockHeld(Exception):
-    """A lock is held, by another process or by another `Lock` of this one.
-
-    Attributes:
-        holder: the process in words, `process 12 on host` where that is known.
-    """
+    """A lock is held, by another process or by another `Lock` of this one; `holder` says it in
+    words, `process 12 on host` where that is known."""
 
     def __init__(self, holder: str) -> None:
         super().__init__(f"held by {holder}")
@@ -48,10 +45,7 @@ class Lock:
         self._held: BaseFileLock | None = None
 
     def acquire(self, *, wait: bool = False) -> None:
-        """Take the lock.
-
-        Args:
-            wait: until it is free.
+        """Take the lock; with `wait`, once it is free.
 
         Raises:
             LockHeld: if it is held and `wait` is false.
@@ -68,7 +62,9 @@ class Lock:
             # one that the file system has not got
             if error.filename is not None:
                 raise
-            remove_if_empty(self.path)
+            with contextlib.suppress(OSError):
+                if self.path.stat().st_size == 0:  # no holder has written into it
+                    self.path.unlink()
             warn_once(self.path.parent.stat().st_dev, str(self.path.parent))
             self._take(SoftFileLock(self.marker, thread_local=False), self.marker, wait=wait)
             return
@@ -103,6 +99,11 @@ class Lock:
                 held.release()
 
 
+def lock_of(path: Path) -> Path:
+    """Return where the lock of a file or folder is: beside it."""
+    return path.with_name(f"{path.name}.lock")
+
+
 @contextlib.contextmanager
 def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the lock of a path; see `Lock`."""
@@ -127,13 +128,6 @@ def holder_of(path: Path) -> str:
     holder = f"process {lines[0]} on {lines[1]}"
     is_here = lines[1] == socket.gethostname()  # then a dead holder's marker is not in the way
     return holder if is_here else f"{holder} (if it is gone, remove {path})"
-
-
-def remove_if_empty(path: Path) -> None:
-    """Remove the file of a lock that could not be taken, unless a holder has written into it."""
-    with contextlib.suppress(OSError):
-        if path.stat().st_size == 0:
-            path.unlink()
 
 
 @functools.cache

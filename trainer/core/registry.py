@@ -5,8 +5,6 @@ modules are imported, so a new component needs no edit of an existing file. Name
 number alone share a module, which the group's registry lists.
 """
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,13 +26,8 @@ Component = TypeVar("Component")
 
 @dataclass(frozen=True)
 class Choice(Generic[Shared, Component]):
-    """What the configuration chose in one group.
-
-    Attributes:
-        name: the registered name.
-        shared: values of the keys that every choice of the group has.
-        component: the component itself, built from its own keys.
-    """
+    """What the configuration chose in one group: a registered name, the keys that every choice has,
+    and the component itself, built from its own."""
 
     name: str
     shared: Shared

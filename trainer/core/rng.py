@@ -5,8 +5,6 @@ resumed run draws what the uninterrupted one would have drawn. Randomness inside
 alone has a state.
 """
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

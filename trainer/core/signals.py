@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import ClassVar
 
 # SIGHUP: the terminal was closed. Windows has neither that nor SIGUSR1
@@ -79,12 +79,7 @@ class Stops:
                 self._before[number] = signal.signal(number, self._notice)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         Stops.active = None
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal itself returned
@@ -100,11 +95,7 @@ class Stops:
 
 def die_with_parent(parent: int | None = None) -> None:
     """Let the kernel kill this process when the one that started it ends, where it can: what
-    torchrun leaves behind must not go on writing.
-
-    Args:
-        parent: number of that process, where it is known: if it has ended already, so does this.
-    """
+    torchrun leaves behind must not go on writing. If `parent` has ended already, so does this."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if parent not in (None, os.getppid()):
@@ -127,6 +118,7 @@ def ends_of_children_ignored() -> Iterator[None]:
 
 def is_in_group() -> bool:
     """Return whether this process has joined a group of several."""
+    # a Ctrl-C while torch was imported leaves parts of it here, but not torch itself
     if not {"torch", "torch.distributed"} <= sys.modules.keys():
         return False
     import torch.distributed as dist
@@ -142,13 +134,11 @@ def leave_group(code: int) -> None:
     Without the destructors of C++ that follow a normal end: now and then one finds a thread of the
     process group still running and aborts, and torchrun calls a finished run a failed one.
     """
-    # a Ctrl-C while torch was imported leaves parts of it here, but not torch itself
-    if {"torch", "torch.distributed"} <= sys.modules.keys():
+    if is_in_group():
         import torch.distributed as dist
 
-        if dist.is_initialized():
-            if code == 0:
-                dist.destroy_process_group()
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+        if code == 0:
+            dist.destroy_process_group()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

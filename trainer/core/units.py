@@ -1,11 +1,9 @@
 """Durations as users write them (`5ep`, `300st`, `10%`), amounts of images, a run's clock."""
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from trainer.core.convert import Written, shown
 from trainer.core.errors import ConfigError
@@ -46,7 +44,7 @@ class Duration(Written):
     UNITS: ClassVar[dict[str, str]] = {"ep": "epochs", "st": "optimizer steps", "%": "of the run"}
 
     @classmethod
-    def parse(cls, value: object, key: str) -> Duration:
+    def parse(cls, value: object, key: str) -> Self:
         """Return the duration written as `value`; a bare number is refused, with the spellings."""
         number, unit = read_unit(value, key, cls.UNITS)
         if unit == "st" and not number.is_integer():
@@ -83,7 +81,7 @@ class Interval(Written):
     UNITS: ClassVar[dict[str, str]] = {"s": "seconds", "ep": "epochs", "st": "optimizer steps"}
 
     @classmethod
-    def parse(cls, value: object, key: str) -> Interval:
+    def parse(cls, value: object, key: str) -> Self:
         """Return the interval written as `value`."""
         number, unit = read_unit(value, key, cls.UNITS)
         if number <= 0 or (unit == "st" and not number.is_integer()):
@@ -96,18 +94,13 @@ class Interval(Written):
 
 @dataclass(frozen=True)
 class Amount(Written):
-    """A number of images: a count, or a share of those there are.
-
-    Attributes:
-        value: images, or percent.
-        is_share: whether `value` is percent.
-    """
+    """A number of images: a count, or a share of those there are, in percent."""
 
     value: float
     is_share: bool
 
     @classmethod
-    def parse(cls, value: object, key: str) -> Amount:
+    def parse(cls, value: object, key: str) -> Self:
         """Return the amount written as `value`: `5000`, `10%` or 0."""
         match = re.fullmatch(f"({NUMBER})\\s*(%?)", str(value).strip())
         if match and not isinstance(value, bool):
@@ -129,17 +122,13 @@ class Amount(Written):
 
 @dataclass(frozen=True)
 class Seconds(Written):
-    """A time on the clock on the wall, such as `60s`.
-
-    Attributes:
-        value: seconds; positive.
-    """
+    """A time on the clock on the wall, such as `60s`; positive."""
 
     value: float
     UNITS: ClassVar[dict[str, str]] = {"s": "seconds"}
 
     @classmethod
-    def parse(cls, value: object, key: str) -> Seconds:
+    def parse(cls, value: object, key: str) -> Self:
         """Return the time written as `value`."""
         number, _ = read_unit(value, key, cls.UNITS)
         if not 1 <= number <= 86_400:

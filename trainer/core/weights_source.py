@@ -1,11 +1,10 @@
 """Where trained weights come from, as users write it."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from trainer.core.convert import Written, shown
 from trainer.core.errors import ConfigError
@@ -50,7 +49,7 @@ class Origin(Written):
     torchvision: str = ""
 
     @classmethod
-    def parse(cls, value: object, key: str) -> Origin:
+    def parse(cls, value: object, key: str) -> Self:
         """Return the origin written as `value`; whether it exists is seen when it is read."""
         if not isinstance(value, str) or not value.strip():
             raise ConfigError(f"{key} must be {SPELLINGS}; got {shown(value)}")

@@ -1,8 +1,6 @@
 """YAML files read as plain data, within limits."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,11 @@ def leaf(tree: Mapping[str, Any], key: str) -> Any:
     for part in key.split("."):
         value = value[part]
     return value
+
+
+def is_within(key: str, keys: Collection[str]) -> bool:
+    """Return whether a dotted key is one of some keys, or below one."""
+    return any(key == k or key.startswith(f"{k}.") for k in keys)
 
 
 def check_events(path: Path, events: Iterable[yaml.Event]) -> None:

@@ -6,12 +6,12 @@ An author of a data set registers it in `DATASETS`; see `Dataset`, `Source` and 
 from trainer.core.errors import ConfigError, DataError
 from trainer.core.ranges import check_in
 from trainer.core.units import Amount
-from trainer.data._batches import build_data
+from trainer.data._batches import Batches
 from trainer.data._normalize import Normalize
 from trainer.data._stats import fingerprint, mean_std
 from trainer.data._steps import Steps, check_batch_size
-from trainer.data.base import DATASETS, Batch, Data, DataKeys, Dataset, Images, Noise, Source
+from trainer.data.base import DATASETS, Batch, DataKeys, Dataset, Images, Noise, Source
 
-__all__ = ["DATASETS", "Batch", "Data", "DataKeys", "Dataset", "Images", "Noise", "Source"]
+__all__ = ["DATASETS", "Batch", "DataKeys", "Dataset", "Images", "Noise", "Source"]
 __all__ += ["Amount", "ConfigError", "DataError", "check_in", "fingerprint", "mean_std"]
-__all__ += ["Normalize", "Steps", "build_data", "check_batch_size"]
+__all__ += ["Batches", "Normalize", "Steps", "check_batch_size"]

@@ -9,7 +9,7 @@ import torch
 from trainer.core import rng
 from trainer.core.units import Amount
 from trainer.data._noise import with_noise
-from trainer.data._splits import Indices, Split, split_source, stratified
+from trainer.data._splits import Indices, split_source, stratified
 from trainer.data._steps import SMALLEST, Steps, batch_bounds, rank_share
 from trainer.data._stores import Store, store_for
 from trainer.data.base import Batch, DataKeys, Images, Source
@@ -18,10 +18,23 @@ CLEAN_BATCH = 512  # images; fixed, so that BatchNorm statistics do not depend o
 
 
 class Batches:
-    """Implements `Data` of base.py; made by `build_data`.
+    """The batches of one process: what the loop sees of the data.
 
     The order of an epoch is a permutation drawn from (seed, epoch); nothing is stored, so any
     step can be begun with.
+
+    Args:
+        source: all images.
+        keys: the shared keys of the group.
+        batch_size: images of an optimizer step, over all processes and micro-batches.
+        accumulate: micro-batches of a step in each process.
+        seed: of the run; moves the order of training images and nothing else.
+        rank: number of this process, from 0.
+        world_size: processes.
+        device: where batches are wanted.
+        eval_batch_size: images of an evaluation batch.
+        partners: whether each training batch brings a second, independent draw of images.
+        label_noise: training labels replaced at random; those of val and test never are.
 
     Attributes:
         num_classes: K.
@@ -37,22 +50,29 @@ class Batches:
         val_counts: images of each class held out for validation; `test_counts` likewise.
         noise: what label noise did to the training labels, or None.
         is_resident: whether images lie in the device's memory, and are not streamed by workers.
+
+    Raises:
+        ConfigError: if the split or the label noise is impossible, or batches cannot be shared as
+            asked.
     """
 
     def __init__(
         self,
         source: Source,
         keys: DataKeys,
-        steps: Steps,
         *,
-        split: Split,
-        seed: int,
-        rank: int,
-        device: torch.device,
-        eval_batch_size: int,
-        partners: bool,
-        label_noise: Amount,
+        batch_size: int,
+        accumulate: int = 1,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        device: torch.device | str = "cpu",
+        eval_batch_size: int = 1000,
+        partners: bool = False,
+        label_noise: Amount = Amount(0, False),
     ) -> None:
+        split = split_source(source, keys)
+        steps = Steps(len(split.train), batch_size, keys.last, accumulate, world_size)
         channels, height, width = source.train.images.shape[1:]
         self.image_shape = (int(channels), int(height), int(width))
         self.num_classes, self.classes = len(source.classes), source.classes
@@ -76,7 +96,7 @@ class Batches:
         )
         train = Images(source.train.images, labels)
         parts = [train, source.test] + ([] if source.val is None else [source.val])
-        stores = store_for(parts, keys, device)
+        stores = store_for(parts, keys, torch.device(device))
         self.is_resident = stores[0].is_resident
         self._train_store, self._test_store = stores[:2]
         self._val_store = self._train_store if source.val is None else stores[-1]
@@ -125,14 +145,11 @@ class Batches:
         return self._split.train[rng.stream(self._seed, *stream, epoch).permutation(self.num_train)]
 
     def clean_train_batches(self, num_images: int) -> Iterator[Batch]:
-        """Yield this process's share of a fixed stratified sample of training images.
+        """Yield this process's share of a fixed stratified sample of training images: of
+        `num_images`, but at least 2 and at most all.
 
         Whole batches of 512 (a single image left over joins the batch before) are dealt to the
         processes in turn, so that any number of processes sees exactly the batches that one would.
-
-        Args:
-            num_images: size of the sample over all processes; at least 2 and at most all training
-                images are taken.
         """
         num = min(max(num_images, SMALLEST), self.num_train)
         generator = rng.stream(self._split_seed, "clean")
@@ -164,52 +181,3 @@ class Batches:
         """Yield batches that stand for themselves: each is its own step."""
         for images, labels in store.batches(order, bounds):
             yield Batch(images, labels, self.num_classes, step_images=len(labels))
-
-
-def build_data(
-    source: Source,
-    keys: DataKeys,
-    *,
-    batch_size: int,
-    accumulate: int = 1,
-    seed: int = 0,
-    rank: int = 0,
-    world_size: int = 1,
-    device: torch.device | str = "cpu",
-    eval_batch_size: int = 1000,
-    partners: bool = False,
-    label_noise: Amount = Amount(0, False),
-) -> Batches:
-    """Return the batches of one process.
-
-    Args:
-        source: all images.
-        keys: the shared keys of the group.
-        batch_size: images of an optimizer step, over all processes and micro-batches.
-        accumulate: micro-batches of a step in each process.
-        seed: of the run; moves the order of training images and nothing else.
-        rank: number of this process, from 0.
-        world_size: processes.
-        device: where batches are wanted.
-        eval_batch_size: images of an evaluation batch.
-        partners: whether each training batch brings a second, independent draw of images.
-        label_noise: training labels replaced at random; those of val and test never are.
-
-    Raises:
-        ConfigError: if the split or the label noise is impossible, or batches cannot be shared as
-        asked.
-    """
-    split = split_source(source, keys)
-    steps = Steps(len(split.train), batch_size, keys.last, accumulate, world_size)
-    return Batches(
-        source,
-        keys,
-        steps,
-        split=split,
-        seed=seed,
-        rank=rank,
-        device=torch.device(device),
-        eval_batch_size=eval_batch_size,
-        partners=partners,
-        label_noise=label_noise,
-    )

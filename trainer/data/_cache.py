@@ -6,15 +6,17 @@ key says what went in, cheaply (names of files and what their file system says o
 fingerprint in `meta.json` says what came out, and sums of all three are looked at before each use.
 """
 
+import contextlib
 import errno
 import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from numpy.typing import NDArray
 from trainer.core.environment import cache_home
 from trainer.core.errors import DiskError
 from trainer.core.files import write_bytes
-from trainer.data._building import in_the_making, remove_abandoned, reserve
+from trainer.core.locks import LockHeld, lock_of, locked
 from trainer.data._stats import fingerprint, mean_std
 from trainer.data.base import Images, Source
 
@@ -40,6 +42,46 @@ MASK = 2**64 - 1  # times may lie before 1970
 log = logging.getLogger(__name__)
 
 Fill = Callable[[NDArray[np.uint8], NDArray[np.int64]], Mapping[str, int]]
+
+
+@contextlib.contextmanager
+def in_the_making(folder: Path) -> Iterator[Path]:
+    """Yield a new folder beside `folder`, to be renamed to it; what was not is removed.
+
+    It is locked before it exists, so that one without a holder is always one left behind.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    making = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+    try:
+        with locked(lock_of(making), wait=True):
+            try:
+                making.mkdir(mode=0o700)
+                yield making
+            finally:
+                shutil.rmtree(making, ignore_errors=True)
+    finally:
+        with contextlib.suppress(OSError):  # nothing was made: leave no empty folder either
+            folder.parent.rmdir()
+
+
+def remove_abandoned(place: Path) -> None:
+    """Remove what killed processes left in the making."""
+    with contextlib.suppress(OSError):  # not there, or not ours to read
+        for making in place.glob(".*-*"):
+            if making.is_dir():
+                with contextlib.suppress(LockHeld, OSError), locked(lock_of(making)):
+                    shutil.rmtree(making, ignore_errors=True)
+
+
+def reserve(path: Path, size: int) -> None:
+    """Create a file whose blocks exist: a full disk is an error here, not a bus error later."""
+    if shutil.disk_usage(path.parent).free < size:  # some systems would write until it is full
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    with open(path, "wb") as file:
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
 
 
 @dataclass(frozen=True)
@@ -79,18 +121,13 @@ def status(stat: os.stat_result) -> tuple[int, ...]:
 def content_key(
     folder: Path, names: Sequence[str], stats: NDArray[np.uint64], *options: object
 ) -> str:
-    """Return the key of a cache that is made from files with some options.
+    """Return the key of a cache that is made with some options from files (N,) whose `status` is
+    `stats` (N, 4).
 
     A time of a change that programs may set says little: archives are unpacked with one time for
     all files. So the time that only the system sets counts too, and the inode, as in git. Files
     changed just now could change again under the same time: then this waits until they cannot.
     Where all times are equal, as on a disk that keeps none, the files' ends are read as well.
-
-    Args:
-        folder: that the names are below.
-        names: (N,) of the files.
-        stats: (N, 4) from `status`.
-        options: what else decides on the result.
     """
     digest = hashlib.sha256(repr((FORMAT, len(names), options)).encode())
     digest.update("\n".join(names).encode("utf-8", "surrogateescape"))
@@ -120,17 +157,12 @@ def _ends(file: Path) -> bytes:
 
 
 def cached(root: Path, name: str, key: str, plan: Callable[[], CachePlan]) -> Source:
-    """Return the images of the cache with that key, making it first where there is no whole one.
+    """Return the images of the cache with that key beside `root`, making it first, as `plan` says,
+    where there is no whole one.
 
     Two processes that make it at once both end well: each builds under a name of its own, one
     renames first, and both use that. Where no folder can be written, the images are decoded into
     memory, at every run.
-
-    Args:
-        root: folder beside which the cache lies.
-        name: of the data set.
-        key: from `content_key`.
-        plan: called only if the cache must be made.
 
     Raises:
         DataError: from `plan` or its `fill`, if an image cannot be read.
@@ -156,7 +188,9 @@ def cached(root: Path, name: str, key: str, plan: Callable[[], CachePlan]) -> So
     if full is not None:
         what = f"{todo.image_bytes} bytes needed, {shutil.disk_usage(root).free} free"
         raise DiskError(f"no room in {root / FOLDER}: {what}") from full
-    return _in_memory(todo)
+    images = np.empty((todo.num, *todo.shape), dtype=np.uint8)
+    labels, meta = _filled(images, todo)
+    return _source(torch.from_numpy(images), torch.from_numpy(labels), meta)
 
 
 def _user_cache() -> Path:
@@ -234,12 +268,6 @@ def _filled(images: NDArray[np.uint8], plan: CachePlan) -> tuple[NDArray[np.int6
         "images_crc32": zlib.crc32(images.data),  # at every use: 0.04 s for 150 MB
     }
     return labels, {**meta, "seal": _seal(meta)}
-
-
-def _in_memory(plan: CachePlan) -> Source:
-    images = np.empty((plan.num, *plan.shape), dtype=np.uint8)
-    labels, meta = _filled(images, plan)
-    return _source(torch.from_numpy(images), torch.from_numpy(labels), meta)
 
 
 def _build(folder: Path, plan: CachePlan) -> None:

@@ -1,9 +1,6 @@
 """From image files to pixels of one size."""
 
-from __future__ import annotations
-
 import io
-import logging
 import os
 import struct
 import warnings
@@ -43,8 +40,6 @@ TURNS = {
 DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners measure with
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # of a PNG file
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class FileFacts:
@@ -64,15 +59,11 @@ class FileFacts:
 
 
 def decode_all(paths: Sequence[Path], size: int, out: NDArray[np.uint8]) -> dict[str, int]:
-    """Decode files into `out`, by a few threads: the decoders release Python's lock.
+    """Decode N files into `out`, (N, 3, size, size), by a few threads: the decoders release
+    Python's lock.
 
     Grey values of 16 bits become 8 by the range that all such files use together: cameras store 10
     or 12 bits in 16.
-
-    Args:
-        paths: N files.
-        size: pixels of height and width.
-        out: (N, 3, size, size), written.
 
     Returns:
         How many images were turned, laid on white and had 16 bits, and the bits of those.

@@ -15,12 +15,8 @@ WHITE = 16  # the largest stored value
 
 @dataclass(frozen=True)
 class Digits:
-    """Some of the digits, in the order of the published file.
-
-    Attributes:
-        pixels: (N, 8, 8) uint8 in [0, 16].
-        labels: (N,) int64.
-    """
+    """Some of the digits, in the order of the published file: pixels (N, 8, 8) uint8 in [0, 16],
+    labels (N,) int64."""
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]

@@ -1,7 +1,5 @@
 """Trees of image files as a source; what `cifar10_jpeg` and `image_folder` share."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -40,13 +38,6 @@ def read_files(
     then on; say how many of them are in two splits.
 
     Mean and deviation are those of the training images.
-
-    Args:
-        root: folder beside which the cache lies.
-        name: of the data set.
-        splits: files of `train`, `test` and perhaps `val`.
-        classes: names of the classes.
-        cache_size: height and width of the stored images.
 
     Raises:
         DataError: naming the files that are broken.

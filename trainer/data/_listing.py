@@ -77,12 +77,8 @@ class Files:
 
 @dataclass(frozen=True)
 class Tree:
-    """A data set's folder.
-
-    Attributes:
-        classes: names, sorted by their characters' code points.
-        splits: files of each split that is there: class by class, each sorted by path.
-    """
+    """A data set's folder: classes sorted by their characters' code points, and the files of each
+    split that is there, class by class, each sorted by path."""
 
     classes: tuple[str, ...]
     splits: dict[str, Files]
@@ -94,11 +90,6 @@ def list_tree(base: Path, *, needed: Sequence[str], optional: Sequence[str] = ()
 
     A class's name is compared in Unicode's composed form: another system may have written the same
     letters in other code points.
-
-    Args:
-        base: folder of the data set.
-        needed: splits that must be there, `train` first.
-        optional: splits that may be.
 
     Raises:
         DataError: if one that is needed is missing, a folder cannot be read, a link leads nowhere
@@ -184,7 +175,14 @@ def _class_folders(base: Path, folder: str, unused: list[str]) -> list[str]:
             else:
                 unused.append(f"{folder}/{entry.name}")
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise _missing(where) from error
+        where = where.absolute()
+        there = where.parent
+        found = sorted(e.name for e in there.iterdir() if e.is_dir()) if there.is_dir() else []
+        holds = f"; {printable(there)} holds {joined(found, 3)}" if found else ""
+        raise DataError(
+            f"{printable(where)} not found: images belong into {printable(where)}/<class>/{holds}"
+            "; set data.root to the folder above train"
+        ) from error
     except OSError as error:
         raise _unreadable(error, where) from error
     if pictures:
@@ -193,18 +191,6 @@ def _class_folders(base: Path, folder: str, unused: list[str]) -> list[str]:
             f"{joined(sorted(pictures), 3)}; move them into the folder of their class"
         )
     return names
-
-
-def _missing(where: Path) -> DataError:
-    """Return the error of a split that is not there, with what is in its place."""
-    where = where.absolute()
-    there = where.parent
-    found = sorted(e.name for e in there.iterdir() if e.is_dir()) if there.is_dir() else []
-    holds = f"; {printable(there)} holds {joined(found, 3)}" if found else ""
-    return DataError(
-        f"{printable(where)} not found: images belong into {printable(where)}/<class>/{holds}"
-        "; set data.root to the folder above train"
-    )
 
 
 def _class_names(train: Path, folders: list[str]) -> tuple[str, ...]:

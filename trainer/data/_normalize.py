@@ -1,8 +1,7 @@
 """From stored images to what a network takes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 
@@ -32,7 +31,7 @@ class Normalize:
         device: torch.device,
         dtype: torch.dtype,
         memory_format: torch.memory_format,
-    ) -> Normalize:
+    ) -> Self:
         """Return the normalisation for channel statistics in [0, 1]."""
         shape = (1, len(mean), 1, 1)
         means = torch.tensor(mean, dtype=dtype, device=device).mul(255).view(shape)

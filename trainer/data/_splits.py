@@ -68,14 +68,8 @@ def hold_out(
     key: str,
     classes: tuple[str, ...],
 ) -> Indices:
-    """Return the positions of the images held out; every class keeps at least one to train on.
-
-    Args:
-        labels: (N,) classes.
-        amount: how many.
-        generator: draws which of a class.
-        key: the key that `amount` was written under, for messages.
-        classes: names, for messages.
+    """Return the positions of the images held out, of labels (N,); every class keeps at least one
+    to train on.
 
     Raises:
         ConfigError: if that is none, too many, or a class has too few.
@@ -127,37 +121,23 @@ def _subset(labels: Indices, train: Indices, keys: DataKeys) -> Indices:
 def stratified(
     labels: Indices, num: int, generator: np.random.Generator, *, least: int = 0, keep: int = 0
 ) -> Indices:
-    """Return the positions of `num` labels, each class in proportion (largest remainders),
-    ascending.
-
-    Args:
-        labels: (N,) classes.
-        num: how many positions; between `least` per class and all but `keep` per class.
-        generator: draws which of a class are taken.
-        least: positions taken from each class at least.
-        keep: positions left of each class at least.
-    """
+    """Return the positions of `num` labels (N,), each class in proportion (largest remainders),
+    ascending; of each class at least `least` are taken and `keep` left."""
     counts = np.bincount(labels)
-    quotas = _quotas(counts, num, least, keep)
+    present = counts > 0
+    low = np.where(present, np.minimum(least, counts), 0)
+    high = np.where(present, np.maximum(counts - keep, 0), 0)
+    assert low.sum() <= num <= high.sum()
+    exact = counts * num / counts.sum()
+    quotas = np.clip(np.floor(exact).astype(np.int64), low, high)  # of each class
+    while (missing := num - int(quotas.sum())) != 0:
+        step = 1 if missing > 0 else -1
+        movable = quotas < high if step > 0 else quotas > low
+        distance = np.where(movable, (exact - quotas) * step, -np.inf)
+        quotas[int(np.argmax(distance))] += step  # the first of equals: the lower class
     chosen = [
         generator.permutation(np.flatnonzero(labels == k))[:quota]
         for k, quota in enumerate(quotas)
         if counts[k]
     ]
     return np.sort(np.concatenate(chosen)).astype(np.int64)
-
-
-def _quotas(counts: Indices, num: int, least: int, keep: int) -> list[int]:
-    """Return how many of each class are taken, as near to proportion as the bounds allow."""
-    present = counts > 0
-    low = np.where(present, np.minimum(least, counts), 0)
-    high = np.where(present, np.maximum(counts - keep, 0), 0)
-    assert low.sum() <= num <= high.sum()
-    exact = counts * num / counts.sum()
-    quotas = np.clip(np.floor(exact).astype(np.int64), low, high)
-    while (missing := num - int(quotas.sum())) != 0:
-        step = 1 if missing > 0 else -1
-        movable = quotas < high if step > 0 else quotas > low
-        distance = np.where(movable, (exact - quotas) * step, -np.inf)
-        quotas[int(np.argmax(distance))] += step  # the first of equals: the lower class
-    return [int(quota) for quota in quotas]

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainer.core.errors import ConfigError
 from trainer.data.base import Images
 
 ROWS = 4096  # images looked at in one go: bounds the memory that counting needs
@@ -18,18 +17,21 @@ Channels = tuple[float, ...]
 
 
 def mean_std(images: torch.Tensor) -> tuple[Channels, Channels]:
-    """Return mean and standard deviation of each channel, in [0, 1], exact up to the last rounding.
+    """Return mean and standard deviation of each channel of images (N, C, H, W), uint8, in [0, 1],
+    exact up to the last rounding.
 
     Counted, not summed in floating point: the result depends on no order, thread or block size.
-
-    Args:
-        images: (N, C, H, W) uint8, with N > 0.
 
     Returns:
         (C,) means and (C,) population standard deviations; a constant channel has deviation 1.
     """
     means, stds = [], []
-    for counts in _histograms(images.numpy()):
+    pixels = images.numpy()
+    histograms = np.zeros((pixels.shape[1], 256), dtype=np.int64)  # of values, by channel
+    for start in range(0, len(pixels), ROWS):
+        for channel, row in enumerate(histograms):
+            row += np.bincount(pixels[start : start + ROWS, channel].ravel(), minlength=256)
+    for counts in histograms.tolist():
         total = sum(counts)
         first = sum(value * count for value, count in enumerate(counts))
         second = sum(value * value * count for value, count in enumerate(counts))
@@ -38,15 +40,6 @@ def mean_std(images: torch.Tensor) -> tuple[Channels, Channels]:
         means.append(first / total / 255)
         stds.append(math.sqrt(variance) / 255 or 1.0)
     return tuple(means), tuple(stds)
-
-
-def _histograms(images: NDArray[np.uint8]) -> list[list[int]]:
-    """Return how often each of the 256 values occurs, per channel."""
-    counts = np.zeros((images.shape[1], 256), dtype=np.int64)
-    for start in range(0, len(images), ROWS):
-        for channel, row in enumerate(counts):
-            row += np.bincount(images[start : start + ROWS, channel].ravel(), minlength=256)
-    return [[int(count) for count in row] for row in counts]
 
 
 def fingerprint(splits: Iterable[Images]) -> str:
@@ -60,11 +53,8 @@ def fingerprint(splits: Iterable[Images]) -> str:
 
 
 def repeats(images: NDArray[np.uint8], sizes: Mapping[str, int]) -> dict[str, int]:
-    """Return how many images of a split are there more than once.
-
-    Args:
-        images: (N, C, H, W), split by split.
-        sizes: images of each split, `train` first.
+    """Return how many images (N, C, H, W), split by split and `train` first, are there more than
+    once.
 
     Returns:
         `train_copies`: training images that equal one before them; `<split>_in_train`: images of
@@ -76,18 +66,3 @@ def repeats(images: NDArray[np.uint8], sizes: Mapping[str, int]) -> dict[str, in
     for split, size in list(sizes.items())[1:]:
         found[f"{split}_in_train"] = sum(row in seen for row in islice(rows, size))
     return found
-
-
-def check_channels(key: str, mean: Channels, std: Channels, channels: int) -> None:
-    """Refuse means and deviations that do not fit the images.
-
-    Raises:
-        ConfigError: if there is not one of each per channel, or a deviation is not positive.
-    """
-    if len(mean) != channels or len(std) != channels:
-        raise ConfigError(
-            f"{key}.mean and {key}.std need {channels} value(s), one per channel; "
-            f"got {list(mean)} and {list(std)}"
-        )
-    if min(std) <= 0:
-        raise ConfigError(f"{key}.std must be positive, got {list(std)}")

@@ -28,12 +28,7 @@ class Store(Protocol):
 
 
 class Resident:
-    """Images on the training device as uint8; a batch is an index.
-
-    Args:
-        images: the split; moved to the device unless it is there.
-        device: the training device.
-    """
+    """Images on the training device as uint8; a batch is an index."""
 
     is_resident = True
 
@@ -51,13 +46,8 @@ class Resident:
 
 
 class Streamed:
-    """Images that stay where they are, usually in a mapped cache file, and are read by workers.
-
-    Args:
-        images: the split.
-        device: the training device.
-        workers: processes that read ahead; 0 reads in this one.
-    """
+    """Images that stay where they are, usually in a mapped cache file, and are read by workers; by
+    this process where there are none."""
 
     is_resident = False
 

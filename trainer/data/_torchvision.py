@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.core.errors import DataError
+from trainer.core.errors import ConfigError, DataError
 from trainer.core.file_kinds import kind_of
 from trainer.core.limits import short_timeout
 from trainer.data._cache import CachePlan, cached, content_key, status
-from trainer.data._stats import Channels, check_channels
+from trainer.data._stats import Channels
 from trainer.data.base import DATASETS, Source
 
 IDX = (
@@ -56,7 +56,13 @@ class Published:
     classes: ClassVar[tuple[str, ...] | None] = None
 
     def __post_init__(self) -> None:
-        check_channels("data", self.mean, self.std, self.channels)
+        if len(self.mean) != self.channels or len(self.std) != self.channels:
+            raise ConfigError(
+                f"data.mean and data.std need {self.channels} value(s), one per channel; "
+                f"got {list(self.mean)} and {list(self.std)}"
+            )
+        if min(self.std) <= 0:
+            raise ConfigError(f"data.std must be positive, got {list(self.std)}")
 
     def read(self, root: str) -> Source:
         """Return all images, from the cache if it was made before; downloaded if need be.
@@ -82,7 +88,8 @@ class Published:
             name: self._torchvision(root, train=name == "train", download=False)
             for name in ("train", "test")
         }
-        pixels = [_channels_first(np.asarray(split.data)) for split in splits.values()]
+        stored = [np.asarray(split.data) for split in splits.values()]  # (N, H, W) or (N, H, W, C)
+        pixels = [p[:, None] if p.ndim == 3 else p.transpose(0, 3, 1, 2) for p in stored]
         targets = [np.asarray(split.targets, dtype=np.int64) for split in splits.values()]
 
         def fill(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> dict[str, int]:
@@ -130,11 +137,8 @@ class Published:
 
 
 def check_idx(path: Path) -> None:
-    """Compare a file's length with its header, which torchvision does not do in a readable way.
-
-    Raises:
-        DataError: naming the file.
-    """
+    """Raise DataError unless a file has the length that its header says, which torchvision does not
+    check in a readable way."""
     size = path.stat().st_size
     with open(path, "rb") as file:
         header = file.read(16)
@@ -147,11 +151,6 @@ def check_idx(path: Path) -> None:
     expected = 4 + 4 * dims + int(np.prod(shape))
     if size != expected:
         raise DataError(f"{path} is damaged: {size} bytes, but its header says {expected}")
-
-
-def _channels_first(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return (N, C, H, W) from (N, H, W) or (N, H, W, C)."""
-    return pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
 
 
 @contextlib.contextmanager

@@ -57,6 +57,7 @@ def read_ahead(
         RuntimeError: of torch, if a worker has ended; `limits.understood` knows it.
     """
     workers = with_room(workers, batch_bytes)
+    can_fork = "fork" in multiprocessing.get_all_start_methods()
     loader: DataLoader[T] = DataLoader(
         rows,
         batch_size=None,
@@ -65,7 +66,8 @@ def read_ahead(
         pin_memory=pin,
         generator=torch.Generator(),  # else a loader draws from the global generator
         worker_init_fn=_serve,
-        multiprocessing_context=_context() if workers else None,
+        # forked where possible, which shares the mapped file and costs no import
+        multiprocessing_context="fork" if workers and can_fork else None,
         timeout=POLL_S if workers else 0,
     )
     with _signals_held():  # workers inherit that, and no signal finds them half started
@@ -98,9 +100,9 @@ def read_ahead(
 
 def _ended(workers: Sequence[BaseProcess]) -> RuntimeError | None:
     """Return torch's error for a worker that ends about now, None where none does."""
-    if not wait([worker.sentinel for worker in workers], POLL_S):
-        return None
-    for worker in workers:
+    ended = wait([worker.sentinel for worker in workers], ENDING_S)
+    for worker in (worker for worker in workers if worker.sentinel in ended):
+        worker.join(POLL_S)  # its files are closed a moment before the system knows its code
         code = worker.exitcode
         if code is not None:
             name = signal.strsignal(-code) if code < 0 else None
@@ -172,11 +174,6 @@ def with_room(workers: int, batch_bytes: int) -> int:
 def needed_bytes(workers: int, batch_bytes: int) -> int:
     """Return the shared memory that workers fill at most, with the batch in use."""
     return (AHEAD * workers + 1) * batch_bytes + LOCKS_BYTES
-
-
-def _context() -> str | None:
-    # forked where possible, which shares the mapped file and costs no import
-    return "fork" if "fork" in multiprocessing.get_all_start_methods() else None
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ processes, batches) is the same for all of them and lives in `trainer/data/_spli
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -139,12 +139,8 @@ class DataKeys:
 
 @dataclass(frozen=True)
 class Noise:
-    """What label noise did.
-
-    Attributes:
-        replaced: labels that were drawn anew.
-        changed: those of them that differ from what they were.
-    """
+    """What label noise did: labels drawn anew, and those of them that differ from what they
+    were."""
 
     replaced: int
     changed: int
@@ -162,32 +158,6 @@ class Dataset(Protocol):
         Raises:
             DataError: if files are missing or damaged; names them and says where they belong.
         """
-
-
-class Data(Protocol):
-    """What the loop sees of the data, and its record of label noise."""
-
-    noise: Noise | None
-    num_train: int
-    num_val: int
-    num_test: int
-    val_counts: tuple[int, ...]
-    test_counts: tuple[int, ...]
-    num_classes: int
-    image_shape: tuple[int, int, int]
-    steps_per_epoch: int
-
-    def train_steps(self, epoch: int, start: int) -> Iterator[list[Batch]]:
-        """Yield the steps of an epoch from number `start` on: this process's micro-batches."""
-
-    def clean_train_batches(self, num_images: int) -> Iterator[Batch]:
-        """Yield this process's share of a fixed stratified sample of training images."""
-
-    def val_batches(self) -> Iterator[Batch]:
-        """Yield this process's share of the validation images, each once over all processes."""
-
-    def test_batches(self) -> Iterator[Batch]:
-        """Yield this process's share of the test images, likewise."""
 
 
 ALIASES = {"_torchvision": ("mnist", "fashion_mnist", "cifar10", "cifar100")}

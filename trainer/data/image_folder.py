@@ -8,7 +8,7 @@ import numpy as np
 from trainer.core import rng
 from trainer.data import DATASETS, Amount, ConfigError, Source
 from trainer.data._folder import check_cache_size, read_files
-from trainer.data._listing import Files, list_tree
+from trainer.data._listing import list_tree
 from trainer.data._splits import hold_out
 
 
@@ -47,15 +47,12 @@ class ImageFolder:
         tree = list_tree(base, needed=("train",), optional=("test", "val"))
         splits = tree.splits
         if "test" not in splits:
-            train, test = self._set_aside(splits["train"], tree.classes)
-            splits = {**splits, "train": train, "test": test}
+            files, generator = splits["train"], rng.stream(0, "image_folder", "test")
+            test = hold_out(
+                files.labels, self.test, generator, key="data.test", classes=tree.classes
+            )
+            train = np.setdiff1d(np.arange(len(files.labels)), test, assume_unique=True)
+            splits = {**splits, "train": files.take(train), "test": files.take(test)}
         return read_files(
             base, "image_folder", splits, classes=tree.classes, cache_size=self.cache_size
         )
-
-    def _set_aside(self, files: Files, classes: tuple[str, ...]) -> tuple[Files, Files]:
-        """Return the files to train on and those to test on."""
-        generator = rng.stream(0, "image_folder", "test")
-        test = hold_out(files.labels, self.test, generator, key="data.test", classes=classes)
-        train = np.setdiff1d(np.arange(len(files.labels)), test, assume_unique=True)
-        return files.take(train), files.take(test)

@@ -1,14 +1,16 @@
-"""The loss seam."""
+"""The loss seam, and the cross entropy that losses share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from trainer.core.registry import Registry
 from trainer.data import Batch
+from trainer.metrics import wide
 
 
 @dataclass(frozen=True)
@@ -59,3 +61,10 @@ class Loss(Protocol):
 
 
 LOSSES: Registry[Loss] = Registry("loss", LossKeys)
+
+
+def cross_entropy(logits: torch.Tensor, batch: Batch, label_smoothing: float) -> torch.Tensor:
+    """Return the mean loss () of logits (B, K), in the precision of the logits but at least
+    float32."""
+    target = batch.labels if batch.targets is None else batch.targets
+    return F.cross_entropy(wide(logits), target, label_smoothing=label_smoothing)

@@ -1,13 +1,12 @@
 """Cross entropy."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 
 from trainer.loss import LOSSES, Batch, Trained, check_in
-from trainer.loss._cross_entropy import cross_entropy
+from trainer.loss.base import cross_entropy
 
 
 @LOSSES.register("cross_entropy")
@@ -25,7 +24,7 @@ class CrossEntropy:
     def __post_init__(self) -> None:
         check_in("[0, 1)", "loss.label_smoothing", self.label_smoothing)
 
-    def build(self, trained: Trained) -> CrossEntropy:
+    def build(self, trained: Trained) -> Self:
         """Return itself: it keeps nothing."""
         return self
 

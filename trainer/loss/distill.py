@@ -13,7 +13,8 @@ from torch import nn
 from trainer.core.errors import unknown
 from trainer.core.weights_source import Origin
 from trainer.loss import LOSSES, Batch, ConfigError, Trained, check_in
-from trainer.loss._cross_entropy import cross_entropy, wide
+from trainer.loss.base import cross_entropy
+from trainer.metrics import wide
 from trainer.model import MODELS
 
 KEY = "loss.teacher"
@@ -95,12 +96,7 @@ class Distill:
 
 @dataclass(frozen=True)
 class Distillation:
-    """A loss that asks its teacher.
-
-    Attributes:
-        keys: as configured.
-        teacher: in eval mode; images (B, C, H, W) -> logits (B, K).
-    """
+    """A loss that asks its teacher, which is in eval mode: images (B, C, H, W) -> logits (B, K)."""
 
     keys: Distill
     teacher: nn.Module
@@ -117,13 +113,8 @@ class Distillation:
 
 
 def closeness(logits: torch.Tensor, taught: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Return T^2 times the mean divergence () of the student's distribution from the teacher's.
-
-    Args:
-        logits: the student's, (B, K).
-        taught: the teacher's, (B, K).
-        temperature: T.
-    """
+    """Return T^2 times the mean divergence () of the student's distribution (B, K) from the
+    teacher's, at temperature T."""
     student = F.log_softmax(wide(logits) / temperature, dim=1)
     teacher = F.log_softmax(wide(taught) / temperature, dim=1)
     divergence = F.kl_div(student, teacher, reduction="batchmean", log_target=True)

@@ -54,15 +54,11 @@ def draw_lambda(pairs: Pairs, alpha: float) -> Floats:
 
 
 def side(lam: Floats, centre: Floats, length: int) -> tuple[Floats, Floats]:
-    """Return first and one past the last pixel (n,) of boxes along one axis.
+    """Return first and one past the last pixel (n,) of boxes along one axis, where shares `lam`
+    (n,) of the image stay, about centres (n,) in [0, 1).
 
     The centre is a whole pixel, and half of the box, sqrt(1 - lambda) of the axis in all, is
     rounded down, as in the authors' code.
-
-    Args:
-        lam: (n,) share of the image that stays.
-        centre: (n,) in [0, 1).
-        length: pixels of the axis.
     """
     middle = np.floor(centre * length)
     half = np.floor(0.5 * np.sqrt(1.0 - lam) * length)

@@ -49,14 +49,11 @@ class Pairs:
         )
 
     def each(self, name: str, make: Make) -> NDArray[np.float64]:
-        """Return random numbers (n, ...): n is 1 with one draw for the whole step, else B.
+        """Return random numbers (n, ...) of `make(generator, n)`: n is 1 with one draw for the
+        whole step, else B. Every purpose has a name of its own.
 
         They are drawn for the whole step and sliced, so that they depend neither on the process
         nor on how many micro-batches there are.
-
-        Args:
-            name: of the draw, its own for every purpose.
-            make: `make(generator, n)` returns n draws.
         """
         generator = self.clock.stream("mix", name)
         if self.per == "batch":

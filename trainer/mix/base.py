@@ -78,11 +78,8 @@ class Mixing:
 
     def __call__(self, batch: Batch, clock: Clock) -> Batch:
         """Return the batch, mixed if it is to be at this step."""
-        pairs = Pairs(batch, clock, self.keys.lambda_per)
-        if clock.step < self.stop and self._is_drawn(pairs):
+        pairs, probability = Pairs(batch, clock, self.keys.lambda_per), self.keys.probability
+        is_drawn = probability == 1.0 or pairs.step("probability") < probability
+        if clock.step < self.stop and is_drawn:
             batch = self.component(batch, pairs)
         return batch if batch.partner is None else replace(batch, partner=None)
-
-    def _is_drawn(self, pairs: Pairs) -> bool:
-        probability = self.keys.probability
-        return probability == 1.0 or pairs.step("probability") < probability

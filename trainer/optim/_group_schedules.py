@@ -15,12 +15,8 @@ from trainer.scheduler import Point, Schedule
 
 @dataclass(frozen=True)
 class GroupSchedules:
-    """One entry for each group of the optimizer.
-
-    Attributes:
-        schedules: the group's own, or None where it follows the run's.
-        ends: the step from which on the group is held still, or None.
-    """
+    """For each group of the optimizer its own schedule, None where it follows the run's, and the
+    step from which on it is held still, or None."""
 
     schedules: tuple[Schedule | None, ...]
     ends: tuple[int | None, ...]
@@ -65,12 +61,6 @@ def plan_group_schedules(
     optimizer: torch.optim.Optimizer, rules: Rules, *, total: int, steps_per_epoch: int
 ) -> GroupSchedules:
     """Return what the rules of `optim.groups` mean in one run.
-
-    Args:
-        optimizer: its groups say which rules they match, and their peak in `base_lr`.
-        rules: of `optim.groups`.
-        total: steps of the run.
-        steps_per_epoch: steps of one epoch.
 
     Raises:
         ConfigError: if a schedule does not fit the run, a group would be frozen after its end, or

@@ -1,9 +1,8 @@
 """From a model and rules to the groups of its parameters."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,7 +10,7 @@ from torch import nn
 from trainer.core.errors import ConfigError
 from trainer.core.registry import Choice
 from trainer.optim._kinds import KINDS, kinds_of
-from trainer.optim._rules import SETTINGS, Rule, Rules
+from trainer.optim._rules import Rules
 from trainer.optim.base import RULE_IMAGES, Member, Optim, OptimKeys, ParameterGroup
 
 log = logging.getLogger("trainer")
@@ -109,34 +108,9 @@ def check_settings(rules: Rules, found: Iterable[Numbers]) -> None:
     """Raise ConfigError for a setting that later rules override for every parameter it is for."""
     found = list(found)
     for i, rule in enumerate(rules.rules):
-        for setting in settings_of(rule):
+        for setting in rule.settings:
             if not any(rules.deciding(numbers, setting) == i for numbers in found):
                 raise ConfigError(
                     f"optim.groups[{i}].{setting} has no effect: later rules set it for everything "
                     f"that {rule.label} matches"
                 )
-
-
-def settings_of(rule: Rule) -> list[str]:
-    """Return the names of what a rule sets."""
-    return [setting for setting in SETTINGS if getattr(rule, setting) is not None]
-
-
-def group_rows(optimizer: torch.optim.Optimizer) -> list[Mapping[str, Any]]:
-    """Return a row of plain values for each group of an optimizer, as a table shows them.
-
-    `name`, `tensors` and `parameters` (how many there are), `lr` (the peak), `weight_decay`,
-    `schedule` (its own, or None) and `freeze_after` (or None).
-    """
-    return [
-        {
-            "name": group["name"],
-            "tensors": len(group["params"]),
-            "parameters": sum(p.numel() for p in group["params"]),
-            "lr": float(group["base_lr"]),
-            "weight_decay": group["weight_decay"],
-            "schedule": group["schedule"],
-            "freeze_after": group["freeze_after"],
-        }
-        for group in optimizer.param_groups
-    ]

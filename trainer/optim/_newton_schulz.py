@@ -31,21 +31,17 @@ def orthogonalize(
     found = list(matrices)
     for indices in by_shape.values():
         wide = [matrices[i] if is_wide(matrices[i]) else matrices[i].mT for i in indices]
-        for i, x in zip(indices, iterate(torch.stack(wide), steps, dtype), strict=True):
-            found[i] = x if is_wide(matrices[i]) else x.mT
+        batch = torch.stack(wide)  # (N, R, C)
+        x = batch.to(dtype or batch.dtype)
+        x = x / (torch.linalg.matrix_norm(x, keepdim=True) + EPS)  # no singular value is above 1
+        for _ in range(steps):
+            gram = x @ x.mT  # (N, R, R)
+            x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=B, alpha=C), x, beta=A)
+        for i, made in zip(indices, x.to(batch.dtype), strict=True):
+            found[i] = made if is_wide(matrices[i]) else made.mT
     return found
 
 
 def is_wide(matrix: torch.Tensor) -> bool:
     """Return whether a matrix has at least as many columns as rows."""
     return matrix.shape[0] <= matrix.shape[1]
-
-
-def iterate(batch: torch.Tensor, steps: int, dtype: torch.dtype | None) -> torch.Tensor:
-    """Return a batch of wide matrices (N, R, C) after the iteration, in its own type."""
-    x = batch.to(dtype or batch.dtype)
-    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + EPS)  # no singular value is above 1
-    for _ in range(steps):
-        gram = x @ x.mT  # (N, R, R)
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=B, alpha=C), x, beta=A)
-    return x.to(batch.dtype)

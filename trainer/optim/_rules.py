@@ -1,16 +1,22 @@
 """Rules that set some parameters apart from the others: the key `optim.groups`."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Self
 
 from omegaconf import OmegaConf
 
 from trainer.composition.search_path import CONF
-from trainer.core.convert import Written, build, build_choice, plain, plain_choice, shown
+from trainer.core.convert import (
+    Written,
+    build,
+    build_choice,
+    check_known,
+    plain,
+    plain_choice,
+    shown,
+)
 from trainer.core.errors import ConfigError, unknown
 from trainer.core.registry import Choice
 from trainer.core.units import Duration
@@ -28,16 +34,12 @@ SETTINGS = ("lr", "weight_decay", "scheduler", "freeze_after")
 
 @dataclass(frozen=True)
 class OwnScheduler(Written):
-    """A schedule that belongs to some parameters alone.
-
-    Attributes:
-        choice: as `scheduler` would hold it.
-    """
+    """A schedule that belongs to some parameters alone."""
 
     choice: Choice[SchedulerKeys, Scheduler]
 
     @classmethod
-    def parse(cls, value: object, key: str) -> OwnScheduler:
+    def parse(cls, value: object, key: str) -> Self:
         """Return the schedule written as a name or as a mapping of `name` and keys; keys that are
         not given stand as in `conf/scheduler/<name>.yaml`."""
         values = {"name": value} if isinstance(value, str) else value
@@ -100,6 +102,11 @@ class Rule:
         """What tables call it."""
         return self.name or "|".join(self.match)
 
+    @property
+    def settings(self) -> list[str]:
+        """The names of what it sets."""
+        return [name for name in SETTINGS if getattr(self, name) is not None]
+
     def check(self, key: str) -> None:
         """Raise ConfigError for values that are out of range or can have no effect."""
         if not self.match:
@@ -111,7 +118,7 @@ class Rule:
             )
         if self.weight_decay is not None and self.weight_decay < 0.0:
             raise ConfigError(f"{key}.weight_decay must be 0 or more, got {self.weight_decay}")
-        given = [name for name in SETTINGS if getattr(self, name) is not None]
+        given = self.settings
         if not given:
             raise ConfigError(f"{key} changes nothing: give it {', '.join(SETTINGS)}")
         if self.freeze_after is not None and self.freeze_after.value == 0 and len(given) > 1:
@@ -133,17 +140,13 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rules(Written):
-    """Rules in order: every one that matches a parameter counts, a later one's keys over an
-    earlier one's.
-
-    Attributes:
-        rules: as written.
-    """
+    """Rules in order: every one that matches a parameter counts, a later one's keys over an earlier
+    one's."""
 
     rules: tuple[Rule, ...] = ()
 
     @classmethod
-    def parse(cls, value: object, key: str) -> Rules:
+    def parse(cls, value: object, key: str) -> Self:
         """Return the rules written as a list of mappings and names, or as one alone."""
         items = [value] if isinstance(value, (str, Mapping)) else value
         if not isinstance(items, Sequence):
@@ -158,7 +161,10 @@ class Rules(Written):
 
     def plain(self) -> list[Any]:
         """Return the list that holds them."""
-        return [rule.name or plain_rule(rule) for rule in self.rules]
+        return [
+            rule.name or {name: plain(getattr(rule, name)) for name in ("match", *rule.settings)}
+            for rule in self.rules
+        ]
 
     def deciding(self, indices: Sequence[int], setting: str) -> int | None:
         """Return which of the rules numbered by `indices` decides a setting, if any does."""
@@ -180,10 +186,7 @@ def parse_rule(value: object, key: str) -> Rule:
     if not isinstance(value, Mapping):
         raise ConfigError(f"{key} must be a mapping such as {{match: bias, lr: 2}}, got {value}")
     values = {str(k): v for k, v in value.items()}
-    known = [f.name for f in fields(Rule) if f.name != "name"]
-    for name in values:
-        if name not in known:
-            raise unknown("key", f"{key}.{name}", [f"{key}.{k}" for k in known])
+    check_known(values, [f.name for f in fields(Rule) if f.name != "name"], key)
     if isinstance(values.get("match"), str):
         values["match"] = [values["match"]]
     try:
@@ -192,9 +195,3 @@ def parse_rule(value: object, key: str) -> Rule:
         raise error if key in str(error) else ConfigError(f"{key}: {error}") from error
     rule.check(key)
     return rule
-
-
-def plain_rule(rule: Rule) -> dict[str, Any]:
-    """Return the mapping that holds a rule: what it sets and nothing else."""
-    values = {name: getattr(rule, name) for name in ("match", *SETTINGS)}
-    return {name: plain(value) for name, value in values.items() if value is not None}

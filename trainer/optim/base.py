@@ -52,13 +52,7 @@ class OptimKeys:
 
 @dataclass(frozen=True)
 class Member:
-    """One parameter.
-
-    Attributes:
-        name: in the model.
-        parameter: the tensor itself.
-        kinds: some of `_kinds.KINDS`.
-    """
+    """One parameter: its name in the model, and some of `_kinds.KINDS`."""
 
     name: str
     parameter: nn.Parameter

@@ -136,7 +136,11 @@ class MuonOptimizer(ByGroup):
         else:
             directions = self.momenta(group, weights, gradients)
         if group["by"] == "muon":
-            directions = orthogonal(group, directions)
+            matrices = [direction.flatten(1) for direction in directions]
+            dtype = product_dtype(group["ns_dtype"], directions[0])
+            found = orthogonalize(matrices, group["ns_steps"], dtype)
+            torch._foreach_mul_(found, [factor(group["adjust"], *m.shape) for m in matrices])
+            directions = [x.reshape(d.shape) for x, d in zip(found, directions, strict=True)]
         torch._foreach_add_(weights, directions, alpha=-group["lr"])
 
     def momenta(self, group: dict[str, Any], weights: Tensors, gradients: Tensors) -> Tensors:
@@ -147,15 +151,6 @@ class MuonOptimizer(ByGroup):
         if not group["nesterov"]:
             return velocities
         return list(torch._foreach_add(gradients, velocities, alpha=group["momentum"]))
-
-
-def orthogonal(group: dict[str, Any], directions: Tensors) -> Tensors:
-    """Return directions orthogonalised as matrices, times the factor of their shape."""
-    matrices = [direction.flatten(1) for direction in directions]
-    dtype = product_dtype(group["ns_dtype"], directions[0])
-    found = orthogonalize(matrices, group["ns_steps"], dtype)
-    torch._foreach_mul_(found, [factor(group["adjust"], *m.shape) for m in matrices])
-    return [x.reshape(d.shape) for x, d in zip(found, directions, strict=True)]
 
 
 def factor(adjust: str, rows: int, columns: int) -> float:

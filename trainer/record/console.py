@@ -1,14 +1,12 @@
 """What a person sees: a live line on a terminal, one plain line per epoch elsewhere, and `run.log`,
 which keeps it."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import logging
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -78,11 +76,8 @@ class Console(logging.Handler):
         self.log(text)
 
     def start(self, line: Callable[[int], Text]) -> None:
-        """Show a live line from now on, where there is a terminal to show it on.
-
-        Args:
-            line: returns the line as of now, for so many columns.
-        """
+        """Show a live line, made for so many columns, from now on, where there is a terminal for
+        it."""
         if self.terminal.is_terminal and not self.terminal.quiet:
             shown = self.safe(line)
             self._live = Live(
@@ -104,10 +99,6 @@ class Console(logging.Handler):
                 return Text("")
 
         return shown
-
-    def epoch(self, row: EpochRow, epochs: float) -> None:
-        """Print an epoch's line."""
-        self.say(epoch_line(row, epochs))
 
     def table(self, table: Table) -> None:
         """Print a table, and log it."""
@@ -149,30 +140,6 @@ def epoch_line(row: EpochRow, epochs: float) -> str:
         parts.append(f"skipped {row.skipped_steps} steps, loss scale {row.loss_scale:g}")
     parts.append(f"{row.images_per_s:,.0f} images/s")
     return "  ".join(parts)
-
-
-def result_table(summary: Mapping[str, Any], last: EpochRow | None) -> Table | None:
-    """Return the table at a run's end, or None where nothing was evaluated."""
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
-    for heading in ("weights", "images", "loss", "top-1", "top-5"):
-        table.add_column(heading, justify="left" if heading in ("weights", "images") else "right")
-    if last is not None and last.val_top1 is not None:
-        table.add_row(
-            "final", "val", number(last.val_loss), percent(last.val_top1), percent(last.val_top5)
-        )
-    if last is not None and last.avg_val_top1 is not None:
-        table.add_row("averaged", "val", number(last.avg_val_loss), percent(last.avg_val_top1), "")
-    for key, weights in (("test", "final"), ("test_avg", "averaged")):
-        scores = summary.get(key)
-        if scores:
-            table.add_row(
-                weights,
-                "test",
-                number(scores["loss"]),
-                percent(scores["top1"]),
-                percent(scores.get("top5")),
-            )
-    return table if table.row_count else None
 
 
 def number(value: float | None) -> str:
@@ -245,9 +212,23 @@ def shown_path(path: Path) -> str:
 
 
 def show_result(row: RunRow, console: Console) -> None:
-    """Print the table, where the results are, and how to look at them."""
-    table = result_table(row.summary, row.epochs[-1] if row.epochs else None)
-    if table is not None:
+    """Print the scores, if there are any, where the results are, and how to look at them."""
+    last = row.epochs[-1] if row.epochs else None
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
+    for heading in ("weights", "images", "loss", "top-1", "top-5"):
+        table.add_column(heading, justify="left" if heading in ("weights", "images") else "right")
+    if last is not None and last.val_top1 is not None:
+        table.add_row(
+            "final", "val", number(last.val_loss), percent(last.val_top1), percent(last.val_top5)
+        )
+    if last is not None and last.avg_val_top1 is not None:
+        table.add_row("averaged", "val", number(last.avg_val_loss), percent(last.avg_val_top1), "")
+    for key, weights in (("test", "final"), ("test_avg", "averaged")):
+        scores = row.summary.get(key)
+        if scores:
+            shown = (number(scores["loss"]), percent(scores["top1"]), percent(scores.get("top5")))
+            table.add_row(weights, "test", *shown)
+    if table.row_count:
         console.say("")
         console.table(table)
         console.say("")

@@ -1,8 +1,6 @@
 """What produced a result: versions, sources, machine, and the key that says when two runs must
 agree."""
 
-from __future__ import annotations
-
 import difflib
 import functools
 import importlib
@@ -101,24 +99,19 @@ def git_state() -> tuple[dict[str, Any] | None, str]:
     if not (PACKAGE.parent / ".git").exists():
         return None, ""
     try:
-        return asked()
+        commit = git("rev-parse", "HEAD")
+        status = git("status", "--porcelain", "--untracked-files=all")
+        changed = [line for line in status.splitlines() if not line.startswith("??")]
+        difference = git("diff", "HEAD") if changed else ""
+        new = [line[3:].strip('"') for line in status.splitlines() if line.startswith("??")]
+        for name in new:
+            if name.endswith((".py", ".yaml")) and len(difference) < 20 * MOST_BYTES:
+                difference += as_new(name)
+        if len(difference) > 20 * MOST_BYTES:
+            difference = f"{difference[: 20 * MOST_BYTES]}\nnot kept: all that follows\n"
+        return {"commit": commit.strip(), "clean": not difference}, difference
     except GitRefuses as error:
         return {"commit": "unknown", "clean": None, "unknown": str(error)}, ""
-
-
-def asked() -> tuple[dict[str, Any], str]:
-    """Return commit and difference as git tells them; raise GitRefuses."""
-    commit = git("rev-parse", "HEAD")
-    status = git("status", "--porcelain", "--untracked-files=all")
-    changed = [line for line in status.splitlines() if not line.startswith("??")]
-    difference = git("diff", "HEAD") if changed else ""
-    new = [line[3:].strip('"') for line in status.splitlines() if line.startswith("??")]
-    for name in new:
-        if name.endswith((".py", ".yaml")) and len(difference) < 20 * MOST_BYTES:
-            difference += as_new(name)
-    if len(difference) > 20 * MOST_BYTES:
-        difference = f"{difference[: 20 * MOST_BYTES]}\nnot kept: all that follows\n"
-    return {"commit": commit.strip(), "clean": not difference}, difference
 
 
 def host() -> dict[str, str | int]:

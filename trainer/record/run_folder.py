@@ -1,7 +1,5 @@
 """The folder of a run: made once, written by one process, whole at any moment."""
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import errno
@@ -123,13 +121,8 @@ def now_text() -> str:
 
 
 def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:
-    """Raise ConfigError if a run's folder could not be made, DiskError if its disk is read-only, as
-    far as that can be told without making it.
-
-    Args:
-        wanted: the folder that the user asked for, or None.
-        root: folder of all results.
-    """
+    """Raise ConfigError if the folder that a user asks for could not be made, DiskError if its disk
+    is read-only, as far as that can be told without making it."""
     path = (root if wanted is None else Path(wanted)).absolute()
     try:
         str(path).encode()
@@ -187,7 +180,10 @@ def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> 
             with reporting_disk(path):
                 path.mkdir(parents=True)
                 sync_folder(path.parent)
-                point_latest(root, path)
+                link, temporary = root / LATEST, root / f".latest-{secrets.token_hex(4)}"
+                with contextlib.suppress(OSError, NotImplementedError):
+                    temporary.symlink_to(os.path.relpath(path, root), target_is_directory=True)
+                    os.replace(temporary, link)
     except PermissionError as error:
         raise ConfigError(
             f"cannot write {path}: no permission to write in {Path(error.filename).parent}"
@@ -197,14 +193,6 @@ def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> 
             f"cannot write {error.filename}: {(error.strerror or 'refused').lower()}"
         ) from error
     return path
-
-
-def point_latest(root: Path, path: Path) -> None:
-    """Let `outputs/latest` point to a folder, where the system has links."""
-    link, temporary = root / LATEST, root / f".latest-{secrets.token_hex(4)}"
-    with contextlib.suppress(OSError, NotImplementedError):
-        temporary.symlink_to(os.path.relpath(path, root), target_is_directory=True)
-        os.replace(temporary, link)
 
 
 @contextlib.contextmanager

@@ -1,13 +1,11 @@
 """The record of a run on disk, and `read_runs`, which gives it back as typed rows."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -166,32 +164,25 @@ def find_runs(*places: str | os.PathLike[str]) -> Found:
             nowhere = dangling(root)
             why = f": {nowhere}" if nowhere else ""
             raise NotFound(f"no folder {root} to read runs from{why}")
-        folders = run_folders(root)
+        folders = folders_with(root, "config.yaml", "run.log")
         for path in sorted(folders, key=natural):
             try:
                 runs.append(checked(read_run(path)))
             except (ConfigError, OSError) as error:
                 damaged[path] = str(error)
-        missing |= jobs_without_run(root, folders)
+        for sweep in sorted(folders_with(root, SWEEP_FILE)):
+            try:
+                jobs = read_sweep(sweep)
+            except (ConfigError, NotFound) as error:
+                missing[sweep] = str(error)
+                continue
+            paths = (Path(os.path.realpath(sweep / str(n))) for n in range(len(jobs)))
+            lost = [str(number) for number, path in enumerate(paths) if path not in folders]
+            if lost:
+                shown = ", ".join(lost[:10]) + (", ..." if len(lost) > 10 else "")
+                many = f"{len(lost)} of {len(jobs)} jobs of {sweep}"
+                missing[sweep] = f"{many} have no run: {shown}"
     return Found(runs, damaged, missing)
-
-
-def jobs_without_run(root: Path, runs: Collection[Path]) -> dict[Path, str]:
-    """Return the sweeps under a folder of which some jobs are not among its runs, with how many and
-    which."""
-    found = {}
-    for sweep in sorted(folders_with(root, SWEEP_FILE)):
-        try:
-            jobs = read_sweep(sweep)
-        except (ConfigError, NotFound) as error:
-            found[sweep] = str(error)
-            continue
-        places = (Path(os.path.realpath(sweep / str(n))) for n in range(len(jobs)))
-        missing = [number for number, place in enumerate(places) if place not in runs]
-        if missing:
-            shown = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
-            found[sweep] = f"{len(missing)} of {len(jobs)} jobs of {sweep} have no run: {shown}"
-    return found
 
 
 def checked(run: RunRow) -> RunRow:
@@ -205,12 +196,6 @@ def checked(run: RunRow) -> RunRow:
         except (LookupError, TypeError) as error:
             raise ConfigError(f"{file}: {key!r:.40} is no key of a configuration") from error
     return run
-
-
-def run_folders(root: Path) -> set[Path]:
-    """Return the folders of runs below one, each once, however many links lead to it: a sweep has
-    links to the runs that it reused."""
-    return folders_with(root, "config.yaml", "run.log")
 
 
 def folders_with(root: Path, *files: str) -> set[Path]:
@@ -243,7 +228,10 @@ def read_run(path: Path) -> RunRow:
     return RunRow(
         path=path,
         config=read_yaml(path / "config.yaml"),
-        epochs=tuple(epoch_row(line) for line in read_lines(path / "metrics.jsonl")),
+        epochs=tuple(
+            EpochRow(**{k: v for k, v in line.items() if k in ROW})
+            for line in read_lines(path / "metrics.jsonl")
+        ),
         status=summary.get("status", "unfinished"),
         key=summary.get("key"),
         test=numbers(summary, "test"),
@@ -270,11 +258,6 @@ def read_summary(path: Path) -> dict[str, Any]:
         if isinstance(found, dict):
             return {k: v for k, v in found.items() if k not in KINDS or isinstance(v, KINDS[k])}
     return {}
-
-
-def epoch_row(line: Mapping[str, Any]) -> EpochRow:
-    """Return a row of `metrics.jsonl`; fields of later versions are left out."""
-    return EpochRow(**{k: v for k, v in line.items() if k in ROW})
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:

@@ -1,31 +1,25 @@
 """Mean and spread of a few numbers, with Student's t."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 CONFIDENCE = 0.95  # of every interval
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and spread of numbers.
-
-    Attributes:
-        mean: None where there are none.
-        sd: sample standard deviation; None for fewer than two numbers, or where one is not finite.
-        n: how many there are.
-    """
+    """Mean of `n` numbers, None where there are none, and sample standard deviation, None for fewer
+    than two, or where one is not finite."""
 
     mean: float | None
     sd: float | None
     n: int
 
     @classmethod
-    def of(cls, numbers: Sequence[float]) -> Spread:
+    def of(cls, numbers: Sequence[float]) -> Self:
         """Return the spread of numbers."""
         if not all(map(math.isfinite, numbers)):
             return cls(sum(numbers) / len(numbers), None, len(numbers))

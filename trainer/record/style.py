@@ -78,16 +78,8 @@ def draw_spread(
     vertical: bool = False,
     apart: float = 0.13,
 ) -> None:
-    """Draw numbers as dots, and their mean with its 95 % interval as a diamond.
-
-    Args:
-        axes: where to draw.
-        place: on the axis across that of the numbers.
-        numbers: one for each seed, on the horizontal axis.
-        color: of both.
-        vertical: the numbers are on the vertical axis instead.
-        apart: how far dots and diamond are from `place`, to either side.
-    """
+    """Draw numbers of seeds as dots along an axis, and their mean with its 95 % interval as a
+    diamond, `apart` from `place` to either side."""
     spread = Spread.of(numbers)
     dots: dict[str, Any] = {"color": color, "alpha": 0.45, "ms": 4, "mew": 0}
     mark: dict[str, Any] = {"color": color, "fmt": "D", "ms": 4.5, "capsize": 3, "linewidth": 1.6}

@@ -1,7 +1,5 @@
 """The file in a sweep's folder that lists its jobs, read as data."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,7 @@ MAX_BYTES = 64_000_000  # a hundred thousand jobs
 
 @dataclass(frozen=True)
 class JobOverrides:
-    """What a sweep says of one job.
-
-    Attributes:
-        overrides: of its command line.
-        arm: that it belongs to, empty where the sweep has none.
-    """
+    """What a sweep says of one job; the arm is empty where the sweep has none."""
 
     overrides: tuple[str, ...]
     arm: str = ""

@@ -1,7 +1,5 @@
 """Tables as CSV, safe to open in a spreadsheet, and as Markdown."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re
@@ -49,13 +47,8 @@ def is_number(text: str) -> bool:
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, texts: int = 1) -> str:
-    """Return a table in Markdown, without a line feed at its end.
-
-    Args:
-        heads: of the columns.
-        rows: a text for each column.
-        texts: how many of the first columns are texts; the others are numbers, flush right.
-    """
+    """Return a table in Markdown, without a line feed at its end; the first `texts` columns are
+    texts, the others numbers, flush right."""
     marks = ["---"] * texts + ["---:"] * (len(heads) - texts)
     return "\n".join(map(markdown_row, (heads, marks, *rows)))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -98,13 +98,6 @@ class TensorBoard:
         shown = shown if shown.shape[1] in (1, 3) else shown[:, :1]
         self.writer().add_images(tag, shown, step)
 
-    def hparams(self, settings: Mapping[str, Any], results: Mapping[str, float]) -> None:
-        """Write the row of the hparams table: the configuration and the final numbers."""
-        kept = {
-            k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in settings.items()
-        }
-        self.writer().add_hparams(kept, dict(results), run_name=".")
-
     def finish(self, images: Callable[[], torch.Tensor], row: RunRow) -> None:
         """Draw training images (B, C, H, W) as the network sees them, and write the hparams row."""
         self._attempt(
@@ -113,7 +106,11 @@ class TensorBoard:
         self._attempt(lambda: self.results(row))
 
     def results(self, row: RunRow) -> None:
-        """Write the hparams row of a finished run."""
+        """Write the row of the hparams table: the configuration and the final numbers."""
+        kept = {
+            k: v if isinstance(v, (bool, int, float, str)) else str(v)
+            for k, v in row.settings.items()
+        }
         results = {
             "best_val_top1": row.best_val_top1,
             "val_top1": row.val_top1,
@@ -121,7 +118,7 @@ class TensorBoard:
             **{f"test_avg_{name}": value for name, value in (row.test_avg or {}).items()},
         }
         final = {f"final/{k}": v for k, v in results.items() if v is not None}
-        self.hparams(row.settings, final)
+        self.writer().add_hparams(kept, final, run_name=".")
 
     def close(self) -> None:
         """Write what is left."""

@@ -1,7 +1,5 @@
 """From a configuration to the live parts of a run."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainer.augment import Chain, choose_views
 from trainer.average import SnapshotPlan, check_bn_images
-from trainer.checkpoint.load_into import start_from
-from trainer.checkpoint.teacher import Teachers
+from trainer.checkpoint.load_into import Teachers, start_from
 from trainer.checkpoint.weights import Weights, read_all
 from trainer.config.run_config import RunConfig
 from trainer.core.clock import Clock
@@ -142,15 +139,8 @@ def build_run(
     *,
     weights: Mapping[str, Weights],
 ) -> Run:
-    """Return the run around a network that has its first weights.
-
-    Args:
-        context: what it stands on.
-        planned: its parts that need no network.
-        model: its network.
-        normalize: brings images to the network's numbers.
-        weights: trained ones that were read, by key.
-    """
+    """Return the run around a network that has its first weights; `weights` are trained ones that
+    were read, by key."""
     config, data, precision = context.config, context.data, context.precision
     optimizer = build_optimizer(config.optim, model, config.batch_size)
     check_momentum(planned.schedule, optimizer, config)

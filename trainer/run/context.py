@@ -1,7 +1,5 @@
 """What a run stands on: the machine, the images and its length, known before it has a network."""
 
-from __future__ import annotations
-
 import logging
 import math
 import time
@@ -13,7 +11,7 @@ import torch
 
 from trainer.config.run_config import RunConfig
 from trainer.core.file_kinds import joined
-from trainer.data import Data, Source, build_data
+from trainer.data import Batches, Source
 from trainer.precision.step import Precision
 from trainer.strategy.base import Strategy
 from trainer.strategy.collectives import on_all_ranks
@@ -47,7 +45,7 @@ class RunContext:
     strategy: Strategy
     precision: Precision
     source: Source
-    data: Data
+    data: Batches
     data_s: float
     times: Times
 
@@ -68,8 +66,10 @@ def settle(
         DataError: if images are missing or damaged.
     """
     start = time.perf_counter()
-    source = read_in_turn(config, strategy)
-    data = build_data(
+    is_first = strategy.world.local_rank == 0  # of its machine: it reads first, and may download
+    first = on_all_ranks(strategy, lambda: read_images(config) if is_first else None)
+    source = on_all_ranks(strategy, lambda: first or read_images(config))
+    data = Batches(
         source,
         config.data.shared,
         batch_size=config.batch_size,
@@ -109,13 +109,8 @@ def eval_batch_size(config: RunConfig, world_size: int) -> int:
 
 
 def say_missing(what: str, counts: Sequence[int], classes: Sequence[str]) -> None:
-    """Say in one line which classes have no image to be evaluated on, where others have.
-
-    Args:
-        what: images of which split.
-        counts: of them, by class.
-        classes: names.
-    """
+    """Say in one line which classes have no image of a split to be evaluated on, where others
+    have."""
     missing = [name for name, count in zip(classes, counts, strict=True) if not count]
     if missing and len(missing) < len(classes):
         log.warning("no %s image of class %s", what, joined(missing, 5))
@@ -140,13 +135,6 @@ def read_images(config: RunConfig) -> Source:
         _kept.clear()  # one data set at a time
         _kept[component, root] = component.read(root)
     return _kept[component, root]
-
-
-def read_in_turn(config: RunConfig, strategy: Strategy) -> Source:
-    """Return the images; the first process of each machine reads first, so that one downloads."""
-    is_first = strategy.world.local_rank == 0
-    first = on_all_ranks(strategy, lambda: read_images(config) if is_first else None)
-    return on_all_ranks(strategy, lambda: first or read_images(config))
 
 
 def planned_steps(config: RunConfig, steps_per_epoch: int) -> int:

@@ -1,7 +1,5 @@
 """The device of a run, its strategy and its number format: chosen before any data is loaded."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 

@@ -5,8 +5,6 @@ A part that this run's length keeps from acting is refused. A part that its own 
 acting, such as `mix.alpha=0`, is legal, so that it can stand in a sweep, and is said in one line.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
@@ -44,14 +42,6 @@ def check_effects(
     image_shape: tuple[int, int, int],
 ) -> None:
     """Say which parts change nothing in this run; some lines of text through `logging`.
-
-    Args:
-        config: of the run.
-        schedule: its schedule.
-        mix: its mixing.
-        snapshots: of its average.
-        clock: of its first step.
-        image_shape: of the data (C, H, W).
 
     Raises:
         ConfigError: for a part that this run is too short for.
@@ -126,7 +116,9 @@ def idle_average(config: RunConfig, snapshots: SnapshotPlan, clock: Clock) -> It
     average: Average = config.average.component.build(model, snapshots)
     steps = range(snapshots.first, clock.total + 1, snapshots.every)[:SNAPSHOTS]
     for step in steps:
-        set_weights(model, step)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.fill_(float(step))
         average.update(model, clock.at(step))
         averaged = average.eval_model()
         if has_other_weights(model, step) or (averaged and has_other_weights(averaged, step)):
@@ -138,13 +130,6 @@ def idle_average(config: RunConfig, snapshots: SnapshotPlan, clock: Clock) -> It
         )
     else:
         yield f"average={name} changes nothing with these values: it is always the last weights"
-
-
-def set_weights(model: nn.Module, step: int) -> None:
-    """Give a toy network the weights of a step."""
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.fill_(float(step))
 
 
 def has_other_weights(model: nn.Module, step: int) -> bool:

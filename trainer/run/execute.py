@@ -1,7 +1,5 @@
 """One run from its configuration to its record."""
 
-from __future__ import annotations
-
 import json
 import time
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A new run that begins with the state of another one, at a step that it kept."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping
@@ -12,9 +10,10 @@ import torch
 
 from trainer.checkpoint.format import digest
 from trainer.checkpoint.weights import find_checkpoint
-from trainer.config.compare import changed_keys, is_within
+from trainer.config.compare import changed_keys
 from trainer.config.run_config import RunConfig
 from trainer.core.errors import ConfigError, NotFound
+from trainer.core.yaml_files import is_within
 from trainer.data import Source
 from trainer.precision.step import Precision
 from trainer.run.resume import APART, UNFIT, contents

@@ -1,7 +1,5 @@
 """What a run is known by: its facts, its key, and what it was before."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib
 import importlib.metadata

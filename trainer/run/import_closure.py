@@ -39,13 +39,8 @@ LOG_METHODS = ("debug", "info", "warn", "warning", "error", "exception", "critic
 
 @dataclass(frozen=True)
 class Import:
-    """One imported name.
-
-    Attributes:
-        module: the absolute name of the module that is imported, or imported from.
-        name: that is imported from it, empty for the module itself.
-        bound: how the importing module calls it.
-    """
+    """One imported name: the absolute one of the module it is imported from, its own, empty for the
+    module itself, and how the importing module calls it."""
 
     module: str
     name: str = ""
@@ -54,12 +49,7 @@ class Import:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What is known of a module's file.
-
-    Attributes:
-        digest: SHA-256 of its syntax tree.
-        imports: all of them, those inside functions too.
-    """
+    """The SHA-256 of a module's syntax tree, and all its imports, those inside functions too."""
 
     digest: str
     imports: tuple[Import, ...]
@@ -78,13 +68,10 @@ def code_digest(modules: frozenset[str]) -> str:
 
 
 def import_closure(modules: Iterable[str]) -> dict[str, str]:
-    """Return the modules that imports reach, with the digest of each.
+    """Return the modules that the imports of some modules reach, with the digest of each.
 
     Imports are followed inside `trainer` and inside the package of a plugin, also to modules beside
     a plugin that is not installed. What `LEFT_OUT` names is not followed.
-
-    Args:
-        modules: names of imported modules to begin with.
     """
     found: dict[str, str] = {}
     pending = [(name, home_of(name)) for name in modules]
@@ -176,12 +163,7 @@ def parse(name: str, file: Path) -> Parsed:
 
 
 def imports_of(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[Import]:
-    """Yield the names that a statement imports.
-
-    Args:
-        node: the statement.
-        package: of the module that it stands in.
-    """
+    """Yield the names that a statement in a module of a package imports."""
     if isinstance(node, ast.Import):
         yield from (Import(alias.name) for alias in node.names)
         return
@@ -198,14 +180,8 @@ def write(
     imports: list[ast.Import | ast.ImportFrom],
     is_message: bool = False,
 ) -> None:
-    """Write a syntax tree out, and collect its imports.
-
-    Args:
-        node: of the tree, or a list of such, or a plain value.
-        parts: what is written.
-        imports: the statements that are found.
-        is_message: whether it is part of an error or of a log message, whose texts are left out.
-    """
+    """Write a syntax tree, a list of such or a plain value out into `parts`, and collect its
+    imports; the texts of what `is_message`, an error or a log message, are left out."""
     kind = type(node)
     if kind is list:
         for item in node:  # type: ignore[attr-defined]  # a list

@@ -35,13 +35,8 @@ STATUS: dict[type[TrainerError], str] = {Diverged: "diverged", Stopped: "interru
 
 @contextlib.contextmanager
 def recorded(request: RunRequest, run: Run, console: Console, path: Path) -> Iterator[Recording]:
-    """Lock a folder, write what is known before the first step, and close every file at the end.
-
-    Args:
-        request: what is done.
-        run: the live parts that it is done with.
-        console: prints; `run.log` keeps what it prints.
-        path: the folder, which exists; it is removed if nothing comes to be written into it.
+    """Lock a folder, write what is known before the first step, and close every file at the end;
+    remove the folder if nothing came to be written into it.
 
     Raises:
         ConfigError: if another program is writing this folder.
@@ -115,12 +110,10 @@ class Recording:
 
     @contextlib.contextmanager
     def summarized(self, facts: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
-        """Write the summary of what fails or stops meanwhile, and close the files at the end.
+        """Write the summary of what fails or stops meanwhile, with `facts` besides status and
+        results, and close the files at the end.
 
         What completes calls `write_summary` itself.
-
-        Args:
-            facts: returns what the summary says besides status and results.
 
         Raises:
             TrainerError: what was raised, or one that names the log in place of any other error.

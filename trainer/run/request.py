@@ -1,7 +1,5 @@
 """What to run, and where its record goes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Going on with a run: from the newest checkpoint that verifies, exactly there."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Training one run: what is recorded, saved and stopped between the loop's yields."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Mapping
@@ -14,7 +12,7 @@ from trainer.core.signals import StopWhileWaiting
 from trainer.data.base import Source
 from trainer.loop import EpochRecord, EvaluationStopped, add_seconds, final_scores, fit
 from trainer.metrics import Scores, guessing
-from trainer.record.console import command_to_resume, show_result
+from trainer.record.console import command_to_resume, epoch_line, show_result
 from trainer.record.runs import read_run
 from trainer.record.tensorboard import TensorBoard
 from trainer.run.fork import Fork
@@ -130,7 +128,7 @@ class Runner:
         row = to_row(event, run)
         on_all_ranks(run.strategy, lambda: self.folder.add_row(row) if is_main else None)
         if is_main:
-            self.console.epoch(row, run.total / run.data.steps_per_epoch)
+            self.console.say(epoch_line(row, run.total / run.data.steps_per_epoch))
         if self.tensorboard is not None:
             self.tensorboard.row(row)
         best = run.state.best_val_top1

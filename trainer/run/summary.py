@@ -1,7 +1,5 @@
 """How a run is shown and summed up: the live line, the row per epoch, and the facts."""
 
-from __future__ import annotations
-
 import sys
 import time
 from pathlib import Path

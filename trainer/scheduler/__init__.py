@@ -9,8 +9,7 @@ from trainer.core.errors import ConfigError
 from trainer.core.ranges import check_in
 from trainer.core.units import Duration
 from trainer.metrics import Scores
-from trainer.scheduler._frame import Frame
-from trainer.scheduler._rate import Rate
+from trainer.scheduler._frame import Frame, Rate
 from trainer.scheduler.base import (
     SCHEDULERS,
     Builder,

@@ -1,10 +1,44 @@
-"""The run that a schedule is made for."""
+"""A learning rate as users write it, and the run that a schedule is made for."""
 
 import math
+import re
 from dataclasses import dataclass
+from typing import Self
 
 from trainer.core.clock import Clock
+from trainer.core.convert import Written, shown
 from trainer.core.errors import ConfigError
+from trainer.core.units import NUMBER, written
+
+
+@dataclass(frozen=True)
+class Rate(Written):
+    """A learning rate at or below the peak, absolute or in percent of `optim.lr`."""
+
+    value: float
+    is_share: bool = False
+
+    @classmethod
+    def parse(cls, value: object, key: str) -> Self:
+        """Return the rate written as `value`: `0.001` or `1%`."""
+        match = re.fullmatch(f"({NUMBER})\\s*(%?)", str(value).strip())
+        if match and not isinstance(value, bool):
+            return cls(float(match[1]), bool(match[2]))
+        raise ConfigError(
+            f"{key} must be a learning rate such as 0.001 or a share of the peak such as 1%, "
+            f"got {shown(value)}"
+        )
+
+    def __str__(self) -> str:
+        return f"{written(self.value)}%" if self.is_share else written(self.value)
+
+    def of(self, peak: float, key: str) -> float:
+        """Return the rate as a share of `peak`; raise ConfigError if it is above it."""
+        share = self.value / 100 if self.is_share else self.value / peak
+        if share > 1.0:
+            raise ConfigError(f"{key}={self} is above the peak optim.lr={peak}")
+        return share
+
 
 # a period that is a share of the run may fall short of a whole step by a rounding error
 ROUNDING = 1e-9

@@ -4,7 +4,7 @@ Warm-up, the floor and how often the schedule moves are applied here, once, for 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -14,8 +14,7 @@ from trainer.core.errors import ConfigError
 from trainer.core.registry import Choice, Registry
 from trainer.core.units import Duration
 from trainer.metrics import Scores
-from trainer.scheduler._frame import Frame
-from trainer.scheduler._rate import Rate
+from trainer.scheduler._frame import Frame, Rate
 
 
 @dataclass(frozen=True)
@@ -166,13 +165,7 @@ class Schedule:
 
     def __call__(self, clock: Clock) -> Point:
         """Return the point of a step: of the clock alone, but for what was observed."""
-        moved = Clock(
-            self.frame.moved_at(clock.step),
-            clock.total,
-            clock.steps_per_epoch,
-            self.warmup,
-            clock.seed,
-        )
+        moved = replace(clock, step=self.frame.moved_at(clock.step), warmup=self.warmup)
         point = self.scheduler(moved, self.floor)
         if clock.step < self.warmup:
             return Point(point.lr_scale * (clock.step + 1) / self.warmup, point.momentum)

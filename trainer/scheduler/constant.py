@@ -1,8 +1,7 @@
 """A learning rate that does not move."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Frame, Point
 
@@ -12,7 +11,7 @@ from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Frame, Point
 class Constant:
     """The base learning rate at every step after warm-up."""
 
-    def build(self, frame: Frame) -> Constant:
+    def build(self, frame: Frame) -> Self:
         """Return the schedule itself; keys that would move it are refused."""
         frame.refuse_floor("has no effect on scheduler=constant")
         if frame.every > 1.0:

@@ -16,7 +16,7 @@ from trainer.scheduler import (
     check_in,
     period_steps,
 )
-from trainer.scheduler._momentum import against, check_momenta
+from trainer.scheduler._shape import against, check_momenta
 
 
 @SCHEDULERS.register("cyclic")
@@ -73,13 +73,7 @@ class Cyclic:
 
 @dataclass(frozen=True)
 class Wave:
-    """The triangle wave over one run.
-
-    Attributes:
-        part: its settings.
-        frame: the run.
-        up: steps of the way up; `down` likewise.
-    """
+    """The triangle wave over one run, `up` and `down` so many steps."""
 
     part: Cyclic
     frame: Frame

@@ -1,8 +1,7 @@
 """Step decay at chosen moments."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Duration, Frame, Point, check_in
 from trainer.scheduler._frame import ROUNDING
@@ -32,7 +31,7 @@ class MultiStep:
                 "scheduler=constant has none"
             )
 
-    def build(self, frame: Frame) -> MultiStep:
+    def build(self, frame: Frame) -> Self:
         """Return the schedule itself; a milestone outside the run after warm-up is refused."""
         for i, milestone in enumerate(self.milestones):
             at = frame.start.exact_steps(milestone)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Duration, Frame, Point
-from trainer.scheduler._momentum import against, check_momenta
-from trainer.scheduler._shape import Shape, between
+from trainer.scheduler._shape import Shape, against, between, check_momenta
 
 
 @SCHEDULERS.register("onecycle")
@@ -93,13 +92,7 @@ class Phase(NamedTuple):
 
 @dataclass(frozen=True)
 class Cycle:
-    """The cycle over one run.
-
-    Attributes:
-        part: its settings.
-        frame: the run.
-        phases: in order; the last ends at the last move that is trained.
-    """
+    """The cycle over one run; the last phase ends at the last move that is trained."""
 
     part: OneCycle
     frame: Frame

@@ -68,12 +68,7 @@ class PiecewiseLinear:
 
 @dataclass(frozen=True)
 class Lines:
-    """The lines over one run.
-
-    Attributes:
-        steps: of the knots, never falling.
-        factors: of the knots.
-    """
+    """The lines over one run, between knots at steps that never fall."""
 
     steps: tuple[int, ...]
     factors: tuple[float, ...]

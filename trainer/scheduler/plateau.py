@@ -75,13 +75,8 @@ class Plateau:
 
 
 class Watch:
-    """The schedule of one run, moved by what it observes.
-
-    Args:
-        part: its settings.
-        patience: observations without improvement that are borne.
-        cooldown: observations after a drop that do not count.
-    """
+    """The schedule of one run, moved by what it observes; `patience` and `cooldown` count
+    observations."""
 
     def __init__(self, part: Plateau, patience: int, cooldown: int) -> None:
         self.part, self.patience, self.cooldown = part, patience, cooldown

@@ -65,14 +65,7 @@ class SwaSchedule:
 
 @dataclass(frozen=True)
 class Fall:
-    """The schedule over one run.
-
-    Attributes:
-        begin: first step of the fall.
-        end: step at which the final value is reached.
-        final: its factor of the peak.
-        shape: of the fall.
-    """
+    """The schedule over one run: from 1 at the step `begin` to `final` at the step `end`."""
 
     begin: int
     end: int

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.optim import lr_scheduler
 
-from trainer.core.convert import shown
+from trainer.core.convert import check_known, shown
 from trainer.core.errors import unknown
 from trainer.scheduler import SCHEDULERS, Clock, ConfigError, Frame, Point
 from trainer.scheduler._frame import ROUNDING
@@ -66,10 +66,7 @@ class Torch:
                 raise ConfigError(
                     "scheduler.args.max_lr is optim.lr: leave it out and set optim.lr"
                 )
-            if name not in known:
-                raise unknown(
-                    "key", f"scheduler.args.{name}", [f"scheduler.args.{k}" for k in known]
-                )
+            check_known([name], known, "scheduler.args")
 
     def parameters(self) -> Mapping[str, inspect.Parameter]:
         """Return the class's parameters by name."""
@@ -131,12 +128,7 @@ class Torch:
 
 @dataclass(frozen=True)
 class ScheduleTable:
-    """A schedule as its values.
-
-    Attributes:
-        frame: the run.
-        points: at the first step after warm-up and after each move.
-    """
+    """A schedule as its values: the points at the first step after warm-up and after each move."""
 
     frame: Frame
     points: tuple[Point, ...]

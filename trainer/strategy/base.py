@@ -1,7 +1,5 @@
 """The interface of strategies, and the strategy of one process."""
 
-from __future__ import annotations
-
 import contextlib
 from typing import Any, Protocol
 
@@ -10,15 +8,12 @@ from torch import nn
 
 from trainer.core.environment import World
 from trainer.precision.step import Precision
+from trainer.strategy.collectives import Communicator
 
 
-class Strategy(Protocol):
-    """How the processes of a run train one model together.
-
-    Attributes:
-        world: the processes.
-        devices: those that this process computes on; the first is its own.
-    """
+class Strategy(Communicator, Protocol):
+    """How the processes of a run train one model together; the first of the devices that this
+    process computes on is its own."""
 
     world: World
     devices: tuple[torch.device, ...]
@@ -50,12 +45,6 @@ class Strategy(Protocol):
 
     def all_max(self, value: int) -> int:
         """Return the greatest value of any process, in every process."""
-
-    def broadcast(self, value: Any) -> Any:
-        """Return the first process's value in every process."""
-
-    def all_gather(self, value: Any) -> list[Any]:
-        """Return the values of all processes by rank, in every process."""
 
 
 class Single:

@@ -1,14 +1,11 @@
 """Builds the strategy from what was chosen and how the program was started."""
 
-from __future__ import annotations
-
 from trainer.core.environment import TORCHRUN, World
 from trainer.core.errors import ConfigError
 from trainer.strategy.base import Single, Strategy
-from trainer.strategy.collectives import Communicator
 from trainer.strategy.ddp import Ddp
 from trainer.strategy.dp import Dp
-from trainer.strategy.keys import StrategyChoice, Timeouts
+from trainer.strategy.keys import StrategyChoice
 from trainer.strategy.process_group import join
 
 
@@ -33,13 +30,8 @@ def build_strategy(choice: StrategyChoice, world: World) -> Strategy:
 
 
 def check_start(choice: StrategyChoice, world: World, *, is_sweep: bool = False) -> None:
-    """Raise ConfigError if the way in which the program was started does not allow the choice.
-
-    Args:
-        choice: of the configuration.
-        world: the processes.
-        is_sweep: whether the program starts jobs, each of which may have processes of its own.
-    """
+    """Raise ConfigError if the way in which the program was started does not allow the choice; a
+    sweep starts jobs, each of which may have processes of its own."""
     processes = choice.launch.processes
     is_several = world.size > 1 or world.is_torchrun
     if processes is not None and not is_sweep and processes != world.size:
@@ -53,14 +45,3 @@ def check_start(choice: StrategyChoice, world: World, *, is_sweep: bool = False)
             f"strategy=ddp needs torchrun: {TORCHRUN}"
             + ("; or strategy.processes=2, for the jobs of a sweep" if is_sweep else "")
         )
-
-
-def communicator(world: World) -> Communicator:
-    """Return what processes communicate by before there is a configuration.
-
-    Raises:
-        LostProcess: naming the ranks that did not come.
-    """
-    if world.size == 1:
-        return Single(world)
-    return join(world, Timeouts().start_timeout.value)

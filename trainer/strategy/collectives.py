@@ -1,7 +1,5 @@
 """Results and errors of one process, made known to all."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
@@ -14,9 +12,7 @@ T = TypeVar("T")
 class Communicator(Protocol):
     """What processes communicate by: a strategy, or the group of one."""
 
-    @property
-    def world(self) -> World:
-        """Return the processes."""
+    world: World
 
     def broadcast(self, value: Any) -> Any:
         """Return the first process's value in every process."""
@@ -26,11 +22,8 @@ class Communicator(Protocol):
 
 
 def on_all_ranks(strategy: Communicator, act: Callable[[], T]) -> T:
-    """Return what `act` returns in this process, once it has succeeded in all.
-
-    Args:
-        strategy: of the run, or its group.
-        act: called in every process; its exchanges with others must not depend on its errors.
+    """Return what `act` returns in this process, once it has succeeded in all; its exchanges with
+    others must not depend on its errors.
 
     Raises:
         TrainerError: in every process, its error in this one, or else in the first that failed.
@@ -52,11 +45,8 @@ def on_all_ranks(strategy: Communicator, act: Callable[[], T]) -> T:
 
 
 def broadcast(strategy: Communicator, find: Callable[[], T]) -> T:
-    """Return in every process what `find` returns in the first; only that one needs the files.
-
-    Args:
-        strategy: of the run, or its group.
-        find: called in the first process alone; returns plain data.
+    """Return in every process the plain data that `find` returns in the first; only that one needs
+    the files.
 
     Raises:
         TrainerError: in every process, what `find` raised in the first.

@@ -1,7 +1,5 @@
 """`strategy=ddp`: one process per device, gradients averaged at each step."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import inspect
@@ -17,14 +15,14 @@ from trainer.core.environment import World
 from trainer.core.errors import ConfigError
 from trainer.precision.step import Precision
 from trainer.strategy.keys import StrategyChoice
-from trainer.strategy.process_group import ProcessGroup
+from trainer.strategy.process_group import Collectives, ProcessGroup
 
 PLAIN_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 HOOKS = {"bf16": default_hooks.bf16_compress_hook, "fp16": default_hooks.fp16_compress_hook}
 
 
-class Ddp:
+class Ddp(Collectives):
     """`torch.nn.parallel.DistributedDataParallel`: one process per device, gradients averaged at
     each step.
 
@@ -98,22 +96,6 @@ class Ddp:
     def begin_steps(self) -> None:
         """Wait at most `strategy.timeout` from now on."""
         self.group.wait_at_most(self.choice.timeouts.timeout.value)
-
-    def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return the sum over all processes."""
-        return self.group.all_sum(tensor)
-
-    def all_max(self, value: int) -> int:
-        """Return the greatest value."""
-        return self.group.all_max(value)
-
-    def broadcast(self, value: Any) -> Any:
-        """Return rank 0's value; it must be plain data."""
-        return self.group.broadcast(value)
-
-    def all_gather(self, value: Any) -> list[Any]:
-        """Return every rank's value; they must be plain data."""
-        return self.group.all_gather(value)
 
 
 def with_sync_batch_norm(model: nn.Module) -> nn.Module:

@@ -1,7 +1,5 @@
 """`strategy=dp`: one process, whose batches are spread over all GPUs."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -5,8 +5,6 @@ first failure that torchrun sees is the timeout of a process that waited for it;
 reads the files of its own processes only, after they have ended.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re
@@ -67,7 +65,17 @@ def explained(error: BaseException) -> BaseException:
     if group.has_failed:
         return error
     group.has_failed = True
-    mine = report_of(error)
+    # the base class itself, with a cause, stands for what nobody expected
+    is_bug = not isinstance(error, TrainerError) or (
+        type(error) is TrainerError and error.__cause__ is not None
+    )
+    text = str(error) if isinstance(error, TrainerError) else f"{type(error).__name__}: {error}"
+    texts = [str(e) for e in (error, error.__cause__) if isinstance(e, RuntimeError)]
+    is_lost = isinstance(error, LostProcess) or (
+        is_bug and any(sign in text for sign in SIGNS for text in texts)
+    )
+    trace = "".join(traceback.format_exception(error)) if is_bug and not is_lost else ""
+    mine = Report(text.partition("\n")[0], is_lost, trace)
     reports = collect_reports(group, mine)
     rank, failed = group.world.rank, [r for r, one in reports.items() if not one.is_lost]
     if mine.is_lost:
@@ -81,21 +89,6 @@ def explained(error: BaseException) -> BaseException:
         error = TrainerError(mine.text)
     error.is_own = rank == min(failed)
     return error
-
-
-def report_of(error: Exception) -> Report:
-    """Return the report of an error."""
-    # the base class itself, with a cause, stands for what nobody expected
-    is_bug = not isinstance(error, TrainerError) or (
-        type(error) is TrainerError and error.__cause__ is not None
-    )
-    text = str(error) if isinstance(error, TrainerError) else f"{type(error).__name__}: {error}"
-    texts = [str(e) for e in (error, error.__cause__) if isinstance(e, RuntimeError)]
-    is_lost = isinstance(error, LostProcess) or (
-        is_bug and any(sign in text for sign in SIGNS for text in texts)
-    )
-    trace = "".join(traceback.format_exception(error)) if is_bug and not is_lost else ""
-    return Report(text.partition("\n")[0], is_lost, trace)
 
 
 def key_of(group: ProcessGroup, rank: int) -> str:

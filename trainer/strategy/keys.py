@@ -1,12 +1,10 @@
 """What the names of `strategy=` mean, and the keys that each of them has."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from trainer.core.convert import build, plain
+from trainer.core.convert import build, check_known, plain
 from trainer.core.errors import ConfigError, unknown
 from trainer.core.units import Seconds
 
@@ -112,10 +110,7 @@ def parse_strategy(values: Mapping[str, Any]) -> StrategyChoice:
     if name not in KEYS:
         raise unknown("strategy", str(name), KEYS)
     names = {cls: [f.name for f in fields(cls)] for cls in KEYS[name]}
-    known = [key for found in names.values() for key in found]
-    for key in keys:
-        if key not in known:
-            raise unknown("key", f"strategy.{key}", [f"strategy.{k}" for k in ("name", *known)])
+    check_known(keys, ("name", *(key for found in names.values() for key in found)), "strategy")
     made = {
         cls: build(cls, {k: keys[k] for k in found if k in keys}, "strategy")
         for cls, found in names.items()

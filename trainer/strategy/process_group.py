@@ -1,7 +1,5 @@
 """The process group, joined once per process, and its collectives."""
 
-from __future__ import annotations
-
 import atexit
 import datetime
 import json
@@ -14,28 +12,15 @@ import torch.distributed as dist
 from torch._C._distributed_c10d import PrefixStore, TCPStore
 
 from trainer.core.environment import World
-from trainer.strategy.rendezvous import Rendezvous, rendezvous
-from trainer.strategy.store import shared_store
+from trainer.strategy.rendezvous import Rendezvous, rendezvous, shared_store
 
 NCCL_MARGIN_S = 15  # gloo fails first, with an error; NCCL then ends a process that waits in it
 
 
-@dataclass
-class ProcessGroup:
-    """All processes of this attempt.
-
-    Attributes:
-        store: of the whole program, shared by all its attempts.
-        rendezvous: the processes of this attempt.
-        timeout_s: that processes wait for each other at present.
-        has_failed: whether this process has reported an error.
-    """
+class Collectives:
+    """The exchanges of processes that have joined the group."""
 
     world: World
-    store: TCPStore
-    rendezvous: Rendezvous
-    timeout_s: float
-    has_failed: bool = False
 
     def all_sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the sum of a tensor over all processes, in a new tensor."""
@@ -62,6 +47,24 @@ class ProcessGroup:
         dist.all_gather_object(values, value)
         return values
 
+
+@dataclass
+class ProcessGroup(Collectives):
+    """All processes of this attempt.
+
+    Attributes:
+        store: of the whole program, shared by all its attempts.
+        rendezvous: the processes of this attempt.
+        timeout_s: that processes wait for each other at present.
+        has_failed: whether this process has reported an error.
+    """
+
+    world: World
+    store: TCPStore
+    rendezvous: Rendezvous
+    timeout_s: float
+    has_failed: bool = False
+
     def remember(self, what: str) -> None:
         """Keep a text for later attempts."""
         self.store.set("trainer/remembered", json.dumps([self.rendezvous.name, what]))
@@ -76,7 +79,15 @@ class ProcessGroup:
     def wait_at_most(self, seconds: float) -> None:
         """Set how long the processes wait for each other."""
         self.timeout_s = seconds
-        set_timeout(seconds)
+        timeout = datetime.timedelta(seconds=seconds)
+        if hasattr(dist, "set_timeout"):
+            dist.set_timeout(timeout, None)
+        else:  # before torch 2.14 under another name
+            dist.distributed_c10d._set_pg_timeout(timeout)
+        if "nccl" in dist.get_backend_config():
+            longer = datetime.timedelta(seconds=seconds + NCCL_MARGIN_S)
+            whole: Any = dist.group.WORLD
+            whole._get_backend(torch.device("cuda"))._set_default_timeout(longer)
 
 
 JOINED: ContextVar[ProcessGroup | None] = ContextVar("joined", default=None)
@@ -100,8 +111,10 @@ def join(world: World, start_timeout_s: float) -> ProcessGroup:
     attempt = rendezvous(own, world.rank, world.size, start_timeout_s)
     group = ProcessGroup(world, store, attempt, start_timeout_s)
     JOINED.set(group)
+    # NCCL beside gloo if every process of this machine can have a GPU of its own
+    has_gpus = torch.cuda.is_available() and torch.cuda.device_count() >= world.local_size
     dist.init_process_group(
-        backend(world),
+        "cpu:gloo,cuda:nccl" if has_gpus else "gloo",
         store=PrefixStore(attempt.name, own),
         rank=world.rank,
         world_size=world.size,
@@ -109,23 +122,3 @@ def join(world: World, start_timeout_s: float) -> ProcessGroup:
     )
     atexit.register(dist.destroy_process_group)
     return group
-
-
-def backend(world: World) -> str:
-    """Return the backends: gloo for CPUs, and NCCL beside it if every process of this machine can
-    have a GPU of its own."""
-    has_gpus = torch.cuda.is_available() and torch.cuda.device_count() >= world.local_size
-    return "cpu:gloo,cuda:nccl" if has_gpus else "gloo"
-
-
-def set_timeout(seconds: float) -> None:
-    """Set the timeout of the process group's backends."""
-    timeout = datetime.timedelta(seconds=seconds)
-    if hasattr(dist, "set_timeout"):
-        dist.set_timeout(timeout, None)
-    else:  # before torch 2.14 under another name
-        dist.distributed_c10d._set_pg_timeout(timeout)
-    if "nccl" in dist.get_backend_config():
-        longer = datetime.timedelta(seconds=seconds + NCCL_MARGIN_S)
-        whole: Any = dist.group.WORLD
-        whole._get_backend(torch.device("cuda"))._set_default_timeout(longer)

@@ -5,8 +5,6 @@ drawn from, so many times for every combination of the other values, and a sweep
 products, its arms, one after the other.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
@@ -46,12 +44,8 @@ class Search:
 
 
 def expand(line: Sequence[str], search: Search, options: Any = None) -> list[JobOverrides]:
-    """Return the overrides of every job of a sweep.
-
-    Args:
-        line: overrides of the command line, which replace the preset's.
-        search: what the preset and Hydra's settings say.
-        options: has the method `get_group_options`, which `glob()` looks names up with.
+    """Return the overrides of every job of a sweep, where the line's replace the preset's; `glob()`
+    looks names up with the method `get_group_options` of `options`.
 
     Raises:
         ConfigError: if a value cannot be read, or a draw is asked for that cannot be made.
@@ -72,18 +66,6 @@ def expand(line: Sequence[str], search: Search, options: Any = None) -> list[Job
     return jobs
 
 
-def draws(arm: Mapping[str, str], trials: int, seed: int = 0) -> list[tuple[str, ...]]:
-    """Return the overrides of every job of one arm.
-
-    Args:
-        arm: values by key, as in `hydra.sweeper.arms`.
-        trials: draws from its intervals.
-        seed: of the draws.
-    """
-    line = [f"{key}={value}" for key, value in arm.items()]
-    return [job.overrides for job in expand(line, Search(trials=trials, seed=seed))]
-
-
 def expand_one(overrides: Sequence[str], search: Search, arm: str, options: Any) -> list[list[str]]:
     """Return the overrides of every job of one product: for each draw, all combinations of the
     rest. Of a key that is there twice the last counts."""
@@ -91,7 +73,13 @@ def expand_one(overrides: Sequence[str], search: Search, arm: str, options: Any)
     by_key = {o.get_key_element(): o for o in found if not o.key_or_group.startswith("hydra")}
     intervals = [o for o in by_key.values() if o.is_interval_sweep()]
     try:
-        check_number(list(by_key.values()), search.trials or 1 if intervals else 1)
+        total = search.trials or 1 if intervals else 1
+        for override in by_key.values():
+            if override.is_sweep_override() and not override.is_interval_sweep():
+                # counted, not kept: a range may be as long as it likes
+                total *= sum(1 for _ in islice(override.sweep_string_iterator(), MOST_JOBS + 1))
+        if total > MOST_JOBS:
+            raise ConfigError(f"{total:,} jobs or more: a sweep may have {MOST_JOBS:,}")
         values = [
             [f"{key}={value}" for value in texts_of(override)]
             for key, override in by_key.items()
@@ -116,17 +104,6 @@ def texts_of(override: ParsedOverride) -> list[str]:
     if override.is_sweep_override():
         return list(override.sweep_string_iterator())
     return [override.get_value_element_as_str()]
-
-
-def check_number(overrides: Sequence[ParsedOverride], trials: int) -> None:
-    """Raise ConfigError if overrides multiply to more jobs than a sweep may have."""
-    total = trials
-    for override in overrides:
-        if override.is_sweep_override() and not override.is_interval_sweep():
-            # counted, not kept: a range may be as long as it likes
-            total *= sum(1 for _ in islice(override.sweep_string_iterator(), MOST_JOBS + 1))
-    if total > MOST_JOBS:
-        raise ConfigError(f"{total:,} jobs or more: a sweep may have {MOST_JOBS:,}")
 
 
 def column(override: ParsedOverride, search: Search, arm: str) -> list[str]:

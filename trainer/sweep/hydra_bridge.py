@@ -1,7 +1,5 @@
 """Where Hydra's own program, a sweeper or a launcher of Hydra's is asked for by name."""
 
-from __future__ import annotations
-
 import functools
 import logging
 import sys
@@ -40,14 +38,8 @@ SWEEPER, LAUNCHER = "hydra/sweeper=trainer", "hydra/launcher=trainer"
 def launch(
     jobs: Mapping[int, Sequence[str]], folder: str, settings: Sequence[str], current: Sweep
 ) -> None:
-    """Have jobs run by a launcher of Hydra's.
-
-    Args:
-        jobs: the overrides of each, by number, which is also the name of its folder.
-        folder: of the sweep.
-        settings: of Hydra's, which name the launcher.
-        current: the sweep.
-    """
+    """Have jobs run by the launcher of Hydra's that `settings` name; a job's number is the name of
+    its folder."""
     run = functools.partial(run_numbered, dict(jobs), current.sources, current.plugins)
     place = f"hydra.sweep.dir={quote(folder)}"
     with composed_by_hydra([*settings, place], current.sources) as (config, program):
@@ -128,12 +120,7 @@ def sweep_by_hydra(overrides: Sequence[str], name: str, current: Sweep) -> int:
 def run_hydra(
     arguments: Sequence[str], sources: Sources, task: Callable[[DictConfig], Any] = lambda cfg: None
 ) -> None:
-    """Hand a command line to Hydra's own program.
-
-    Args:
-        arguments: of the command line.
-        sources: where configurations are looked up.
-        task: what Hydra does with a configuration.
+    """Hand a command line to Hydra's own program, which does `task` with a configuration.
 
     Raises:
         ConfigError: for whatever Hydra refuses.

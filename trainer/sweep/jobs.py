@@ -1,8 +1,6 @@
 """The jobs of a sweep: composed and checked before the first starts, written to the sweep's
 folder."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,14 +24,8 @@ from trainer.task.base import check_trains
 
 @dataclass
 class Sweep:
-    """What all jobs of a sweep share.
-
-    Attributes:
-        sources: where configurations are looked up.
-        plugins: modules named on the command line.
-        reuse: whether runs that are finished elsewhere are results of its jobs.
-        composer: of its jobs.
-    """
+    """What all jobs of a sweep share; with `reuse`, runs that are finished elsewhere are results of
+    its jobs."""
 
     sources: Sources
     plugins: tuple[str, ...] = ()
@@ -50,14 +42,8 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a sweep.
-
-    Attributes:
-        number: its place, and the name of its folder.
-        overrides: under their canonical names.
-        arm: that it belongs to, empty where the sweep has none.
-        config: None where the overrides are invalid; then `error` says why.
-    """
+    """One run of a sweep; its number is the name of its folder. Where the overrides are invalid
+    there is no configuration, and `error` says why."""
 
     number: int
     overrides: tuple[str, ...]

@@ -5,8 +5,6 @@ is at the job, and a note of where the result is afterwards: another sweep reads
 The last sweep to end clears the notes.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import secrets
@@ -16,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.core.errors import ConfigError
-from trainer.core.locks import Lock, LockHeld, locked
+from trainer.core.locks import Lock, LockHeld, lock_of, locked
 from trainer.record.run_folder import Folder
 from trainer.sweep.reuse import key_of_finished
 
@@ -25,12 +23,8 @@ FOLDER = ".sweeps"
 
 @dataclass(frozen=True)
 class LockedJob:
-    """A job that this process holds the lock of.
-
-    Attributes:
-        note: the file that says where the result is.
-        found: a finished run with the job's key, if another sweep was first.
-    """
+    """A job that this process holds the lock of: the file that says where the result is, and a
+    finished run with the job's key, if another sweep was first."""
 
     note: Path
     found: Path | None
@@ -84,18 +78,10 @@ def remove_unlocked(path: Path) -> bool:
     return True
 
 
-def lock_of(path: Path) -> Path:
-    """Return where the lock of a file is."""
-    return path.with_name(f"{path.name}.lock")
-
-
 @contextlib.contextmanager
 def job_lock(root: Path, key: str) -> Iterator[LockedJob | None]:
-    """Lock a job and yield it; yield None while another process is at it.
-
-    Args:
-        root: folder of all results.
-        key: of the job's result, or another name of the job in as many hexadecimal digits.
+    """Lock the job of a result's key, or of another name in as many hexadecimal digits, and yield
+    it; yield None while another process is at it.
 
     Raises:
         ConfigError: if the lock cannot be written.

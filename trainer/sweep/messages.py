@@ -1,8 +1,6 @@
 """The messages between a sweep and its workers. Both are of one program, and nothing else writes to
 the pipe between them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +37,8 @@ class JobTask:
 
 @dataclass(frozen=True)
 class KeyRequest:
-    """A question: what keys will the results of these configurations have?"""
+    """A question: what keys will the results of these configurations have? The answer is a tuple:
+    a key for each, None where the job will fail."""
 
     configs: tuple[RunConfig, ...]
 
@@ -52,23 +51,9 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class KeyReply:
-    """The answer: a key for each, None where the job will fail."""
-
-    keys: tuple[str | None, ...]
-
-
-@dataclass(frozen=True)
 class Beat:
-    """A sign of life.
-
-    Attributes:
-        step: optimizer steps done; `total` of the run, 0 while it is not known.
-        total: of the run.
-        epoch: passes over the training images so far.
-        best: the best validation accuracy so far.
-        cpu_s: processor seconds of the worker's process.
-    """
+    """A sign of life: what was done so far, of a total that is 0 while it is not known, and the
+    best validation accuracy; `cpu_s` are processor seconds of the worker's process."""
 
     step: int
     total: int

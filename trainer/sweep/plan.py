@@ -1,8 +1,6 @@
 """What a sweep's command line asks for: the overrides of every job, checked before anything starts.
 Imports no torch."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,12 +54,7 @@ class SweepPlan:
 
 @dataclass(frozen=True)
 class SweepLine:
-    """A sweep's command line, to be written anew.
-
-    Attributes:
-        overrides: of its jobs.
-        settings: of Hydra's.
-    """
+    """A sweep's command line, to be written anew: overrides of its jobs, settings of Hydra's."""
 
     overrides: tuple[Override, ...]
     settings: tuple[str, ...] = ()
@@ -83,10 +76,6 @@ def named(part: str, settings: Sequence[Override]) -> str:
 
 def plan_sweep(texts: Sequence[str], composer: Composer) -> SweepPlan:
     """Return what a sweep's command line asks for.
-
-    Args:
-        texts: its overrides.
-        composer: of its jobs.
 
     Raises:
         ConfigError: for a setting or key that does not exist, and where no job is valid.

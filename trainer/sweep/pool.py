@@ -1,8 +1,6 @@
 """Workers that are watched: one that dies, hangs or finds no memory costs one job, which another
 one is given once."""
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import time
@@ -18,7 +16,6 @@ from trainer.sweep.messages import (
     Beat,
     Ended,
     JobTask,
-    KeyReply,
     KeyRequest,
     Stop,
 )
@@ -63,9 +60,8 @@ class Pool:
             worker.pipe.send(request)
             while not signum():
                 if worker.pipe.poll(WAIT_S):
-                    answer = worker.pipe.recv()
-                    assert isinstance(answer, KeyReply)
-                    return answer.keys
+                    keys: tuple[str | None, ...] = worker.pipe.recv()
+                    return keys
         except (EOFError, OSError):
             self.replace(worker)
         return (None,) * len(request.configs)

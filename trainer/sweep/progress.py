@@ -1,8 +1,6 @@
 """What a person sees of a sweep under way: a line per job that ended, and, on a terminal, a live
 table of those at work, what is left and the best so far."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -25,17 +23,9 @@ Result = RunRow | str  # a job's record, or what went wrong with it
 
 @dataclass
 class SweepProgress:
-    """What is known of a sweep under way.
-
-    Attributes:
-        console: prints.
-        jobs: all of them, by number; those that are invalid too.
-        varied: keys whose values differ between jobs.
-        results: of the jobs that have ended.
-        num_workers: that share the rest.
-        seconds: that the jobs run here took.
-        start: when it began, in seconds of `time.monotonic`.
-    """
+    """What is known of a sweep under way: its jobs by number, invalid ones too, the keys that
+    differ between them, and what those came to that have ended; `seconds` took those that were run
+    here."""
 
     console: Console
     jobs: Mapping[int, Job]
@@ -59,13 +49,7 @@ class SweepProgress:
             self._live.update(Group(self.summary(), self.at_work(workers)))
 
     def finished(self, number: int, result: Result, seconds: float | None) -> None:
-        """Print a line on a job that ended.
-
-        Args:
-            number: of the job.
-            result: its record, or what went wrong.
-            seconds: that it took, None if it was not run here.
-        """
+        """Print a line on a job that ended, and the seconds that it took if it was run here."""
         self.results[number] = result
         if seconds is not None:
             self.seconds.append(seconds)
@@ -81,13 +65,6 @@ class SweepProgress:
     def overrides(self, number: int) -> list[str]:
         """Return the overrides in which a job differs from the others, all if none does."""
         return overrides_apart(self.jobs[number], self.varied)
-
-    def remaining_s(self) -> float | None:
-        """Return the seconds that the rest will take, by the jobs so far; None before the first."""
-        if not self.seconds:
-            return None
-        waves = (len(self.jobs) - len(self.results)) / self.num_workers
-        return waves * statistics.fmean(self.seconds)
 
     def best(self) -> tuple[int, float] | None:
         """Return the job with the highest validation accuracy at its end, and that accuracy."""
@@ -109,18 +86,16 @@ class SweepProgress:
         filled = round(length * done / total)
         line = Text("━" * filled, style="cyan").append("━" * (length - filled), "bright_black")
         parts = [f"{done} of {total} jobs", clock_text(time.monotonic() - self.start)]
-        rest = self.remaining_s()
-        parts += [] if rest is None else [f"about {clock_text(rest)} left"]
+        if self.seconds:
+            rest = (total - done) / self.num_workers * statistics.fmean(self.seconds)
+            parts.append(f"about {clock_text(rest)} left")
         lost = sum(not has_result(result) for result in self.results.values())
         parts += [f"{lost} without result"] if lost else []
         best = self.best()
         if best is not None:
-            parts.append(f"best val {percent(best[1])} (job {best[0]}: {self.setting(best[0])})")
+            setting = " ".join(w for w in self.overrides(best[0]) if not w.startswith("seed="))
+            parts.append(f"best val {percent(best[1])} (job {best[0]}: {setting})")
         return line.append("  " + "  ".join(parts), style="default")
-
-    def setting(self, number: int) -> str:
-        """Return what distinguishes a job, its seed left out."""
-        return " ".join(w for w in self.overrides(number) if not w.startswith("seed="))
 
     def at_work(self, workers: Sequence[Worker]) -> Table:
         """Return the table of jobs under way."""

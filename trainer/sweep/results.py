@@ -1,8 +1,6 @@
 """The results of a sweep's jobs: a line each on the screen, a row each on disk, and a table over
 seeds."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -80,13 +78,8 @@ GAP = 2  # columns of the screen between two of the table
 
 
 def results_table(values: Values, rows: Mapping[int, RunRow], width: int) -> Table:
-    """Return the table over settings.
-
-    Args:
-        values: swept values of every job.
-        rows: of the jobs that have a result; the others count as failed.
-        width: of the screen; where a column per key is too much for it, one column says it all.
-    """
+    """Return the table over settings. Jobs without a row count as failed; where a column per key is
+    too much for `width`, one column says it all."""
     keys = [k for k in next(iter(values.values())) if k != "seed"]
     groups: dict[tuple[str, ...], list[RunRow | None]] = {}
     for number, varied in values.items():
@@ -98,10 +91,25 @@ def results_table(values: Values, rows: Mapping[int, RunRow], width: int) -> Tab
         lines = lines_of(members, shown or ["val_top1"])
         numbers += lines
         settings += [list(setting) or ["runs"], *[[""] * len(settings[0])] * (len(lines) - 1)]
-    numbers = compact(numbers)
+    # without columns that say nothing: the spread of single runs, losses where there are none, and
+    # the name of a single score, which heads the mean in its place
+    columns = {column[0]: list(column) for column in zip(*numbers, strict=True)}
+    scores = set(columns["score"][1:])
+    if len(scores) == 1:
+        columns["mean"][0] = scores.pop()
+        del columns["score"]
+    kept = [c for c in columns.values() if any(cell not in ("", "0") for cell in c[1:])]
+    numbers = [list(row) for row in zip(*kept, strict=True)]
     if len(keys) > 1 and width_of(settings) + width_of(numbers) - GAP > width:
         settings = in_one_column(settings, room=width - width_of(numbers))
-    return side_by_side(settings, numbers)
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
+    for name in settings[0]:
+        table.add_column(Text(name), overflow="fold")  # what is too long is broken, never cut
+    for name in numbers[0]:
+        table.add_column(Text(name), justify="left" if name == "score" else "right", no_wrap=True)
+    for texts, cells in zip(settings[1:], numbers[1:], strict=True):
+        table.add_row(*map(Text, (*texts, *cells)))
+    return table
 
 
 def short_names(keys: Sequence[str]) -> list[str]:
@@ -157,18 +165,6 @@ def number_in(value: str) -> float | None:
         return None
 
 
-def compact(grid: Grid) -> Grid:
-    """Return a grid without the columns that say nothing: the spread of single runs, runs that were
-    lost where none was, and the name of a single score, which heads the mean in its place."""
-    columns = {column[0]: list(column) for column in zip(*grid, strict=True)}
-    scores = set(columns["score"][1:])
-    if len(scores) == 1:
-        columns["mean"][0] = scores.pop()
-        del columns["score"]
-    kept = [c for c in columns.values() if any(cell not in ("", "0") for cell in c[1:])]
-    return [list(row) for row in zip(*kept, strict=True)]
-
-
 def width_of(grid: Grid) -> int:
     """Return the columns of a screen that a grid takes, with a gap after each."""
     return sum(max(map(cell_len, column)) + GAP for column in zip(*grid, strict=True))
@@ -185,18 +181,6 @@ def in_one_column(grid: Grid, room: int) -> Grid:
     return [["setting"], *([" ".join(line)] for line in fitting)]
 
 
-def side_by_side(settings: Grid, numbers: Grid) -> Table:
-    """Return settings and numbers as one table; what is too long is broken, never cut."""
-    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
-    for name in settings[0]:
-        table.add_column(Text(name), overflow="fold")
-    for name in numbers[0]:
-        table.add_column(Text(name), justify="left" if name == "score" else "right", no_wrap=True)
-    for setting, cells in zip(settings[1:], numbers[1:], strict=True):
-        table.add_row(*map(Text, (*setting, *cells)))
-    return table
-
-
 def finish(
     jobs: Sequence[Job],
     rows: Mapping[int, RunRow | str],
@@ -210,7 +194,8 @@ def finish(
         TrainerError: if it cannot be written; by then it was printed.
     """
     done = {n: row for n, row in rows.items() if isinstance(row, RunRow) and has_result(row)}
-    values = jobs_values(jobs, swept_keys(jobs))
+    keys, each = swept_keys(jobs), {job.number: values_of(job) for job in jobs}
+    values = {n: {key: found.get(key, "") for key in keys} for n, found in each.items()}
     console.table(results_table(values, done, console.terminal.width))
     console.say(f"results   {shown_path(folder)}")
     console.say(f"compare   {command_line('compare', shown_path(folder))}")
@@ -261,9 +246,3 @@ def values_of(job: Job) -> dict[str, str]:
 
 def key_of(override: str) -> str:
     return override.partition("=")[0].lstrip("+")
-
-
-def jobs_values(jobs: Sequence[Job], keys: Sequence[str]) -> dict[int, dict[str, str]]:
-    """Return the swept values of every job."""
-    values = {job.number: values_of(job) for job in jobs}
-    return {number: {key: found.get(key, "") for key in keys} for number, found in values.items()}

@@ -1,8 +1,6 @@
 """Runs that are finished already, found by their key in the folders of runs: the only record of
 results."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
@@ -11,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from trainer.checkpoint.weights import read_all
-from trainer.config.compare import decisive_values, is_within, leaves
+from trainer.config.compare import decisive_values, leaves
 from trainer.config.run_config import RunConfig
 from trainer.core.convert import plain_choice
 from trainer.core.environment import World
 from trainer.core.errors import TrainerError
-from trainer.core.yaml_files import read_yaml
+from trainer.core.yaml_files import is_within, read_yaml
 from trainer.precision.step import build_precision
 from trainer.record.runs import RunRow, is_skipped, read_summary
 from trainer.record.sweep_file import SWEEP_FILE
@@ -35,13 +33,8 @@ def has_result(row: object) -> bool:
 
 
 def is_result(path: Path, summary: Mapping[str, Any] | None = None) -> bool:
-    """Return whether a folder is that of a run that came to a result; one that a killed writer left
-    half made, or half cleared, is not.
-
-    Args:
-        path: the folder.
-        summary: what it says of its end, where that was read already.
-    """
+    """Return whether a folder is that of a run that came to a result, as its summary says; one that
+    a killed writer left half made, or half cleared, is not."""
     known = read_summary(path) if summary is None else summary
     return known.get("status") in RESULTS and (path / "config.yaml").is_file()
 

@@ -1,8 +1,6 @@
 """Sweeps from the command line, from a folder and from Python: all jobs are checked before the
 first starts, each leaves a folder, a table ends it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,9 +9,9 @@ from trainer.record.console import Console, shown_path
 from trainer.record.runs import RunRow, read_run
 from trainer.record.sweep_file import JobOverrides, read_sweep
 from trainer.sweep.jobs import Job, Sweep, begin, check_jobs
-from trainer.sweep.plan import SweepPlan
+from trainer.sweep.plan import Launcher, SweepPlan
 from trainer.sweep.results import finish, job_line, overrides_apart, report_invalid, swept_keys
-from trainer.sweep.supervisor import Settings, supervise
+from trainer.sweep.supervisor import supervise
 from trainer.sweep.worker_process import warm_up
 
 
@@ -36,8 +34,7 @@ def run_sweep(plan: SweepPlan, current: Sweep) -> int:
     if plan.hydra:
         rows = run_by_hydra(jobs, folder, console, plan, current)
     else:
-        settings = Settings(plan.launcher.workers, plan.launcher.timeout.value)
-        rows = supervise(jobs, folder, console, settings, current)
+        rows = supervise(jobs, folder, console, plan.launcher, current)
     return finish(jobs, rows, folder, console, current)
 
 
@@ -51,7 +48,7 @@ def resume_sweep(folder: Path, current: Sweep) -> int:
     warm_up()
     jobs, console = check_jobs(read_sweep(folder), current), Console()
     introduce(jobs, folder, console)
-    rows = supervise(jobs, folder.absolute(), console, Settings(), current)
+    rows = supervise(jobs, folder.absolute(), console, Launcher(), current)
     return finish(jobs, rows, folder.absolute(), console, current)
 
 
@@ -94,7 +91,7 @@ def run_jobs(
     jobs = check_jobs([JobOverrides(tuple(line)) for line in lines], current)
     console = Console(quiet=quiet)
     place = begin(None if folder is None else str(folder), name_of(jobs), jobs)
-    rows = supervise(jobs, place, console, Settings(workers), current)
+    rows = supervise(jobs, place, console, Launcher(workers), current)
     return [rows[job.number] for job in jobs]
 
 

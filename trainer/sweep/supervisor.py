@@ -1,11 +1,8 @@
 """A sweep on this machine: what is done already, who does the rest, and what came of it."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -16,12 +13,13 @@ from trainer.core.environment import cores, visible_gpus
 from trainer.core.errors import Stopped
 from trainer.core.signals import Stops
 from trainer.record.console import Console, shown_path
-from trainer.record.runs import RunRow, read_run
+from trainer.record.runs import read_run
 from trainer.sweep.jobs import Job, Sweep
 from trainer.sweep.locks import link, registered
 from trainer.sweep.messages import DONE, REUSED, STOPPED, Ended, JobTask, KeyRequest
+from trainer.sweep.plan import Launcher
 from trainer.sweep.pool import Pool
-from trainer.sweep.progress import SweepProgress
+from trainer.sweep.progress import Result, SweepProgress
 from trainer.sweep.results import swept_keys
 from trainer.sweep.reuse import (
     Finished,
@@ -31,37 +29,15 @@ from trainer.sweep.reuse import (
     places_beside,
 )
 
-Result = RunRow | str
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How the jobs of a sweep are shared out.
-
-    Attributes:
-        workers: processes at once, None for one per GPU, or as many as the cores have room for.
-        timeout_s: a job without any progress for so long is taken to hang.
-    """
-
-    workers: int | None = None
-    timeout_s: float = 600.0
-
 
 def supervise(
     jobs: Sequence[Job],
     folder: Path,
     console: Console,
-    settings: Settings,
+    launcher: Launcher,
     current: Sweep,
 ) -> dict[int, Result]:
     """Do what is missing of a sweep, and return the record of every job, or what went wrong.
-
-    Args:
-        jobs: all of them; those that are invalid have no result.
-        folder: of the sweep; results that are there stand.
-        console: prints.
-        settings: how jobs are shared out.
-        current: the sweep.
 
     Raises:
         Stopped: after a signal; the jobs under way have written a checkpoint.
@@ -71,11 +47,11 @@ def supervise(
         results: dict[int, Result] = {
             job.number: job.error if job.config is None else result_of(job, folder, console)
             for job in jobs
-            if job.config is None or is_done(job, folder)
+            if job.config is None or is_result(folder / str(job.number))
         }
         todo = [job for job in jobs if job.number not in results]
         if todo:
-            pool = pool_for([job.config for job in todo if job.config is not None], settings)
+            pool = pool_for([job.config for job in todo if job.config is not None], launcher)
             by_number = {job.number: job for job in jobs}
             progress = SweepProgress(console, by_number, varied, results, pool.count)
             do_rest(todo, folder, pool, progress, stops=stops, reuse=current.reuse)
@@ -102,7 +78,15 @@ def do_rest(
     with registered(root_of(folder)):
         try:
             pool.start()
-            tasks = tasks_of(jobs, folder, pool, reuse=reuse, signum=lambda: stops.signum)
+            root = root_of(folder)
+            configs = tuple(job.config for job in jobs if job.config is not None)
+            keys = pool.keys(KeyRequest(configs), lambda: stops.signum)
+            tasks = [
+                JobTask(
+                    job.number, config, job.overrides, folder / str(job.number), key, root, reuse
+                )
+                for job, config, key in zip(jobs, configs, keys, strict=True)
+            ]
             if reuse and not stops.signum:
                 tasks = without_finished(tasks, folder, progress)
             report_restarts(tasks, progress.console)
@@ -116,11 +100,6 @@ def do_rest(
         finally:
             progress.end()
             pool.close()
-
-
-def is_done(job: Job, folder: Path) -> bool:
-    """Return whether a sweep's folder holds the result of a job."""
-    return job.config is not None and is_result(folder / str(job.number))
 
 
 def result_of(job: Job, folder: Path, console: Console) -> Result:
@@ -146,18 +125,18 @@ def root_of(folder: Path) -> Path:
     return outputs if folder.is_relative_to(outputs) else folder
 
 
-def pool_for(configs: Sequence[RunConfig], settings: Settings) -> Pool:
+def pool_for(configs: Sequence[RunConfig], launcher: Launcher) -> Pool:
     """Return workers for jobs: one per GPU or group of GPUs, else as many as the cores have room
     for, as each job has so many threads in so many processes."""
     processes = max(config.strategy.launch.processes or 1 for config in configs)
     width = processes * max(config.threads for config in configs)
     devices = gpus(configs, processes)
-    count = settings.workers or (len(devices) if devices else max(1, cores() // width))
+    count = launcher.workers or (len(devices) if devices else max(1, cores() // width))
     if any(config.device not in ("auto", "cpu", "cuda") for config in configs):
-        count, devices = settings.workers or 1, None  # a device that all of them name
+        count, devices = launcher.workers or 1, None  # a device that all of them name
     if devices:
         devices = [devices[i % len(devices)] for i in range(count)]
-    return Pool(min(count, len(configs)), settings.timeout_s, devices)
+    return Pool(min(count, len(configs)), launcher.timeout.value, devices)
 
 
 def gpus(configs: Sequence[RunConfig], processes: int) -> list[str] | None:
@@ -168,19 +147,6 @@ def gpus(configs: Sequence[RunConfig], processes: int) -> list[str] | None:
     names = named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
     groups = [names[i : i + processes] for i in range(0, len(names), processes)]
     return [",".join(group) for group in groups if len(group) == processes] or None
-
-
-def tasks_of(
-    jobs: Sequence[Job], folder: Path, pool: Pool, *, reuse: bool, signum: Callable[[], int]
-) -> list[JobTask]:
-    """Return jobs as they are given to workers, with the keys that their results will have."""
-    root = root_of(folder)
-    configs = tuple(job.config for job in jobs if job.config is not None)
-    keys = pool.keys(KeyRequest(configs), signum)
-    return [
-        JobTask(job.number, config, job.overrides, folder / str(job.number), key, root, reuse)
-        for job, config, key in zip(jobs, configs, keys, strict=True)
-    ]
 
 
 def without_finished(

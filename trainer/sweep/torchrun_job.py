@@ -1,7 +1,5 @@
 """Jobs that have several processes each: every one is started by torchrun, and ends with it."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -17,7 +15,7 @@ from omegaconf import OmegaConf
 
 from trainer.composition.search_path import load_plugins
 from trainer.config.run_config import parse
-from trainer.core.environment import is_first_process
+from trainer.core.environment import known_world
 from trainer.core.errors import TrainerError
 from trainer.core.limits import reporting_system
 from trainer.core.signals import die_with_parent, leave_group
@@ -36,12 +34,8 @@ LAST_LINES = 3  # of torchrun's output, where the run itself left no message
 
 @dataclass
 class Launched:
-    """The processes of one job.
-
-    Attributes:
-        torchrun: their parent, which has a session of its own.
-        signum: the signal by which the job was asked to stop, or 0.
-    """
+    """The processes of one job: torchrun is their parent and has a session of its own; `signum`
+    asked them to stop, or is 0."""
 
     torchrun: subprocess.Popen[bytes]
     signum: int = 0
@@ -58,13 +52,8 @@ class Launched:
 
 
 def launch(task: JobTask, resume: Path | None, started: Callable[[Launched], None]) -> Ended:
-    """Do a job in processes of its own, and return how it ended.
-
-    Args:
-        task: with a configuration that says how many.
-        resume: its folder, if the job resumes there.
-        started: given the processes, which can be stopped from another thread.
-    """
+    """Do a job in processes of its own, and return how it ended; `started` is given them, so that
+    another thread can stop them."""
     with tempfile.TemporaryDirectory(prefix="trainer-job-") as place:
         request = {
             "config": task.config.plain(),
@@ -129,7 +118,7 @@ def run_rank(file: Path) -> int:
                 )
             )
     except TrainerError as error:
-        if is_first_process() or error.is_own:
+        if known_world().rank == 0 or error.is_own:
             fail(str(error))
         leave_group(error.exit_code)
         return error.exit_code

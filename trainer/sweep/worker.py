@@ -5,8 +5,6 @@ Every job is a whole run of its own and gives the bits that it would give in a p
 what a run could leave behind for the next is put back between them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import hashlib
@@ -43,7 +41,6 @@ from trainer.sweep.messages import (
     Beat,
     Ended,
     JobTask,
-    KeyReply,
     KeyRequest,
     Stop,
 )
@@ -112,13 +109,8 @@ class WorkerLine:
 
 
 def serve(pipe: Connection, environment: Mapping[str, str], cwd: str) -> None:
-    """Do jobs until there are none: the whole life of a worker's process.
-
-    Args:
-        pipe: to the sweep.
-        environment: of the sweep, with the devices that this worker may use.
-        cwd: the sweep's working folder.
-    """
+    """Do jobs until there are none: the whole life of a worker's process, in the sweep's
+    environment and working folder."""
     for name in HANDLED:  # the sweep handles them, and asks for what is to be done
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     take_variables(environment)
@@ -129,12 +121,17 @@ def serve(pipe: Connection, environment: Mapping[str, str], cwd: str) -> None:
     threading.Thread(target=line.listen, name="sweep", daemon=True).start()
     while (message := line.requests.get()) is not None:
         if isinstance(message, KeyRequest):
-            line.send(KeyReply(tuple(map(key_or_none, message.configs))))
+            line.send(tuple(map(key_or_none, message.configs)))
             continue
         line.is_at_work = True
         ended = attempt(message, line)
         line.is_at_work, line.run, line.launched = False, None, None
-        tidy()
+        gc.collect()  # nothing of this job, nor the peak of its memory, is left to the next
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+            file.write("5")  # Linux: the peak of this process's memory begins anew
         line.send(ended)
     sys.stdout.flush()
     os._exit(0)  # as a process of its own would, but without waiting for what libraries started
@@ -219,13 +216,3 @@ def resumable(task: JobTask) -> Path | None:
             return path
     remove_previous(path)
     return None
-
-
-def tidy() -> None:
-    """Put back what one job could leave behind for the next: memory, and the peaks of it."""
-    gc.collect()
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
-        file.write("5")  # Linux: the peak of this process's memory begins anew

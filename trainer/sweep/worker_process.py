@@ -1,7 +1,5 @@
 """A worker as the sweep sees it: its process, the pipe to it, and the signs of life it gives."""
 
-from __future__ import annotations
-
 import contextlib
 import multiprocessing
 import os
@@ -14,6 +12,7 @@ from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from trainer.core.environment import variables
 from trainer.core.signals import HANDLED
@@ -83,19 +82,16 @@ def warm_up() -> None:
     """
     if can_fork():
         forkserver.set_forkserver_preload(WARM)
-        with ignored(*HANDLED):  # which is inherited
+        with signals_ignored():  # which is inherited
             forkserver.ensure_running()
 
 
 @contextlib.contextmanager
-def ignored(*names: str) -> Iterator[None]:
-    """Ignore signals for a moment, where this is the thread that may say so."""
+def signals_ignored() -> Iterator[None]:
+    """Ignore signals that stop a run for a moment, where this is the thread that may say so."""
     is_main = threading.current_thread() is threading.main_thread()
-    before = {
-        number: signal.signal(number, signal.SIG_IGN)
-        for number in (getattr(signal, name, None) for name in names)
-        if number is not None and is_main
-    }
+    numbers = [signal.Signals[name] for name in HANDLED] if is_main else []
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         yield
     finally:
@@ -119,19 +115,12 @@ def without_main() -> Iterator[None]:
 
 
 def new_worker(devices: str | None) -> Worker:
-    """Start a worker.
-
-    Args:
-        devices: value of `CUDA_VISIBLE_DEVICES`, None to leave it as it is.
-    """
+    """Start a worker, with a value of `CUDA_VISIBLE_DEVICES`, or None to leave it as it is."""
     here, there = multiprocessing.Pipe()
     environment = variables(CUDA_VISIBLE_DEVICES=devices)
     arguments = (there, environment, os.getcwd())
-    process: BaseProcess
-    if can_fork():
-        process = multiprocessing.get_context("forkserver").Process(target=serve, args=arguments)
-    else:
-        process = multiprocessing.get_context("spawn").Process(target=serve, args=arguments)
+    context: Any = multiprocessing.get_context("forkserver" if can_fork() else "spawn")
+    process: BaseProcess = context.Process(target=serve, args=arguments)
     warm_up()
     with without_main():
         process.start()

@@ -1,7 +1,5 @@
 """What the losses of a sweep over learning rates say: smoothing, slopes, suggestions."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +16,8 @@ ROUNDING = 1e-6  # of the loss: less is no fall either
 
 @dataclass(frozen=True)
 class LrSweep:
-    """Losses along a rising learning rate.
-
-    Attributes:
-        lrs: of each step, in equal ratios.
-        losses: of the step's images, before its weights moved; the last may not be finite.
-        diverged: whether it ended early because the loss did.
-    """
+    """Losses along learning rates in equal ratios, before the weights moved; the last may not be
+    finite. `diverged`: it ended early because the loss did."""
 
     lrs: tuple[float, ...]
     losses: tuple[float, ...]
@@ -70,14 +63,11 @@ def has_diverged(losses: Sequence[float], width: int, factor: float) -> bool:
 
 
 def find(sweep: LrSweep, width: float) -> Finding:
-    """Return what a sweep suggests.
+    """Return what a sweep suggests, its losses smoothed by a Gauss kernel whose standard deviation
+    is `width` steps; at least three steps of it are finite.
 
     Losses above those of the beginning count as those: an explosion would be smeared over what
     came before it.
-
-    Args:
-        sweep: at least three steps of it are finite.
-        width: steps over which losses are smoothed: the standard deviation of a Gauss kernel.
     """
     finite = [loss for loss in sweep.losses if math.isfinite(loss)]
     if len(finite) < 3:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from trainer.core.command import run_line
 from trainer.record.console import Console, shown_path
 from trainer.record.style import LOST, clean_axes, new_figure
-from trainer.run.request import RunRequest
 from trainer.task._lr_range_fit import Finding, LrSweep
 
 if TYPE_CHECKING:
@@ -114,15 +113,7 @@ def draw(
         console.say(f"picture   {shown_path(file)}")
 
 
-def report(
-    sweep: LrSweep,
-    finding: Finding,
-    rule: str,
-    *,
-    request: RunRequest,
-    console: Console,
-    path: Path,
-) -> None:
+def report(sweep: LrSweep, finding: Finding, rule: str, *, console: Console, path: Path) -> None:
     """Print what is suggested, by which rule, and the line that trains with it."""
     first, last = sweep.lrs[0], sweep.lrs[-1]
     ended = f"the loss left at lr {last:.3g}" if sweep.diverged else "the loss stayed"

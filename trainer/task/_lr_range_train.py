@@ -1,7 +1,5 @@
 """Training while the learning rate rises from step to step."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +15,7 @@ from trainer.task._lr_range_fit import LrSweep, has_diverged
 
 @dataclass(frozen=True)
 class Climb:
-    """A schedule that goes through given learning rates, one each step.
-
-    Attributes:
-        lrs: what `optim.lr` stands for at each step.
-        peak: `optim.lr`.
-    """
+    """A schedule that goes through given learning rates, one each step."""
 
     lrs: tuple[float, ...]
     peak: float

@@ -4,7 +4,6 @@ figure."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -31,14 +30,8 @@ def columns(values: Sequence[float], width: int) -> list[float]:
 
 
 def area(heights: Sequence[float], top: float, rows: int, blocks: str = BLOCKS) -> list[str]:
-    """Return lines, the highest first, that fill each column up to its height.
-
-    Args:
-        heights: one per column, from 0 to `top`; anything above 0 shows.
-        top: height of the highest line's upper edge.
-        rows: lines.
-        blocks: a character for each eighth of a line.
-    """
+    """Return `rows` lines, the highest first and up to `top`, that fill each column to its height
+    with a block for each eighth; anything above 0 shows."""
     eighths = [
         max(round(8 * rows * height / top), 1) if height > 0.0 and top > 0.0 else 0
         for height in heights
@@ -75,11 +68,6 @@ def tick_step(last: float, most: int = 8) -> int:
 def shaded(line: str, split: int, before: str, after: str) -> Text:
     """Return a line in two colours, the second from column `split` on."""
     return Text(line[:split], style=before).append(line[split:], style=after)
-
-
-def draw(facts: Facts, title: str, file: Path) -> None:
-    """Write the picture of a schedule; the name's end says its kind."""
-    schedule_figure(facts, title).savefig(file)
 
 
 def schedule_figure(facts: Facts, title: str) -> Figure:

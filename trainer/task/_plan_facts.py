@@ -1,7 +1,5 @@
 """What a run will do, as numbers: read off its live parts before the first step."""
 
-from __future__ import annotations
-
 import copy
 from collections import Counter
 from collections.abc import Mapping
@@ -25,16 +23,8 @@ APART = ("params", "name", "lr", "base_lr", "weight_decay")  # columns of their 
 
 @dataclass(frozen=True)
 class GroupFacts:
-    """One parameter group of the optimizer.
-
-    Attributes:
-        name: as the optimizer's rules name it.
-        kinds: how many tensors have each last name, such as `weight`.
-        num_parameters: numbers in them.
-        peak_lr: learning rate where the schedule's factor is 1.
-        weight_decay: coefficient of the decay.
-        settings: what else the optimizer keeps for the group.
-    """
+    """One parameter group of the optimizer: how many tensors have each last name, such as `weight`,
+    the peak where the schedule's factor is 1, and what else is set for it."""
 
     name: str
     kinds: Mapping[str, int]
@@ -46,14 +36,8 @@ class GroupFacts:
 
 @dataclass(frozen=True)
 class Curve:
-    """What the schedule sets at some steps, the first and the last among them.
-
-    Attributes:
-        steps: the steps, ascending.
-        lr: of the first group, at those steps.
-        momentum: momentum or beta1, likewise; None where the optimizer has neither.
-        peak: greatest lr of any step looked at, and `peak_step` where it is first reached.
-    """
+    """What the schedule sets for the first group at some steps, ascending, the first and the last
+    among them; momentum or beta1 is None where the optimizer has neither."""
 
     steps: tuple[int, ...]
     lr: tuple[float, ...]

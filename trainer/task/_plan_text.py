@@ -1,7 +1,5 @@
 """A plan as people read it in a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

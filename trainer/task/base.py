@@ -1,7 +1,5 @@
 """The task seam: what is done with a configuration."""
 
-from __future__ import annotations
-
 import textwrap
 from typing import Protocol
 
@@ -40,13 +38,8 @@ def title_of(request: RunRequest) -> str:
 
 
 def check_trains(config: RunConfig, what: str, instead: str) -> None:
-    """Raise ConfigError unless the task is to train.
-
-    Args:
-        config: whose task is looked at.
-        what: makes sense for training alone.
-        instead: what the user may do.
-    """
+    """Raise ConfigError unless the task is to train, for which alone `what` makes sense; the user
+    may do `instead`."""
     if config.task.name != "train":
         raise ConfigError(
             f"{what} is for task=train, but the configuration has task={config.task.name}: "

@@ -1,7 +1,5 @@
 """`task=lr_range`: which learning rate to train with."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -125,14 +123,12 @@ class LrRange:
         finding = find(sweep, self.width)
         found["lr_range"] = results(sweep, finding, self.rule)
         if recording.is_main:
-            path, request = recording.folder.path, recording.request
+            path, console = recording.folder.path, recording.console
             write_csv(path / "lr_range.csv", sweep, finding)
-            report(
-                *(sweep, finding, self.rule), request=request, console=recording.console, path=path
-            )
+            report(sweep, finding, self.rule, console=console, path=path)
         recording.write_summary("completed", 0, {})
         if recording.is_main:
-            title, console = title_of(request), recording.console
+            title = title_of(recording.request)
             file = recording.folder.path / "lr_range.png"
             draw(file, sweep, finding, self.rule, title=title, console=console)
 

@@ -15,7 +15,7 @@ from trainer.record.style import why_no_picture
 from trainer.run.assemble import assemble
 from trainer.run.device import prepare
 from trainer.run.request import RunRequest
-from trainer.task._plan_chart import draw
+from trainer.task._plan_chart import schedule_figure
 from trainer.task._plan_facts import facts_of
 from trainer.task._plan_text import show
 from trainer.task.base import TASKS, title_of
@@ -23,11 +23,7 @@ from trainer.task.base import TASKS, title_of
 
 @dataclass(frozen=True)
 class Picture(Written):
-    """A file to draw into.
-
-    Attributes:
-        path: as written.
-    """
+    """A file to draw into, as it was written."""
 
     path: str
     SUFFIXES: ClassVar[tuple[str, ...]] = (".png", ".svg", ".pdf")
@@ -87,5 +83,5 @@ class Plan:
         facts = facts_of(run, request.config)
         show(facts, run, request.config, console.terminal)
         if self.picture is not None:
-            draw(facts, title_of(request), self.picture.file)
+            schedule_figure(facts, title_of(request)).savefig(self.picture.file)
             console.say(f"picture   {self.picture}")

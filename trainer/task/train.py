@@ -1,7 +1,5 @@
 """`task=train`: train one run and record it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from trainer.record.runs import RunRow

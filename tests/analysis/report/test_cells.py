@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from trainer.analysis.report._cells import heading, link_to, number_cell, readable
+from trainer.analysis.report._table import heading, link_to, number_cell, readable
 
 
 def test_accuracies_are_in_percent_and_others_as_they_are() -> None:

@@ -1,8 +1,6 @@
 """One page of HTML for any set of runs: tables, curves, heat maps, what differs. It needs nothing
 but itself."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from functools import partial
@@ -10,7 +8,6 @@ from pathlib import Path
 
 from trainer.analysis._arms import arms_of, final
 from trainer.analysis._tables import value_text
-from trainer.analysis.report._cells import heading, readable
 from trainer.analysis.report._curves import curve_data, panel
 from trainer.analysis.report._facts import (
     best_ones,
@@ -23,7 +20,7 @@ from trainer.analysis.report._facts import (
 )
 from trainer.analysis.report._heat import heat_maps
 from trainer.analysis.report._page import fill, library
-from trainer.analysis.report._table import arms_table, runs_table
+from trainer.analysis.report._table import arms_table, heading, readable, runs_table
 from trainer.analysis.slices.grid import LR
 from trainer.core.errors import TrainerError
 from trainer.record.runs import RunRow, read_runs

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainer.analysis._arms import OVER_EPOCHS, Arm, is_share, seed_of
-from trainer.analysis.report._cells import readable
-from trainer.analysis.report._table import places
+from trainer.analysis.report._table import places, readable
 from trainer.record.runs import EpochRow, RunRow
 from trainer.record.style import colors
 
@@ -30,12 +29,7 @@ def drawn_metrics(runs: Sequence[RunRow]) -> list[str]:
 
 def curve_data(arms: Sequence[Arm], metric: str, names: Sequence[str]) -> dict[str, Any]:
     """Return what the page draws, as plain values; accuracies in percent, what is not finite None.
-
-    Args:
-        arms: from `arms_of`.
-        metric: what they are ranked by.
-        names: of all runs, in the order of arms and seeds.
-    """
+    The names are of all runs, in the order of arms and seeds."""
     runs = [run for arm in arms for run in arm.runs]
     metrics = drawn_metrics(runs)
     points = max(FEWEST_POINTS, MOST_NUMBERS // max(1, len(runs) * (len(metrics) + 1)))

@@ -1,7 +1,5 @@
 """What the report says of all runs together: counts, the best, what differs, what to know."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections import Counter, defaultdict
@@ -11,9 +9,8 @@ from pathlib import Path
 
 from trainer.analysis._arms import Arm, higher_is_better, is_share, notes_on
 from trainer.analysis._labels import varied_keys
-from trainer.analysis._tables import value_text
-from trainer.analysis.report._cells import readable
-from trainer.analysis.report._table import data_of, places
+from trainer.analysis._tables import points_text, value_text
+from trainer.analysis.report._table import data_of, places, readable
 from trainer.core.convert import typed
 from trainer.record.runs import RunRow
 from trainer.record.spread import Spread
@@ -80,7 +77,7 @@ def best_ones(arms: Sequence[Arm], metric: str) -> list[Best]:
                 spread_text(spreads[0], metric),
                 spreads[0].n,
                 sum(s.sd is not None for s in spreads),
-                None if noise is None else value_text(noise, metric) + points_of(metric),
+                None if noise is None else points_text(noise, metric),
             )
         )
     return found
@@ -103,11 +100,6 @@ def spread_text(spread: Spread, metric: str) -> str:
     return f"{value_text(spread.mean, metric)} \u00b1 {value_text(spread.sd, metric)}{unit}"
 
 
-def points_of(metric: str) -> str:
-    """Return the unit of differences: of accuracies they are points, not percent."""
-    return " points" if is_share(metric) else ""
-
-
 def differing(runs: Sequence[RunRow]) -> list[ReportSetting]:
     found = []
     for key in varied_keys([run.settings for run in runs]):
@@ -127,13 +119,7 @@ def common(runs: Sequence[RunRow]) -> list[tuple[str, str]]:
 
 
 def notes(arms: Sequence[Arm], metric: str, points: int) -> list[str]:
-    """Return what a reader must know of the numbers.
-
-    Args:
-        arms: from `arms_of`.
-        metric: what they are ranked by.
-        points: most points of a curve.
-    """
+    """Return what a reader must know of the numbers; curves have at most so many points."""
     runs = [run for arm in arms for run in arm.runs]
     way = "greatest" if higher_is_better(metric) else "least"
     found = [
@@ -149,12 +135,8 @@ def notes(arms: Sequence[Arm], metric: str, points: int) -> list[str]:
 
 
 def left_out(damaged: Sequence[Path], root: Path) -> list[str]:
-    """Return a sentence on folders that could not be read, if there are any.
-
-    Args:
-        damaged: the folders.
-        root: the folder in which the names of runs begin.
-    """
+    """Return a sentence on folders that could not be read, if there are any; names begin at
+    `root`."""
     if not damaged:
         return []
     names = ", ".join(readable(os.path.relpath(path, root)) for path in damaged)

@@ -1,7 +1,5 @@
 """Heat maps of a metric over the learning rate and a second number, where runs form a grid."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass

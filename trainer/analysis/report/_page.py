@@ -1,7 +1,5 @@
 """The page: a template filled with tables, maps and curves, its scripts and styles inside."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -1,28 +1,93 @@
-"""The tables of the report: one row for each setting, and one for each run."""
-
-from __future__ import annotations
+"""The tables of the report, a row for each setting and one for each run; how cells are written."""
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
-from trainer.analysis._arms import Arm, final, seed_of, standing
+from trainer.analysis._arms import Arm, final, is_share, seed_of, standing
 from trainer.analysis._labels import label_keys, overrides_text
-from trainer.analysis.report._cells import (
-    Column,
-    ReportTable,
-    TableCell,
-    TableRow,
-    count_cell,
-    epochs_cell,
-    heading,
-    link_to,
-    number_cell,
-    readable,
-    setting_cell,
-)
+from trainer.core.convert import typed
 from trainer.record.runs import RunRow
 from trainer.record.spread import Spread
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """What stands in one place of a table: what is read, the number that is sorted by, where it
+    leads."""
+
+    text: str
+    value: float | None = None
+    link: str | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's heading; its kind is `setting` (keys that differ), `number`, `text`, `status`."""
+
+    title: str
+    kind: str = "number"
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row, with the numbers of its setting and its run, and the text that is filtered by."""
+
+    cells: tuple[TableCell, ...]
+    arm: int
+    filter_text: str = ""
+    run: int | None = None
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """Columns and rows."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[TableRow, ...]
+
+
+def setting_cell(arm: Arm, key: str) -> TableCell:
+    if key not in arm.settings:
+        return TableCell("")
+    value = arm.settings[key]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return TableCell(readable(typed(value)), float(value) if is_number else None)
+
+
+def number_cell(value: float | None, metric: str) -> TableCell:
+    """Return a number as people read it: accuracies in percent."""
+    if value is None:
+        return TableCell("")
+    if is_share(metric):
+        return TableCell(f"{100.0 * value:.2f}", value)
+    return TableCell(f"{value:.1f}" if metric.endswith("seconds") else f"{value:.4g}", value)
+
+
+def epochs_cell(run: RunRow) -> TableCell:
+    done = run.epochs[-1].epoch if run.epochs else 0.0
+    return TableCell(f"{done:g}", done)
+
+
+def heading(what: str, metric: str) -> str:
+    """Return a column's title: the metric with its unit."""
+    unit = " %" if is_share(metric) else " (s)" if metric.endswith("seconds") else ""
+    return f"{what} {metric.removesuffix('_seconds')}{unit}".strip()
+
+
+def link_to(path: Path, page: Path) -> str:
+    """Return a path as a link from a page's folder: relative, so that both can move together."""
+    relative = os.path.relpath(path, page)
+    return "./" + quote(os.fsencode(Path(relative).as_posix()), safe="/")
+
+
+def readable(text: str) -> str:
+    """Return text that UTF-8 can hold: file names may have bytes that are none."""
+    return os.fsencode(text).decode("utf-8", "replace")
+
 
 EXTRA = ("best_val_top1", "test_top1", "test_avg_top1", "train_loss", "train_seconds")
 
@@ -53,13 +118,8 @@ def data_of(arm: Arm) -> str:
 
 
 def arms_table(arms: Sequence[Arm], metric: str, tested: str | None) -> ReportTable:
-    """Return a row for each setting, by data set and then the best first.
-
-    Args:
-        arms: from `arms_of`.
-        metric: what they are ranked by.
-        tested: a second metric whose mean stands beside it, None where no run has it.
-    """
+    """Return a row for each setting, by data set and then the best first; the mean of a second
+    metric, `tested`, stands beside it where some run has it."""
     keys = main_keys(arms)
     ways = (
         ("diverged", "loss, gradient or weights ceased to be finite", [a.diverged for a in arms]),
@@ -95,7 +155,10 @@ def arms_table(arms: Sequence[Arm], metric: str, tested: str | None) -> ReportTa
                     number_cell(min(values, default=None), metric),
                     number_cell(max(values, default=None), metric),
                     *([number_cell(test.mean, tested)] if test and tested else []),
-                    *(count_cell(len(found[number])) for _, _, found in lost),
+                    *(
+                        TableCell(str(n) if n else "", n)
+                        for n in (len(f[number]) for _, _, f in lost)
+                    ),
                 ),
                 number,
             )
@@ -104,14 +167,8 @@ def arms_table(arms: Sequence[Arm], metric: str, tested: str | None) -> ReportTa
 
 
 def runs_table(arms: Sequence[Arm], metric: str, root: Path, page: Path) -> ReportTable:
-    """Return a row for each run, in the order of arms and seeds.
-
-    Args:
-        arms: from `arms_of`.
-        metric: the first of the numbers.
-        root: the folder that all runs are under; names begin there.
-        page: folder of the page, where links start.
-    """
+    """Return a row for each run, in the order of arms and seeds; names begin at `root`, links at
+    the folder of the page."""
     keys = main_keys(arms)
     runs = [run for arm in arms for run in arm.runs]
     extra = [m for m in EXTRA if m != metric and any(final(run, m) is not None for run in runs)]

@@ -1,8 +1,6 @@
 """A slice through two hyperparameters: accuracy over the learning rate and a second value, the
 ridge of the best learning rates with its slope, and what that slope keeps constant."""
 
-from __future__ import annotations
-
 from trainer.analysis._arms import is_share
 from trainer.analysis.slices.figure import draw_map, draw_ridge, slices_figure
 from trainer.analysis.slices.grid import Slice, slice_of
@@ -10,21 +8,8 @@ from trainer.analysis.slices.ridge import Ridge, Top, fit_of
 from trainer.analysis.slices.verdict import checks_of, is_believable, notes, sentence, table_of
 from trainer.record.tables import csv_text
 
-__all__ = [
-    "Ridge",
-    "Slice",
-    "Top",
-    "checks_of",
-    "draw_map",
-    "draw_ridge",
-    "fit_of",
-    "is_believable",
-    "sentence",
-    "slice_of",
-    "slices_figure",
-    "to_csv",
-    "to_markdown",
-]
+__all__ = ["Ridge", "Slice", "Top", "checks_of", "draw_map", "draw_ridge", "fit_of"]
+__all__ += ["is_believable", "sentence", "slice_of", "slices_figure"]
 
 
 def to_csv(slice_: Slice, ridge: Ridge) -> str:

@@ -228,7 +228,16 @@ def draw_line(axes: Axes, ridge: Ridge, places: Array) -> None:
 def draw_ridge(axes: Axes, slice_: Slice, ridge: Ridge) -> None:
     """Draw the best learning rate of each row with its interval, the fitted line and the slope that
     is expected; hollow triangles are bounds, of rows whose best is at the edge."""
-    draw_tops(axes, ridge)
+    for top in ridge.tops:
+        if top.lr is None or top.y <= 0.0:
+            continue
+        if top.edge:
+            mark = "v" if top.edge == LOW else "^"
+            axes.plot(top.y, top.lr, mark, color=ACCENT, ms=7, mfc="white")
+            continue
+        low, high = top.interval or (top.lr, top.lr)
+        reach = ([max(top.lr - low, 0.0)], [max(high - top.lr, 0.0)])
+        axes.errorbar(top.y, top.lr, yerr=reach, color=ACCENT, fmt="o", ms=5.5, capsize=3, lw=1.4)
     if ridge.slope is not None:
         draw_lines(axes, slice_, ridge)
     axes.set_xscale("log", base=2)
@@ -246,19 +255,6 @@ def draw_ridge(axes: Axes, slice_: Slice, ridge: Ridge) -> None:
         is_rising = (ridge.slope or 0.0) >= 0.0
         axes.legend(frameon=False, fontsize=7.5, loc="upper left" if is_rising else "upper right")
     axes.set_title("best of each row, 95 % interval", fontsize=9, loc="left")
-
-
-def draw_tops(axes: Axes, ridge: Ridge) -> None:
-    for top in ridge.tops:
-        if top.lr is None or top.y <= 0.0:
-            continue
-        if top.edge:
-            mark = "v" if top.edge == LOW else "^"
-            axes.plot(top.y, top.lr, mark, color=ACCENT, ms=7, mfc="white")
-            continue
-        low, high = top.interval or (top.lr, top.lr)
-        reach = ([max(top.lr - low, 0.0)], [max(high - top.lr, 0.0)])
-        axes.errorbar(top.y, top.lr, yerr=reach, color=ACCENT, fmt="o", ms=5.5, capsize=3, lw=1.4)
 
 
 def draw_lines(axes: Axes, slice_: Slice, ridge: Ridge) -> None:

@@ -1,7 +1,5 @@
 """A slice: what every pair of a learning rate and a second value came to."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,14 +22,8 @@ COUNTERPARTS = {
 
 @dataclass(frozen=True)
 class GridCell:
-    """The runs of one learning rate and one second value.
-
-    Attributes:
-        lr: the learning rate.
-        arm: its runs.
-        values: final numbers of the completed ones, in the order of their seeds.
-        tested: the same of the test images, where they were looked at.
-    """
+    """The runs of one learning rate and one second value: final numbers of the completed ones, in
+    the order of their seeds, and those on the test images where they were looked at."""
 
     lr: float
     arm: Arm
@@ -51,10 +43,6 @@ class GridCell:
         """Whether there are numbers and none of the runs diverged: what may be best."""
         return bool(self.values) and not self.arm.diverged
 
-    @property
-    def is_known(self) -> bool:
-        return bool(self.values or self.arm.diverged)
-
 
 @dataclass(frozen=True)
 class Line:
@@ -70,7 +58,7 @@ class Line:
 
     @property
     def known(self) -> tuple[GridCell, ...]:
-        return tuple(cell for cell in self.cells if cell.is_known)
+        return tuple(cell for cell in self.cells if cell.values or cell.arm.diverged)
 
 
 @dataclass(frozen=True)
@@ -116,7 +104,18 @@ def slice_of(arms: Sequence[Arm], metric: str = "val_top1", key: str | None = No
         ConfigError: if the arms differ in something else, or the values are no numbers.
         TrainerError: if no completed run has the metric.
     """
-    chosen = second_key(arms, key)
+    varied = varied_keys([arm.settings for arm in arms])
+    keys = ", ".join(varied) or "nothing"
+    others = [k for k in varied if k != LR]
+    if LR not in varied or (key is not None and key not in others):
+        wanted = f"{LR} and {key or 'one more key'}"
+        raise ConfigError(f"the runs of a slice differ in {wanted}; these differ in {keys}")
+    if len(others) != 1:
+        raise ConfigError(
+            f"the runs of a slice must differ in {LR}, {key or 'one more key'} and the seed alone; "
+            f"these differ in {keys}"
+        )
+    chosen = others[0]
     check_completed(arms, metric)
     tested = on_test(metric)
     lines: dict[float, list[GridCell]] = {}
@@ -130,22 +129,6 @@ def slice_of(arms: Sequence[Arm], metric: str = "val_top1", key: str | None = No
     made = [Line(y, tuple(sorted(lines[y], key=lambda cell: cell.lr))) for y in sorted(lines)]
     has_test = any(cell.tested for line in made for cell in line.cells)
     return Slice(chosen, metric, tested if has_test else None, tuple(made))
-
-
-def second_key(arms: Sequence[Arm], key: str | None) -> str:
-    """Return the one key besides the learning rate in which arms differ."""
-    varied = varied_keys([arm.settings for arm in arms])
-    keys = ", ".join(varied) or "nothing"
-    others = [k for k in varied if k != LR]
-    if LR not in varied or (key is not None and key not in others):
-        wanted = f"{LR} and {key or 'one more key'}"
-        raise ConfigError(f"the runs of a slice differ in {wanted}; these differ in {keys}")
-    if len(others) != 1:
-        raise ConfigError(
-            f"the runs of a slice must differ in {LR}, {key or 'one more key'} and the seed alone; "
-            f"these differ in {keys}"
-        )
-    return others[0]
 
 
 def number_of(arm: Arm, key: str) -> float:

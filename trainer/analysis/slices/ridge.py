@@ -11,8 +11,6 @@ best: it is reported and left out of the fit, and so is a line whose value is no
 The slope is that of least squares of log2(best learning rate) on log2(second value).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,13 +1,11 @@
 """What a fitted ridge says, and whether it is worth believing."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from trainer.analysis._arms import is_share, notes_on
-from trainer.analysis._tables import value_text
+from trainer.analysis._arms import notes_on
+from trainer.analysis._tables import points_text, value_text
 from trainer.analysis.slices.grid import LR, MOMENTUM, Line, Slice
 from trainer.analysis.slices.ridge import Ridge, Top
 from trainer.record.tables import markdown_table
@@ -24,13 +22,8 @@ WIDEST = 0.25  # half of the interval
 
 @dataclass(frozen=True)
 class Check:
-    """Something that must hold for a fit to be worth believing.
-
-    Attributes:
-        holds: whether it does.
-        found: what was found.
-        needed: what must be.
-    """
+    """Whether something holds that must for a fit to be worth believing: what was found, and
+    needed."""
 
     holds: bool
     found: str
@@ -145,9 +138,10 @@ def notes(slice_: Slice, ridge: Ridge) -> Iterator[str]:
         elif reaches_edge(line, top):
             yield f"{where}: the interval of its best {LR} reaches the end of its range"
     if ridge.along is not None:
-        yield f"{slice_.metric} changes by {amount(slice_, ridge.along)} along the ridge over 4x"
+        change = points_text(ridge.along, slice_.metric)
+        yield f"{slice_.metric} changes by {change} along the ridge over 4x"
     if ridge.across is not None:
-        yield f"{slice_.metric} loses {amount(slice_, ridge.across)} at 4x beside it"
+        yield f"{slice_.metric} loses {points_text(ridge.across, slice_.metric)} at 4x beside it"
     cells = [cell.arm for cell in slice_.cells]
     yield from notes_on(cells, slice_.metric, "their cells are marked and cannot be best")
 
@@ -156,11 +150,6 @@ def reaches_edge(line: Line, top: Top) -> bool:
     """Return whether an edge of a line's range is within the interval of its best."""
     low, high = top.interval or (math.inf, -math.inf)
     return low <= line.known[0].lr * 1.001 or high >= line.known[-1].lr / 1.001
-
-
-def amount(slice_: Slice, change: float) -> str:
-    unit = " points" if is_share(slice_.metric) else ""
-    return value_text(change, slice_.metric) + unit
 
 
 def table_of(slice_: Slice, ridge: Ridge) -> str:

@@ -1,14 +1,55 @@
-"""Images sampled at other places than their pixels: each image of a batch at its own.
+"""What several augmentations do to the pixels of whole batches: each image of a batch its own.
 
 Grids are in the units of torch's grid_sample: -1 and 1 are the outer edges of the image.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Literal
+
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from trainer.augment._boxes import Boxes, Ints
 from trainer.augment._draws import to_device
+from trainer.data import Batch
+
+Fill = Literal["mean", "zeros"]
+Operation = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def fill_value(batch: Batch, fill: Fill, dtype: torch.dtype) -> torch.Tensor:
+    """Return the value (C, 1, 1), in [0, 255], of pixels taken away.
+
+    Args:
+        batch: whose images they are of.
+        fill: `mean` of the training images, per channel, which is 0 once normalised; or `zeros`.
+        dtype: of the value; rounded if that is a whole number.
+    """
+    channels = batch.images.shape[1]
+    values = [255 * m for m in batch.mean] if fill == "mean" else [0.0] * channels
+    if not dtype.is_floating_point:
+        values = [round(v) for v in values]
+    value = torch.tensor(values, dtype=dtype).view(channels, 1, 1)
+    return value.to(batch.images.device, non_blocking=True)
+
+
+def by_choice(
+    images: torch.Tensor, choice: NDArray[np.int64], operations: Sequence[Operation]
+) -> torch.Tensor:
+    """Return images (B, C, H, W) each of which went through the operation (B,) chosen for it; an
+    operation is given its images and their places in the batch.
+
+    The choice is known before the device has to be asked, and every image is worked on once.
+    """
+    result = torch.empty_like(images)
+    for number, operation in enumerate(operations):
+        rows = np.flatnonzero(choice == number)
+        if len(rows):
+            places = to_device(rows, images)
+            result[places] = operation(images[places], places)
+    return result
 
 
 def crop_and_resize(images: torch.Tensor, boxes: Boxes) -> torch.Tensor:
