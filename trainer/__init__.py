@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 from trainer._version import __version__
 
 STARTED = time.perf_counter()
-__all__ = ["__version__", "compose", "read_runs", "run_jobs", "train"]
+__all__ = ["__version__", "compose", "load", "read_runs", "run_jobs", "train"]
 
 if TYPE_CHECKING:
-    from trainer.api import compose, train
+    from trainer.api import compose, load, train
     from trainer.record.runs import read_runs
     from trainer.sweep.runner import run_jobs
 
 
 def __getattr__(name: str) -> Any:
     """Import the public functions where they are used: `import trainer` alone stays instant."""
-    if name in ("compose", "train"):
+    if name in ("compose", "load", "train"):
         from trainer import api
 
         return getattr(api, name)

@@ -7,7 +7,7 @@ processes, batches) is the same for all of them and lives in `trainer/data/_spli
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -67,10 +67,12 @@ class Images:
     Attributes:
         images: (N, C, H, W) uint8.
         labels: (N,) int64.
+        names: (N,) paths below the data set's folder, where the images are files.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
+    names: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -188,6 +190,10 @@ class Data(Protocol):
 
     def test_batches(self) -> Iterator[Batch]:
         """Yield this process's share of the test images, likewise."""
+
+    def file_names(self, split: Literal["val", "test"]) -> Sequence[str] | None:
+        """Return the paths of a split's images over all processes, in the order of its batches;
+        None where they are no files."""
 
 
 ALIASES = {"_torchvision": ("mnist", "fashion_mnist", "cifar10", "cifar100")}

@@ -160,13 +160,16 @@ def check_read_only(path: Path) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
-def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> Path:
+def make_folder(
+    wanted: str | None, name: str, root: Path = Path("outputs"), *, is_latest: bool = True
+) -> Path:
     """Create the folder of a run or sweep and return it; two runs never share one.
 
     Args:
         wanted: the folder that the user asked for, or None.
         name: of the experiment.
         root: folder of all results.
+        is_latest: whether `outputs/latest` is to lead to it.
 
     Raises:
         ConfigError: if it exists and is not empty, or may not be written.
@@ -187,7 +190,8 @@ def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> 
             with reporting_disk(path):
                 path.mkdir(parents=True)
                 sync_folder(path.parent)
-                point_latest(root, path)
+                if is_latest:
+                    point_latest(root, path)
     except PermissionError as error:
         raise ConfigError(
             f"cannot write {path}: no permission to write in {Path(error.filename).parent}"
