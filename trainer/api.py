@@ -1,4 +1,4 @@
-"""The same from Python, for notebooks: `compose` a configuration, `train` it, `load` the network."""
+"""The same from Python, for notebooks: `compose` a configuration, `train` it, `load` a network."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from trainer.core.file_kinds import printable
 
 
 @dataclass(frozen=True)
-class Picture:
+class PictureFile:
     """A file that may be a picture.
 
     Attributes:
@@ -52,7 +52,7 @@ def read_pictures(
     image_shape: tuple[int, int, int],
     bits: int = 16,
     batch_size: int = 256,
-) -> Iterator[list[Picture]]:
+) -> Iterator[list[PictureFile]]:
     """Yield pictures in batches, decoded by a few threads as those of a data set are: upright,
     short side resized, centre-cropped; made grey where a network takes one channel.
 
@@ -72,9 +72,9 @@ def read_pictures(
         paths = [folder / name for name in some]
         _, broken = decode_rows(paths, range(len(some)), side, bits, pixels)
         yield [
-            Picture(name, None, broken[row])
+            PictureFile(name, None, broken[row])
             if row in broken
-            else Picture(name, fitted(pixels[row], image_shape))
+            else PictureFile(name, fitted(pixels[row], image_shape))
             for row, name in enumerate(some)
         ]
 

@@ -18,7 +18,7 @@ from trainer.metrics import Scores
 from trainer.record import provenance
 from trainer.record.console import Console, number, percent, shown_path
 from trainer.record.run_folder import Folder, make_folder, now_text
-from trainer.record.style import ACCENT, DARK, FEW, GREY, WORSE, clean_axes, new_figure
+from trainer.record.style import ACCENT, DARK, FEW, GREY, LIGHT, WORSE, clean_axes, new_figure
 from trainer.run.context import RunContext
 from trainer.run.network import Network
 from trainer.run.request import RunRequest
@@ -261,6 +261,8 @@ def draw(file: Path, make: Callable[[], Figure], console: Console) -> None:
 def confusion_figure(found: Evaluation, counts: NDArray[np.int64]) -> Figure:
     """Return the confusion matrix as shares of each right class, the mistakes coloured: the
     diagonal would drown them."""
+    from matplotlib import colormaps
+
     classes, total = found.network.classes, len(counts)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     mistakes = np.where(np.eye(total, dtype=bool), np.nan, shares)
@@ -268,8 +270,8 @@ def confusion_figure(found: Evaluation, counts: NDArray[np.int64]) -> Figure:
     figure = new_figure(side + 0.6, side)
     axes = figure.add_subplot()
     top = max(float(np.nanmax(mistakes)), 0.01) if total > 1 else 1.0
-    image = axes.imshow(mistakes, cmap="Reds", vmin=0.0, vmax=top)
-    image.cmap.set_bad("#e8e8e8")
+    scale = colormaps["Reds"].with_extremes(bad=LIGHT)
+    image = axes.imshow(mistakes, cmap=scale, vmin=0.0, vmax=top)
     if total <= MOST_CELLS:
         for (row, column), count in np.ndenumerate(counts):
             if count:

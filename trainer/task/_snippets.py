@@ -19,9 +19,8 @@ print(json.loads(facts["metadata.json"])["classes"][network(pixels).argmax()])""
 
 ONNX = """\
 import json, numpy, onnxruntime, PIL.Image, PIL.ImageOps
-network = onnxruntime.InferenceSession({file!r})
+facts = (network := onnxruntime.InferenceSession({file!r})).get_modelmeta().custom_metadata_map
 {size}pixels = numpy.asarray(image).reshape(1, {height}, {width}, -1).transpose(0, 3, 1, 2)
-facts = network.get_modelmeta().custom_metadata_map
 print(json.loads(facts["classes"])[network.run(None, {{"images": pixels}})[0].argmax()])"""
 
 

@@ -11,7 +11,7 @@ import torch
 
 from trainer.core.errors import ConfigError, DataError
 from trainer.core.weights_source import Origin
-from trainer.data import Picture, find_pictures, read_pictures
+from trainer.data import PictureFile, find_pictures, read_pictures
 from trainer.record.console import Console, shown_path
 from trainer.run.request import RunRequest
 from trainer.task._sheet import MOST, Captioned, draw_sheet
@@ -67,7 +67,7 @@ class Predict:
         classes = asked.network.classes
         if self.top > len(classes):
             raise ConfigError(f"task.top={self.top}: the network knows {len(classes)} classes")
-        broken: list[Picture] = []
+        broken: list[PictureFile] = []
         shown: list[Captioned] = []
         batches = read_pictures(
             folder, names, image_shape=asked.network.image_shape, bits=asked.network.bits
@@ -102,7 +102,7 @@ class Predict:
         console.say(f"table     {shown_path(self.out.file.absolute())}")
         draw_sheet(self.out.file.with_suffix(".png"), shown, asked.network.label, console)
 
-    def guesses(self, asked: Asked, batch: list[Picture]) -> list[list[tuple[str, float]]]:
+    def guesses(self, asked: Asked, batch: list[PictureFile]) -> list[list[tuple[str, float]]]:
         """Return the likeliest classes of each picture with their probabilities; none for those
         that cannot be read."""
         readable = [picture.pixels for picture in batch if picture.pixels is not None]
