@@ -5,7 +5,8 @@ SHELL := /bin/bash
 ifndef PYTHON  # looked for once, since that imports torch
 PYTHON := $(shell if python3 -c 'import torch, torchvision, hydra, rich, safetensors, scipy, filelock' 2>/dev/null; then echo python3; else echo .venv/bin/python; fi)
 endif
-TEST_READY = $(PYTHON) -c 'import pytest, xdist, hypothesis, mypy, ruff, bokeh, joblib, submitit' 2>/dev/null
+TEST_TOOLS = pytest xdist hypothesis mypy ruff bokeh joblib submitit onnxruntime onnxscript sklearn torchmetrics
+TEST_READY = $(PYTHON) -c 'import sys; from importlib.util import find_spec; sys.exit(not all(map(find_spec, sys.argv[1:])))' $(TEST_TOOLS)
 # bytecode is written: hundreds of processes read it again
 ENV := PYTHONPATH=$(CURDIR) PYTHONDONTWRITEBYTECODE=
 

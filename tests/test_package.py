@@ -27,7 +27,8 @@ def test_the_list_of_packages_is_complete() -> None:
 
 
 def test_every_distribution_that_is_imported_is_required() -> None:
-    lines = SETUP["options"]["install_requires"] + SETUP["options.extras_require"]["report"]
+    extras = SETUP["options.extras_require"]
+    lines = SETUP["options"]["install_requires"] + extras["report"] + extras["onnx"]
     required = {re.split(r"[<>=]", line)[0].lower() for line in lines.split("\n") if line}
     names = {"hydra": "hydra-core", "yaml": "pyyaml", "PIL": "torchvision"}  # brings Pillow
     found = set()
@@ -35,7 +36,8 @@ def test_every_distribution_that_is_imported_is_required() -> None:
         for match in re.finditer(r"^\s*(?:import|from) (\w+)", file.read_text(), re.MULTILINE):
             if match[1] not in (*sys.stdlib_module_names, "trainer"):
                 found.add(names.get(match[1], match[1]).lower())
-    assert found | {"tensorboard"} == required  # imported by torch.utils.tensorboard
+    # imported by torch.utils.tensorboard, and by torch.onnx
+    assert found | {"tensorboard", "onnx", "onnxscript"} == required
 
 
 @pytest.mark.slow
@@ -79,9 +81,9 @@ def test_the_console_script_is_the_same_program() -> None:
     assert scripts == "trainer = trainer.cli.main:main"
 
 
-def test_tests_have_what_the_report_needs() -> None:
+def test_tests_have_what_extras_need() -> None:
     extras = SETUP["options.extras_require"]
-    assert set(extras["report"].split()) <= set(extras["test"].split())
+    assert {*extras["report"].split(), *extras["onnx"].split()} <= set(extras["test"].split())
     locked = (ROOT / "requirements-test.lock").read_text().lower()
     assert "\nbokeh==" in locked
     assert "pandas==" not in locked

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from trainer._version import __version__
 
 STARTED = time.perf_counter()
-__all__ = ["__version__", "compose", "read_runs", "run_jobs", "train"]
+__all__ = ["__version__", "compose", "load", "read_runs", "run_jobs", "train"]
 HOMES = {
-    **dict.fromkeys(("compose", "train"), "trainer.api"),
+    **dict.fromkeys(("compose", "load", "train"), "trainer.api"),
     "read_runs": "trainer.record.runs",
     "run_jobs": "trainer.sweep.runner",
 }
 
 if TYPE_CHECKING:
-    from trainer.api import compose, train
+    from trainer.api import compose, load, train
     from trainer.record.runs import read_runs
     from trainer.sweep.runner import run_jobs
 

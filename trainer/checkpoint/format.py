@@ -35,6 +35,8 @@ ALWAYS = {"model.safetensors", "state.pt"}  # files of every checkpoint
 
 CLASSES = "classes"  # in the manifest, and as JSON in the header of a safetensors file
 
+IMAGES = "images"  # in the manifest: shape, mean and std of what the network was trained on
+
 NAME = re.compile(r"step-(\d{8,})")
 
 TEMPORARY = (".building-*", ".replaced-*", ".removed-*")  # a killed writer leaves them

@@ -45,6 +45,7 @@ class Weights:
         model: the plain configuration of the network, where they come from a run.
         data: name and fingerprint of the images that run was trained on.
         classes: names of the outputs, in their order, where they are known.
+        images: shape, mean and std of the images that run was trained on, where it recorded them.
     """
 
     key: str
@@ -54,6 +55,7 @@ class Weights:
     model: Mapping[str, Any] | None = None
     data: Mapping[str, str] | None = None
     classes: tuple[str, ...] | None = None
+    images: Mapping[str, Any] | None = None
 
     @property
     def label(self) -> str:
@@ -143,7 +145,8 @@ def read_from_run(
             "average=swa, average=ema and the like do"
         )
     classes = class_names(found.manifest.get(checkpoint.CLASSES))
-    return tensors, {"model": model, "data": found.manifest.get("data"), "classes": classes}
+    known = {name: found.manifest.get(name) for name in ("data", checkpoint.IMAGES)}
+    return tensors, {"model": model, "classes": classes, **known}
 
 
 def find_checkpoint(key: str, run: Path, which: str) -> checkpoint.Checkpoint:

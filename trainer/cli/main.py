@@ -135,6 +135,9 @@ def single(line: CommandLine, sources: Sources) -> int:
         )
     recorded = line.resume if line.resume is not None else line.repeat
     overrides = line.overrides
+    if (used := run_in_use(overrides)) is not None:
+        check_network(line)
+        recorded = str(used)
     if line.fork is not None:
         recorded, overrides = (
             str(Origin.parse(line.fork, "fork").run),
@@ -173,6 +176,26 @@ def single(line: CommandLine, sources: Sources) -> int:
         )
     )
     return 0
+
+
+def run_in_use(overrides: Sequence[str]) -> Path | None:
+    """Return the run whose network a task uses: its record is what the line begins with, as that of
+    `repeat=`; None where the line names no run."""
+    from trainer.core.weights_source import Origin
+
+    named = [text.partition("=")[2] for text in overrides if text.startswith("task.run=")]
+    origin = Origin.parse(named[-1].strip("'\""), "task.run") if named else None
+    return None if origin is None or origin.is_file or origin.path is None else origin.run
+
+
+def check_network(line: CommandLine) -> None:
+    """Raise ConfigError if a line that uses a run's network names another network or run."""
+    if line.resume is not None or line.repeat is not None or line.fork is not None:
+        raise ConfigError("task.run= names the run: leave out resume=, repeat= and fork=")
+    for text in line.overrides:
+        key = text.partition("=")[0].lstrip("+")
+        if key == "model" or key.startswith(("model.", "init")):
+            raise ConfigError(f"{text}: the network and its weights are those of task.run")
 
 
 def composed_with_plugins(

@@ -7,7 +7,7 @@ from trainer.core.errors import ConfigError
 from trainer.core.yaml_files import is_within
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "task": ("evaluate", "explain", "predict", "export"),
+    "task": ("explain",),
     "model": ("timm", "vit"),
     "engine": ("compile", "graph", "auto"),
     "threads": ("auto",),
@@ -16,8 +16,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 KEYS = (
     *("early_stop", "profile", "lint", "metrics", "max_time", "compile", "json"),
     *("outputs", "checkpoint.best", "data.labels", "data.balance", "loss.class_weights"),
-    *("task.run", "task.against", "task.probe", "task.images", "task.format", "task.out"),
-    "task.top",
+    "task.probe",
 )
 
 

@@ -9,6 +9,7 @@ from trainer.core.errors import ConfigError, unknown
 
 TEXT_KEYS = (
     *("name", "data.root", "init_from", "fork", "loss.teacher", "task.picture"),
+    *("task.run", "task.against", "task.images", "task.out"),
     *("hydra.run.dir", "hydra.sweep.dir"),
 )
 

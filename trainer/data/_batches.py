@@ -1,7 +1,8 @@
 """From stored images to batches, for every data set alike: splits, order, shares of processes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -81,6 +82,10 @@ class Batches:
         self.num_train, self.num_val = len(split.train), len(split.val)
         self.num_test = len(source.test)
         val = source.train if source.val is None else source.val
+        self._evaluated = {
+            "val": (val, split.val),
+            "test": (source.test, np.arange(self.num_test, dtype=np.int64)),
+        }
         self.val_counts = self._counts(val.labels.numpy()[split.val])
         self.test_counts = self._counts(source.test.labels.numpy())
         self._steps, self._split = steps, split
@@ -169,7 +174,13 @@ class Batches:
 
     def test_batches(self) -> Iterator[Batch]:
         """Yield this process's share of the test images, likewise."""
-        yield from self._evaluation(self._test_store, np.arange(self.num_test, dtype=np.int64))
+        yield from self._evaluation(self._test_store, self._evaluated["test"][1])
+
+    def file_names(self, split: Literal["val", "test"]) -> Sequence[str] | None:
+        """Return the paths of a split's images over all processes, in the order of its batches;
+        None where they are no files."""
+        images, indices = self._evaluated[split]
+        return None if images.names is None else [images.names[i] for i in indices]
 
     def _evaluation(self, store: Store, indices: Indices) -> Iterator[Batch]:
         low, high = rank_share(len(indices), self._rank, self._steps.world_size)

@@ -72,12 +72,12 @@ def decode_all(paths: Sequence[Path], size: int, out: NDArray[np.uint8]) -> dict
         DataError: naming the files that are broken, in the order of `paths`.
     """
     rows = list(range(len(paths)))
-    found, broken = _decode_rows(paths, rows, size, 16, out)
+    found, broken = decode_rows(paths, rows, size, 16, out)
     highest = max((facts.highest for facts in found.values()), default=0)
     bits = next(depth for depth in DEPTHS if highest < 2**depth)
     if not broken and highest and bits < 16:
         grey = [row for row in rows if found[row].highest]
-        broken = _decode_rows(paths, grey, size, bits, out)[1]
+        broken = decode_rows(paths, grey, size, bits, out)[1]
     if broken:
         texts = [broken[row] for row in sorted(broken)]
         more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
@@ -91,7 +91,7 @@ def decode_all(paths: Sequence[Path], size: int, out: NDArray[np.uint8]) -> dict
     return {name: value for name, value in facts.items() if facts["deep"] or name != "bits"}
 
 
-def _decode_rows(
+def decode_rows(
     paths: Sequence[Path], rows: Sequence[int], size: int, bits: int, out: NDArray[np.uint8]
 ) -> tuple[dict[int, FileFacts], dict[int, str]]:
     """Decode the files of some rows; return what was found of each, and what is wrong with each

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,8 @@ def read_files(
             log.warning("%d of %d %s images are also among those of train", count, size, split)
     if copies := source.facts["train_copies"]:
         log.warning("%d of %d train images are copies of others", copies, sizes["train"])
-    return source
+    named = {s: replace(getattr(source, s), names=files.names) for s, files in splits.items()}
+    return replace(source, **named)
 
 
 def notes_on_decoding(facts: Mapping[str, int]) -> Iterator[str]:

@@ -132,6 +132,19 @@ def list_tree(base: Path, *, needed: Sequence[str], optional: Sequence[str] = ()
     return Tree(classes, splits)
 
 
+def list_pictures(folder: Path) -> list[str]:
+    """Return the paths of all files below a folder, however deep, that may be pictures, sorted.
+
+    Raises:
+        DataError: if there is none, or as `list_tree`.
+    """
+    unused: list[str] = []
+    names, _ = _class_files(folder.parent, folder.name, unused)
+    if not names:
+        raise DataError(f"{printable(folder)} holds no picture")
+    return [name.removeprefix(f"{folder.name}/") for name in names]
+
+
 def _split_folders(base: Path, needed: Sequence[str], optional: Sequence[str]) -> dict[str, str]:
     """Return the name of each split's folder."""
     folders = {split: split for split in needed}

@@ -7,7 +7,7 @@ processes, batches) is the same for all of them and lives in `trainer/data/_spli
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -67,10 +67,12 @@ class Images:
     Attributes:
         images: (N, C, H, W) uint8.
         labels: (N,) int64.
+        names: (N,) paths below the data set's folder, where the images are files.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
+    names: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

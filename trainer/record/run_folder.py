@@ -153,13 +153,16 @@ def check_read_only(path: Path) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
-def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> Path:
+def make_folder(
+    wanted: str | None, name: str, root: Path = Path("outputs"), *, is_latest: bool = True
+) -> Path:
     """Create the folder of a run or sweep and return it; two runs never share one.
 
     Args:
         wanted: the folder that the user asked for, or None.
         name: of the experiment.
         root: folder of all results.
+        is_latest: whether `outputs/latest` is to lead to it.
 
     Raises:
         ConfigError: if it exists and is not empty, or may not be written.
@@ -180,10 +183,12 @@ def make_folder(wanted: str | None, name: str, root: Path = Path("outputs")) -> 
             with reporting_disk(path):
                 path.mkdir(parents=True)
                 sync_folder(path.parent)
-                link, temporary = root / LATEST, root / f".latest-{secrets.token_hex(4)}"
-                with contextlib.suppress(OSError, NotImplementedError):
-                    temporary.symlink_to(os.path.relpath(path, root), target_is_directory=True)
-                    os.replace(temporary, link)
+                if is_latest:
+                    link, temporary = root / LATEST, root / f".latest-{secrets.token_hex(4)}"
+                    with contextlib.suppress(OSError, NotImplementedError):
+                        where = os.path.relpath(path, root)
+                        temporary.symlink_to(where, target_is_directory=True)
+                        os.replace(temporary, link)
     except PermissionError as error:
         raise ConfigError(
             f"cannot write {path}: no permission to write in {Path(error.filename).parent}"

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 import trainer.model
+from trainer.checkpoint import format as checkpoint
 from trainer.config.compare import decisive_values, parts
 from trainer.config.run_config import RunConfig
 from trainer.data import Source
@@ -129,7 +130,20 @@ class Identity:
 
     def manifest(self) -> dict[str, Any]:
         """Return what the manifest of a checkpoint holds besides its files."""
-        return {**self.facts(), "sources": self.sources, "config": self.request.config.plain()}
+        return {
+            **self.facts(),
+            checkpoint.IMAGES: images_of(self.source),
+            "sources": self.sources,
+            "config": self.request.config.plain(),
+        }
+
+
+def images_of(source: Source) -> dict[str, Any]:
+    """Return what a network that was trained on images must be given: their shape (C, H, W), mean
+    and standard deviation of each channel, in [0, 1], and the bits that grey values of 16 use."""
+    shape = list(source.train.images.shape[1:])
+    bits = source.facts.get("bits", 16)
+    return {"shape": shape, "mean": list(source.mean), "std": list(source.std), "bits": bits}
 
 
 def facts_of(run: Run, config: RunConfig, source: Source) -> dict[str, Any]:

@@ -1,0 +1,314 @@
+"""An evaluation as people read it: lines, tables and pictures."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from trainer.core.file_kinds import printable
+from trainer.core.files import reporting_disk
+from trainer.metrics import Scores
+from trainer.record import provenance
+from trainer.record.console import Console, number, percent, shown_path
+from trainer.record.run_folder import Folder, make_folder, now_text
+from trainer.record.style import ACCENT, DARK, FEW, GREY, LIGHT, WORSE, clean_axes, new_figure
+from trainer.run.context import RunContext
+from trainer.run.network import Network
+from trainer.run.request import RunRequest
+from trainer.run.summary import plain_scores
+from trainer.task._scores import (
+    BINS,
+    Answers,
+    Bin,
+    ClassScores,
+    balanced,
+    calibration_error,
+    class_scores,
+    confused_pairs,
+    confusion,
+    flips,
+    reliability,
+)
+from trainer.task._sheet import Captioned, draw_sheet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_ROWS = 20  # classes that a table on the screen holds; the files hold all
+MOST_PAIRS = 5
+MOST_CELLS = 20  # classes up to which the picture of confusions says numbers and names
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """An image that was taken for another class.
+
+    Attributes:
+        confidence: probability of that class.
+        label: the right one; `guess` is what it was taken for.
+        pixels: (C, H, W) uint8.
+    """
+
+    confidence: float
+    label: int
+    guess: int
+    pixels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one network answered.
+
+    Attributes:
+        network: that was asked.
+        scores: means over the images.
+        answers: to each image, in order.
+        mistakes: the gravest.
+    """
+
+    network: Network
+    scores: Scores
+    answers: Answers
+    mistakes: Sequence[Mistake]
+
+
+def write(
+    found: Sequence[Evaluation],
+    request: RunRequest,
+    context: RunContext,
+    console: Console,
+    split: str,
+    started: str,
+) -> None:
+    """Write the folder of an evaluation and print what it says.
+
+    Args:
+        found: of the network, and of the other one where there is one.
+        request: what was asked for.
+        context: the images.
+        console: prints.
+        split: of the images.
+        started: when the evaluation began.
+    """
+    config, first = request.config, found[0]
+    path = make_folder(request.folder, config.name, is_latest=False)
+    with reporting_disk(path):
+        folder = Folder(path)
+        folder.write_config(config.plain())
+        console.open_log(path / "run.log")
+        for note in request.notes:
+            console.say(note, style="yellow")
+        counts = confusion(first.answers)
+        bins, rows = reliability(first.answers), class_scores(counts)
+        names = context.data.file_names("test" if split == "test" else "val")
+        write_csv(path / "images.csv", image_rows(found, names))
+        write_csv(path / "classes.csv", class_rows(first.network.classes, rows))
+        write_csv(path / "confusion.csv", confusion_rows(first.network.classes, counts))
+        for line in lines(first, config.data.name, split, rows, bins, counts):
+            console.say(line)
+        if len(rows) <= MOST_ROWS:
+            console.table(class_table(first.network.classes, rows))
+        results = {"split": split, **results_of(first, rows, bins)}
+        if len(found) > 1:
+            results["against"] = {"run": found[1].network.label, **compared(found, console)}
+        draw(path / "confusion.png", lambda: confusion_figure(first, counts), console)
+        draw(path / "calibration.png", lambda: calibration_figure(bins), console)
+        if first.mistakes:
+            sheet = [captioned(mistake, first.network.classes) for mistake in first.mistakes]
+            draw_sheet(path / "mistakes.png", sheet, "What it was surest of, and wrong", console)
+        folder.write_summary(
+            {
+                "status": "completed",
+                "started": started,
+                "ended": now_text(),
+                "overrides": list(request.overrides),
+                "evaluation": results,
+                "data": {"name": config.data.name, "fingerprint": context.source.fingerprint},
+                "classes": list(first.network.classes),
+                "versions": provenance.versions(),
+                "host": provenance.host(),
+                "device": provenance.device_name(context.device),
+                "precision": context.precision.name,
+                "exit_code": 0,
+            }
+        )
+    console.say(f"results   {shown_path(path)}")
+    console.close()
+
+
+def results_of(found: Evaluation, rows: list[ClassScores], bins: list[Bin]) -> dict[str, Any]:
+    """Return what the summary says of a network."""
+    return {
+        "run": found.network.label,
+        "images": found.scores.num_images,
+        **(plain_scores(found.scores) or {}),
+        "balanced": balanced(rows),
+        "calibration_error": calibration_error(bins),
+    }
+
+
+def lines(
+    found: Evaluation,
+    data: str,
+    split: str,
+    rows: list[ClassScores],
+    bins: list[Bin],
+    counts: NDArray[np.int64],
+) -> Iterator[str]:
+    """Yield what people read first."""
+    scores, classes = found.scores, found.network.classes
+    parts = [f"loss {number(scores.loss)}", f"top-1 {percent(scores.top1)}"]
+    parts += [f"top-5 {percent(scores.top5)}"] if scores.top5 is not None else []
+    parts.append(f"balanced {percent(balanced(rows))}")
+    yield f"network   {found.network.label}"
+    yield f"images    {scores.num_images:,} of {split}, {data}"
+    yield f"scores    {'  '.join(parts)}"
+    means = np.average([b.confidence for b in bins], weights=[b.images for b in bins])
+    yield (
+        f"sure      {percent(float(means))} on average, right {percent(scores.top1)}; calibration "
+        f"error {percent(calibration_error(bins))} in {BINS} bins"
+    )
+    pairs = confused_pairs(counts)[:MOST_PAIRS]
+    texts = [f"{printable(classes[a])} as {printable(classes[b])} {n}" for a, b, n in pairs]
+    yield f"mistakes  {'; '.join(texts) or 'none'}"
+
+
+def compared(found: Sequence[Evaluation], console: Console) -> dict[str, Any]:
+    """Return and print how two networks differ on the same images."""
+    one, other = found
+    flipped = flips(one.answers, other.answers)
+    console.say(
+        f"against   {other.network.label}: top-1 {percent(other.scores.top1)}; this one alone is "
+        f"right on {flipped.gained}, that one alone on {flipped.lost} (p = {flipped.p:.2g}, "
+        f"McNemar's exact test), both on {flipped.both}, neither on {flipped.neither}"
+    )
+    return {**(plain_scores(other.scores) or {}), **asdict(flipped), "p": flipped.p}
+
+
+def image_rows(
+    found: Sequence[Evaluation], names: Sequence[str] | None
+) -> Iterator[Sequence[object]]:
+    """Yield a row for each image."""
+    more = ["against_guess", "against_probability"] if len(found) > 1 else []
+    yield ["image", "file", "label", "guess", "probability", "label_probability", *more]
+    first = found[0]
+    classes, answers = first.network.classes, first.answers
+    for i, label in enumerate(answers.labels.tolist()):
+        row = answers.probabilities[i]
+        cells = [i, names[i] if names else "", classes[label], classes[int(answers.guesses[i])]]
+        cells += [f"{row.max():.6f}", f"{row[label]:.6f}"]
+        for other in found[1:]:
+            guess = int(other.answers.guesses[i])
+            cells += [other.network.classes[guess], f"{other.answers.probabilities[i].max():.6f}"]
+        yield cells
+
+
+def class_rows(classes: Sequence[str], rows: list[ClassScores]) -> Iterator[Sequence[object]]:
+    """Yield a row for each class."""
+    yield ["class", "images", "recall", "precision", "f1"]
+    for name, row in zip(classes, rows, strict=True):
+        values = (row.recall, row.precision, row.f1)
+        yield [name, row.images, *("" if v is None else f"{v:.6f}" for v in values)]
+
+
+def confusion_rows(classes: Sequence[str], counts: NDArray[np.int64]) -> Iterator[Sequence[object]]:
+    """Yield the confusion matrix: a row for each right class."""
+    yield ["label", *classes]
+    for name, row in zip(classes, counts.tolist(), strict=True):
+        yield [name, *row]
+
+
+def write_csv(file: Path, rows: Iterator[Sequence[object]]) -> None:
+    """Write rows, the first of them the heading."""
+    with open(file, "w", newline="", encoding="utf-8", errors="backslashreplace") as out:
+        csv.writer(out).writerows(rows)
+
+
+def class_table(classes: Sequence[str], rows: list[ClassScores]) -> Table:
+    """Return the scores of each class, the worst recognised first."""
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
+    for heading in ("class", "images", "recall", "precision"):
+        table.add_column(heading, justify="left" if heading == "class" else "right")
+    order = sorted(zip(classes, rows, strict=True), key=lambda pair: pair[1].recall or 0.0)
+    for name, row in order:
+        table.add_row(printable(name), str(row.images), percent(row.recall), percent(row.precision))
+    return table
+
+
+def captioned(mistake: Mistake, classes: Sequence[str]) -> Captioned:
+    """Return a mistake for a sheet of pictures."""
+    label, guess = printable(classes[mistake.label]), printable(classes[mistake.guess])
+    text = f"{label}, taken for {guess}\n{100 * mistake.confidence:.0f} % sure"
+    return Captioned(mistake.pixels, text, color=WORSE)
+
+
+def draw(file: Path, make: Callable[[], Figure], console: Console) -> None:
+    """Write a picture; a failure costs no more than it."""
+    try:
+        make().savefig(file)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        console.say(f"no picture {file.name} ({reason}); the numbers are there", style="yellow")
+
+
+def confusion_figure(found: Evaluation, counts: NDArray[np.int64]) -> Figure:
+    """Return the confusion matrix as shares of each right class, the mistakes coloured: the
+    diagonal would drown them."""
+    from matplotlib import colormaps
+
+    classes, total = found.network.classes, len(counts)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    mistakes = np.where(np.eye(total, dtype=bool), np.nan, shares)
+    side = min(max(0.42 * total + 2.0, 4.0), 10.0)
+    figure = new_figure(side + 0.6, side)
+    axes = figure.add_subplot()
+    top = max(float(np.nanmax(mistakes)), 0.01) if total > 1 else 1.0
+    scale = colormaps["Reds"].with_extremes(bad=LIGHT)
+    image = axes.imshow(mistakes, cmap=scale, vmin=0.0, vmax=top)
+    if total <= MOST_CELLS:
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                is_dark = row != column and shares[row, column] > 0.6 * top
+                color = "white" if is_dark else GREY if row == column else DARK
+                axes.text(column, row, str(count), ha="center", va="center", color=color, size=8)
+        labels = [printable(name)[:18] for name in classes]
+        axes.set_xticks(range(total), labels, rotation=90 if max(map(len, labels)) > 2 else 0)
+        axes.set_yticks(range(total), labels)
+    axes.set_xlabel("taken for")
+    axes.set_ylabel("is")
+    axes.tick_params(length=0, labelsize=9)
+    axes.spines[:].set_visible(False)
+    axes.set_title(f"{percent(found.scores.top1)} right", loc="left", fontsize=12)
+    bar = figure.colorbar(image, ax=axes, shrink=0.6, format=lambda v, _: f"{100 * v:.0f} %")
+    bar.outline.set_visible(False)
+    bar.set_label("of the class", fontsize=8)
+    return figure
+
+
+def calibration_figure(bins: Sequence[Bin]) -> Figure:
+    """Return accuracy over confidence, and how many images have which confidence."""
+    figure = new_figure(4.6, 5.2)
+    upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+    places = [(b.low + b.high) / 2 for b in bins]
+    widths = [0.9 * (b.high - b.low) for b in bins]
+    upper.plot([0, 1], [0, 1], color=GREY, linewidth=1.0, linestyle="--")
+    upper.bar(places, [b.accuracy for b in bins], widths, color=FEW[0])
+    upper.plot([b.confidence for b in bins], [b.accuracy for b in bins], "D", color=ACCENT, ms=4)
+    upper.set_ylim(0, 1)
+    upper.set_ylabel("share that is right")
+    error = calibration_error(list(bins))
+    upper.set_title(f"Calibration error {percent(error)}", loc="left", fontsize=11)
+    lower.bar(places, [b.images for b in bins], widths, color=GREY)
+    lower.set_xlim(0, 1)
+    lower.set_xlabel("how sure it was")
+    lower.set_ylabel("images")
+    for axes in (upper, lower):
+        clean_axes(axes)
+    return figure
