@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +9,6 @@ from trainer._version import __version__
 
 STARTED = time.perf_counter()
 __all__ = ["__version__", "compose", "load", "read_runs", "run_jobs", "train"]
-HOMES = {
-    **dict.fromkeys(("compose", "load", "train"), "trainer.api"),
-    "read_runs": "trainer.record.runs",
-    "run_jobs": "trainer.sweep.runner",
-}
 
 if TYPE_CHECKING:
     from trainer.api import compose, load, train
@@ -24,6 +18,16 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     """Import the public functions where they are used: `import trainer` alone stays instant."""
-    if name not in HOMES:
-        raise AttributeError(f"module 'trainer' has no attribute '{name}'")
-    return getattr(importlib.import_module(HOMES[name]), name)
+    if name in ("compose", "load", "train"):
+        from trainer import api
+
+        return getattr(api, name)
+    if name == "read_runs":
+        from trainer.record.runs import read_runs
+
+        return read_runs
+    if name == "run_jobs":
+        from trainer.sweep.runner import run_jobs
+
+        return run_jobs
+    raise AttributeError(f"module 'trainer' has no attribute '{name}'")
