@@ -46,7 +46,9 @@ def environment() -> dict[str, str]:
     return {**env, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default", "COLUMNS": "200"}
 
 
-def start(overrides: Sequence[str], cwd: Path, module: str = "trainer") -> subprocess.Popen[str]:
+def start(
+    overrides: Sequence[str], cwd: Path, module: str = "trainer", *, start_new_session: bool = False
+) -> subprocess.Popen[str]:
     """Start `python -m trainer` in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *overrides],
@@ -55,6 +57,7 @@ def start(overrides: Sequence[str], cwd: Path, module: str = "trainer") -> subpr
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        start_new_session=start_new_session,
     )
 
 

@@ -139,7 +139,7 @@ def test_a_picture_that_cannot_be_written_is_refused_before_the_work(
     for file in ("folder.png", "/proc/x.png"):
         done = call(*TINY, "task=plan", f"task.picture={file}")
         assert done.code == 2
-        assert f"task.picture={file} cannot be written: " in done.err
+        assert f"cannot write task.picture={file}: " in done.err
         assert done.out == ""
     (here / "old.png").write_text("old")
     compose(*TINY, "task=plan", "task.picture=old.png")

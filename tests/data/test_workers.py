@@ -11,7 +11,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
+from tests.alarm import within
 from tests.command import TINY, start
 from trainer.core.errors import LostWorker
 from trainer.core.limits import understood
@@ -53,22 +53,6 @@ class CannotLeave:
 
     def __reduce__(self) -> Any:
         raise OSError(self.number, os.strerror(self.number))
-
-
-@contextlib.contextmanager
-def within(seconds: int) -> Iterator[None]:
-    """Fail where something waits for ever."""
-
-    def late(*_: object) -> None:
-        pytest.fail(f"not done within {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def read(how: str, workers: int = 2) -> list[int]:
