@@ -132,8 +132,10 @@ def run_program(words: Sequence[str]) -> None:
 
 
 def forget(env: Mapping[str, str] | None, kept: Iterable[int]) -> None:
-    """Leave behind what a new program would not have of its parent: handlers of signals, open
-    files, the environment and what stands in the buffers of its streams."""
+    """Leave behind what a new program would not have of its parent: handlers of signals, what is
+    to be done at its end, open files, the environment and what its streams' buffers hold."""
+    atexit._clear()
+    atexit.register(multiprocessing.util._exit_function)  # type: ignore[attr-defined]
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         if signal.getsignal(number) not in (signal.SIG_IGN, signal.SIG_DFL):
             signal.signal(number, signal.SIG_DFL)
