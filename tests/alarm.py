@@ -6,9 +6,11 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
+from tests.command import PATIENCE_S
+
 
 @contextlib.contextmanager
-def within(seconds: int) -> Iterator[None]:
+def within(seconds: int = PATIENCE_S) -> Iterator[None]:
     """Raise AssertionError in the main thread if something is not done in time."""
 
     def late(*_: object) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
+PATIENCE_S = 600  # of who waits for an end that must come: a machine under load takes minutes
+
 # Eight steps of a few milliseconds on 64 made-up images of 8x8.
 TINY = (
     "data=synthetic",
@@ -64,7 +66,7 @@ def start(
 def real(overrides: Sequence[str], cwd: Path, module: str = "trainer") -> Outcome:
     """Run `python -m trainer` in a process of its own, to its end."""
     process = start(overrides, cwd, module)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE_S)
     return Outcome(process.returncode, out, err)
 
 

@@ -18,7 +18,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from tests.command import TINY, Call, Outcome, environment
+from tests.command import PATIENCE_S, TINY, Call, Outcome, environment
 from tests.warm import Warm
 
 DDP = "strategy=ddp"
@@ -175,12 +175,11 @@ def test_arms_are_written_with_what_the_line_had_besides(warm: Warm, here: Path)
 
 def stop_after_a_checkpoint(process: subprocess.Popen[str], here: Path) -> str:
     """Stop a run once it has a checkpoint; return what its processes printed."""
-    for _ in range(1200):
-        if list(here.glob("outputs/*/*/checkpoints/step-*/manifest.json")):
-            break
+    while not list(here.glob("outputs/*/*/checkpoints/step-*/manifest.json")):
+        assert process.poll() is None, process.communicate()
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGTERM)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE_S)
     return out + err
 
 
@@ -209,7 +208,7 @@ def test_under_torchrun_the_line_has_its_words(warm: Warm, here: Path) -> None:
 def test_a_sweep_under_torchrun_is_answered_by_the_line_that_sweeps(warm: Warm, here: Path) -> None:
     words = ["--standalone", "--nproc-per-node", "2", "-m", "trainer"]
     process = warm.torchrun([*words, "-m", *TINY, "max_steps=2", "seed=0,1"], here)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate()
     command = next(c for c in commands_in(err) if c.endswith("strategy.processes=2"))
     done = typed(warm, command, here)
     assert done.code == 0, done.err

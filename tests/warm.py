@@ -26,10 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.command import ROOT, TINY, environment
+from tests.command import PATIENCE_S, ROOT, TINY, environment
 from tests.forked import Forked, fork_pythons
-
-PATIENCE_S = 600.0  # of who waits for a program's end: a machine under load may need minutes
 
 
 @dataclass(frozen=True)
@@ -205,7 +203,7 @@ class Warm:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=PATIENCE_S)
         self.process.stdout.close()
 
 

@@ -373,7 +373,7 @@ def read(root: Path) -> tuple[dict[str, dict[str, Counter[int]]] | str, list[str
     logger.addHandler(lines)
     level, logger.level = logger.level, logging.INFO
     try:
-        with within(60):
+        with within():
             source = ImageFolder(cache_size=SIZE, test=Amount(1, False)).read(str(root))
     except DataError as error:
         return str(error), lines.said

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.command import PATIENCE_S
 from tests.nobody import as_nobody
 from trainer.core.errors import DiskError
 from trainer.core.locks import locked
@@ -214,7 +215,7 @@ def test_two_processes_at_once_both_end_well(tmp_path):
     processes = [context.Process(target=_make, args=(tmp_path, answers)) for _ in range(2)]
     for process in processes:
         process.start()
-    got = [answers.get(timeout=60) for _ in processes]
+    got = [answers.get(timeout=PATIENCE_S) for _ in processes]
     for process in processes:
         process.join(60)
     assert got[0] == got[1]

@@ -19,7 +19,7 @@ import torch
 from torch.utils.data import Dataset
 
 from tests.alarm import within
-from tests.command import TINY, start
+from tests.command import PATIENCE_S, TINY, start
 from trainer.core.errors import LostWorker
 from trainer.core.limits import understood
 from trainer.core.signals import Stops, StopWhileWaiting
@@ -56,7 +56,7 @@ class CannotLeave:
 
 
 def read(how: str, workers: int = 2) -> list[int]:
-    with within(60):
+    with within():
         items = read_ahead(Odd(how), range(8), workers=workers, batch_bytes=8, pin=False)
         return [int(item) for item in items]
 
@@ -185,7 +185,7 @@ def test_a_killed_worker_is_told_with_a_line_to_go_on_that_works(here: Path) -> 
                 os.kill(int(children[-1]), signal.SIGKILL)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 run.wait(3)
-        _, err = run.communicate(timeout=120)
+        _, err = run.communicate(timeout=PATIENCE_S)
     finally:
         run.kill()
     assert run.returncode == 1

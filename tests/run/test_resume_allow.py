@@ -199,7 +199,7 @@ def test_on_two_processes_a_run_of_one_keeps_order_and_schedule(
     def on_two(*more: str) -> tuple[int, str]:
         words = ["--standalone", "--nproc-per-node=2", "-m", "trainer", f"resume={run}", *more]
         process = warm.torchrun(words, here)
-        _, err = process.communicate(timeout=300)
+        _, err = process.communicate()
         return process.wait(), err
 
     code, err = on_two()

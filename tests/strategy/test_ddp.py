@@ -63,7 +63,7 @@ def torchrun(warm: Warm, here: Path, *words: str) -> tuple[int, str, str]:
     """Run two processes to their end; return torchrun's code, output and errors."""
     line = ["--standalone", "--nproc-per-node=2", *words]
     process = warm.torchrun(line, here)
-    out, err = process.communicate(timeout=150)
+    out, err = process.communicate()
     return process.wait(), out, err
 
 

@@ -44,10 +44,10 @@ def test_what_was_killed_or_stopped_goes_on_and_runs_nothing_twice(
 ) -> None:
     first = begun(warm, here)
     first.kill()
-    first.communicate(timeout=60)
+    first.communicate()
     second = begun(warm, here)
     os.killpg(second.pid, signal.SIGINT)  # as Ctrl-C does
-    _, told = second.communicate(timeout=60)
+    _, told = second.communicate()
     assert second.returncode == 130
     assert "Traceback" not in told
     assert 4 <= len(finished(here)) < RUNS

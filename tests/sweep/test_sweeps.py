@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.command import ROOT, TINY, Call, Outcome, environment, start
+from tests.command import PATIENCE_S, ROOT, TINY, Call, Outcome, environment, start
 from tests.warm import Running, Warm
 from trainer.model.base import MODELS
 from trainer.record.runs import RunRow, read_runs
@@ -44,8 +44,8 @@ def own_runs(here: Path) -> list[Path]:
     return [p for s in sweeps(here) for p in s.iterdir() if p.is_dir() and not p.is_symlink()]
 
 
-def wait_for(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
+def wait_for(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
     while not true():
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.02)
@@ -301,7 +301,7 @@ def test_a_sweep_that_was_stopped_goes_on_with_what_is_missing(
     sweep = sweeps(here)[0]
     wait_for(lambda: len(finished(sweep)) == 1 and bool(list(sweep.glob("1/checkpoints/step-*"))))
     process.send_signal(signum)
-    _out, err = process.communicate(timeout=60)
+    _out, err = process.communicate()
     assert process.returncode == (-9 if signum == signal.SIGKILL else 128 + signum)
     if signum != signal.SIGKILL:
         assert f"resume={sweep.relative_to(here)}" in err
@@ -323,7 +323,7 @@ def test_two_sweeps_at_once_never_do_a_job_twice(warm: Warm, here: Path) -> None
         warm.start([*words, "seed=5,4,3,2,1,0"], here),
     ]
     for process in both:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate()
         assert process.returncode == 0, out + err
     assert len(sweeps(here)) == 2
     assert sorted(summary(p)["overrides"][-1] for p in own_runs(here)) == [
@@ -460,7 +460,7 @@ def test_two_programs_may_go_on_with_one_sweep(warm: Warm, here: Path) -> None:
     (here / "sweep" / "sweep.yaml").write_text(json.dumps(jobs))
     words = ["-m", "trainer", f"resume={here}/sweep"]
     for process in [warm.start(words, here) for _ in range(2)]:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate()
         assert process.returncode == 0, out + err
     assert [summary(here / "sweep" / n)["status"] for n in "0123"] == ["completed"] * 4
 
@@ -483,10 +483,10 @@ def test_a_signal_to_all_processes_of_a_sweep_ends_it_in_good_order(
     else:
         process = warm.start(words, here, session=True)
     try:
-        wait_for(lambda: any((here / "outputs" / ".sweeps").glob("sweep-*")), 120)
+        wait_for(lambda: any((here / "outputs" / ".sweeps").glob("sweep-*")))
         time.sleep(0.2)
         os.killpg(process.pid, signum)  # as its workers begin
-        told = "".join(process.communicate(timeout=120))
+        told = "".join(process.communicate(timeout=PATIENCE_S))
     finally:
         process.kill()
     assert process.wait() == 128 + signum, told

@@ -176,7 +176,7 @@ def test_two_processes_find_what_one_does(warm: Warm, here: Path) -> None:
     perform(RunRequest(compose(*overrides), folder="one", quiet=True))
     words = ["--standalone", "--nproc-per-node=2", "-m", "trainer", *overrides]
     process = warm.torchrun([*words, "hydra.run.dir=two"], here)
-    out, err = process.communicate(timeout=150)
+    out, err = process.communicate()
     assert process.wait() == 0, err
     assert out.count("suggests") == 1
     one, two = ([float(r["loss"]) for r in table(here / name)] for name in ("one", "two"))
