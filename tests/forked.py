@@ -50,7 +50,8 @@ class Forked(real_popen):  # type: ignore[type-arg]
             pass_fds: open files that it keeps besides its three.
             first: called in the fork before anything else is done.
         """
-        program = program_of(args)
+        is_plain = not any(map(options.get, ("executable", "preexec_fn", "shell")))
+        program = program_of(args) if is_plain else None
         if program is not None:
 
             def be() -> NoReturn:  # called between fork and exec, which is never come to
