@@ -149,7 +149,7 @@ class Warm:
             told: a named pipe that each checkpoint is told to.
             network: the network namespace that it runs in, None for this one's.
         """
-        place = cwd.parent / f"warm-{next(self.numbers)}"
+        place = cwd.parent / f"warm-{self.process.pid}-{next(self.numbers)}"
         out, err = place.with_suffix(".out"), place.with_suffix(".err")
         answer = self.ask(
             words=list(words),
@@ -268,6 +268,8 @@ def serve(is_fixed: bool) -> None:
             running[process.pid] = process
             answer = {"pid": process.pid}
         print(json.dumps(answer), flush=True)
+    for process in running.values():  # of tests that failed
+        process.kill()
 
 
 def begin(order: dict[str, Any]) -> Forked:
