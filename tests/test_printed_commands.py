@@ -120,6 +120,7 @@ def test_what_was_resumed_through_a_link_is_named_itself(warm: Warm, here: Path)
     assert shlex.split(command)[-1] == f"resume={run.relative_to(here)}"
 
 
+@pytest.mark.slow
 def test_a_record_with_a_plugin_names_the_line_that_loads_it(warm: Warm, here: Path) -> None:
     words = own_plugin(here)
     made = warm.run([*TINY, *words, "hydra.run.dir=run"], here)
@@ -132,6 +133,7 @@ def test_a_record_with_a_plugin_names_the_line_that_loads_it(warm: Warm, here: P
     assert "seed=5" in command
 
 
+@pytest.mark.slow
 def test_the_line_to_train_with_a_suggested_rate_trains(warm: Warm, here: Path) -> None:
     words = own_plugin(here)
     found = warm.run([*TINY, *words, "task=lr_range", "task.steps=60", "epochs=8"], here)
@@ -235,6 +237,7 @@ def test_a_pickle_is_converted_by_the_line_that_refuses_it(warm: Warm, here: Pat
     assert taken.code == 0, taken.err
 
 
+@pytest.mark.slow
 def test_a_plugin_s_names_are_in_the_help_and_a_name_without_yaml_is_told(
     warm: Warm, here: Path
 ) -> None:
