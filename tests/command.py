@@ -12,6 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
+PATIENCE_S = 600  # of who waits for an end that must come: a machine under load takes minutes
+
 # Eight steps of a few milliseconds on 64 made-up images of 8x8.
 TINY = (
     "data=synthetic",
@@ -46,7 +48,9 @@ def environment() -> dict[str, str]:
     return {**env, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default", "COLUMNS": "200"}
 
 
-def start(overrides: Sequence[str], cwd: Path, module: str = "trainer") -> subprocess.Popen[str]:
+def start(
+    overrides: Sequence[str], cwd: Path, module: str = "trainer", *, start_new_session: bool = False
+) -> subprocess.Popen[str]:
     """Start `python -m trainer` in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *overrides],
@@ -55,13 +59,14 @@ def start(overrides: Sequence[str], cwd: Path, module: str = "trainer") -> subpr
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        start_new_session=start_new_session,
     )
 
 
 def real(overrides: Sequence[str], cwd: Path, module: str = "trainer") -> Outcome:
     """Run `python -m trainer` in a process of its own, to its end."""
     process = start(overrides, cwd, module)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE_S)
     return Outcome(process.returncode, out, err)
 
 

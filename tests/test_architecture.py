@@ -389,6 +389,7 @@ def test_every_seam_exports_its_registry_and_what_an_author_needs() -> None:
         assert "ConfigError" in package.__all__, seam
 
 
+@pytest.mark.slow
 def test_importing_a_seam_imports_no_component() -> None:
     code = f"""
 import importlib, pathlib, sys

@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.chaos.ranks import TORCHRUN
-from tests.command import Call, environment
+from tests.command import Call
 from tests.run.test_resume import assert_same, rows
 from tests.stopping import LINE, STOPS, counted, held
+from tests.warm import Warm
 
 
 class Moved:
@@ -120,11 +118,11 @@ def test_an_epoch_evaluated_after_a_stop_has_one_row_whatever_comes_then(
 
 
 @pytest.mark.slow
-def test_the_signal_of_one_process_ends_the_evaluation_of_all(here: Path) -> None:
-    command = [sys.executable, *TORCHRUN, "-m", "tests.stopping", str(here)]
-    env = {**environment(), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def test_the_signal_of_one_process_ends_the_evaluation_of_all(warm: Warm, here: Path) -> None:
+    words = ["--standalone", "--nproc-per-node=2", "-m", "tests.stopping", str(here)]
+    process = warm.torchrun(words, here)
+    _, err = process.communicate()
+    assert process.wait() == 0, err
     seen = [json.loads((here / f"seen-{rank}.json").read_text()) for rank in (0, 1)]
     moved, whole = Moved(), held(here / "whole")
     for i, (rank, number) in enumerate(STOPS):

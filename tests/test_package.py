@@ -1,11 +1,10 @@
-"""The package as people install it: a wheel that runs in another folder, with its YAML."""
+"""The package as people install it: a wheel with its YAML, which tests/test_readme.py runs."""
 
 from __future__ import annotations
 
 import configparser
 import os
 import re
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 from setuptools import find_packages
 
-from tests.command import ROOT, TINY, environment
+from tests.command import ROOT
 from trainer.analysis.report._page import SCRIPTS
 
 SETUP = configparser.ConfigParser()
@@ -48,32 +47,6 @@ def test_the_wheel_holds_every_module_and_configuration(wheel: Path) -> None:
     page = {f"trainer/analysis/report/{name}" for name in ("page.html", "page.css", *SCRIPTS)}
     assert modules | conf | page | {"trainer/data/digits.npz", "trainer/py.typed"} <= held
     assert not [name for name in held if name.startswith(("tests/", "conf/"))]
-
-
-@pytest.mark.slow
-def test_a_wheel_runs_in_another_folder(wheel: Path, here: Path) -> None:
-    site = here.parent / "site"
-    with zipfile.ZipFile(wheel) as content:
-        content.extractall(site)
-    env = {**environment(), "PYTHONPATH": str(site)}
-    done = subprocess.run(
-        [sys.executable, "-m", "trainer", *TINY, "max_steps=2", "hydra.run.dir=run"],
-        cwd=here,
-        env=env,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert (here / "run" / "summary.json").is_file()
-    where = subprocess.run(
-        [sys.executable, "-c", "import trainer.composition.search_path as s; print(s.CONF)"],
-        cwd=here,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert Path(where.stdout.strip()) == site / "trainer" / "conf"
 
 
 def test_the_console_script_is_the_same_program() -> None:

@@ -4,29 +4,23 @@ ddp do what they say."""
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.command import environment
+from tests.warm import Warm
 from trainer.optim.base import OPTIMIZERS
 from trainer.scheduler.base import SCHEDULERS
 
 
-def found(out: Path, processes: int) -> dict[str, Any]:
+def found(warm: Warm, place: Path, processes: int) -> dict[str, Any]:
     """Return what tests/ranks.py found."""
-    started = [*("-m", "torch.distributed.run", "--standalone"), f"--nproc-per-node={processes}"]
-    done = subprocess.run(
-        [sys.executable, *started, "-m", "tests.ranks", str(out)],
-        env={**environment(), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    out = place / "found.json"
+    words = ["--standalone", f"--nproc-per-node={processes}", "-m", "tests.ranks", str(out)]
+    process = warm.torchrun(words, place)
+    _, err = process.communicate()
+    assert process.wait() == 0, err[-3000:]
     result: dict[str, Any] = json.loads(out.read_text())
     assert result["world_size"] == processes
     return result
@@ -35,9 +29,9 @@ def found(out: Path, processes: int) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [2, 4])
 def test_every_schedule_and_optimizer_gives_one_process_s_weights(
-    processes: int, tmp_path: Path
+    processes: int, warm: Warm, here: Path
 ) -> None:
-    result = found(tmp_path / "found.json", processes)
+    result = found(warm, here, processes)
     overrides = " ".join(result["apart"])
     for name in SCHEDULERS.names():
         assert f"scheduler={name} " in overrides

@@ -18,9 +18,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from tests.command import TINY, Call, environment
-from tests.warm import Ended, Warm
+from tests.command import PATIENCE_S, TINY, Call, Outcome, environment
+from tests.warm import Warm
 
+DDP = "strategy=ddp"
 LONG = (*TINY, "epochs=60", "checkpoint.every=1ep", "seed=3")
 PLUGIN = """
 from dataclasses import dataclass
@@ -67,11 +68,28 @@ WAYS = {
 }
 
 
-def typed(warm: Warm, command: str, here: Path) -> Ended:
-    """Type a command of one process as it stands."""
-    words = shlex.split(command)
-    assert words[:3] == ["python", "-m", "trainer"]
-    return warm.run(words[3:], here)
+# Programs that say the words which a shell makes of a command, each ended by a zero byte.
+STAND_INS = "".join(
+    f"""{name}() {{ printf '%s\\0' {name} "$@"; }}\n"""
+    for name in ("python", "trainer", "torchrun")
+)
+
+
+def typed(warm: Warm, command: str, here: Path) -> Outcome:
+    """Type a command into a shell as it stands: the shell splits it, and what it starts is
+    forked."""
+    shell = subprocess.run(
+        ["sh", "-c", f"{STAND_INS}{command}"], cwd=here, capture_output=True, text=True, check=True
+    )
+    program, *words = shell.stdout.split("\0")[:-1]
+    modules = {
+        "python": [],
+        "trainer": ["-m", "trainer"],
+        "torchrun": ["-m", "torch.distributed.run"],
+    }
+    process = warm.start([*modules[program], *words], here)
+    out, err = process.communicate()
+    return Outcome(process.wait(), out, err)
 
 
 @pytest.mark.slow
@@ -102,6 +120,7 @@ def test_what_was_resumed_through_a_link_is_named_itself(warm: Warm, here: Path)
     assert shlex.split(command)[-1] == f"resume={run.relative_to(here)}"
 
 
+@pytest.mark.slow
 def test_a_record_with_a_plugin_names_the_line_that_loads_it(warm: Warm, here: Path) -> None:
     words = own_plugin(here)
     made = warm.run([*TINY, *words, "hydra.run.dir=run"], here)
@@ -114,6 +133,7 @@ def test_a_record_with_a_plugin_names_the_line_that_loads_it(warm: Warm, here: P
     assert "seed=5" in command
 
 
+@pytest.mark.slow
 def test_the_line_to_train_with_a_suggested_rate_trains(warm: Warm, here: Path) -> None:
     words = own_plugin(here)
     found = warm.run([*TINY, *words, "task=lr_range", "task.steps=60", "epochs=8"], here)
@@ -127,18 +147,20 @@ def test_the_line_to_train_with_a_suggested_rate_trains(warm: Warm, here: Path) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["a folder of configurations", "a plugin"])
-def test_the_lines_of_a_sweep_compare_and_do_what_is_missing(here: Path, way: str) -> None:
+def test_the_lines_of_a_sweep_compare_and_do_what_is_missing(
+    warm: Warm, here: Path, way: str
+) -> None:
     words = WAYS[way](here)
     line = ["python", "-m", "trainer", *TINY, *words, "-m", "max_steps=2", "seed=0,1"]
-    ended = in_shell(shlex.join(line), here)
-    assert ended.returncode == 0, ended.stderr
-    (compare,) = commands_in(ended.stdout)
-    assert in_shell(compare, here).returncode == 0
+    ended = typed(warm, shlex.join(line), here)
+    assert ended.code == 0, ended.err
+    (compare,) = commands_in(ended.out)
+    assert typed(warm, compare, here).code == 0
     (one,) = [path for path in (here / "outputs").glob("*/*/1") if path.is_dir()]
     shutil.rmtree(one)
     beside = [w for w in words if not w.startswith(("optim=", "loss="))]
-    resumed = in_shell(shlex.join([*line[:3], f"resume={one.parent}", *beside]), here)
-    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    resumed = typed(warm, shlex.join([*line[:3], f"resume={one.parent}", *beside]), here)
+    assert resumed.code == 0, resumed.out + resumed.err
     assert (one / "summary.json").is_file()
 
 
@@ -149,14 +171,25 @@ def test_arms_are_written_with_what_the_line_had_besides(warm: Warm, here: Path)
     refused = warm.run(line, here)
     assert refused.code == 2
     (command,) = commands_in(refused.err)
-    done = in_shell(command, here)
-    assert done.returncode == 0, done.stderr
+    done = typed(warm, command, here)
+    assert done.code == 0, done.err
 
 
-def torchrun(*words: str, here: Path) -> subprocess.Popen[str]:
-    """Start a run in two processes of torchrun's."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "torch.distributed.run", *words],
+def stop_after_a_checkpoint(process: subprocess.Popen[str], here: Path) -> str:
+    """Stop a run once it has a checkpoint; return what its processes printed."""
+    while not list(here.glob("outputs/*/*/checkpoints/step-*/manifest.json")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGTERM)
+    out, err = process.communicate(timeout=PATIENCE_S)
+    return out + err
+
+
+@pytest.mark.slow
+def test_under_torchrun_the_line_has_its_words(warm: Warm, here: Path) -> None:
+    words = ("--standalone", "--nproc-per-node", "2", "--max-restarts", "1")
+    process = subprocess.Popen(  # a real one: its line is read from the system
+        [sys.executable, "-m", "torch.distributed.run", *words, "-m", "trainer", *LONG, DDP],
         cwd=here,
         env=environment(),
         text=True,
@@ -164,49 +197,23 @@ def torchrun(*words: str, here: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-
-
-def in_shell(command: str, here: Path) -> subprocess.CompletedProcess[str]:
-    """Type a command into a shell that finds this environment's programs."""
-    programs = str(Path(sys.executable).parent)
-    env = {**environment(), "PATH": f"{programs}:{os.environ['PATH']}"}
-    return subprocess.run(
-        ["sh", "-c", command], cwd=here, env=env, text=True, capture_output=True, timeout=300
-    )
-
-
-def stop_after_a_checkpoint(process: subprocess.Popen[str], here: Path) -> str:
-    """Stop a run once it has a checkpoint; return what its processes printed."""
-    for _ in range(1200):
-        if list(here.glob("outputs/*/*/checkpoints/step-*/manifest.json")):
-            break
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGTERM)
-    out, err = process.communicate(timeout=120)
-    return out + err
-
-
-@pytest.mark.slow
-def test_under_torchrun_the_line_has_its_words(here: Path) -> None:
-    words = ("--standalone", "--nproc-per-node", "2", "--max-restarts", "1")
-    process = torchrun(*words, "-m", "trainer", *LONG, "strategy=ddp", here=here)
     printed = stop_after_a_checkpoint(process, here)
     command = commands_in(printed)[0]
     assert "--nproc-per-node 2 --max-restarts 1 -m trainer" in command
-    done = in_shell(command, here)
-    assert done.returncode == 0, done.stderr
+    done = typed(warm, command, here)
+    assert done.code == 0, done.err
     summary = json.loads((here / "outputs/latest/summary.json").read_text())
     assert (summary["status"], summary["world_size"]) == ("completed", 2)
 
 
 @pytest.mark.slow
-def test_a_sweep_under_torchrun_is_answered_by_the_line_that_sweeps(here: Path) -> None:
-    words = ("--standalone", "--nproc-per-node", "2", "-m", "trainer")
-    process = torchrun(*words, "-m", *TINY, "max_steps=2", "seed=0,1", here=here)
-    _, err = process.communicate(timeout=120)
+def test_a_sweep_under_torchrun_is_answered_by_the_line_that_sweeps(warm: Warm, here: Path) -> None:
+    words = ["--standalone", "--nproc-per-node", "2", "-m", "trainer"]
+    process = warm.torchrun([*words, "-m", *TINY, "max_steps=2", "seed=0,1"], here)
+    _, err = process.communicate()
     command = next(c for c in commands_in(err) if c.endswith("strategy.processes=2"))
-    done = in_shell(command, here)
-    assert done.returncode == 0, done.stderr
+    done = typed(warm, command, here)
+    assert done.code == 0, done.err
 
 
 def test_a_tick_of_the_shell_ends_no_command(call: Call) -> None:
@@ -224,12 +231,13 @@ def test_a_pickle_is_converted_by_the_line_that_refuses_it(warm: Warm, here: Pat
     refused = warm.run([*TINY, "init_from=it's mine.pth"], here)
     assert refused.code == 2
     command = refused.err.strip().splitlines()[-1].strip()
-    done = in_shell(command, here)
-    assert done.returncode == 0, done.stderr
+    done = typed(warm, command, here)
+    assert done.code == 0, done.err
     taken = warm.run([*TINY, "init_from=it's mine.pth.safetensors"], here)
     assert taken.code == 0, taken.err
 
 
+@pytest.mark.slow
 def test_a_plugin_s_names_are_in_the_help_and_a_name_without_yaml_is_told(
     warm: Warm, here: Path
 ) -> None:

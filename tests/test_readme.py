@@ -1,11 +1,12 @@
-"""Every command of the README runs, from the checkout and from an installed wheel."""
+"""Every command of the README runs from an installed wheel, which holds what the checkout does:
+tests/test_package.py checks that."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import ROOT, TINY, environment
+from tests.warm import Warm
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -70,43 +72,26 @@ BEFORE = {  # what the README says makes the runs of a line, at a toy size
     "swa": (*TINY, "average=swa", "average.start=50%", "average.every=1st"),
 }
 
-# Imports everything once and forks for each line: a process of its own, as a terminal would start.
-SERVER = """
-import json, os, sys
-import torch, matplotlib.figure, trainer, trainer.api, trainer.sweep.runner, trainer.cli.main
-import trainer.study.arms, trainer.study.make
-trainer.api.compose("data=synthetic")
-print(json.dumps(trainer.__file__), flush=True)
-for line in sys.stdin:
-    arguments = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        sys.argv = ["trainer/__main__.py", *arguments]
-        for number, name in ((1, "out"), (2, "err")):
-            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        try:
-            trainer.cli.main.main()
-        except SystemExit as end:
-            sys.stdout.flush()
-            os._exit(end.code)
-        finally:
-            os._exit(70)
-    print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])), flush=True)
-"""
-
 
 @dataclass(frozen=True)
 class Place:
-    """Where commands are run, and with what."""
+    """Where commands are run, and by what.
+
+    Attributes:
+        folder: the working one.
+        python: of the environment with the wheel.
+        env: of its processes.
+        warm: forks for them.
+    """
 
     folder: Path
     python: Path
-    package: Path
     env: dict[str, str]
+    warm: Warm
 
 
 @pytest.fixture(scope="module")
-def wheel_place(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def place(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """An environment with the wheel and, from this one, what it requires."""
     made = tmp_path_factory.mktemp("installed")
     venv.create(made / "env", with_pip=False)
@@ -115,19 +100,19 @@ def wheel_place(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
     subprocess.run([*pip, "--no-index", str(wheel)], check=True, capture_output=True)
     (site,) = (made / "env").glob("lib/python*/site-packages")
     (site / "required.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (made / "server" / "tests").mkdir(parents=True)  # without the checkout's sources beside it
+    for name in ("command.py", "forked.py", "warm.py"):
+        shutil.copy(ROOT / "tests" / name, made / "server" / "tests" / name)
     env = {k: v for k, v in environment().items() if k != "PYTHONPATH"}
     env["PATH"] = f"{python.parent}{os.pathsep}{env['PATH']}"
     folder = made / "folder"
     folder.mkdir()
-    return Place(folder, python, site / "trainer", env)
-
-
-@pytest.fixture(params=["checkout", "wheel"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    if request.param == "wheel":
-        found: Place = request.getfixturevalue("wheel_place")
-        return found
-    return Place(tmp_path, Path(sys.executable), ROOT / "trainer", environment())
+    server = Warm((made / "server",), python)
+    where = "from trainer.composition.search_path import CONF; print(CONF)"
+    found, _ = server.start(["-c", where], folder).communicate()
+    assert found == f"{site / 'trainer' / 'conf'}\n"
+    yield Place(folder, python, env, server)
+    server.close()
 
 
 def test_the_readme_s_commands_are_found_and_each_is_run_or_left_out_for_a_reason() -> None:
@@ -167,44 +152,24 @@ def made_in(folder: Path, text: str, kind: str) -> str:
     return str(found[0].parent.relative_to(folder))
 
 
-def served(place: Place, lines: Iterator[Sequence[str]]) -> Iterator[tuple[int, str, str]]:
-    """Yield exit code, output and errors of each line, before the next is asked for."""
-    with subprocess.Popen(
-        [place.python, "-c", SERVER],
-        cwd=place.folder,
-        env=place.env,
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert Path(json.loads(process.stdout.readline())).parent == place.package
-        for line in lines:
-            process.stdin.write(json.dumps(list(line)) + "\n")
-            process.stdin.flush()
-            code = json.loads(process.stdout.readline())
-            texts = [(place.folder / name).read_text() for name in ("out", "err")]
-            yield code, texts[0], texts[1]
-
-
 @pytest.mark.slow
 def test_every_command_runs(place: Place) -> None:
-    asked: list[str] = []
+    asked = 0
 
-    def lines() -> Iterator[Sequence[str]]:
-        for name, overrides in BEFORE.items():
-            asked.append(name)
-            yield [f"name={name}", *overrides]
-        for command in COMMANDS:
-            if command.startswith("python -m trainer"):
-                asked.append(command)
-                yield arguments_of(command, place.folder)[3:]
+    def run(name: str, words: Sequence[str]) -> None:
+        nonlocal asked
+        asked += 1
+        process = place.warm.start(words, place.folder, env=place.env)
+        out, err = process.communicate()
+        assert process.wait() == 0, f"{name}\n{out}\n{err}"
+        assert "Traceback" not in err, name
 
-    for code, out, err in served(place, lines()):
-        assert code == 0, f"{asked[-1]}\n{out}\n{err}"
-        assert "Traceback" not in err, asked[-1]
-    assert len(asked) == len(COMMANDS) - len(LEFT_OUT) + len(BEFORE) - 1  # torchrun is below
+    for name, overrides in BEFORE.items():
+        run(name, ["-m", "trainer", f"name={name}", *overrides])
+    for command in COMMANDS:
+        if command.startswith("python -m trainer"):
+            run(command, arguments_of(command, place.folder)[1:])
+    assert asked == len(COMMANDS) - len(LEFT_OUT) + len(BEFORE) - 1  # torchrun is below
     assert (place.folder / "outputs" / "latest" / "curves.png").is_file()
 
 
@@ -212,15 +177,20 @@ def test_every_command_runs(place: Place) -> None:
 def test_torchrun_python_and_the_refusal_are_as_written(place: Place) -> None:
     (torchrun,) = (c for c in COMMANDS if c.startswith("torchrun"))
     _, *rest = arguments_of(torchrun, place.folder)
-    module = [place.python, "-m", "torch.distributed.run"]
     code = PYTHON.replace('"epochs=5"', '"max_steps=2", "threads=1"')
     assert code != PYTHON
+    for words in (["-m", "torch.distributed.run", *rest], ["-c", code]):
+        process = place.warm.start(words, place.folder, env=place.env)
+        _, err = process.communicate()
+        assert process.wait() == 0, err
     refused = re.search(r"^\$ python -m (trainer .*)\n(error: .*), \.\.\.$", README, re.MULTILINE)
     assert refused is not None
-    wrong = [place.python, "-m", *shlex.split(refused[1])]
-    for command, wanted in (([*module, *rest], 0), ([place.python, "-c", code], 0), (wrong, 2)):
-        done = subprocess.run(
-            command, cwd=place.folder, env=place.env, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == wanted, done.stderr
+    done = subprocess.run(
+        [place.python, "-m", *shlex.split(refused[1])],
+        cwd=place.folder,
+        env=place.env,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done.stderr
     assert done.stderr.startswith(refused[2])

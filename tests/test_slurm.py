@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import ROOT
+from tests.command import PATIENCE_S, ROOT
 
 SLURM = ROOT / "scripts" / "slurm"
 FILES = ("one_node.sbatch", "several_nodes.sbatch")
@@ -77,7 +77,7 @@ def run(file: str, cluster: dict[str, str], cwd: Path, *overrides: str) -> tuple
         ready.unlink()
         time.sleep(0.3)
         job.send_signal(signal.SIGUSR1)
-    code = job.wait(timeout=60)
+    code = job.wait(timeout=PATIENCE_S)
     return code, said.read_text().splitlines()
 
 

@@ -129,9 +129,9 @@ def test_spellings_and_ranges_are_swept(call: Call, here: Path) -> None:
     ids=lambda overrides: overrides[0].split("=")[1],
 )
 def test_hydra_s_own_launchers_run_the_jobs(
-    overrides: tuple[str, ...], call: Call, here: Path
+    overrides: tuple[str, ...], warm: Warm, here: Path
 ) -> None:
-    done = call("-m", *SHORT, "optim.lr=0.05,-1,0.2", *overrides)
+    done = warm.run(["-m", *SHORT, "optim.lr=0.05,-1,0.2", *overrides], here)
     assert done.code == 1, done.err
     sweep = only(here)
     assert [row["status"] for row in table(sweep)] == ["completed", "failed", "completed"]

@@ -130,6 +130,7 @@ def test_saved_and_loaded_at_any_step_it_goes_on_bit_for_bit(stop: int) -> None:
     assert np.array_equal(weights_of(second), weights_of(straight))
 
 
+@pytest.mark.slow
 def test_the_run_records_both_and_training_is_another(call: Call, here) -> None:
     plain = call(*TINY, "hydra.run.dir=plain")
     ahead = call(*TINY, "average=lookahead", "average.every=2st", "hydra.run.dir=ahead")

@@ -12,24 +12,23 @@ import io
 import logging
 import os
 import random
-import signal
 import socket
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 from PIL import Image
 
+from tests.alarm import within
 from tests.chaos.trial import Arena
+from tests.nobody import as_nobody
 from trainer.core.errors import DataError
 from trainer.core.units import Amount
 from trainer.data.image_folder import ImageFolder
 
 QUICK, FULL = 400, 6000
-PATIENCE_S = 60
 SIZE = 4
 
 DEBRIS = ("@eaDir", "__MACOSX", "lost+found", "__pycache__", ".ipynb_checkpoints", ".git", "@tmp")
@@ -356,37 +355,6 @@ WRONG: tuple[Callable[[World], None], ...] = (
 )
 
 
-@contextlib.contextmanager
-def as_nobody(root: Path) -> Iterator[None]:
-    """Do without the rights of the system's owner, who may read everything."""
-    if os.geteuid() != 0:
-        yield
-        return
-    for folder in (root, root.parent):
-        folder.chmod(0o755)
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-@contextlib.contextmanager
-def impatient() -> Iterator[None]:
-    """Raise AssertionError if something takes a minute."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise AssertionError(f"nothing came back within {PATIENCE_S} s")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(PATIENCE_S)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
 class Lines(logging.Handler):
     """Keeps what is said."""
 
@@ -405,7 +373,7 @@ def read(root: Path) -> tuple[dict[str, dict[str, Counter[int]]] | str, list[str
     logger.addHandler(lines)
     level, logger.level = logger.level, logging.INFO
     try:
-        with impatient():
+        with within():
             source = ImageFolder(cache_size=SIZE, test=Amount(1, False)).read(str(root))
     except DataError as error:
         return str(error), lines.said
@@ -452,7 +420,9 @@ def trial(arena: Arena, draw: random.Random, number: int) -> str:
     spoilt = draw.random() < 0.4
     if spoilt:
         draw.choice(WRONG)(world)
-    with as_nobody(arena.root) if world.is_forbidden else contextlib.nullcontext():
+    with (
+        as_nobody(arena.root, arena.root.parent) if world.is_forbidden else contextlib.nullcontext()
+    ):
         found, said = read(world.root)
     for line in said:
         assert line.isprintable(), f"a line that is none: {line!r}"

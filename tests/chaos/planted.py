@@ -45,6 +45,9 @@ class Bug:
 
 
 RESUMED = "tests/run/test_resume.py::test_killed_runs_end_with_the_same_weights"
+IDLE = "tests/run/test_effects.py"
+FIT = "tests/task/test_lr_range_fit.py"
+WORDS = "tests/composition/test_other_tools.py"
 BUGS = (
     # checkpoints: never a wrong load, nothing lost
     Bug(
@@ -350,6 +353,78 @@ BUGS = (
         "os._exit(128 + signum)",
         "pass",
         "tests/core/test_signals.py::test_a_second_signal_ends_the_process_at_once",
+    ),
+    # every part acts, and what is suggested is there
+    Bug(
+        "nobody asks whether a schedule moves",
+        "run/effects.py",
+        "        *idle_schedule(config, schedule, clock),\n",
+        "",
+        f"{IDLE}::test_a_schedule_that_the_run_is_too_short_for_is_refused",
+    ),
+    Bug(
+        "nobody asks whether an average averages",
+        "run/effects.py",
+        "        *idle_average(config, snapshots, clock),\n",
+        "",
+        f"{IDLE}::test_a_part_that_its_values_keep_from_acting_is_legal_and_said",
+    ),
+    Bug(
+        "nobody asks whether a mixing mixes",
+        "run/effects.py",
+        "        *idle_mix(config, mix, clock, image_shape),\n",
+        "",
+        f"{IDLE}::test_a_part_that_its_values_keep_from_acting_is_legal_and_said",
+    ),
+    Bug(
+        "nobody asks whether an augmentation changes images",
+        "run/effects.py",
+        "        *idle_augment(config, clock, image_shape),\n",
+        "",
+        f"{IDLE}::test_a_part_that_its_values_keep_from_acting_is_legal_and_said",
+    ),
+    Bug(
+        "a part that acts is said to be idle",
+        "run/effects.py",
+        "return not same or not torch.equal(",
+        "return not same and not torch.equal(",
+        f"{IDLE}::test_of_a_part_that_acts_nothing_is_said",
+    ),
+    Bug(
+        "scatter is taken for a fall",
+        "task/_lr_range_fit.py",
+        "if fall <= max(SPREADS * spread, ROUNDING * float(losses.max())):",
+        "if fall <= ROUNDING * float(losses.max()):",
+        f"{FIT}::test_scatter_alone_suggests_nothing",
+    ),
+    Bug(
+        "a loss that still falls has its least at the end",
+        "task/_lr_range_fit.py",
+        "if least == len(losses) - 1 and not sweep.diverged:",
+        "if False:",
+        f"{FIT}::test_a_loss_that_still_falls_at_the_end_is_said_to",
+    ),
+    # words of other tools
+    Bug(
+        "keys of other tools are not known",
+        "composition/other_tools.py",
+        "    if word in LINES:",
+        "    if False:",
+        f"{WORDS}::test_every_word_for_a_key_is_answered_by_a_line_that_composes",
+    ),
+    Bug(
+        "choices of other tools are not known",
+        "composition/other_tools.py",
+        "return NAMES.get(group, {}).get(plain(name))",
+        "return None",
+        f"{WORDS}::test_every_word_for_a_choice_is_answered_by_a_line_that_composes",
+    ),
+    Bug(
+        "another spelling of another tool's word is not known",
+        "composition/other_tools.py",
+        "    word = plain(key)\n",
+        "    word = key\n",
+        f"{WORDS}::test_every_word_for_a_key_is_answered_by_a_line_that_composes",
     ),
 )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import TINY, environment
+from tests.command import PATIENCE_S, TINY, environment
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -43,7 +43,7 @@ def until_checkpoint_on_a_terminal(
         preexec_fn=take_terminal,
     )
     os.close(theirs)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while not list(here.glob("run/checkpoints/step-*")):
         assert process.poll() is None
         assert time.monotonic() < deadline
@@ -55,7 +55,7 @@ def until_checkpoint_on_a_terminal(
 
 def test_a_closed_terminal_ends_a_run_with_a_checkpoint(here: Path) -> None:
     process = until_checkpoint_on_a_terminal([*LONG, "epochs=4000"], here, nohup=False)
-    assert process.wait(timeout=120) == 128 + signal.SIGHUP
+    assert process.wait(timeout=PATIENCE_S) == 128 + signal.SIGHUP
     summary = json.loads((here / "run" / "summary.json").read_text())
     assert (summary["status"], summary["exit_code"]) == ("interrupted", 129)
     assert (here / "run" / "checkpoints" / f"step-{summary['steps']:08d}").is_dir()
@@ -64,6 +64,6 @@ def test_a_closed_terminal_ends_a_run_with_a_checkpoint(here: Path) -> None:
 
 def test_under_nohup_a_run_goes_on_without_its_terminal(here: Path) -> None:
     process = until_checkpoint_on_a_terminal([*LONG, "epochs=30"], here, nohup=True)
-    assert process.wait(timeout=120) == 0
+    assert process.wait(timeout=PATIENCE_S) == 0
     assert json.loads((here / "run" / "summary.json").read_text())["status"] == "completed"
     assert len((here / "run" / "metrics.jsonl").read_text().splitlines()) == 30

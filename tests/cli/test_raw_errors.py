@@ -33,6 +33,7 @@ WORDS = st.sampled_from(
 BYTES = st.one_of(st.binary(max_size=60), st.lists(WORDS, max_size=8).map(b"".join))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

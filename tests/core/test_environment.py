@@ -213,6 +213,7 @@ def test_one_module_reads_the_environment() -> None:
 HALVES = ({"WORLD_SIZE": "1"}, {"WORLD_SIZE": "1", "RANK": "0"}, {"RANK": "1"}, RUN)
 
 
+@pytest.mark.slow
 def test_half_an_environment_of_one_process_changes_no_result(
     here: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

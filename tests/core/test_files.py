@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.command import ROOT, TINY, Call
+from tests.nobody import as_nobody
 from trainer.core import files
-from trainer.core.errors import DiskError
+from trainer.core.errors import ConfigError, DiskError
 from trainer.core.files import LOST_ERRORS, replace_text, reporting_disk
 
 CANNOT = ("EINVAL", "ENOSYS", "EOPNOTSUPP", "EBADF", "EROFS", "EPERM", "EACCES", "EINTR")
@@ -50,6 +51,22 @@ def test_what_is_not_on_the_disk_is_an_error(
     assert (tmp_path / "file").read_text() == "before"
     with pytest.raises(DiskError), reporting_disk(tmp_path):
         os.fsync(0)
+
+
+def test_a_file_that_may_not_be_written_is_told_by_what_permission_is_missing(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "old.png").touch(0o444)
+    folder.chmod(0o555)
+    with as_nobody(tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        for name, missing in (("new.png", f"in {folder}"), ("old.png", "it")):
+            with pytest.raises(ConfigError) as refused:
+                files.check_writable(folder / name, "task.picture")
+            told = f"cannot write task.picture={folder / name}: no permission to write {missing}"
+            assert str(refused.value) == told
+    assert os.listdir(folder) == ["old.png"]
 
 
 def test_a_run_where_nothing_can_be_flushed_completes_with_a_note(

@@ -14,6 +14,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_what_is_typed_is_read_back(value: object) -> None:
     assert parsed(Override("", "key", typed(value))).value() == value

@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.command import PATIENCE_S
+from tests.nobody import as_nobody
 from trainer.core.errors import DiskError
 from trainer.core.locks import locked
 from trainer.data import _cache
@@ -189,13 +191,8 @@ def test_a_home_that_may_not_be_entered_is_no_place(tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_CACHE_HOME", str(home))
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    os.seteuid(65534)
-    try:
+    with as_nobody(tmp_path, tmp_path.parent, tmp_path.parent.parent):
         assert cached(tmp_path, "set", KEY, plan).test.images[:, 0, 0, 0].tolist() == [10, 11]
-    finally:
-        os.seteuid(0)
 
 
 def test_full_disk_is_an_error_with_bytes_needed_and_free(tmp_path, monkeypatch):
@@ -218,7 +215,7 @@ def test_two_processes_at_once_both_end_well(tmp_path):
     processes = [context.Process(target=_make, args=(tmp_path, answers)) for _ in range(2)]
     for process in processes:
         process.start()
-    got = [answers.get(timeout=60) for _ in processes]
+    got = [answers.get(timeout=PATIENCE_S) for _ in processes]
     for process in processes:
         process.join(60)
     assert got[0] == got[1]

@@ -207,6 +207,7 @@ def beside_pixels() -> Iterator[tuple[str, bytes]]:
             yield f"{name.decode()} {data!r}, wrong sum", plain[:33] + broken + plain[33:]
 
 
+@pytest.mark.slow
 def test_what_a_png_file_holds_besides_pixels_costs_no_image(tmp_path):
     names, contents = zip(*beside_pixels(), strict=True)
     pixels, _ = decoded(tmp_path, *contents)

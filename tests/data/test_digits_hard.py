@@ -49,12 +49,14 @@ def test_images_are_the_same_for_ever():
     assert hard.fingerprint == ("40d0b054ceccd80aab20cad8bbdc44b8f0c4eea5b2f9342be662362a3fb55bca")
 
 
+@pytest.mark.slow
 def test_make_seed_moves_images_and_not_labels():
     one, other = DigitsHard().read(""), DigitsHard(make_seed=1).read("")
     assert one.fingerprint != other.fingerprint
     assert torch.equal(one.train.labels, other.train.labels)
 
 
+@pytest.mark.slow
 def test_test_images_are_made_of_test_digits_alone(monkeypatch):
     before = DigitsHard().read("")
     train, test = load_digits()
@@ -65,6 +67,7 @@ def test_test_images_are_made_of_test_digits_alone(monkeypatch):
     assert torch.equal(after.test.images, before.test.images)
 
 
+@pytest.mark.slow
 def test_clutter_only_adds():
     plain, cluttered = (DigitsHard(clutter=n).read("").train.images for n in (0, 2))
     assert (cluttered >= plain).all()

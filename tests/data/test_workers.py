@@ -11,7 +11,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from tests.command import TINY, start
+from tests.alarm import within
+from tests.command import PATIENCE_S, TINY, start
 from trainer.core.errors import LostWorker
 from trainer.core.limits import understood
 from trainer.core.signals import Stops, StopWhileWaiting
@@ -55,24 +55,8 @@ class CannotLeave:
         raise OSError(self.number, os.strerror(self.number))
 
 
-@contextlib.contextmanager
-def within(seconds: int) -> Iterator[None]:
-    """Fail where something waits for ever."""
-
-    def late(*_: object) -> None:
-        pytest.fail(f"not done within {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def read(how: str, workers: int = 2) -> list[int]:
-    with within(60):
+    with within():
         items = read_ahead(Odd(how), range(8), workers=workers, batch_bytes=8, pin=False)
         return [int(item) for item in items]
 
@@ -201,7 +185,7 @@ def test_a_killed_worker_is_told_with_a_line_to_go_on_that_works(here: Path) -> 
                 os.kill(int(children[-1]), signal.SIGKILL)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 run.wait(3)
-        _, err = run.communicate(timeout=120)
+        _, err = run.communicate(timeout=PATIENCE_S)
     finally:
         run.kill()
     assert run.returncode == 1

@@ -83,6 +83,7 @@ def test_a_stop_that_the_run_does_not_reach_is_refused() -> None:
         mixing(stop=Duration(101, "st"))
 
 
+@pytest.mark.slow
 def test_mixing_that_mixes_nothing_leaves_the_weights_bit_for_bit(call: Call) -> None:
     found = set()
     for overrides in (

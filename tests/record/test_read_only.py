@@ -46,6 +46,7 @@ def test_a_new_run_there_ends_before_it_begins(
     assert not list(disk.iterdir())
 
 
+@pytest.mark.slow
 def test_a_run_there_is_not_gone_on_with_until_the_disk_can_be_written(
     call: Call, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,7 @@ def test_a_trick_moves_the_weights(call: Call, word: str) -> None:
     assert weights(call, "with", *TINY, word) != weights(call, "without", *TINY)
 
 
+@pytest.mark.slow
 def test_averaging_leaves_the_training_alone(call: Call) -> None:
     assert call(*TINY, "hydra.run.dir=plain").code == 0
     plain = read_run(Path("plain"))
@@ -137,6 +138,7 @@ def test_what_must_not_matter_does_not(call: Call) -> None:
         assert weights(call, name, *TINY, "average=ema", *overrides) == base, overrides
 
 
+@pytest.mark.slow
 def test_seeds_move_the_weights_and_not_the_split(call: Call) -> None:
     assert weights(call, "a", *TINY) != weights(call, "b", *TINY, "seed=1")
     config = compose(*TINY)
@@ -317,6 +319,7 @@ def test_names_of_any_bytes_reach_the_record(call: Call, here: Path) -> None:
     assert r"has z\nz new, leaves out a\nb" in done.out
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_no_better_than_a_guess_says_so(call: Call) -> None:
     hopeless = (*HARD, "epochs=1", "optim.lr=1e-9", "model.norm=none", "data.noise=1", "seed=1")
     for overrides, what in (((), "validation"), (("data.val=0",), "test")):

@@ -139,6 +139,7 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(call: Call, here: Path)
     assert snapshot(here) == before
 
 
+@pytest.mark.slow
 def test_only_what_verifies_is_forked_from(call: Call, here: Path) -> None:
     assert call(*EVERY, "hydra.run.dir=run").code == 0
     (here / "run" / "checkpoints" / "step-00000004" / "state.pt").write_bytes(b"torn")

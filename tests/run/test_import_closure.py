@@ -226,6 +226,7 @@ def test_a_change_makes_the_results_anew_that_depend_on_it(
     assert anew(configs, before) == set(CHOICES if expected == "all" else expected.split())
 
 
+@pytest.mark.slow
 def test_other_changes_make_no_result_anew(
     copied: Path, configs: dict[str, RunConfig], before: dict[str, str]
 ) -> None:

@@ -14,6 +14,7 @@ import yaml
 
 from tests.command import TINY, Call
 from tests.training import assembled
+from tests.warm import Warm
 from trainer.checkpoint import format as checkpoint
 from trainer.config import compare
 from trainer.core.environment import World
@@ -186,35 +187,27 @@ def test_a_meter_goes_on_in_a_longer_epoch() -> None:
 
 
 @pytest.mark.slow
-def test_on_two_processes_a_run_of_one_keeps_order_and_schedule(call: Call, here: Path) -> None:
+def test_on_two_processes_a_run_of_one_keeps_order_and_schedule(
+    call: Call, warm: Warm, here: Path
+) -> None:
     """In float64, without BatchNorm, two processes are one but for the order of sums."""
-    import subprocess
-    import sys
-
-    from tests.command import environment
-
     overrides = (*EVERY, "precision=fp64", "model.norm=none", "scheduler=cosine", "accumulate=2")
     assert call(*overrides, "hydra.run.dir=one").code == 0
     shutil.copytree(here / "one", here / "two")
     run = cut(here / "two", 5)
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
-    def on_two(*more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *launch, "-m", "trainer", f"resume={run}", *more],
-            cwd=here,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+    def on_two(*more: str) -> tuple[int, str]:
+        words = ["--standalone", "--nproc-per-node=2", "-m", "trainer", f"resume={run}", *more]
+        process = warm.torchrun(words, here)
+        _, err = process.communicate()
+        return process.wait(), err
 
-    refused = on_two()
-    assert refused.returncode != 0
-    assert "world_size=1, this is world_size=2" in refused.stderr
-    assert "resume_allow=[world_size]" in refused.stderr
-    done = on_two("resume_allow=[world_size]")
-    assert done.returncode == 0, done.stderr
+    code, err = on_two()
+    assert code != 0
+    assert "world_size=1, this is world_size=2" in err
+    assert "resume_allow=[world_size]" in err
+    code, err = on_two("resume_allow=[world_size]")
+    assert code == 0, err
     assert summary(run)["resumed_across"] == [{"step": 5, "world_size": [1, 2]}]
     rows = [
         [json.loads(line) for line in (here / name / "metrics.jsonl").read_text().splitlines()]

@@ -29,6 +29,7 @@ def test_the_formula_of_the_text_between_two_rates() -> None:
     assert got == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_parity_with_torch_over_10000_steps() -> None:
     make = partial(CosineAnnealingLR, T_max=10_000, eta_min=0.01 * PEAK)
     got = factors(Cosine(), 10_000, min_lr="1%")

@@ -26,6 +26,7 @@ def test_a_floor_stops_the_fall() -> None:
     assert got == pytest.approx([1.0, 0.5, 0.4, 0.4], rel=1e-15)
 
 
+@pytest.mark.slow
 def test_parity_with_torch_over_10000_steps() -> None:
     got = factors(Exponential(0.9993, span("1st")), 9_999)
     assert got == pytest.approx(

@@ -32,6 +32,7 @@ def test_milestones_are_counted_from_the_first_step_warm_up_included() -> None:
     assert got == pytest.approx([0.5, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1])
 
 
+@pytest.mark.slow
 def test_parity_with_torch_over_10000_steps() -> None:
     make = partial(MultiStepLR, milestones=[1, 700, 5000, 5001], gamma=0.37)
     got = factors(at("1st", "700st", "5000st", "5001st", gamma=0.37), 10_000)

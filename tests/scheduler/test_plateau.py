@@ -158,6 +158,7 @@ def lrs(run: Path) -> list[float]:
     return [json.loads(line)["lr"] for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_run_feeds_it_and_a_resumed_one_ends_with_the_same_bits(call: Call, here: Path) -> None:
     run = here / "run"
     overrides = (*TINY, *DROPS, "optim.lr=0.1", "checkpoint.every=1ep", "checkpoint.keep=all")

@@ -27,6 +27,7 @@ def test_a_floor_stops_the_fall() -> None:
     assert got == [1.0, 0.5, 0.25, 0.2, 0.2]
 
 
+@pytest.mark.slow
 def test_parity_with_torch_over_10000_steps() -> None:
     got = factors(Step(step_size=span("700st"), gamma=0.37), 9_999)
     assert got == pytest.approx(

@@ -128,6 +128,7 @@ def test_what_a_class_refuses_or_a_schedule_may_not_do_is_told(name, args, messa
         points(Torch(name, args), 20)
 
 
+@pytest.mark.slow
 def test_a_command_line_its_record_and_its_repetition(call: Call, here: Path) -> None:
     overrides = ("scheduler=torch", "scheduler.lr_scheduler=MultiStepLR", "max_steps=3")
     args = "scheduler.args={milestones:[1,2],gamma:0.5}"

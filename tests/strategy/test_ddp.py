@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from tests.command import Call, environment
+from tests.command import Call
+from tests.warm import Warm
 
 FP64 = (
     *("data=synthetic", "data.num_train=200", "data.num_test=21", "data.image_shape=[1,8,8]"),
@@ -60,22 +59,12 @@ cli.leave_group(code)
 """
 
 
-def torchrun(here: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    """Run two processes of a script that answers three lines and goes on with a run.
-
-    One script, so that starting is paid once.
-    """
-    script = here / "runs.py"
-    script.write_text(RUNS)
-    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    return subprocess.run(
-        [*line, str(script), str(here), *overrides],
-        cwd=here,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=150,
-    )
+def torchrun(warm: Warm, here: Path, *words: str) -> tuple[int, str, str]:
+    """Run two processes to their end; return torchrun's code, output and errors."""
+    line = ["--standalone", "--nproc-per-node=2", *words]
+    process = warm.torchrun(line, here)
+    out, err = process.communicate()
+    return process.wait(), out, err
 
 
 def summary(run: Path) -> dict[str, Any]:
@@ -94,18 +83,22 @@ def rows(run: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one_and_leave_one_folder(here: Path, call: Call) -> None:
+def test_two_processes_equal_one_and_leave_one_folder(
+    here: Path, call: Call, warm: Warm, tmp_path: Path
+) -> None:
     few = ("max_steps=5", "seed=1", "checkpoint.every=3st", "checkpoint.keep=all")
     overrides = [w for w in FP64 if not w.startswith(("max_steps", "optim.groups"))]
     assert call(*overrides, *few, "hydra.run.dir=teacher").code == 0
-    done = torchrun(here, *TAUGHT, "--", *EVERYTHING, "--", *WHITENED)
-    assert done.returncode == 0, done.stderr[-3000:]
-    (here / "runs.py").unlink()
+    script = tmp_path / "runs.py"  # one, so that starting is paid once
+    script.write_text(RUNS)
+    lines = [*TAUGHT, "--", *EVERYTHING, "--", *WHITENED]
+    code, printed, err = torchrun(warm, here, str(script), str(here), *lines)
+    assert code == 0, err[-3000:]
     assert sorted(p.name for p in here.iterdir()) == [
         *("cut", "everything", "fp64", "teacher", "whitened")
     ]
     check_fp64(here, call)
-    check_everything(here / "everything", done.stdout)
+    check_everything(here / "everything", printed)
     check_whitened(here, call)
     check_resumed(here / "cut", here / "everything")
 
@@ -176,17 +169,11 @@ def check_everything(run: Path, printed: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_mistake_under_torchrun_is_reported_once_and_leaves_nothing(here: Path) -> None:
-    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*line, "-m", "trainer", *FP64, "batch_size=15"],
-        cwd=here,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.returncode == 1  # torchrun's own
-    assert done.stderr.count("error: batch_size=15") == 1
-    assert "trainer/" not in done.stderr.replace("trainer/batch", "")  # no traceback of ours
+def test_a_mistake_under_torchrun_is_reported_once_and_leaves_nothing(
+    here: Path, warm: Warm
+) -> None:
+    code, _, err = torchrun(warm, here, "-m", "trainer", *FP64, "batch_size=15")
+    assert code == 1  # torchrun's own
+    assert err.count("error: batch_size=15") == 1
+    assert "trainer/" not in err.replace("trainer/batch", "")  # no traceback of ours
     assert list(here.iterdir()) == []

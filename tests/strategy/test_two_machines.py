@@ -13,7 +13,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,8 +22,9 @@ from typing import Any
 import pytest
 
 from tests.command import TINY, environment
+from tests.warm import Running, Warm
 
-WORDS = (*TINY, "epochs=150", "checkpoint.every=20st", "average=ema", "strategy.timeout=5s")
+WORDS = (*TINY, "epochs=75", "checkpoint.every=20st", "average=ema", "strategy.timeout=5s")
 MARGIN_S = 40 + 60  # what is promised; and what a machine under load takes to end processes
 
 
@@ -93,26 +93,22 @@ def machines(tmp_path: Path) -> Iterator[tuple[Machine, Machine]]:
                 ip("netns", "delete", m.name)
 
 
-def start(machines: tuple[Machine, Machine], *overrides: str) -> list[Any]:
+def start(warm: Warm, machines: tuple[Machine, Machine], *overrides: str) -> list[Running]:
     """Start torchrun on both machines, as its documentation says."""
     first = machines[0]
     started = []
     for m in machines:
         line = [
-            *("ip", "netns", "exec", m.name, sys.executable, "-m", "torch.distributed.run"),
             *("--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=1"),
             *(f"--rdzv-endpoint={first.address}:29400", f"--local-addr={m.address}"),
             *(f"--rdzv-conf=is_host={int(m is first)}", "-m", "trainer", *overrides),
         ]
         env = {**environment(), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": m.link}
-        pipe = subprocess.PIPE
-        started.append(
-            subprocess.Popen(line, cwd=m.disk, env=env, text=True, stdout=pipe, stderr=pipe)
-        )
+        started.append(warm.torchrun(line, m.disk, env=env, network=m.name))
     return started
 
 
-def ended(processes: list[Any], timeout_s: float = 240) -> list[str]:
+def ended(processes: list[Running], timeout_s: float = 240) -> list[str]:
     """Return what each wrote to its standard error, once all have ended."""
     return [p.communicate(timeout=timeout_s)[1] for p in processes]
 
@@ -124,16 +120,16 @@ def summary(run: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_a_machine_is_killed_and_the_run_goes_on_to_the_same_weights(
-    machines: tuple[Machine, Machine],
+    warm: Warm, machines: tuple[Machine, Machine]
 ) -> None:
     first, second = machines
-    whole = start(machines, *WORDS, "hydra.run.dir=whole")
+    whole = start(warm, machines, *WORDS, "hydra.run.dir=whole")
     errors = ended(whole)
     assert [p.returncode for p in whole] == [0, 0], errors
     assert summary(first.disk / "whole")["world_size"] == 2
     assert list(second.disk.iterdir()) == []  # only the first one needs the run's folder
 
-    cut = start(machines, *WORDS, "hydra.run.dir=cut")
+    cut = start(warm, machines, *WORDS, "hydra.run.dir=cut")
     checkpoints = first.disk / "cut/checkpoints"
     while not checkpoints.exists() or len(list(checkpoints.glob("step-*"))) < 2:
         assert cut[0].poll() is None, ended(cut)
@@ -150,7 +146,7 @@ def test_a_machine_is_killed_and_the_run_goes_on_to_the_same_weights(
     assert "rank 1" in summary(first.disk / "cut")["message"]
     assert first.processes() == []
 
-    again = start(machines, f"resume={first.disk / 'cut'}")
+    again = start(warm, machines, f"resume={first.disk / 'cut'}")
     errors = ended(again)
     assert [p.returncode for p in again] == [0, 0], errors
     assert "resumed at step" in (first.disk / "cut/run.log").read_text()

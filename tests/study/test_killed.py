@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.command import environment
+from tests.warm import Running, Warm
 from trainer.cli.main import exit_code
 
 LINE = ("swa_cifar10", "--scale", "smoke")
@@ -31,18 +29,10 @@ def finished(place: Path) -> list[str]:
     return keys
 
 
-def begun(place: Path) -> subprocess.Popen[str]:
+def begun(warm: Warm, place: Path) -> Running:
     """The command in a process group of its own, once it has finished more runs."""
     before = len(finished(place))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "trainer", "reproduce", *LINE],
-        cwd=place,
-        env=environment(),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = warm.start(["-m", "trainer", "reproduce", *LINE], place, session=True)
     while process.poll() is None and len(finished(place)) < before + 2:
         time.sleep(0.02)
     return process
@@ -50,14 +40,14 @@ def begun(place: Path) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 def test_what_was_killed_or_stopped_goes_on_and_runs_nothing_twice(
-    here: Path, capfd: pytest.CaptureFixture[str]
+    warm: Warm, here: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    first = begun(here)
+    first = begun(warm, here)
     first.kill()
-    first.communicate(timeout=60)
-    second = begun(here)
+    first.communicate()
+    second = begun(warm, here)
     os.killpg(second.pid, signal.SIGINT)  # as Ctrl-C does
-    _, told = second.communicate(timeout=60)
+    _, told = second.communicate()
     assert second.returncode == 130
     assert "Traceback" not in told
     assert 4 <= len(finished(here)) < RUNS

@@ -121,6 +121,7 @@ def test_weights_that_differ_by_more_than_rounding_are_not_called_the_same() -> 
     assert timed.equality_text([1e-16, 1e-3]).startswith("Two processes do not end with")
 
 
+@pytest.mark.slow
 def test_no_title_is_cut_by_the_edge_of_its_picture() -> None:
     for name, scale in [(n, s) for s in SCALES for n in names(s)]:
         figure = framed(load(name, scale), "It gains.")

@@ -21,7 +21,7 @@ from trainer.study.study import KINDS, SCALES, changed, merged, ranges
 
 MINUTE, CPU, TUNING = names("minute"), names("cpu"), ROOT / "docs" / "results" / "demos" / "tuning"
 COMPARED = [name for name in CPU if load(name, "cpu").draw == "arms"]
-EACH = [(n, s) for n in names() for s in SCALES if n in names(s)]
+EACH = sorted((name, scale) for scale in SCALES for name in names(scale))
 
 
 def test_the_eight_demonstrations_are_studies_of_a_minute() -> None:

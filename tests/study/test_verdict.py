@@ -66,6 +66,7 @@ def test_no_difference_no_verdict() -> None:
     assert judged("a", "b", None, seeds=(0, 2), margin=0.01).startswith("No verdict: too few runs")
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.lists(st.floats(0.0, 1.0), min_size=2, max_size=5), min_size=2, max_size=6),
     st.floats(0.0, 0.5),

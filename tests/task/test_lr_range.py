@@ -3,15 +3,14 @@
 import csv
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.command import TINY, Call, environment, snapshot
+from tests.command import TINY, Call, snapshot
+from tests.warm import Warm
 from trainer.api import compose, train
 from trainer.core.errors import ConfigError
 from trainer.record.runs import read_run
@@ -171,20 +170,14 @@ def test_neither_a_sweep_nor_a_resume_takes_it(call: Call, here: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_find_what_one_does(here: Path) -> None:
+def test_two_processes_find_what_one_does(warm: Warm, here: Path) -> None:
     parts = ("model=lenet5", "precision=fp64", "augment=[shift]")
     overrides = (*(w for w in TINY if not w.startswith("model")), *parts, *FEW)
     perform(RunRequest(compose(*overrides), folder="one", quiet=True))
-    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*line, "-m", "trainer", *overrides, "hydra.run.dir=two"],
-        cwd=here,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=150,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("suggests") == 1
+    words = ["--standalone", "--nproc-per-node=2", "-m", "trainer", *overrides]
+    process = warm.torchrun([*words, "hydra.run.dir=two"], here)
+    out, err = process.communicate()
+    assert process.wait() == 0, err
+    assert out.count("suggests") == 1
     one, two = ([float(r["loss"]) for r in table(here / name)] for name in ("one", "two"))
     assert one == pytest.approx(two, rel=1e-9)

@@ -50,10 +50,12 @@ def check_writable(path: Path, key: str) -> None:
     try:
         with reporting_disk(path), open(path, "ab"):
             pass
+    except PermissionError as error:
+        place = f"in {path.parent}" if is_new else "it"
+        raise ConfigError(f"cannot write {key}={path}: no permission to write {place}") from error
     except OSError as error:
-        raise ConfigError(
-            f"{key}={path} cannot be written: {os.strerror(error.errno or 0).lower()}"
-        ) from error
+        reason = os.strerror(error.errno or 0).lower()
+        raise ConfigError(f"cannot write {key}={path}: {reason}") from error
     if is_new:
         path.unlink()
 

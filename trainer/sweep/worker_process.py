@@ -19,7 +19,10 @@ from trainer.core.signals import HANDLED
 from trainer.sweep.messages import Beat, JobTask
 from trainer.sweep.worker import serve
 
-WARM = ["trainer.sweep.worker", "torch.utils.tensorboard", "torch.optim.sgd", "torchvision"]
+WARM = [  # torch._dynamo: the first optimizer of a process imports it
+    *("trainer.sweep.worker", "torch._dynamo", "torch.utils.tensorboard", "torch.optim.sgd"),
+    "torchvision",
+]
 
 LEAST_SHARE = 0.01  # of a core, below which a job that makes no step shows no progress
 

@@ -46,6 +46,7 @@ def evil_runs() -> list[RunRow]:
     ]
 
 
+@pytest.mark.slow
 def test_nothing_that_runs_say_becomes_an_element() -> None:
     parsed = Parsed(report(evil_runs(), Path("/o/report.html"), title=EVIL))
     tags = [tag for tag, _ in parsed.elements]
@@ -57,6 +58,7 @@ def test_nothing_that_runs_say_becomes_an_element() -> None:
             assert (attributes["href"] or "").startswith("./")
 
 
+@pytest.mark.slow
 def test_only_the_scripts_that_were_put_in_may_run() -> None:
     text = report(evil_runs(), Path("/o/report.html"))
     parsed = Parsed(text)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.command import TINY, real
+from tests.command import TINY
+from tests.warm import Warm
 from trainer.record.tables import records_csv
 from trainer.study.precision_table.measure import CellScore, Speed, apart, measure, score
 from trainer.study.precision_table.report import (
@@ -145,7 +146,7 @@ def test_only_the_place_of_the_data_is_left_out_of_the_command() -> None:
 
 
 @pytest.mark.slow
-def test_one_command_makes_the_table(here: Path) -> None:
+def test_one_command_makes_the_table(warm: Warm, here: Path) -> None:
     overrides = ["--models", "squeezenet1_1", "--px", "32", "--batch", "2", "--batches", "2,4"]
     overrides += ["--images", "2", "--rounds", "2", "--threads", "1", "--precisions", "fp32,tf32"]
     overrides += [
@@ -159,7 +160,7 @@ def test_one_command_makes_the_table(here: Path) -> None:
         "secret",
     ]
     overrides += ["--train-words", "batch_size=32 model.width=4", "--out", "found"]
-    made = real(["precision_table", *overrides], here)
+    made = warm.run(["precision_table", *overrides], here)
     assert made.code == 0, made.err
     content = json.loads((here / "found" / "table.json").read_text())
     assert content["command"].startswith("python -m trainer precision_table --models squeezenet")
@@ -186,8 +187,8 @@ def test_one_command_makes_the_table(here: Path) -> None:
     assert len(list((here / "outputs" / "precision_table").iterdir())) == 2
 
 
-def test_unknown_names_are_told_before_anything_is_measured(here: Path) -> None:
-    wrong = real(["precision_table", "--precisions", "fp23"], here)
+def test_unknown_names_are_told_before_anything_is_measured(warm: Warm, here: Path) -> None:
+    wrong = warm.run(["precision_table", "--precisions", "fp23"], here)
     assert wrong.code == 2
     assert "unknown precision 'fp23'; did you mean" in wrong.err
     assert list(here.iterdir()) == []
