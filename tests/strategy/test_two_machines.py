@@ -108,9 +108,9 @@ def start(warm: Warm, machines: tuple[Machine, Machine], *overrides: str) -> lis
     return started
 
 
-def ended(processes: list[Running], timeout_s: float = 240) -> list[str]:
+def ended(processes: list[Running]) -> list[str]:
     """Return what each wrote to its standard error, once all have ended."""
-    return [p.communicate(timeout=timeout_s)[1] for p in processes]
+    return [p.communicate()[1] for p in processes]
 
 
 def summary(run: Path) -> dict[str, Any]:
