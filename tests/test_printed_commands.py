@@ -64,6 +64,7 @@ WAYS = {
     "a folder of configurations": own_folder,
     "a plugin": own_plugin,
     "an odd name": lambda here: ("name=it's $HOME",),
+    "results elsewhere": lambda here: ("outputs=my results",),
 }
 
 
@@ -81,8 +82,8 @@ def test_the_line_to_go_on_goes_on(warm: Warm, here: Path, way: str) -> None:
     stopped = warm.run([*LONG, *words], here, kill=signal.SIGTERM)
     assert stopped.code == 143, stopped.err
     (command,) = commands_in(stopped.err)
-    run = (here / "outputs" / "latest").resolve() if "else" not in str(words) else None
-    run = run or here / "else where" / "run"
+    places = ("outputs/latest", "my results/latest", "else where/run")
+    (run,) = ((here / place).resolve() for place in places if (here / place).exists())
     before = json.loads((run / "summary.json").read_text())
     assert before["status"] == "interrupted"
     latest = warm.run([*TINY, "max_steps=1"], here)  # another run is the latest now

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from trainer.core.errors import ConfigError, unknown
 
 TEXT_KEYS = (
-    *("name", "data.root", "init_from", "fork", "loss.teacher", "task.picture"),
+    *("name", "outputs", "data.root", "init_from", "fork", "loss.teacher", "task.picture"),
     *("hydra.run.dir", "hydra.sweep.dir"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -82,7 +83,8 @@ class RunConfig:
     """Everything that was chosen for one run.
 
     Attributes:
-        name: of the experiment; first folder under `outputs/`.
+        name: of the experiment; first folder under `outputs`.
+        outputs: the folder of all results; a relative one is of the working folder.
         seed: of every random stream but the split's.
         epochs: passes over the training images; may be fractional.
         max_steps: ends the run earlier, or None.
@@ -104,6 +106,7 @@ class RunConfig:
     """
 
     name: str
+    outputs: str
     seed: int
     epochs: float
     max_steps: int | None
@@ -150,6 +153,7 @@ class RunConfig:
         if self.threads > MOST_THREADS:
             raise ConfigError(f"threads must be at most {MOST_THREADS}, got {self.threads}")
         check_name(self.name)
+        check_outputs(self.outputs)
         check_seed(self.seed)
         check_eps(self.precision, plain_choice(self.optim))
         length = (self.epochs, self.max_steps)
@@ -244,6 +248,8 @@ def parse(
         tree["threads"] = 1 if is_sweep else default_threads(local_processes)
     if tree.get("report_test") is None:
         tree["report_test"] = not is_sweep
+    if isinstance(tree.get("outputs"), str):
+        tree["outputs"] = os.path.expanduser(tree["outputs"])
     names = [f.name for f in fields(RunConfig)]
     for key in tree:
         if key not in names:
@@ -287,7 +293,13 @@ def check_name(name: str) -> None:
             f"120 bytes), got {shown(name)}"
         )
     if name.lower() == LATEST:
-        raise ConfigError(f"name={name}: outputs/{name} is the link to the newest run; rename it")
+        raise ConfigError(f"name={name}: {name} is the link to the newest run; rename it")
+
+
+def check_outputs(outputs: str) -> None:
+    """Raise ConfigError unless the folder of all results has a name."""
+    if not outputs.strip():
+        raise ConfigError(f"outputs must be a folder, got {shown(outputs)}")
 
 
 def check_seed(seed: int) -> None:
