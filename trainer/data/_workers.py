@@ -98,7 +98,7 @@ def read_ahead(
 
 def _ended(workers: Sequence[BaseProcess]) -> RuntimeError | None:
     """Return torch's error for a worker that ends about now, None where none does."""
-    if not wait([worker.sentinel for worker in workers], POLL_S):
+    if not wait([worker.sentinel for worker in workers], ENDING_S):
         return None
     for worker in workers:
         code = worker.exitcode
