@@ -138,8 +138,8 @@ class Scores:
     Attributes:
         loss: mean cross entropy per image, without label smoothing.
         top1: share of images whose label is the first guess; of equal logits the lower class is.
-        top5: share whose label is among the first five, by the same order; None where there are no more than five
-            classes.
+        top5: share whose label is among the first five, by the same order; None where there are no
+            more than five classes.
         num_images: images counted.
     """
 

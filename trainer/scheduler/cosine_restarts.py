@@ -14,8 +14,7 @@ class CosineRestarts:
 
     "SGDR: Stochastic Gradient Descent with Warm Restarts", arXiv:1608.03983, whose T_0 and T_mult
     these are; the values are those of `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`, whose
-    T_mult is whole. A cycle that ends with the run ends at `min_lr`: nothing restarts after the last
-    step.
+    T_mult is whole. A cycle that ends with the run ends at `min_lr`: nothing restarts after that.
 
     Attributes:
         t_0: length of the first cycle.
