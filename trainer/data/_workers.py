@@ -98,9 +98,9 @@ def read_ahead(
 
 def _ended(workers: Sequence[BaseProcess]) -> RuntimeError | None:
     """Return torch's error for a worker that ends about now, None where none does."""
-    if not wait([worker.sentinel for worker in workers], ENDING_S):
-        return None
-    for worker in workers:
+    ended = wait([worker.sentinel for worker in workers], ENDING_S)
+    for worker in (worker for worker in workers if worker.sentinel in ended):
+        worker.join(POLL_S)  # its files are closed a moment before the system knows its code
         code = worker.exitcode
         if code is not None:
             name = signal.strsignal(-code) if code < 0 else None
