@@ -64,8 +64,9 @@ class Pool:
             while not signum():
                 if worker.pipe.poll(WAIT_S):
                     answer = worker.pipe.recv()
-                    assert isinstance(answer, KeyReply)
-                    return answer.keys
+                    if isinstance(answer, KeyReply):
+                        return answer.keys
+                    break  # it cannot read the jobs, and will say so of each
         except (EOFError, OSError):
             self.replace(worker)
         return (None,) * len(request.configs)
@@ -137,6 +138,7 @@ class Pool:
         if not isinstance(message, Ended) or worker.task is None:
             return []
         task, worker.task = worker.task, None
+        message = replace(message, number=task.number)  # one that could not be read has none
         if message.is_memory:
             self.replace(worker)  # what it holds may be what was missing
         return [(task, message)]
