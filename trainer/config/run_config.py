@@ -252,6 +252,11 @@ def parse(
         tree["outputs"] = os.path.expanduser(tree["outputs"])
     names = [f.name for f in fields(RunConfig)]
     for key in tree:
+        if key in ("experiment", "sweep"):
+            raise ConfigError(
+                f"the keys of the preset that +{key}= names stand under '{key}': its file must "
+                "begin with the line '# @package _global_'"
+            )
         if key not in names:
             raise unknown("key", key, names)
     made: dict[str, Any] = {key: parse_group(key, tree.pop(key)) for key in SEAMS if key in tree}
