@@ -73,6 +73,9 @@ def test_no_results_within_a_run(here: Path, call: Call) -> None:
     assert call(*ONE, "hydra.run.dir=mine").code == 0
     for word in ("outputs=mine", "outputs=mine/more", "hydra.run.dir=mine/checkpoints/new"):
         assert "mine is the folder of a run" in call(*ONE, word).err
+    assert call("-m", *ONE, "seed=0,1").code == 0
+    assert "is the folder of a sweep" in call(*ONE, "outputs=outputs/latest").err
+    assert "these differ: outputs=else" in call("resume=mine", "outputs=else").err
 
 
 def test_a_study_s_files_go_there_too() -> None:

@@ -143,9 +143,12 @@ def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:
             f"{path} is not empty: two runs never share a folder; name another, or resume={path}"
         )
     real = Path(os.path.realpath(path))
+    of_run, of_sweep = ("config.yaml", "run.log"), ("sweep.yaml",)
     for place in (real, *real.parents) if wanted is None else real.parents:
-        if all((place / name).is_file() for name in ("config.yaml", "run.log")):
-            raise ConfigError(f"cannot write {path}: {place} is the folder of a run")
+        for what, marks in (("run", of_run), ("sweep", of_sweep)):
+            is_job = what == "sweep" and wanted is not None
+            if not is_job and all((place / name).is_file() for name in marks):
+                raise ConfigError(f"cannot write {path}: {place} is the folder of a {what}")
     nowhere = dangling(path)
     if nowhere is not None:
         raise ConfigError(f"cannot write {path}: {nowhere}")
