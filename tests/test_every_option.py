@@ -283,7 +283,7 @@ RUN_KEYS: dict[str, tuple[object, tuple[str, ...]]] = {
 # threads moves bits on some machines only, eval_batch_size memory and no number
 # (tests/run/test_context.py); the rest says where and what is written.
 OF_THE_RECORD = (
-    *("name", "threads", "device", "engine", "report_test", "plugins", "checkpoint"),
+    *("name", "outputs", "threads", "device", "engine", "report_test", "plugins", "checkpoint"),
     "eval_batch_size",
 )
 

@@ -70,6 +70,30 @@ def test_it_is_the_lambda_weighted_accuracy_of_mixed_labels(num_classes, lam, se
     assert meter.reduce(torch.clone).top1 == pytest.approx(float(expected), abs=1e-6)
 
 
+def test_training_and_evaluation_break_ties_alike() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(500, 100, generator=generator).bfloat16().div(2).round().clamp(max=1)
+    labels = torch.randint(0, 100, (500,), generator=generator)
+    ties = (logits == logits.max(1, keepdim=True).values).sum(1)
+    assert (ties > 1).all()
+    firsts = [row.index(max(row)) for row in logits.tolist()]  # the lower class
+    orders = [sorted(range(100), key=lambda k: (-row[k], k))[:5] for row in logits.tolist()]
+    labels[:100] = torch.tensor(firsts[:100])
+    labels[100:200] = torch.tensor([order[4] for order in orders[100:200]])
+    top1 = sum(a == b for a, b in zip(firsts, labels.tolist(), strict=True)) / 500
+    top5 = sum(b in order for order, b in zip(orders, labels.tolist(), strict=True)) / 500
+    meter = meter_of(1)
+    meter.open(500)
+    meter.add(loss_of(0.0), logits, batch_of(labels.tolist(), 100))
+    tally = Tally(CPU)
+    tally.add(logits, labels)
+    scores = tally.reduce(torch.clone, 100)
+    assert scores is not None
+    assert (scores.top1, scores.top5) == (top1, top5)
+    assert meter.reduce(torch.clone).top1 == top1
+    assert (0.2 <= top1 < 0.25, 0.4 <= top5 < 0.5) == (True, True)
+
+
 def test_part_of_an_epoch_is_averaged_over_that_part() -> None:
     meter = meter_of(10)
     for value in (1.0, 3.0):

@@ -9,9 +9,13 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import sysconfig
 import time
+import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -65,6 +69,7 @@ WAYS = {
     "a folder of configurations": own_folder,
     "a plugin": own_plugin,
     "an odd name": lambda here: ("name=it's $HOME",),
+    "results elsewhere": lambda here: ("outputs=my results",),
 }
 
 
@@ -99,8 +104,8 @@ def test_the_line_to_go_on_goes_on(warm: Warm, here: Path, way: str) -> None:
     stopped = warm.run([*LONG, *words], here, kill=signal.SIGTERM)
     assert stopped.code == 143, stopped.err
     (command,) = commands_in(stopped.err)
-    run = (here / "outputs" / "latest").resolve() if "else" not in str(words) else None
-    run = run or here / "else where" / "run"
+    places = ("outputs/latest", "my results/latest", "else where/run")
+    (run,) = ((here / place).resolve() for place in places if (here / place).exists())
     before = json.loads((run / "summary.json").read_text())
     assert before["status"] == "interrupted"
     latest = warm.run([*TINY, "max_steps=1"], here)  # another run is the latest now
@@ -204,6 +209,74 @@ def test_under_torchrun_the_line_has_its_words(warm: Warm, here: Path) -> None:
     assert done.code == 0, done.err
     summary = json.loads((here / "outputs/latest/summary.json").read_text())
     assert (summary["status"], summary["world_size"]) == ("completed", 2)
+
+
+def on_two_machines(line: str, here: Path) -> list[subprocess.Popen[str]]:
+    """Type a line into two shells, as on two machines with one disk."""
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = {**environment(), "PATH": programs, "OMP_NUM_THREADS": "1"}
+    pipe = subprocess.PIPE
+    return [
+        subprocess.Popen(
+            ["sh", "-c", f"exec {line}"],
+            cwd=here,
+            env=env,
+            text=True,
+            stdout=pipe,
+            stderr=pipe,
+            start_new_session=True,
+        )
+        for _ in range(2)
+    ]
+
+
+@pytest.mark.slow
+def test_what_two_machines_print_goes_on_when_it_is_typed_on_both(here: Path) -> None:
+    with socket.create_server(("localhost", 0)) as free:
+        port = free.getsockname()[1]
+    words = f"--nnodes 2 --nproc-per-node 1 --rdzv-backend c10d --rdzv-endpoint localhost:{port}"
+    line = f"torchrun {words} -m trainer {shlex.join(LONG)}"
+    first, second = on_two_machines(line, here)
+    printed = stop_after_a_checkpoint(first, here)  # the other one ends with it
+    printed += "".join(second.communicate(timeout=120))
+    assert "; to go on, on each machine:\n" in printed
+    command = commands_in(printed)[0]
+    assert words in command
+    again = on_two_machines(command, here)
+    errors = [process.communicate(timeout=240)[1] for process in again]
+    assert [process.returncode for process in again] == [0, 0], errors
+    summary = json.loads((here / "outputs/latest/summary.json").read_text())
+    assert (summary["status"], summary["world_size"]) == ("completed", 2)
+
+
+@pytest.mark.slow
+def test_a_wheel_of_its_own_environment_prints_what_it_is_called_by(
+    wheel: Path, here: Path
+) -> None:
+    place = here.parent / "environment"
+    venv.create(place, symlinks=True)
+    (site,) = place.glob("lib/python*/site-packages")
+    (site / "others.pth").write_text(sysconfig.get_path("purelib"))  # torch is there already
+    with zipfile.ZipFile(wheel) as content:
+        content.extractall(site)
+    program = place / "bin" / "trainer"  # as pip writes it
+    program.write_text(
+        f"#!{place}/bin/python\nimport sys\nfrom trainer.cli.main import main\nsys.exit(main())\n"
+    )
+    program.chmod(0o755)
+    env = {k: v for k, v in environment().items() if k != "PYTHONPATH"}
+    env["PATH"] = f"{program.parent}:{env['PATH']}"
+    words = [*own_plugin(here), *LONG, "outputs=my results"]
+    run = subprocess.Popen([program, *words], cwd=here, env=env, stderr=subprocess.PIPE, text=True)
+    while run.poll() is None and not list(here.glob("my results/*/*/checkpoints/step-*")):
+        time.sleep(0.1)
+    run.terminate()
+    (command,) = commands_in(run.communicate(timeout=120)[1])
+    assert command.startswith("trainer 'plugins=[my_package.tricks]' 'resume=my results/default/")
+    done = subprocess.run(command, shell=True, cwd=here, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((here / "my results/latest/summary.json").read_text())
+    assert summary["status"] == "completed"
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def train(config: RunConfig, *, folder: str | Path | None = None, quiet: bool = 
 
     Args:
         config: from `compose`.
-        folder: where the record goes; a new folder under `outputs/` by default.
+        folder: where the record goes; a new folder under `outputs` by default.
         quiet: print nothing.
 
     Raises:

@@ -137,9 +137,9 @@ class Scores:
 
     Attributes:
         loss: mean cross entropy per image, without label smoothing.
-        top1: share of images whose label is the first guess.
-        top5: share whose label is among the first five; None where there are no more than five
-            classes.
+        top1: share of images whose label is the first guess; of equal logits the lower class is.
+        top5: share whose label is among the first five, by the same order; None where there are no
+            more than five classes.
         num_images: images counted.
     """
 
@@ -175,6 +175,16 @@ def guessing(scores: Scores | None, counts: Sequence[int]) -> str | None:
     )
 
 
+def is_among(count: int, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return for each image (B,) whether its label is among the first guesses. Of equal logits
+    (B, K) the lower class comes first, as for `argmax`; `topk` promises no order."""
+    label = labels.unsqueeze(1)
+    own = logits.gather(1, label)  # (B, 1)
+    is_lower = torch.arange(logits.shape[1], device=logits.device) < label  # (B, K)
+    before = (logits > own) | ((logits == own) & is_lower)
+    return before.sum(1) < count
+
+
 class Tally:
     """Counts an evaluation exactly: integers for hits, float64 for the loss, image by image, so
     that the sizes of batches do not count."""
@@ -190,9 +200,9 @@ class Tally:
         numbers = wide(logits)
         losses = torch.nn.functional.cross_entropy(numbers, labels, reduction="none")  # (B,)
         self.loss += losses.sum(dtype=self.loss.dtype)
-        best = numbers.topk(min(5, logits.shape[1]), dim=1).indices == labels.unsqueeze(1)  # (B, 5)
         images = torch.tensor(len(labels), device=logits.device)
-        self.counts += torch.stack((images, best[:, 0].sum(), best.sum()))
+        hits = numbers.argmax(1) == labels
+        self.counts += torch.stack((images, hits.sum(), is_among(5, numbers, labels).sum()))
 
     def reduce(self, total: Total, num_classes: int) -> Scores | None:
         """Return the means over all processes, or None where no image was counted."""

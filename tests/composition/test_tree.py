@@ -8,6 +8,7 @@ import pytest
 
 from trainer.composition.compose import compose_overrides
 from trainer.composition.search_path import Sources
+from trainer.config.run_config import parse
 from trainer.core.errors import ConfigError
 
 
@@ -118,3 +119,12 @@ def test_values_within_a_mapping_or_a_list_are_set() -> None:
     assert milestones.tree["scheduler"]["milestones"] == ["1ep", "3ep"]
     placed = compose_overrides(["seed=5", "hydra.run.dir=out/${seed}"])
     assert placed.run_dir == "out/5"
+
+
+def test_a_mark_before_the_first_line_and_a_first_line_that_lacks_are_named(tmp_path: Path) -> None:
+    place = sources(tmp_path, experiment__marked="\ufeff# @package _global_\nseed: 3\n")
+    with pytest.raises(ConfigError, match=r"marked\.yaml begins with a byte-order mark"):
+        compose_overrides(["+experiment=marked"], place)
+    place = sources(tmp_path, experiment__bare="seed: 3\n")
+    with pytest.raises(ConfigError, match=r"must begin with the line '# @package _global_'"):
+        parse(compose_overrides(["+experiment=bare"], place).values())

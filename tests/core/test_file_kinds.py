@@ -52,7 +52,7 @@ def packed(kind: str) -> bytes:
         (b"%PDF-1.7\n", "PDF"),
         (packed("zip"), "ZIP archive"),
         (packed("tar"), "tar archive"),
-        (gzip.compress(b"text"), "gzip"),
+        (gzip.compress(b"text", mtime=0), "gzip"),
         (pickle.dumps([1]), "pickle"),
         (b"\x93NUMPY\1\0", "NumPy"),
         (b"\0\5\x16\7\0\2\0\0Mac OS X", "macOS"),

@@ -84,7 +84,7 @@ def test_truncated_file_is_named(tmp_path, write_idx, keep, message):
     ("content", "what"),
     [
         (b"<!DOCTYPE html><html>", "a web page, as of a failed download"),
-        (gzip.compress(bytes(99)), "compressed by gzip: unpack it"),
+        (gzip.compress(bytes(99), mtime=0), "compressed by gzip: unpack it"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
         (b"", "empty"),
     ],

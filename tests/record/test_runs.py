@@ -155,6 +155,8 @@ def test_tensorboard_shows_the_same_numbers_and_one_hparams_row(run: Path) -> No
     assert [event.step for event in board.Scalars("loss/val_averaged")] == [8]
     assert "final/test_top1" in tags["scalars"]
     assert tags["images"] == ["images/train_as_the_network_sees_them"]
+    (images,) = board.Images(tags["images"][0])
+    assert (images.width, images.height) == (8 * 64, 2 * 64)  # of 8 pixels a side, 16 of them
     assert not [p for p in (run / "tensorboard").iterdir() if p.is_dir()]
 
 

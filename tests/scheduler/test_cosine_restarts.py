@@ -29,6 +29,13 @@ def test_each_cycle_is_longer_by_t_mult() -> None:
     assert got == pytest.approx([1.0, 1.0, 0.5, *last], abs=1e-15)
 
 
+def test_cycles_grow_by_a_fraction_as_timm_s_cycle_mul() -> None:
+    got = factors(CosineRestarts(span("4st"), 1.5), 19)  # cycles of 4, 6 and 9 steps
+    for begin, length in ((0, 4), (4, 6), (10, 9)):
+        cosine = [0.5 + 0.5 * math.cos(math.pi * i / length) for i in range(length)]
+        assert got[begin : begin + length] == pytest.approx(cosine)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("t_0", "t_mult"), [(370, 1), (7, 2), (11, 3)])
 def test_parity_with_torch_over_10000_steps(t_0: int, t_mult: int) -> None:
@@ -61,7 +68,7 @@ def test_a_run_that_ends_within_a_cycle_ends_above_the_floor() -> None:
 def test_bad_settings_are_refused_by_key() -> None:
     with pytest.raises(ConfigError, match=r"scheduler\.t_mult must be at least 1, got 0"):
         build(CosineRestarts, {"t_mult": 0}, "scheduler")
-    with pytest.raises(ConfigError, match=r"scheduler\.t_mult must be a whole number"):
-        build(CosineRestarts, {"t_mult": 1.5}, "scheduler")
+    with pytest.raises(ConfigError, match=r"scheduler\.t_mult must be at least 1, got 0.5"):
+        build(CosineRestarts, {"t_mult": 0.5}, "scheduler")
     with pytest.raises(ConfigError, match=r"scheduler\.t_0=1% is less than one step"):
         factors(CosineRestarts(span("1%")), 10)

@@ -137,7 +137,7 @@ def test_settings_of_a_sweep_are_read_from_line_and_preset() -> None:
     assert {job.overrides[2] for job in made.jobs} == {
         *("optim=adadelta", "optim=adagrad", "optim=adam", "optim=adamax", "optim=adamw")
     }
-    assert plan("seed=0", "hydra.sweep.dir=outputs/<name>/<date>_<time>_<id>").folder is None
+    assert plan("seed=0", "hydra.sweep.dir=<outputs>/<name>/<date>_<time>_<id>").folder is None
 
 
 @pytest.mark.slow

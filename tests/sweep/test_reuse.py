@@ -68,7 +68,7 @@ def test_a_folder_that_is_half_made_or_half_cleared_is_no_result(tmp_path: Path)
 
 
 def test_a_sweep_elsewhere_looks_at_sweeps_beside_it_and_at_nothing_else(here: Path) -> None:
-    outside = here / "elsewhere"
+    outside, outputs = here / "elsewhere", Path("outputs")
     for name in ("a", "b"):
         write(outside / name / "0", name)
         (outside / name / "sweep.yaml").write_text("[]")
@@ -77,16 +77,17 @@ def test_a_sweep_elsewhere_looks_at_sweeps_beside_it_and_at_nothing_else(here: P
     (outside / ".hidden" / "sweep.yaml").write_text("[]")
     new = outside / "new"
     new.mkdir()
-    assert places_beside(new) == [outside / "a", outside / "b", new]
+    assert places_beside(new, outputs) == [outside / "a", outside / "b", new]
     write(here / "outputs" / "default" / "run", "e")
-    assert finished_runs(*places_beside(new)).by_key.keys() == {"a", "b", "e"}
-    assert places_beside(here / "outputs" / "default" / "sweep") == [here / "outputs"]
-    assert places_beside(outside / "a") == [here / "outputs", outside / "a", outside / "b"]
+    assert finished_runs(*places_beside(new, outputs)).by_key.keys() == {"a", "b", "e"}
+    assert places_beside(here / "outputs" / "default" / "sweep", outputs) == [here / "outputs"]
+    assert places_beside(outside / "a", outputs) == [here / "outputs", outside / "a", outside / "b"]
 
 
 def test_jobs_are_locked_among_the_results_or_in_a_sweep_s_own_folder(here: Path) -> None:
-    assert root_of(here / "outputs" / "default" / "sweep") == here / "outputs"
-    assert root_of(here / "mine") == here / "mine"
+    outputs = Path("outputs")
+    assert root_of(here / "outputs" / "default" / "sweep", outputs) == here / "outputs"
+    assert root_of(here / "mine", outputs) == here / "mine"
 
 
 def test_a_configuration_is_known_again_by_the_keys_that_both_versions_have(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -266,6 +267,25 @@ def test_a_job_that_loses_two_workers_is_told_and_costs_no_other(
     again = call(f"resume={sweeps(here)[0]}", "plugins=[fragile]")
     assert again.code == 0, again.out + again.err
     assert [summary(sweeps(here)[0] / n)["status"] for n in "01"] == ["completed"] * 2
+
+
+def test_a_plugin_that_a_worker_cannot_import_is_told_once(
+    fragile: list[str], call: Call, here: Path
+) -> None:
+    module = here / "plugin" / "fragile.py"
+    only = (
+        "import multiprocessing\nassert multiprocessing.parent_process() is None, 'one\\nlicence'\n"
+    )
+    source = module.read_text()
+    head, _, rest = source.partition("\n@")
+    module.write_text(f"{head}\n{only}\n@{rest}")
+    done = call("-m", *fragile, "seed=0,1,2", "reuse=off")
+    assert done.code == 1
+    reason = "its worker cannot import fragile: AssertionError: one licence"
+    assert done.out.count(reason) == 1
+    first = re.search(rf"job (\d)  failed  seed=\d: {reason}\n", done.out)
+    assert first is not None
+    assert done.out.count(f": as job {first[1]}\n") == 2
 
 
 LONG = (*TINY, "epochs=12", "data.num_train=640", "checkpoint.every=20st", "mix=mixup")

@@ -12,6 +12,7 @@ Settings = Mapping[str, Any]
 # Keys that move no number of a result beyond its last bits, or are no part of it.
 IGNORED = (
     "name",
+    "outputs",
     "task",
     "plugins",
     "checkpoint",

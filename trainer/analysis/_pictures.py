@@ -176,7 +176,10 @@ def title_of(metric: str) -> str:
 WIDTH, MOST_LINES = 34, 3  # characters, lines
 
 # Overrides that decide how a run is carried out, not what it is.
-CARRYING_OUT = ("seed=", "name=", "report_test=", "threads=", "device=", "data.root=", "+sweep=")
+CARRYING_OUT = (
+    *("seed=", "name=", "outputs=", "report_test=", "threads=", "device="),
+    *("data.root=", "+sweep="),
+)
 
 
 def names_of(arms: Sequence[Arm]) -> list[str]:

@@ -171,11 +171,14 @@ def write_report(places: Sequence[str], out: Path, metric: str, title: str) -> N
     Raises:
         ConfigError: if the page cannot be written, DiskError if there is no room for it.
     """
+    from trainer.analysis import arms_of
+    from trainer.analysis.report import of_folders
     from trainer.analysis.report import report as page_of
 
     out = out if out.suffix == ".html" else Path(f"{out}.html")
     found = trained_runs(places)
-    text = page_of(found.runs, out, metric=metric, title=title, damaged=list(found.damaged))
+    runs = of_folders(found.runs, places)
+    text = page_of(runs, out, metric=metric, title=title, damaged=list(found.damaged))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
@@ -183,7 +186,10 @@ def write_report(places: Sequence[str], out: Path, metric: str, title: str) -> N
         is_disk = error.errno in (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
         kind = DiskError if is_disk else ConfigError
         raise kind(f"cannot write --out={out}: {(error.strerror or str(error)).lower()}") from error
-    print(f"{len(found.runs)} runs reported: {out} ({len(text.encode()) / 1e6:.1f} MB)")
+    shown = sum(len(arm.runs) for arm in arms_of({run.path: run for run in runs}.values()))
+    more = len(runs) - shown
+    rest = f", {more} of a setting and seed that is there left out" if more else ""
+    print(f"{shown} runs reported{rest}: {out} ({len(text.encode()) / 1e6:.1f} MB)")
 
 
 def reader(name: str, more: str, metrics: Sequence[str] = METRICS) -> Parser:

@@ -29,8 +29,8 @@ conf/<group>/<name>.yaml or --cfg job.
 
 {groups}
 
-Results go to outputs/<name>/<date>_<time>_<id>/: config.yaml, metrics.jsonl, summary.json,
-checkpoints/, tensorboard/. outputs/latest is the newest. To look at curves:
+Results go to outputs/<name>/<date>_<time>_<id>/ (outputs=DIR puts them elsewhere): config.yaml,
+metrics.jsonl, summary.json, checkpoints/, tensorboard/. outputs/latest is the newest. For curves:
 tensorboard --logdir outputs/default
 
 Whole runs:

@@ -57,12 +57,14 @@ class Entry:
 def ls(arguments: Sequence[str]) -> None:
     """List runs and sweeps."""
     parser = Parser("ls", "A sweep is one line, unless its own folder is named.")
-    parser.add_argument("places", nargs="*", metavar="FOLDER", help="outputs if left out")
+    where = "outputs if left out; outputs=DIR is DIR"
+    parser.add_argument("places", nargs="*", metavar="FOLDER", help=where)
     parser.add_argument("--name", help="of the experiment, or a pattern such as 'demo-*'")
     parser.add_argument("--status", choices=STATUSES, help="only these, and sweeps with such a job")
     parser.add_argument("--json", action="store_true", help="one JSON list")
     options = parser.parse_args(arguments)
-    places = options.places or [p for p in ("outputs",) if Path(p).is_dir()]
+    named = [place.removeprefix("outputs=") for place in options.places]
+    places = named or [p for p in ("outputs",) if Path(p).is_dir()]
     shown = [
         entry
         for entry in (entries(places) if places else [])

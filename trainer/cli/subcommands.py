@@ -29,6 +29,7 @@ SUBCOMMANDS = {
     "attribution": ("trainer.cli.analysis", "what each of several tricks contributes"),
     "report": ("trainer.cli.analysis", "a page of HTML about runs, for a browser"),
     "ls": ("trainer.cli.ls", "list runs and sweeps, the newest first"),
+    "slurm": ("trainer.cli.slurm", "print a job file for a cluster"),
     "rm": ("trainer.cli.rm", "delete the runs or sweeps that are named, after asking"),
 }
 

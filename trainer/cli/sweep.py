@@ -26,10 +26,10 @@ def sweep(line: CommandLine, sources: Sources) -> int:
 
     composer = Composer(sources)
     if named("sweeper", overrides_of(line.overrides)[1]) != OURS:
-        arguments, name = check_for_hydra(line.overrides, composer)
+        arguments, shared = check_for_hydra(line.overrides, composer)
         from trainer.sweep.hydra_bridge import sweep_by_hydra
 
-        return sweep_by_hydra(arguments, name, sweep_of(line, sources))
+        return sweep_by_hydra(arguments, shared, sweep_of(line, sources))
     plan = plan_sweep(line.overrides, composer)
     from trainer.sweep.runner import run_sweep
 

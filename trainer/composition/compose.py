@@ -34,7 +34,7 @@ from trainer.core.convert import shown, typed
 from trainer.core.errors import ConfigError, unknown
 from trainer.core.yaml_files import flat
 
-DEFAULT_DIR = "outputs/<name>/<date>_<time>_<id>"
+DEFAULT_DIR = "<outputs>/<name>/<date>_<time>_<id>"
 
 # What a preset of a sweep may hold besides the values of one run, where Hydra itself reads it.
 SWEEPER = {"params": None, "arms": None, "trials": None, "seed": 0}

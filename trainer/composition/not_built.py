@@ -15,7 +15,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 KEYS = (
     *("early_stop", "profile", "lint", "metrics", "max_time", "compile", "json"),
-    *("outputs", "checkpoint.best", "data.labels", "data.balance", "loss.class_weights"),
+    *("checkpoint.best", "data.labels", "data.balance", "loss.class_weights"),
     "task.probe",
 )
 

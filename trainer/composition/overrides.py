@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from trainer.core.errors import ConfigError, unknown
 
 TEXT_KEYS = (
-    *("name", "data.root", "init_from", "fork", "loss.teacher", "task.picture"),
+    *("name", "outputs", "data.root", "init_from", "fork", "loss.teacher", "task.picture"),
     *("task.run", "task.against", "task.images", "task.out"),
     *("hydra.run.dir", "hydra.sweep.dir"),
 )

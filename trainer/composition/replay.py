@@ -4,10 +4,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import hydra
 from hydra.core.config_store import ConfigStore
 
 from trainer.composition import not_built as pending
 from trainer.composition.search_path import SEAMS
+from trainer.composition.tree import is_from_1_4
 from trainer.core.convert import shown
 from trainer.core.errors import ConfigError, NotFound
 from trainer.core.files import dangling
@@ -78,7 +80,11 @@ def store_replayed(tree: Mapping[str, Any]) -> None:
         choices.append({f"override /{group}": list(part) if group == "augment" else part["name"]})
     values = {key: value for key, value in tree.items() if key != "plugins"}
     node = {"defaults": [*choices, "_self_"], **values}
-    ConfigStore.instance().store(group="experiment", name=REPLAYED, node=node, package="_global_")
+    # Hydra 1.4 warns of what takes another's place unless told that it should
+    replaced: dict[str, Any] = {"replace": True} if is_from_1_4(hydra.__version__) else {}
+    ConfigStore.instance().store(
+        group="experiment", name=REPLAYED, node=node, package="_global_", **replaced
+    )
 
 
 def check_agrees(

@@ -170,7 +170,8 @@ def explained(error: Exception, sources: Sources, path: str = "") -> ConfigError
             options = error.options or sources.options(group)
             return ConfigError(f"{where}{unknown(group, name, options)}")
         return ConfigError(f"{where}there is no configuration '{error.missing_cfg_file}'")
-    wrong = re.search(r"Could not override '([^']+)'", text)
+    # as Hydra 1.3 says it, and as 1.4 does
+    wrong = re.search(r"(?:Could not override|No earlier Group Default for) '([^']+)'", text)
     if wrong:
         return ConfigError(where + misnamed(wrong[1]))
     twice = re.search(r"Multiple values for ([\w/]+)\..* '(override [^']+)'", text)

@@ -1,5 +1,6 @@
 """The whole configuration as one frozen value, and `parse`: the only reader of a DictConfig."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -80,7 +81,8 @@ class RunConfig:
     """Everything that was chosen for one run.
 
     Attributes:
-        name: of the experiment; first folder under `outputs/`.
+        name: of the experiment; first folder under `outputs`.
+        outputs: the folder of all results; a relative one is of the working folder.
         seed: of every random stream but the split's.
         epochs: passes over the training images; may be fractional.
         max_steps: ends the run earlier, or None.
@@ -102,6 +104,7 @@ class RunConfig:
     """
 
     name: str
+    outputs: str
     seed: int
     epochs: float
     max_steps: int | None
@@ -148,6 +151,7 @@ class RunConfig:
         if self.threads > MOST_THREADS:
             raise ConfigError(f"threads must be at most {MOST_THREADS}, got {self.threads}")
         check_name(self.name)
+        check_outputs(self.outputs)
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {shown(self.seed)}")
         check_eps(self.precision, plain_choice(self.optim))
@@ -243,6 +247,14 @@ def parse(
         tree["threads"] = 1 if is_sweep else default_threads(local_processes)
     if tree.get("report_test") is None:
         tree["report_test"] = not is_sweep
+    if isinstance(tree.get("outputs"), str):
+        tree["outputs"] = os.path.expanduser(tree["outputs"])
+    for key in tree:
+        if key in ("experiment", "sweep"):
+            raise ConfigError(
+                f"the keys of the preset that +{key}= names stand under '{key}': its file must "
+                "begin with the line '# @package _global_'"
+            )
     check_known(tree, [f.name for f in fields(RunConfig)], "")
     made: dict[str, Any] = {key: parse_group(key, tree.pop(key)) for key in SEAMS if key in tree}
     made["data"] = with_absolute_root(made["data"])
@@ -283,7 +295,13 @@ def check_name(name: str) -> None:
             f"120 bytes), got {shown(name)}"
         )
     if name.lower() == LATEST:
-        raise ConfigError(f"name={name}: outputs/{name} is the link to the newest run; rename it")
+        raise ConfigError(f"name={name}: {name} is the link to the newest run; rename it")
+
+
+def check_outputs(outputs: str) -> None:
+    """Raise ConfigError unless the folder of all results has a name."""
+    if not outputs.strip():
+        raise ConfigError(f"outputs must be a folder, got {shown(outputs)}")
 
 
 def check_fits(key: str, duration: Duration, length: tuple[float, int | None]) -> None:

@@ -61,6 +61,21 @@ def launcher() -> str:
     return f"torchrun {where} --nproc-per-node {world.local_size} -m trainer"
 
 
+# Of torchrun's words those that differ from machine to machine.
+OF_MACHINE = ("node-rank", "local-addr", "is_host")
+
+
+def on_each_machine() -> str:
+    """Return where a line of `run_line` is to be typed, as the end of a sentence; empty where that
+    is this machine alone."""
+    world = World.from_environment()
+    if world.size == world.local_size:
+        return ""
+    words = " ".join(words_of_parent()).replace("_rank", "-rank").replace("_addr", "-addr")
+    own = " and ".join(name for name in OF_MACHINE if name in words)
+    return f", on each machine{f' with its own {own}' if own else ''}"
+
+
 def words_of_parent() -> list[str]:
     """Return the command line of the process that started this one, empty where the system does not
     say."""

@@ -73,6 +73,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{path} is larger than 256 kB: not a configuration")
         text = path.read_text(encoding="utf-8")
+        if text.startswith("\ufeff"):  # before which Hydra does not see the line '# @package'
+            raise ConfigError(f"{path} begins with a byte-order mark: save it as UTF-8 without one")
         check_events(path, yaml.parse(text, Loader=Loader))
         loader = Loader(text)
         try:

@@ -135,6 +135,13 @@ def check_folder(wanted: str | None, root: Path = Path("outputs")) -> None:
         raise ConfigError(
             f"{path} is not empty: two runs never share a folder; name another, or resume={path}"
         )
+    real = Path(os.path.realpath(path))
+    of_run, of_sweep = ("config.yaml", "run.log"), ("sweep.yaml",)
+    for place in (real, *real.parents) if wanted is None else real.parents:
+        for what, marks in (("run", of_run), ("sweep", of_sweep)):
+            is_job = what == "sweep" and wanted is not None
+            if not is_job and all((place / name).is_file() for name in marks):
+                raise ConfigError(f"cannot write {path}: {place} is the folder of a {what}")
     nowhere = dangling(path)
     if nowhere is not None:
         raise ConfigError(f"cannot write {path}: {nowhere}")
@@ -168,13 +175,13 @@ def make_folder(
         ConfigError: if it exists and is not empty, or may not be written.
         DiskError: if the disk is full or read-only.
     """
+    check_folder(wanted, root)
     try:
         if wanted is not None:
             path = Path(wanted).absolute()
             with reporting_disk(path):
                 path.mkdir(parents=True, exist_ok=True)
                 sync_folder(path.parent)
-            check_folder(wanted, root)
         else:
             # in UTC, which the Z says: in the order of time wherever they were made
             now = datetime.datetime.now(datetime.UTC)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("trainer")
 
+LEGIBLE = 64  # pixels of an image's shorter side
+
 TAGS = {
     "lr": "schedule/lr",
     "momentum": "schedule/momentum",
@@ -91,11 +93,14 @@ class TensorBoard:
         self.writer().flush()
 
     def images(self, tag: str, images: torch.Tensor, step: int) -> None:
-        """Draw a grid of images (B, C, H, W), each stretched to the full range."""
+        """Draw a grid of images (B, C, H, W), each stretched to the full range; small ones are
+        enlarged, pixel by pixel, to be seen."""
         flattened = images.detach().float().cpu()
         low, high = flattened.amin((1, 2, 3), keepdim=True), flattened.amax((1, 2, 3), keepdim=True)
         shown = (flattened - low) / (high - low).clamp_min(1e-8)
         shown = shown if shown.shape[1] in (1, 3) else shown[:, :1]
+        times = -(-LEGIBLE // min(shown.shape[2:]))
+        shown = shown.repeat_interleave(times, 2).repeat_interleave(times, 3)
         self.writer().add_images(tag, shown, step)
 
     def finish(self, images: Callable[[], torch.Tensor], row: RunRow) -> None:

@@ -81,7 +81,9 @@ def unfinished_attempt(request: RunRequest) -> Path | None:
 
 def folder_for(request: RunRequest) -> Path:
     """Return the folder of a run, made if it is new; a later attempt will find it."""
-    path = request.resume or make_folder(request.folder, request.config.name)
+    path = request.resume or make_folder(
+        request.folder, request.config.name, Path(request.config.outputs)
+    )
     group = JOINED.get()
     if group is not None:
         group.remember(json.dumps([request.overrides, str(path)]))
@@ -91,6 +93,6 @@ def folder_for(request: RunRequest) -> Path:
 def is_finished(request: RunRequest) -> bool:
     """Return whether the run to resume is complete; check the folder of a new one."""
     if request.resume is None:
-        check_folder(request.folder)
+        check_folder(request.folder, Path(request.config.outputs))
         return False
     return read_run(request.resume).status == "completed"

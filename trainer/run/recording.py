@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.checkpoint.format import clear
+from trainer.core.command import on_each_machine
 from trainer.core.errors import (
     DiskError,
     Diverged,
@@ -188,7 +189,8 @@ class Recording:
             text = f"{error}; the run ended at step {self.run.state.step} (see {log})"
             more = ("data.workers=0",) if isinstance(error, LostWorker) else ()
             if (path / "checkpoints").is_dir():
-                text += f"; to go on from its last checkpoint:\n  {command_to_resume(path, *more)}"
+                again = f"{on_each_machine()}:\n  {command_to_resume(path, *more)}"
+                text += f"; to go on from its last checkpoint{again}"
             elif more:
                 text += f"; there is no checkpoint yet: start again with {' '.join(more)}"
             shown: TrainerError = LostProcess(text, getattr(error, "trace", ""))

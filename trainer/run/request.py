@@ -16,7 +16,7 @@ class RunRequest:
         config: everything chosen.
         overrides: of the command line, canonical.
         notes: lines for the user.
-        folder: the run's folder, or None for a new one under `outputs`.
+        folder: the run's folder, or None for a new one under `config.outputs`.
         resume: folder of the run to resume, or None.
         allow: in what a resumed run may differ, as in `resume_allow`.
         quiet: print nothing (a job of a sweep, whose sweep prints for it).

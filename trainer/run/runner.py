@@ -7,6 +7,7 @@ from typing import Any
 
 from trainer.checkpoint import format as checkpoint
 from trainer.checkpoint.saver import Action, Saver
+from trainer.core.command import on_each_machine
 from trainer.core.errors import Stopped
 from trainer.core.signals import StopWhileWaiting
 from trainer.data.base import Source
@@ -115,7 +116,7 @@ class Runner:
             self.save()
         if action is Action.STOP:
             on_all_ranks(run.strategy, self.saver.join)
-            again = f"; to go on:\n  {command_to_resume(self.folder.path)}"
+            again = f"; to go on{on_each_machine()}:\n  {command_to_resume(self.folder.path)}"
             raise Stopped(
                 f"stopped at step {run.state.step} of {run.total}{again if run.state.step else ''}",
                 self.recording.stop_signal(),

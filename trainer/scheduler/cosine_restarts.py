@@ -13,8 +13,8 @@ class CosineRestarts:
     """Half-cosine decay from the peak to `min_lr`, over and over, each time from the peak again.
 
     "SGDR: Stochastic Gradient Descent with Warm Restarts", arXiv:1608.03983, whose T_0 and T_mult
-    these are; the values are those of `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`. A
-    cycle that ends with the run ends at `min_lr`: nothing restarts after the last step.
+    these are; the values are those of `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`, whose
+    T_mult is whole. A cycle that ends with the run ends at `min_lr`: nothing restarts after that.
 
     Attributes:
         t_0: length of the first cycle.
@@ -22,7 +22,7 @@ class CosineRestarts:
     """
 
     t_0: Duration = Duration(50, "%")
-    t_mult: int = 1
+    t_mult: float = 1
 
     def __post_init__(self) -> None:
         if self.t_mult < 1:

@@ -16,7 +16,7 @@ from trainer.core.files import replace_text
 from trainer.core.registry import PACKAGE
 from trainer.study.outcome import Outcome, forget, save, saved
 from trainer.study.spec import load, names
-from trainer.study.study import Study, changed, check_scale, shown_overrides
+from trainer.study.study import Study, changed, check_scale, outputs_of, shown_overrides
 
 KINDS, ALL = ("figure", "table"), "all"
 
@@ -55,7 +55,8 @@ def reproduce(
         name: one of them, `figures`, `tables` or `all`.
         scale: `smoke`, `cpu` or `gpu`.
         overrides: added to every run, such as data.root=DIR.
-        out: folder of the report, and of a folder for each; outputs/reproduce/<scale> by default.
+        out: folder of the report, and of a folder for each; reproduce/<scale> in the folder of all
+            results by default.
 
     Returns:
         The report's path, and the names of what could not be made.
@@ -66,7 +67,7 @@ def reproduce(
     found = chosen(name, scale)
     check_scale(scale)
     command = command_line("reproduce", name, "--scale", scale, *shown_overrides(overrides))
-    place = out or Path("outputs") / "reproduce" / scale
+    place = out or outputs_of(overrides) / "reproduce" / scale
     made = make_all([changed(study, overrides) for study in found], place)
     file = write(made, scale, overrides, place, command)
     return file, [key for key, one in made.items() if isinstance(one, str)]

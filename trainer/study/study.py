@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.composition.compose import parsed
-from trainer.composition.overrides import parse_override
+from trainer.composition.overrides import parse_override, quoted
 from trainer.composition.search_path import Sources, load_plugins
 from trainer.core.command import command_line
 from trainer.core.convert import typed
@@ -128,7 +129,7 @@ class Study:
     @property
     def folder(self) -> Path:
         """Where its runs and, if not told otherwise, its files go."""
-        return Path("outputs") / f"{self.name}_{self.scale}"
+        return outputs_of((*self.base, *self.last_words)) / f"{self.name}_{self.scale}"
 
     @property
     def last_words(self) -> tuple[str, ...]:
@@ -222,9 +223,17 @@ class Study:
         return command_line(*name, *shown_overrides(self.line), *options)
 
 
+def outputs_of(overrides: Iterable[str]) -> Path:
+    """Return the folder of all results that words name."""
+    named = [w for w in map(parse_override, overrides) if w.key == "outputs"]
+    text = parsed(quoted(named[-1], is_sweep=False)).value() if named else "outputs"
+    return Path(os.path.expanduser(str(text)))
+
+
 def shown_overrides(overrides: Sequence[str]) -> tuple[str, ...]:
     """Return words as a page shows them: a place on this machine says nothing elsewhere."""
-    return tuple("data.root=DIR" if w.startswith("data.root=") else w for w in overrides)
+    places = ("data.root", "outputs")
+    return tuple(f"{key}=DIR" if (key := w.split("=", 1)[0]) in places else w for w in overrides)
 
 
 def merged(overrides: Iterable[str]) -> tuple[str, ...]:

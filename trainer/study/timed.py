@@ -124,7 +124,7 @@ def run_arms(study: Study, work: Work, *, quiet: bool) -> list[Arm]:
         work: runs them, and yields each when it ended.
         quiet: print nothing.
     """
-    place, console = make_folder(None, study.folder.name), Console(quiet=quiet)
+    place, console = make_folder(None, study.folder.name, study.folder.parent), Console(quiet=quiet)
     jobs = []
     for number, label in enumerate(study.labels):
         name = "".join(c if c.isalnum() or c in ".-" else "_" for c in label)

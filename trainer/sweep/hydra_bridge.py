@@ -2,9 +2,11 @@
 
 import functools
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -18,6 +20,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from trainer.composition.compose import resolved
 from trainer.composition.overrides import quote
 from trainer.composition.search_path import Sources, load_plugins
 from trainer.composition.tree import explained, is_from_1_4
@@ -99,13 +102,21 @@ def run_job(
     return execute(request).best_val_top1
 
 
-def sweep_by_hydra(overrides: Sequence[str], name: str, current: Sweep) -> int:
-    """Run a sweep by another sweeper of Hydra's, which makes the jobs; return the exit code."""
+def sweep_by_hydra(overrides: Sequence[str], shared: Mapping[str, Any], current: Sweep) -> int:
+    """Run a sweep by another sweeper of Hydra's, which makes the jobs; return the exit code.
+
+    Args:
+        overrides: of the command line.
+        shared: the configuration that is all jobs'.
+        current: the sweep.
+    """
     sources, plugins = current.sources, current.plugins
     check_settings([word for word in overrides if word.startswith("hydra")], sources)
     place = []
     if not any(override.startswith("hydra.sweep.dir=") for override in overrides):
-        place = [f"hydra.sweep.dir={quote(str(make_folder(None, name)))}"]
+        outputs = resolved(dict(shared), "outputs")
+        folder = make_folder(None, str(shared["name"]), Path(os.path.expanduser(outputs)))
+        place = [f"hydra.sweep.dir={quote(str(folder))}"]
 
     def run(cfg: DictConfig) -> float | None:
         node = HydraConfig.get()

@@ -1,7 +1,7 @@
 """The jobs of a sweep: composed and checked before the first starts, written to the sweep's
 folder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,9 +81,20 @@ def check_job(number: int, overrides: JobOverrides, current: Sweep) -> Job:
         return Job(number, overrides.overrides, overrides.arm, error=str(error))
 
 
-def begin(wanted: str | None, name: str, jobs: Sequence[Job]) -> Path:
-    """Make a sweep's folder, list its jobs there, and return it."""
-    folder = make_folder(wanted, name)
+def outputs_of(configs: Iterable[RunConfig]) -> Path:
+    """Return the folder of all results that the jobs of a sweep share; raise ConfigError where they
+    name several."""
+    found = dict.fromkeys(config.outputs for config in configs)
+    if len(found) > 1:
+        raise ConfigError(f"outputs must be one folder for all jobs, got {', '.join(found)}")
+    return Path(next(iter(found)))
+
+
+def begin(wanted: str | None, jobs: Sequence[Job]) -> Path:
+    """Make a sweep's folder, named like the experiment of its first job, list its jobs there, and
+    return it."""
+    configs = [job.config for job in jobs if job.config is not None]
+    folder = make_folder(wanted, configs[0].name, outputs_of(configs))
     listing = [
         {
             "job": job.number,

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trainer.composition.check_overrides import UnknownKey, check_hydra_override, owners_of
-from trainer.composition.compose import DEFAULT_DIR, Composer, parsed, resolved
+from trainer.composition.compose import DEFAULT_DIR, Composer, parsed, resolved, set_value
 from trainer.composition.overrides import Override, canonical, parse_override, quoted
+from trainer.composition.tree import Tree, copied
 from trainer.core.command import sweep_line
 from trainer.core.convert import build
 from trainer.core.errors import ConfigError
@@ -42,7 +43,7 @@ class SweepPlan:
     Attributes:
         jobs: the overrides of each.
         launcher: how they are shared out.
-        folder: of the sweep, None for a new one under `outputs/`.
+        folder: of the sweep, None for a new one under `outputs`.
         hydra: settings of Hydra's own launcher, which is named among them; empty for ours.
     """
 
@@ -103,9 +104,9 @@ def plan_sweep(texts: Sequence[str], composer: Composer) -> SweepPlan:
     )
 
 
-def check_for_hydra(texts: Sequence[str], composer: Composer) -> tuple[list[str], str]:
+def check_for_hydra(texts: Sequence[str], composer: Composer) -> tuple[list[str], Tree]:
     """Return the overrides of a line that names another sweeper of Hydra's, checked as far as its
-    jobs can be known, and the experiment's name.
+    jobs can be known, and the configuration that is all theirs.
 
     Raises:
         ConfigError: for a setting, choice or key that does not exist.
@@ -119,8 +120,11 @@ def check_for_hydra(texts: Sequence[str], composer: Composer) -> tuple[list[str]
     values = [w for w in overrides if not composer.is_choice(w)]
     for job in expand(choices, Search(), composer.files):
         base = composer.check(composer.split(job.overrides)[1], values)
-    names = [str(parsed(w).value()) for w in values if w.key == "name" and not is_swept(w)]
-    return [str(w) for w in (*overrides, *settings)], [str(base.tree["name"]), *names][-1]
+    tree: Tree = copied(base.tree)
+    for override in values:
+        if not is_swept(override):
+            set_value(tree, override)
+    return [str(w) for w in (*overrides, *settings)], tree
 
 
 OUR_PARTS = (("hydra/sweeper", OURS), ("hydra/launcher", OURS))

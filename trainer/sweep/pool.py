@@ -60,8 +60,10 @@ class Pool:
             worker.pipe.send(request)
             while not signum():
                 if worker.pipe.poll(WAIT_S):
-                    keys: tuple[str | None, ...] = worker.pipe.recv()
-                    return keys
+                    answer = worker.pipe.recv()
+                    if isinstance(answer, tuple):
+                        return answer
+                    break  # it cannot read the jobs, and will say so of each
         except (EOFError, OSError):
             self.replace(worker)
         return (None,) * len(request.configs)
@@ -133,6 +135,7 @@ class Pool:
         if not isinstance(message, Ended) or worker.task is None:
             return []
         task, worker.task = worker.task, None
+        message = replace(message, number=task.number)  # one that could not be read has none
         if message.is_memory:
             self.replace(worker)  # what it holds may be what was missing
         return [(task, message)]

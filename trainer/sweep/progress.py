@@ -49,12 +49,16 @@ class SweepProgress:
             self._live.update(Group(self.summary(), self.at_work(workers)))
 
     def finished(self, number: int, result: Result, seconds: float | None) -> None:
-        """Print a line on a job that ended, and the seconds that it took if it was run here."""
+        """Print a line on a job that ended, and the seconds that it took if it was run here; what
+        went wrong with several alike is told once."""
+        is_lost = isinstance(result, str)
+        told = next((n for n, row in self.results.items() if is_lost and row == result), None)
         self.results[number] = result
         if seconds is not None:
             self.seconds.append(seconds)
         style = "" if has_result(result) else "red"
-        self.console.say(job_line(number, self.overrides(number), result), style=style)
+        shown = result if told is None else f"as job {told}"
+        self.console.say(job_line(number, self.overrides(number), shown), style=style)
 
     def end(self) -> None:
         """Take the live table away."""

@@ -68,11 +68,11 @@ def finished_runs(*places: Path) -> Finished:
     return found
 
 
-def places_beside(folder: Path) -> list[Path]:
-    """Return where runs are looked for that a sweep may reuse: `outputs/`, and, for a sweep that
-    has its folder elsewhere, that folder and the sweeps beside it; never all that lies around
-    there."""
-    outputs = Path("outputs").absolute()
+def places_beside(folder: Path, outputs: Path) -> list[Path]:
+    """Return where runs are looked for that a sweep may reuse: the folder of all results, and, for
+    a sweep that has its folder elsewhere, that folder and the sweeps beside it; never all that lies
+    around there."""
+    outputs = outputs.absolute()
     found = [outputs] if outputs.is_dir() else []
     if folder.is_relative_to(outputs):
         return found

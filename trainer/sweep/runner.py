@@ -29,7 +29,7 @@ def run_sweep(plan: SweepPlan, current: Sweep) -> int:
         warm_up()
     jobs = check_jobs(plan.jobs, current)
     console = Console()
-    folder = begin(plan.folder, name_of(jobs), jobs)
+    folder = begin(plan.folder, jobs)
     introduce(jobs, folder, console)
     if plan.hydra:
         rows = run_by_hydra(jobs, folder, console, plan, current)
@@ -75,7 +75,7 @@ def run_jobs(
 
     Args:
         lines: the overrides of each job.
-        folder: of the sweep; a new one under `outputs/` by default.
+        folder: of the sweep; a new one under `outputs` by default.
         sources: where configurations are looked up.
         plugins: modules with components of your own.
         reuse: whether runs that are finished elsewhere count.
@@ -90,14 +90,9 @@ def run_jobs(
     current = Sweep(sources or Sources(), plugins, reuse)
     jobs = check_jobs([JobOverrides(tuple(line)) for line in lines], current)
     console = Console(quiet=quiet)
-    place = begin(None if folder is None else str(folder), name_of(jobs), jobs)
+    place = begin(None if folder is None else str(folder), jobs)
     rows = supervise(jobs, place, console, Launcher(workers), current)
     return [rows[job.number] for job in jobs]
-
-
-def name_of(jobs: Sequence[Job]) -> str:
-    """Return the name of a sweep's experiment: that of its first job."""
-    return next(job.config.name for job in jobs if job.config is not None)
 
 
 def counted(number: int, noun: str) -> str:

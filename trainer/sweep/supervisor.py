@@ -14,7 +14,7 @@ from trainer.core.errors import Stopped
 from trainer.core.signals import Stops
 from trainer.record.console import Console, shown_path
 from trainer.record.runs import read_run
-from trainer.sweep.jobs import Job, Sweep
+from trainer.sweep.jobs import Job, Sweep, outputs_of
 from trainer.sweep.locks import link, registered
 from trainer.sweep.messages import DONE, REUSED, STOPPED, Ended, JobTask, KeyRequest
 from trainer.sweep.plan import Launcher
@@ -75,11 +75,11 @@ def do_rest(
     reuse: bool,
 ) -> None:
     """Have the remaining jobs done, until a signal ends that."""
-    with registered(root_of(folder)):
+    configs = tuple(job.config for job in jobs if job.config is not None)
+    root = root_of(folder, outputs_of(configs))
+    with registered(root):
         try:
             pool.start()
-            root = root_of(folder)
-            configs = tuple(job.config for job in jobs if job.config is not None)
             keys = pool.keys(KeyRequest(configs), lambda: stops.signum)
             tasks = [
                 JobTask(
@@ -118,10 +118,10 @@ def result_of(job: Job, folder: Path, console: Console) -> Result:
     return problem
 
 
-def root_of(folder: Path) -> Path:
+def root_of(folder: Path, outputs: Path) -> Path:
     """Return the folder in which the jobs of a sweep are locked: that of all results where it lies
     in there, so that other sweeps know of it, else its own."""
-    outputs = Path("outputs").absolute()
+    outputs = outputs.absolute()
     return outputs if folder.is_relative_to(outputs) else folder
 
 
@@ -153,7 +153,8 @@ def without_finished(
     tasks: Sequence[JobTask], folder: Path, progress: SweepProgress
 ) -> list[JobTask]:
     """Return the jobs that nobody has done yet; link the others to their results, and say so."""
-    finished = finished_runs(*places_beside(folder))
+    outputs = outputs_of(task.config for task in tasks)
+    finished = finished_runs(*places_beside(folder, outputs))
     reused: Counter[Path] = Counter()
     missing = []
     for task in tasks:

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -80,14 +81,20 @@ class WorkerLine:
                     if self.is_at_work:
                         self.send(self.beat())
                     continue
-                message = self.pipe.recv()
+                try:
+                    message = self.pipe.recv()
+                except (EOFError, OSError):  # the sweep is gone
+                    raise
+                except Exception as error:  # of a module that a job's configuration needs
+                    self.send(Ended(-1, FAILED, unreadable(error)))
+                    continue
                 if isinstance(message, Stop):
                     Stops.request(message.signum)
                     if self.launched is not None:
                         self.launched.stop(message.signum)
                 else:
                     self.requests.put(message)
-        except Exception:  # the sweep is gone, or sent what cannot be understood
+        except Exception:
             if self.launched is not None:
                 self.launched.kill()
             os._exit(1)
@@ -106,6 +113,16 @@ class WorkerLine:
         """Send the sweep a message."""
         with self.sending:
             self.pipe.send(message)
+
+
+def unreadable(error: Exception) -> str:
+    """Return in one line why a job cannot be read: it has parts of a plugin that this process
+    cannot import."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    modules = [f.f_globals["__name__"] for f in frames if f.f_code.co_name == "<module>"]
+    module = modules[-1] if modules else getattr(error, "name", None) or "what the job needs"
+    reason = " ".join(str(error).split())
+    return f"its worker cannot import {module}: {type(error).__name__}: {reason}"
 
 
 def serve(pipe: Connection, environment: Mapping[str, str], cwd: str) -> None:

@@ -11,11 +11,10 @@ from trainer.core.environment import World
 from trainer.core.errors import ConfigError, Stopped
 from trainer.core.units import Duration
 from trainer.record.console import Console
-from trainer.record.run_folder import make_folder
 from trainer.record.runs import RunRow, read_run
 from trainer.run.assemble import assemble
 from trainer.run.device import prepare
-from trainer.run.execute import is_finished
+from trainer.run.execute import folder_for, is_finished
 from trainer.run.identity import facts_of
 from trainer.run.recording import Recording, recorded
 from trainer.run.request import RunRequest
@@ -99,7 +98,7 @@ class LrRange:
         forked = torch.random.fork_rng([device] if device.type == "cuda" else [])
         with forked, console.listening():
             run, source = assemble(request.config, device, strategy, precision)
-            path = broadcast(strategy, lambda: make_folder(request.folder, request.config.name))
+            path = broadcast(strategy, lambda: folder_for(request))
             found: dict[str, Any] = {}
 
             def facts() -> Mapping[str, Any]:

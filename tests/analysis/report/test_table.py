@@ -5,6 +5,7 @@ import pytest
 
 from tests.analysis.runs import lr, made_run
 from trainer.analysis._arms import Arm, arms_of
+from trainer.analysis.report import of_folders
 from trainer.analysis.report._table import arms_table, main_keys, places, reason, runs_table
 
 
@@ -37,14 +38,14 @@ def test_a_setting_s_row_holds_mean_sd_and_n() -> None:
     table = arms_table(three_arms(), "val_top1", "test_top1")
     titles = [c.title for c in table.columns]
     assert titles == [
-        *("#", "optim.lr", "n", "mean val_top1 %", "sd", "min", "max", "mean test_top1 %"),
+        *("#", "mean val_top1 %", "sd", "n", "optim.lr", "min", "max", "mean test_top1 %"),
         "diverged",
     ]
     texts = [[cell.text for cell in row.cells] for row in table.rows]
-    assert texts[0] == ["1", "0.2", "2", "65.00", "7.07", "60.00", "70.00", "64.00", ""]
-    assert texts[2] == ["3", "9", "0", "", "", "", "", "", "1"]
+    assert texts[0] == ["1", "65.00", "7.07", "2", "0.2", "60.00", "70.00", "64.00", ""]
+    assert texts[2] == ["3", "", "", "0", "9", "", "", "", "1"]
     assert [row.arm for row in table.rows] == [1, 0, 2]
-    assert [c.kind for c in table.columns][:2] == ["number", "setting"]
+    assert [c.kind for c in table.columns][3:5] == ["number", "setting"]
 
 
 def test_a_run_s_row_tells_its_folder_its_numbers_and_why_it_ended() -> None:
@@ -73,6 +74,28 @@ def test_where_all_completed_nothing_is_said_of_endings() -> None:
     assert "diverged" not in [c.title for c in arms_table(arms, "val_top1", None).columns]
 
 
+def test_scores_stand_where_a_narrow_screen_shows_them() -> None:
+    table = runs_table(three_arms(), "val_top1", Path("/o"), Path("/o"))
+    assert [c.title for c in table.columns][:2] == ["run", "val_top1 %"]
+    first = arms_table(three_arms(), "val_top1", None)
+    assert [c.title for c in first.columns][1] == "mean val_top1 %"
+
+
+def test_several_folders_stay_apart(tmp_path: Path) -> None:
+    people = [tmp_path / "anna", tmp_path / "ben"]
+    runs = [made_run(s, 0.5 + s / 100, path=str(p)) for p in people for s in (0, 1)]
+    both = of_folders(runs, list(map(str, people)))
+    arms = arms_of(both)
+    assert [(arm.label, len(arm.runs), arm.repeated) for arm in arms] == [
+        ("folder=anna", 2, 0),
+        ("folder=ben", 2, 0),
+    ]
+    assert main_keys(arms) == ["folder"]
+    assert [arm.repeated for arm in arms_of(of_folders(runs, [str(tmp_path)]))] == [2]
+    own = of_folders(runs, [str(run.path) for run in runs])  # each was named itself
+    assert own == runs
+
+
 @pytest.mark.parametrize(
     ("status", "summary", "expected"),
     [
@@ -95,7 +118,7 @@ def test_where_another_part_was_chosen_its_name_is_the_column() -> None:
     arms = arms_of(made_run(0, 0.5, path=str(i), **part) for i, part in enumerate(parts))
     assert main_keys(arms) == ["model.name", "model.hidden"]
     rows = arms_table(arms, "val_top1", None).rows
-    assert [[c.text for c in row.cells[1:3]] for row in rows] == [
+    assert [[c.text for c in row.cells[4:6]] for row in rows] == [
         ["cnn", ""],
         ["mlp", "[4]"],
         ["mlp", "[9]"],

@@ -2,7 +2,8 @@
 but itself."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from trainer.analysis.slices.grid import LR
 from trainer.core.errors import TrainerError
 from trainer.record.runs import RunRow, read_runs
 
-__all__ = ["read_runs", "report"]
+__all__ = ["of_folders", "read_runs", "report"]
 
 
 def report(
@@ -82,6 +83,29 @@ def report(
             "notes": [*notes(arms, metric, curves["points"]), *left_out(damaged, root)],
         }
     )
+
+
+def of_folders(runs: Iterable[RunRow], places: Sequence[str]) -> list[RunRow]:
+    """Return runs that say which of several folders they were found in, as a setting `folder`:
+    equal settings and seeds of several people stay apart. A run that was named itself says
+    nothing.
+
+    Args:
+        runs: from `read_runs(*places)`.
+        places: what was named; of one folder alone nothing is said.
+    """
+    real = {Path(os.path.realpath(place)): place for place in places}
+    names = [path.name for path in real]
+    if len(real) < 2:
+        return list(runs)
+    found = []
+    for run in runs:
+        place = next((path for path in run.path.parents if path in real), None)
+        if place is not None:
+            name = place.name if names.count(place.name) == 1 else real[place]
+            run = replace(run, config={"folder": name, **run.config})
+        found.append(run)
+    return found
 
 
 def root_of(runs: Sequence[RunRow]) -> Path:

@@ -128,10 +128,10 @@ def arms_table(arms: Sequence[Arm], metric: str, tested: str | None) -> ReportTa
     lost = [way for way in ways if any(way[2])]
     columns = [
         Column("#", hint=f"rank by mean {metric}, on its data set"),
-        *(Column(key.removesuffix(".name"), "setting") for key in keys),
-        Column("n", hint="completed runs, one for each seed"),
         Column(heading("mean", metric), hint=f"of {metric} at the end of completed runs"),
         Column("sd", hint="sample standard deviation over seeds"),
+        Column("n", hint="completed runs, one for each seed"),
+        *(Column(key.removesuffix(".name"), "setting") for key in keys),
         Column("min"),
         Column("max"),
         *([Column(heading("mean", tested))] if tested else []),
@@ -148,10 +148,10 @@ def arms_table(arms: Sequence[Arm], metric: str, tested: str | None) -> ReportTa
             TableRow(
                 (
                     TableCell(str(rank), rank),
-                    *(setting_cell(arm, key) for key in keys),
-                    TableCell(str(spread.n), spread.n),
                     number_cell(spread.mean, metric),
                     number_cell(spread.sd, metric),
+                    TableCell(str(spread.n), spread.n),
+                    *(setting_cell(arm, key) for key in keys),
                     number_cell(min(values, default=None), metric),
                     number_cell(max(values, default=None), metric),
                     *([number_cell(test.mean, tested)] if test and tested else []),
@@ -175,25 +175,27 @@ def runs_table(arms: Sequence[Arm], metric: str, root: Path, page: Path) -> Repo
     is_lost = any(run.status != "completed" for run in runs)
     columns = [
         Column("run", "text", "its folder"),
+        Column(heading("", metric)),
         *(Column(key.removesuffix(".name"), "setting") for key in keys),
         Column("seed"),
         Column("status", "status"),
         Column("epochs"),
-        *(Column(heading("", m)) for m in (metric, *extra)),
+        *(Column(heading("", m)) for m in extra),
         *([Column("how it ended", "text", "where it did not complete")] if is_lost else []),
     ]
     rows: list[TableRow] = []
     for number, arm in enumerate(arms):
         for run in arm.runs:
-            numbers = [number_cell(final(run, m), m) for m in (metric, *extra)]
+            first, *others = (number_cell(final(run, m), m) for m in (metric, *extra))
             name = readable(os.path.relpath(run.path, root))
             cells = (
                 TableCell(name, link=link_to(run.path, page)),
+                first,
                 *(setting_cell(arm, key) for key in keys),
                 TableCell(str(seed_of(run)), seed_of(run)),
                 TableCell(readable(run.status)),
                 epochs_cell(run),
-                *numbers,
+                *others,
                 *([TableCell(reason(run), link=log_link(run, page))] if is_lost else []),
             )
             rows.append(TableRow(cells, number, filter_text(arm, run, name, keys), len(rows)))

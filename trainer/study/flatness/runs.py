@@ -31,7 +31,7 @@ WHICH = ("first", "second", "third")
 # What a study needs nothing of, and what may not be there any more (a teacher, other weights).
 REPLACED = ("average=none", "mix=none", "loss=cross_entropy", "strategy=auto", "init_from=null")
 
-NO_MATTER = ("data.root", "data.workers", "data.resident_share")
+NO_MATTER = ("outputs", "data.root", "data.workers", "data.resident_share")
 
 
 @dataclass(frozen=True)
