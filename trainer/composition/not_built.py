@@ -9,7 +9,7 @@ from trainer.core.errors import ConfigError
 
 NAMES: dict[str, tuple[str, ...]] = {
     "task": ("evaluate", "explain", "predict", "export"),
-    "model": ("timm", "vit"),
+    "model": ("timm",),
     "engine": ("compile", "graph", "auto"),
     "threads": ("auto",),
 }
