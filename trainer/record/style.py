@@ -45,13 +45,13 @@ def why_no_picture() -> str | None:
     return None
 
 
-def clean_axes(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
-    """Draw a light grid and leave out the frame's top and right."""
+def clean_axes(axes: Axes, grid: Literal["both", "x", "y"] = "both", size: float = 8) -> None:
+    """Draw a light grid and leave out the frame's top and right; numbers have a size in points."""
     axes.grid(visible=True, axis=grid, color=LIGHT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(labelsize=8, color=GREY)
+    axes.tick_params(labelsize=size, color=GREY)
 
 
 def colors(count: int) -> list[str]:
@@ -106,6 +106,28 @@ def write_beside(axes: Axes, text: str, place: float, color: str, **style: Any) 
     style = {"va": "center", "fontsize": 8, "annotation_clip": False, **style}
     if text:
         axes.annotate(text, (1.02, place), xycoords=("axes fraction", "data"), color=color, **style)
+
+
+def end_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]], size: float = 14) -> None:
+    """Name lines at their right ends, no name over another: the place and the height of each end,
+    its name and its colour. Call it once the axes' limits are final, or nearly."""
+    low, high = axes.get_ylim()
+    box = axes.get_window_extent()
+    least = 1.25 * size * axes.figure.dpi / 72.0 * (high - low) / max(box.height, 1.0)
+    heights: list[float] = []
+    for x, y, name, color in sorted(ends, key=lambda end: end[1]):
+        heights.append(max(y, heights[-1] + least) if heights else y)
+        text: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "va": "center"}
+        away = {"xytext": (7, (heights[-1] - y) / (high - low) * box.height * 72 / axes.figure.dpi)}
+        axes.annotate(
+            name,
+            (x, y),
+            **away,
+            textcoords="offset points",
+            color=color,
+            annotation_clip=False,
+            **text,
+        )
 
 
 def write_at(axes: Axes, text: str, place: float, height: float, **style: Any) -> None:

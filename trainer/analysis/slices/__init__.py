@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from trainer.analysis._arms import is_share
 from trainer.analysis.slices.figure import draw_map, draw_ridge, slices_figure
-from trainer.analysis.slices.grid import Slice, slice_of
+from trainer.analysis.slices.grid import GridCell, Line, Slice, slice_of
 from trainer.analysis.slices.ridge import Ridge, Top, fit_of
 from trainer.analysis.slices.verdict import checks_of, is_believable, notes, sentence, table_of
 from trainer.record.tables import csv_text
 
 __all__ = [
+    "GridCell",
+    "Line",
     "Ridge",
     "Slice",
     "Top",

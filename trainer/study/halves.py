@@ -1,0 +1,161 @@
+"""A demonstration's picture: how the trick works beside what it is worth, for the back row."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer.analysis.compare import Arm, Comparison
+from trainer.record.spread import Spread
+from trainer.record.style import DARK, GREY, clean_axes, colors, end_labels, new_figure
+from trainer.study.mechanisms import load
+from trainer.study.runs import REPORTED
+from trainer.study.study import Study
+from trainer.study.verdict import NONE, SHOWN, WITHIN, difference_text, points, verdict_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+SIZE = (12.0, 6.4)  # inches
+HEADS = ("How it works", "What it is worth")
+FRAMES, PER_SECOND, REST = 24, 8, 12  # of an animation; the last picture stays for REST frames
+
+Panel = Callable[["SubFigure"], None]
+
+
+@dataclass(frozen=True)
+class Half:
+    """The right half of a picture.
+
+    Attributes:
+        headline: the finding, in a few words.
+        draw: draws it.
+    """
+
+    headline: str
+    draw: Panel
+
+
+def halves_figure(study: Study, seen: Any, worth: Half) -> Figure:
+    """Return the picture of a mechanism and of what it is worth."""
+    figure = new_figure(*SIZE, dpi=100)
+    top, body, foot = figure.subfigures(3, 1, height_ratios=(0.62, 5.5, 0.28))
+    title(top, worth.headline)
+    left, right = body.subfigures(1, 2, wspace=0.03)
+    for panel, head in zip((left, right), HEADS, strict=True):
+        panel.suptitle(head, fontsize=15, color=GREY, x=0.03, ha="left")
+    load(study.mechanism).draw(left, seen)
+    worth.draw(right)
+    seeds = f"{study.seeds} seeds of each arm: dots; mean and 95 % interval: diamonds"
+    foot.text(
+        0.015, 0.5, f"trainer demo {study.name}   |   {seeds}", fontsize=10, color=GREY, va="center"
+    )
+    return figure
+
+
+def title(panel: Any, text: str) -> None:
+    """Write a finding above a picture."""
+    words = textwrap.fill(f"{text[0].upper()}{text[1:]}", 74)
+    size = 22 if "\n" not in words else 17
+    panel.text(0.015, 0.42, words, fontsize=size, fontweight="bold", color=DARK, va="center")
+
+
+def write_gif(study: Study, seen: Any, file: Path) -> None:
+    """Write a mechanism as it evolves."""
+    from matplotlib.animation import PillowWriter
+
+    figure, mechanism = new_figure(7.2, 6.0, dpi=80), load(study.mechanism)
+    writer = PillowWriter(fps=PER_SECOND)
+    with writer.saving(figure, str(file), dpi=80):  # type: ignore[no-untyped-call]
+        for frame in range(1, FRAMES + REST + 1):
+            figure.clear()
+            top, body = figure.subfigures(2, 1, height_ratios=(0.5, 5.5))
+            top.text(
+                0.02, 0.4, study.title, fontsize=15, fontweight="bold", color=DARK, va="center"
+            )
+            mechanism.draw(body, seen, min(1.0, frame / FRAMES))
+            writer.grab_frame()
+
+
+def headline_of(study: Study, comparison: Comparison) -> str:
+    """Return in a few words what came of the claim."""
+    rows = {row.arm.label: row for row in comparison.rows}
+    found, other = rows[study.claim].difference, study.baseline_of(study.claim)
+    kind = verdict_of(found, study.margin)
+    if found is None or kind == NONE:
+        return f"{study.claim} and {other}: too few runs"
+    if kind == SHOWN:
+        verb = "gains" if found.mean > 0 else "loses"
+        return f"{study.claim} {verb} {points(abs(found.mean))} points on {other}"
+    if kind == WITHIN:
+        return f"{study.claim} is within {100 * study.margin:g} points of {other}"
+    return f"{study.claim} and {other}: not told apart"
+
+
+def arms_half(study: Study, arms: Sequence[Arm], comparison: Comparison) -> Half:
+    """Return what arms are worth: seeds, mean and interval of each, its difference in words."""
+    texts = [difference_text(row.difference, "\n(", ")") for row in comparison.rows]
+
+    def draw(panel: SubFigure) -> None:
+        axes = panel.subplots()
+        numbers = [[100.0 * v for v in arm.values(REPORTED).values()] for arm in arms]
+        draw_arms(axes, [arm.label for arm in arms], numbers, texts)
+        axes.set_xlabel("test accuracy (%)", fontsize=14, color=DARK)
+
+    return Half(headline_of(study, comparison), draw)
+
+
+def draw_arms(
+    axes: Axes, labels: Sequence[str], numbers: Sequence[Sequence[float]], texts: Sequence[str]
+) -> None:
+    """Draw arms from top to bottom: a dot for each seed, mean and interval, and a text beside."""
+    hues = colors(len(labels))
+    for place, (values, text, color) in enumerate(zip(numbers, texts, hues, strict=True)):
+        spread = Spread.of(list(values))
+        axes.plot(values, [place - 0.14] * len(values), "o", color=color, alpha=0.4, ms=8, mew=0)
+        if spread.mean is None:
+            continue
+        bar: dict[str, Any] = {"fmt": "D", "ms": 10, "capsize": 6, "lw": 3, "color": color}
+        axes.errorbar(spread.mean, place + 0.12, xerr=spread.half_width, **bar)
+        style: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 13, "color": color}
+        said = f"{spread.mean:.1f}" + (f":  {text}".replace("\n", " ") if text else "")
+        axes.text(spread.mean, place + 0.24, said, fontweight="bold", **style)
+    names = [textwrap.fill(label, 12) for label in labels]
+    axes.set_yticks(range(len(labels)), names, fontsize=15)
+    axes.set_ylim(len(labels) - 0.45, -0.45)
+    clean_axes(axes, "x", size=12)
+    for label, color in zip(axes.get_yticklabels(), hues, strict=True):
+        label.set(color=color, fontsize=15, fontweight="bold")
+    low, high = axes.get_xlim()
+    axes.set_xlim(low - 0.12 * (high - low), high + 0.12 * (high - low))
+
+
+def draw_over_rates(
+    axes: Axes, lines: Sequence[tuple[str, dict[float, list[float]]]], best: Sequence[float | None]
+) -> None:
+    """Draw accuracies over the learning rate, a line for each arm through its means, with seeds
+    and intervals; a ring is at the best."""
+    hues, ends = colors(len(lines)), []
+    for (label, values), star, color in zip(lines, best, hues, strict=True):
+        rates = sorted(rate for rate, numbers in values.items() if numbers)
+        spreads = [Spread.of([100.0 * v for v in values[rate]]) for rate in rates]
+        means = [spread.mean or 0.0 for spread in spreads]
+        axes.plot(rates, means, color=color, lw=3)
+        for rate, spread in zip(rates, spreads, strict=True):
+            seeds = [100.0 * v for v in values[rate]]
+            axes.plot([rate] * len(seeds), seeds, "o", color=color, alpha=0.35, ms=6, mew=0)
+            bar: dict[str, Any] = {"fmt": "D", "ms": 8, "capsize": 5, "lw": 2.5, "color": color}
+            axes.errorbar(rate, spread.mean or 0.0, yerr=spread.half_width, **bar)
+            if rate == star:
+                axes.plot(rate, spread.mean, "o", mec=color, mfc="none", ms=22, mew=2.5)
+        if label:
+            ends.append((rates[-1], means[-1], label, color))
+    axes.set_xscale("log")
+    clean_axes(axes, size=12)
+    axes.set_xlabel("learning rate", fontsize=14, color=DARK)
+    axes.set_title("test accuracy (%)", fontsize=14, loc="left", color=DARK)
+    end_labels(axes, ends)
