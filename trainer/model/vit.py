@@ -66,7 +66,8 @@ class Block(nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return tokens (B, N, D)."""
         tokens = tokens + self.attend(tokens)
-        return tokens + self.mlp(tokens)
+        found: torch.Tensor = tokens + self.mlp(tokens)
+        return found
 
 
 class Embed(nn.Module):
@@ -93,7 +94,7 @@ class Embed(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return tokens (B, N, D), row by row of the image."""
-        tokens = self.project(images).flatten(2).transpose(1, 2)
+        tokens: torch.Tensor = self.project(images).flatten(2).transpose(1, 2)
         if self.class_token is not None:
             first = self.class_token.expand(len(tokens), -1, -1).to(tokens.dtype)
             tokens = torch.cat([first, tokens], dim=1)

@@ -11,7 +11,7 @@ from trainer.record.spread import Spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 DARK, GREY, LIGHT = "#222222", "#6b6b6b", "#dddddd"
 ACCENT, LOST = "#d1495b", "#b00020"  # what a picture is about; runs without a number
@@ -34,6 +34,12 @@ def new_figure(width: float, height: float, dpi: int = 150) -> Figure:
                 super().savefig(*args, **options)
 
     return Quiet(figsize=(width, height), dpi=dpi, layout="constrained")
+
+
+def parts(figure: Any, rows: int, columns: int = 1, **spaces: Any) -> list[SubFigure]:
+    """Return the parts of a figure or of a part of one, row by row; ratios and spaces are those of
+    `subfigures`."""
+    return list(figure.subfigures(rows, columns, squeeze=False, **spaces).flat)
 
 
 def why_no_picture() -> str | None:
@@ -118,7 +124,9 @@ def end_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]], size: 
     for x, y, name, color in sorted(ends, key=lambda end: end[1]):
         heights.append(max(y, heights[-1] + least) if heights else y)
         text: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "va": "center"}
-        away = {"xytext": (7, (heights[-1] - y) / (high - low) * box.height * 72 / axes.figure.dpi)}
+        away: dict[str, Any] = {
+            "xytext": (7, (heights[-1] - y) / (high - low) * box.height * 72 / axes.figure.dpi)
+        }
         axes.annotate(
             name,
             (x, y),

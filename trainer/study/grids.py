@@ -83,7 +83,7 @@ def headline_of(found: Sequence[TradeoffPoint], best: float | None) -> str:
             if abs(lr / (best * factor) - 1.0) < 0.05:
                 cost = "diverges" if mean is None else f"costs {points(top - mean)} points"
                 parts.append(f"{name} {cost}")
-    return f"lr {best:g} is best; {', '.join(parts)}"
+    return f"learning rate {best:g} is best; {', '.join(parts)}"
 
 
 def rates_text(

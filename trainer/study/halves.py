@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.analysis.compare import Arm, Comparison
 from trainer.record.spread import Spread
-from trainer.record.style import DARK, GREY, clean_axes, colors, end_labels, new_figure
+from trainer.record.style import (
+    DARK,
+    GREY,
+    clean_axes,
+    colors,
+    end_labels,
+    new_figure,
+    parts,
+    write_at,
+)
 from trainer.study.mechanisms import load
 from trainer.study.runs import REPORTED
 from trainer.study.study import Study
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
 
 SIZE = (12.0, 6.4)  # inches
 HEADS = ("How it works", "What it is worth")
+SIZES, LEAST = ((22, 56), (18, 68)), 15  # points of a title of at most so many letters; else
 FRAMES, PER_SECOND, REST = 24, 8, 12  # of an animation; the last picture stays for REST frames
 
 Panel = Callable[["SubFigure"], None]
@@ -41,15 +51,18 @@ class Half:
 
 
 def halves_figure(study: Study, seen: Any, worth: Half) -> Figure:
-    """Return the picture of a mechanism and of what it is worth."""
+    """Return the picture of a mechanism, where a study has one, and of what it is worth."""
     figure = new_figure(*SIZE, dpi=100)
-    top, body, foot = figure.subfigures(3, 1, height_ratios=(0.62, 5.5, 0.28))
+    top, body, foot = parts(figure, 3, height_ratios=(0.62, 5.5, 0.28))
     title(top, worth.headline)
-    left, right = body.subfigures(1, 2, wspace=0.03)
-    for panel, head in zip((left, right), HEADS, strict=True):
+    drawn: list[Panel] = [worth.draw]
+    if study.mechanism:
+        drawn.insert(0, lambda panel: load(study.mechanism).draw(panel, seen))
+    for panel, head, draw in zip(
+        parts(body, 1, len(drawn)), HEADS[-len(drawn) :], drawn, strict=True
+    ):
         panel.suptitle(head, fontsize=15, color=GREY, x=0.03, ha="left")
-    load(study.mechanism).draw(left, seen)
-    worth.draw(right)
+        draw(panel)
     seeds = f"{study.seeds} seeds of each arm: dots; mean and 95 % interval: diamonds"
     foot.text(
         0.015, 0.5, f"trainer demo {study.name}   |   {seeds}", fontsize=10, color=GREY, va="center"
@@ -59,8 +72,9 @@ def halves_figure(study: Study, seen: Any, worth: Half) -> Figure:
 
 def title(panel: Any, text: str) -> None:
     """Write a finding above a picture."""
-    words = textwrap.fill(f"{text[0].upper()}{text[1:]}", 74)
-    size = 22 if "\n" not in words else 17
+    words = f"{text[0].upper()}{text[1:]}" if text.split()[0].isalpha() else text  # not bf16
+    size = next((size for size, most in SIZES if len(words) <= most), LEAST)
+    words = textwrap.fill(words, 84)
     panel.text(0.015, 0.42, words, fontsize=size, fontweight="bold", color=DARK, va="center")
 
 
@@ -70,10 +84,10 @@ def write_gif(study: Study, seen: Any, file: Path) -> None:
 
     figure, mechanism = new_figure(7.2, 6.0, dpi=80), load(study.mechanism)
     writer = PillowWriter(fps=PER_SECOND)
-    with writer.saving(figure, str(file), dpi=80):  # type: ignore[no-untyped-call]
+    with writer.saving(figure, str(file), dpi=80):
         for frame in range(1, FRAMES + REST + 1):
             figure.clear()
-            top, body = figure.subfigures(2, 1, height_ratios=(0.5, 5.5))
+            top, body = parts(figure, 2, height_ratios=(0.5, 5.5))
             top.text(
                 0.02, 0.4, study.title, fontsize=15, fontweight="bold", color=DARK, va="center"
             )
@@ -131,17 +145,18 @@ def draw_arms(
     for label, color in zip(axes.get_yticklabels(), hues, strict=True):
         label.set(color=color, fontsize=15, fontweight="bold")
     low, high = axes.get_xlim()
-    axes.set_xlim(low - 0.12 * (high - low), high + 0.12 * (high - low))
+    axes.set_xlim(low - 0.12 * (high - low), min(high + 0.12 * (high - low), 101.0))
 
 
 def draw_over_rates(
     axes: Axes, lines: Sequence[tuple[str, dict[float, list[float]]]], best: Sequence[float | None]
 ) -> None:
     """Draw accuracies over the learning rate, a line for each arm through its means, with seeds
-    and intervals; a ring is at the best."""
-    hues, ends = colors(len(lines)), []
+    and intervals; a ring is at the best, a cross where no run completed."""
+    hues, ends, lost = colors(len(lines)), [], []
     for (label, values), star, color in zip(lines, best, hues, strict=True):
         rates = sorted(rate for rate, numbers in values.items() if numbers)
+        lost += [(rate, color) for rate in values if rate not in rates]
         spreads = [Spread.of([100.0 * v for v in values[rate]]) for rate in rates]
         means = [spread.mean or 0.0 for spread in spreads]
         axes.plot(rates, means, color=color, lw=3)
@@ -151,10 +166,15 @@ def draw_over_rates(
             bar: dict[str, Any] = {"fmt": "D", "ms": 8, "capsize": 5, "lw": 2.5, "color": color}
             axes.errorbar(rate, spread.mean or 0.0, yerr=spread.half_width, **bar)
             if rate == star:
-                axes.plot(rate, spread.mean, "o", mec=color, mfc="none", ms=22, mew=2.5)
+                axes.plot(rate, spread.mean or 0.0, "o", mec=color, mfc="none", ms=22, mew=2.5)
         if label:
             ends.append((rates[-1], means[-1], label, color))
     axes.set_xscale("log")
+    axes.set_ylim(max(0.0, axes.get_ylim()[0]), min(102.0, axes.get_ylim()[1]))
+    for place, (rate, color) in enumerate(lost):
+        axes.plot(rate, axes.get_ylim()[0], "x", color=color, ms=14, mew=3, clip_on=False)
+        if place == len(lost) - 1:
+            write_at(axes, "diverges", rate, 0.04, fontsize=13, color=color, ha="right")
     clean_axes(axes, size=12)
     axes.set_xlabel("learning rate", fontsize=14, color=DARK)
     axes.set_title("test accuracy (%)", fontsize=14, loc="left", color=DARK)

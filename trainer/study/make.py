@@ -53,9 +53,9 @@ def make(
     found: StudyFinding = find(study, folder, quiet=quiet)
     with reporting_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    if mechanism is not None and found.worth is not None:
+    if found.figure is None and found.worth is not None:
         with settings_restored():
-            seen = mechanism.see(study, found.runs)
+            seen = None if mechanism is None else mechanism.see(study, found.runs)
         found = replace(found, figure=halves_figure(study, seen, found.worth))
         if is_animated:
             write_gif(study, seen, folder / f"{study.name}.gif")

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trainer.analysis.compare import Arm, Comparison, to_markdown
 from trainer.api import compose
@@ -252,7 +252,7 @@ def draw_distances(axes: Axes, distances: Sequence[float]) -> None:
     axes.plot(drawn, [0.2] * len(drawn), "o", color=style.FEW[1], alpha=0.5, ms=10, mew=0)
     for place, name in ((2.0**-53, "float64\nrounds"), (2.0**-24, "float32\nrounds")):
         axes.axvline(place, color=style.GREY, linewidth=1.6, linestyle="--")
-        where = {"xycoords": ("data", "axes fraction"), "fontsize": 12, "va": "top"}
+        where: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "fontsize": 12, "va": "top"}
         axes.annotate(name, (place * 1.6, 0.98), **where)
     axes.set_xscale("log")
     axes.set_xlim(min([1e-18, *drawn]) / 2, 1e-5)
@@ -319,7 +319,7 @@ def draw_ratios(axes: Axes, arms: Sequence[Arm]) -> None:
         reach = ([mean - low], [high - mean])
         axes.errorbar(mean, -0.12, xerr=reach, color=color, fmt="D", ms=10, capsize=6, lw=3)
         said = f"{mean:.2f} ({low:.2f} to {high:.2f})"
-        look = {"ha": "center", "va": "top", "fontsize": 14, "fontweight": "bold"}
+        look: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 14, "fontweight": "bold"}
         axes.annotate(said, (mean, -0.24), color=color, **look)
     axes.annotate(
         arms[0].label, (1.0, 0.48), ha="center", va="top", fontsize=14, color=style.FEW[0]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from trainer.mix import Pairs
 from trainer.record.runs import RunRow
-from trainer.record.style import DARK, GREY, clean_axes, colors, end_labels
+from trainer.record.style import DARK, GREY, clean_axes, colors, end_labels, parts
 from trainer.study.mechanisms._live import Live, live
 from trainer.study.study import Study
 
@@ -54,16 +54,22 @@ def see(study: Study, runs: Sequence[RunRow]) -> Blend:
 
 
 def mixed(one: Live) -> Blend:
-    """Return the pair of different labels in the first epoch whose share is nearest to `SHOWN`."""
+    """Return the pair of different and right labels in the first epoch whose share is nearest to
+    `SHOWN`."""
     run, found = one.run, []
     for step, (batch, *_) in enumerate(run.data.train_steps(0, 0)):
         clock = replace(run.clock(), step=step)
         before = run.ready(batch)
-        after, other = run.mix(before, clock), Pairs(before, clock, run.mix.keys.lambda_per).other()
+        assert batch.index is not None, "of training images"
+        truth = replace(before, labels=one.source.train.labels[torch.from_numpy(batch.index)])
+        after, per = run.mix(before, clock), run.mix.keys.lambda_per
+        other, others_truth = (Pairs(b, clock, per).other() for b in (before, truth))
         if after.targets is None:
             continue
         shares = after.targets.gather(1, before.labels.unsqueeze(1)).squeeze(1)  # (B,)
-        gaps = (shares - SHOWN).abs() + (before.labels == other.labels)  # equal labels do not count
+        fits = (before.labels != other.labels) & (before.labels == truth.labels)
+        fits &= other.labels == others_truth.labels
+        gaps = (shares - SHOWN).abs() + (~fits).float()  # the others come after all that do
         i = int(gaps.argmin())
         images = torch.stack([before.images[i], other.images[i], after.images[i]])
         labels = (int(before.labels[i]), int(other.labels[i]))
@@ -99,7 +105,7 @@ def by_heart(one: Live) -> NDArray[np.float64]:
 
 def draw(panel: SubFigure, seen: Blend, share: float = 1.0) -> None:
     """Draw the images in a row with the soft label, and below them the corrupt labels learnt."""
-    rows = panel.subfigures(2, 1, height_ratios=(1.0, 1.25)) if seen.hearts else [panel]
+    rows = parts(panel, 2, height_ratios=(1.0, 1.25)) if seen.hearts else [panel]
     pictures = rows[0].subplots(1, 4)
     lam = seen.share
     words = (f"{lam:.1f} x", f"+ {1 - lam:.1f} x", "=")

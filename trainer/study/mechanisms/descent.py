@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -47,7 +47,7 @@ def see(study: Study, runs: Sequence[RunRow]) -> Descent:
     one = live(study, "")
     model, batch = one.run.model, one.train_images()
     model.train()
-    functional.cross_entropy(model(batch.images), batch.labels).backward()
+    functional.cross_entropy(model(batch.images), batch.labels).backward()  # type: ignore[no-untyped-call]
     start = vector(model)
     gradient = torch.cat(
         [p.grad.double().flatten() for p in model.parameters() if p.grad is not None]
@@ -96,11 +96,22 @@ def draw(panel: SubFigure, seen: Descent, share: float = 1.0) -> None:
         x = path[:last]
         y = np.interp(x, seen.places, seen.losses)
         for i in range(len(x) - 1):
-            arrow = {"arrowstyle": "-|>", "color": color, "lw": 2.0, "shrinkA": 2, "shrinkB": 4}
+            arrow: dict[str, Any] = {
+                "arrowstyle": "-|>",
+                "color": color,
+                "lw": 2.0,
+                "shrinkA": 2,
+                "shrinkB": 4,
+            }
             axes.annotate("", (x[i + 1], y[i + 1]), (x[i], y[i]), arrowprops=arrow)
         axes.plot(x, y, "o", color=color, ms=7, mew=0)
         axes.plot(x[-1], y[-1], "o", color=color, ms=13, mec="white", mew=1.5, zorder=4)
-        where = {"xycoords": "axes fraction", "va": "top", "ha": "center", "fontsize": 16}
+        where: dict[str, Any] = {
+            "xycoords": "axes fraction",
+            "va": "top",
+            "ha": "center",
+            "fontsize": 16,
+        }
         axes.annotate(name, (0.55, 0.98), color=color, fontweight="bold", **where)
         axes.set_ylim(low - 0.12 * (high - low), high + 0.35 * (high - low))
         clean_axes(axes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import SubFigure
 
 FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-BINS = np.arange(-42.0, 7.0, 0.5)  # of decimal exponents
+LEFT, RIGHT = -13.0, 2.0  # decimal exponents that are drawn
+BINS = np.arange(-46.0, RIGHT, 0.25)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def see(study: Study, runs: Sequence[RunRow]) -> Numbers:
     for batch, *_ in run.data.train_steps(0, 0):
         run.model.zero_grad()
         clean = run.ready(batch)
-        functional.cross_entropy(run.model(clean.images), clean.labels).backward()
+        functional.cross_entropy(run.model(clean.images), clean.labels).backward()  # type: ignore[no-untyped-call]
         found += [p.grad.flatten() for p in run.model.parameters() if p.grad is not None]
     return sizes_of(torch.cat(found).float())
 
@@ -76,25 +77,17 @@ def draw(panel: SubFigure, seen: Numbers, share: float = 1.0) -> None:
     above.set_yticks([])
     hues = dict(zip(FORMATS, (FEW[5], FEW[0], FEW[1]), strict=True))
     for place, (name, (low, high)) in enumerate(seen.ranges.items()):
-        ends = np.log10(low), min(np.log10(high), 12.0)
-        below.barh(-place, ends[1] - ends[0], left=ends[0], height=0.5, color=hues[name])
-        digits = f"{name}: {-np.log10(seen.steps[name]):.1f} digits, {seen.lost[name]:.1%} become 0"
-        below.text(
-            -20.0,
-            -place + 0.3,
-            digits,
-            fontsize=13,
-            color=hues[name],
-            fontweight="bold",
-            va="bottom",
-            ha="center",
-        )
-    below.set_ylim(-2.6, 0.9)
+        start, end = max(np.log10(low), LEFT), min(np.log10(high), RIGHT)
+        below.barh(-place, end - start, left=start, height=0.36, color=hues[name])
+        words = f"{name}: {1 / seen.steps[name]:,.0f} steps from 1 to 2; {seen.lost[name]:.1%} lost"
+        style: dict[str, Any] = {"fontsize": 14, "fontweight": "bold", "va": "bottom"}
+        below.text(LEFT + 0.3, -place + 0.22, words, color=hues[name], **style)
+    below.set_ylim(-2.4, 0.8)
     below.set_yticks([])
     for axes in (above, below):
-        clean_axes(axes, "x", size=12)
-        axes.set_xlim(-46.0, 8.0)
+        clean_axes(axes, "x", size=13)
+        axes.set_xlim(LEFT, RIGHT)
         axes.spines["left"].set_visible(False)
-    below.set_xticks([-45, -30, -15, -8, 0], ["1e-45", "1e-30", "1e-15", "1e-8", "1"])
-    axes.axvspan(-46.0, np.log10(seen.ranges["fp16"][0]), color=hues["fp16"], alpha=0.08)
-    above.axvspan(-46.0, np.log10(seen.ranges["fp16"][0]), color=hues["fp16"], alpha=0.08)
+        axes.axvspan(LEFT, np.log10(seen.ranges["fp16"][0]), color=hues["fp16"], alpha=0.12)
+    above.text(LEFT + 0.3, 0.5 * above.get_ylim()[1], "0 in fp16", fontsize=15, color=hues["fp16"])
+    below.set_xticks([-12, -9, -6, -3, 0], ["1e-12", "1e-9", "1e-6", "1e-3", "1"])

@@ -60,7 +60,8 @@ def walk(make: Callable[[nn.Module], torch.optim.Optimizer], lr: float) -> NDArr
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         points.append([float(x.detach()) for x in place])
-    return np.nan_to_num(np.array(points), nan=FAR).clip(-FAR, FAR)
+    found: NDArray[np.float64] = np.nan_to_num(np.array(points), nan=FAR).clip(-FAR, FAR)
+    return found
 
 
 def see(study: Study, runs: Sequence[RunRow]) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def draw(panel: SubFigure, seen: Slice, share: float = 1.0) -> None:
             if cell.spread.mean is not None:
                 means[i, seen.rates.index(cell.lr)] = 100.0 * cell.spread.mean
     best = float(np.nanmax(means))
-    style = {"origin": "lower", "aspect": "auto", "cmap": "viridis"}
+    style: dict[str, Any] = {"origin": "lower", "aspect": "auto", "cmap": "viridis"}
     axes.imshow(means, vmin=best - 100.0 * DEEPEST, vmax=best, **style)
     for (i, j), mean in np.ndenumerate(means):
         if np.isfinite(mean):
@@ -46,7 +46,7 @@ def draw(panel: SubFigure, seen: Slice, share: float = 1.0) -> None:
             axes.text(j, i, f"{mean:.0f}", ha="center", va="center", fontsize=15, color=ink)
     for i in range(len(rows)):
         j = int(np.nanargmax(means[i]))
-        frame = {"fill": False, "ec": ACCENT, "lw": 4.0}
+        frame: dict[str, Any] = {"fill": False, "ec": ACCENT, "lw": 4.0}
         axes.add_patch(Rectangle((j - 0.46, i - 0.45), 0.92, 0.9, **frame))
     ridge = slices.fit_of(seen)
     if ridge.slope is not None and ridge.offset is not None and share >= 1.0:

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trainer.record.runs import RunRow
 from trainer.record.style import DARK, FEW, clean_axes
@@ -74,7 +74,12 @@ def draw(panel: SubFigure, seen: Seconds, share: float = 1.0) -> None:
         axes.barh(
             place, max(0.0, min(exchange, end - work)), left=work, height=height, color="#e8c53a"
         )
-        style = {"va": "center", "fontsize": 14, "color": "white", "fontweight": "bold"}
+        style: dict[str, Any] = {
+            "va": "center",
+            "fontsize": 14,
+            "color": "white",
+            "fontweight": "bold",
+        }
         axes.text(0.03 * seen.whole, place, text, **style)
     axes.text(
         seen.half + 0.5 * seen.exchange,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -91,7 +91,12 @@ def draw(panel: SubFigure, seen: Walk, share: float = 1.0) -> None:
     ):
         axes.plot(*point, marker, color=color, ms=size, mec="white" if marker == "o" else DARK)
         box = {"boxstyle": "round,pad=0.25", "fc": "white", "ec": "none", "alpha": 0.85}
-        place = {"xytext": (0, 20), "textcoords": "offset points", "ha": "center", "fontsize": 15}
+        place: dict[str, Any] = {
+            "xytext": (0, 20),
+            "textcoords": "offset points",
+            "ha": "center",
+            "fontsize": 15,
+        }
         axes.annotate(text, point, color=DARK, fontweight="bold", bbox=box, **place)
     axes.set_xlim(seen.x[0], seen.x[-1])
     axes.set_ylim(seen.y[0], seen.y[-1])
