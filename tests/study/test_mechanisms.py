@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
+from matplotlib.text import Text
 from torch import nn
 
 from tests.command import Call
@@ -17,12 +19,14 @@ from tests.study.studies import arm, made, run
 from trainer.core.errors import ConfigError
 from trainer.record.runs import RunRow
 from trainer.record.style import new_figure
-from trainer.study import mechanisms
-from trainer.study.arms import arms_half, compared
+from trainer.study import grids, mechanisms, rates, timed
+from trainer.study.arms import arms_half, compared, finding_of
 from trainer.study.halves import FRAMES, REST, halves_figure, headline_of, write_gif
 from trainer.study.make import make, opened
 from trainer.study.mechanisms import blend, descent, numbers, paths, schedule, seconds, walk
 from trainer.study.mechanisms._live import live, loss_of, put, vector
+from trainer.study.page import StudyFinding
+from trainer.study.runs import StudyRuns
 from trainer.study.spec import load, names
 from trainer.study.study import Study, changed
 
@@ -43,7 +47,7 @@ def drawn(name: str, seen: Any) -> None:
         figure = new_figure(5, 4, dpi=50)
         mechanisms.load(name).draw(figure.subfigures(1, 1), seen, share)
         figure.canvas.draw()
-        assert figure.findobj(lambda artist: getattr(artist, "get_text", str)() != "")
+        assert any(text.get_text() for text in figure.findobj(Text))
         assert all(axes.has_data() for axes in figure.axes)
 
 
@@ -181,6 +185,59 @@ def test_the_seconds_of_two_processes_are_their_half_and_the_exchange() -> None:
     drawn("seconds", seen)
 
 
+def finding(study: Study) -> StudyFinding:
+    """What made-up runs of a study come to; nothing is trained."""
+    if study.draw == "rates":
+        jobs = rates.jobs_of(study)
+        rows = [arm("", 0.5 + 0.01 * (i % 7)).runs[0] for i in range(len(jobs))]
+        return rates.finding_of(study, jobs, rows)
+    if not study.arms:
+        rows = []
+        for number, line in enumerate(study.grid_jobs()):
+            words = {w.split("=")[0]: yaml.safe_load(w.split("=")[1]) for w in line}
+            config = {"optim": {"name": "sgd", "lr": words["optim.lr"]}, "seed": words["seed"]}
+            config["batch_size"] = words["batch_size"]
+            row = arm("", 0.5 + 0.005 * (number % 9)).runs[0]
+            rows.append(replace(row, config=config, path=Path(str(number))))
+        find = grids.slice_finding if study.draw == "slice" else grids.tradeoff_of
+        return find(study, rows, "n=2.")
+    scores = [0.5 + 0.001 * seed for seed in range(3)]
+    arms = [arm(label, *(x + 0.01 * i for x in scores)) for i, label in enumerate(study.labels)]
+    if study.draw == "speed":
+        return timed.speed_of(study, arms)
+    if study.draw == "processes":
+        return timed.processes_of(study, arms, [1e-17, 2e-17, 3e-17])
+    return finding_of(StudyRuns(study, (), dict.fromkeys(study.labels, ()), tuple(arms)))
+
+
+@pytest.mark.parametrize("name", MINUTE)
+def test_every_demonstration_draws_both_halves(name: str, tmp_path: Path) -> None:
+    words = [w for w in SMALL if not w.startswith(("batch_size", "optim"))]
+    study = changed(load(name, "minute"), words, seeds=2)
+    found = finding(study)
+    assert found.worth is not None
+    assert found.figure is None
+    runs = found.runs
+    if study.draw == "processes":
+        runs = [
+            replace(r, config={"batch_size": 16}, summary={"world_size": n})
+            for r, n in zip(runs, (1, 2), strict=False)
+        ]
+    seen = mechanisms.load(study.mechanism).see(study, runs)
+    figure = halves_figure(study, seen, found.worth)
+    figure.savefig(tmp_path / "picture.png")
+    said = [text.get_text() for text in figure.findobj(Text)]
+    assert {"How it works", "What it is worth"} <= set(said)
+    assert not [text for text in said if "nan" in text.split()]
+    title = next(
+        text
+        for text in figure.findobj(Text)
+        if text.get_text().lower().startswith(found.worth.headline[:20].lower())
+    )
+    assert title.get_window_extent().x1 < figure.bbox.width
+    assert 20_000 < (tmp_path / "picture.png").stat().st_size < 150_000
+
+
 def test_every_demonstration_has_a_mechanism_and_every_mechanism_a_demonstration() -> None:
     used = {load(name, "minute").mechanism for name in MINUTE}
     assert used == set(mechanisms.names())
@@ -200,7 +257,7 @@ def test_a_picture_has_both_halves_and_its_headline_is_what_came_of_it(tmp_path:
     seen = [paths.Path("sgd", 0.1, place)]
     figure = halves_figure(study, seen, half)
     figure.savefig(tmp_path / "picture.png")
-    words = {text.get_text() for text in figure.findobj(lambda a: hasattr(a, "get_text"))}
+    words = {text.get_text() for text in figure.findobj(Text)}
     assert {"How it works", "What it is worth", "Mixup gains 10.0 points on none"} <= words
     write_gif(study, seen, tmp_path / "moving.gif")
     from PIL import Image

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 from tests.analysis.runs import made_run
 from tests.command import ROOT, Call
@@ -201,34 +200,6 @@ def test_tuning_tries_all_on_val_and_marks_the_best(here: Path) -> None:
     for both in (trials[:2], trials[2:]):
         (best,) = (one for one in both if one.is_chosen)
         assert best.spread.mean == max(one.spread.mean or 0.0 for one in both)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["slices", "precision"])
-def test_every_kind_draws_its_picture(name: str, here: Path) -> None:
-    study = load(name, "minute")
-    if study.arms:
-        arms = [
-            arm(label, *(0.5 + 0.01 * i + 0.001 * s for s in range(3)))
-            for i, label in enumerate(study.labels)
-        ]
-        found = timed.speed_of(study, arms)
-    else:
-        rows = []
-        for number, line in enumerate(changed(study, seeds=2).grid_jobs()):
-            words = {w.split("=")[0]: yaml.safe_load(w.split("=")[1]) for w in line}
-            config = {
-                "optim": {"name": "sgd", "lr": words["optim.lr"]},
-                "batch_size": words["batch_size"],
-                "seed": words["seed"],
-            }
-            (one,) = arm("", 0.5 + 0.005 * number).runs
-            rows.append(replace(one, config=config, path=Path(str(number))))
-        found = grids.slice_finding(study, rows, "n=2.")
-    assert found.figure is not None
-    found.figure.savefig("picture.png")
-    assert Path("picture.png").stat().st_size > 20_000
-    assert found.sentences[0].endswith(".")
 
 
 def answer(*arguments: str) -> int:

@@ -87,7 +87,12 @@ def processes(study: Study, folder: Path, *, quiet: bool = False) -> StudyFindin
     them: the two see the same machine."""
     study.compose(*study.job(study.labels[0], (), 0).overrides)
     arms = run_arms(study, in_halves, quiet=quiet)
-    distances, runs, found = distances_of(arms), runs_of(study, arms), compared(study, arms)
+    return processes_of(study, arms, distances_of(arms))
+
+
+def processes_of(study: Study, arms: Sequence[Arm], distances: Sequence[float]) -> StudyFinding:
+    """Return whether two processes end with the weights of one, and the ratio of speeds."""
+    runs, found = runs_of(study, arms), compared(study, arms)
     said = [equality_text(distances), ratio_text(ratios_of(arms), arms[0].label)]
     same = "the same weights" if max(distances, default=1.0) < ROUNDING else "other weights"
 
