@@ -249,7 +249,7 @@ def test_every_demonstration_has_a_mechanism_and_every_mechanism_a_demonstration
 def test_a_picture_has_both_halves_and_its_headline_is_what_came_of_it(tmp_path: Path) -> None:
     study = small(arms=MIXES, mechanism="paths")
     arms = (arm("none", 0.7, 0.71, 0.72), arm("mixup", 0.8, 0.81, 0.82))
-    half = arms_half(study, arms, compared(study, arms))
+    half = arms_half(StudyRuns(study, (), {}, arms), compared(study, arms))
     assert half.headline == "mixup gains 10.0 points on none"
     same = (arms[0], arm("mixup", 0.7, 0.71, 0.72))
     assert headline_of(study, compared(study, same)) == "mixup and none: not told apart"

@@ -23,10 +23,9 @@ from trainer.study import grids, timed
 from trainer.study.arms import finding_of
 from trainer.study.make import make
 from trainer.study.page import page
-from trainer.study.pictures import framed
 from trainer.study.runs import StudyRuns, Trial, chosen, perform, trials_of, tune
-from trainer.study.spec import load, names, study_of
-from trainer.study.study import SCALES, changed, merged
+from trainer.study.spec import names, study_of
+from trainer.study.study import changed, merged
 
 SMALL = (
     *("data=synthetic", "data.num_train=64", "data.num_test=40", "data.image_shape=[1,8,8]"),
@@ -118,13 +117,6 @@ def test_weights_that_differ_by_more_than_rounding_are_not_called_the_same() -> 
     same = timed.equality_text([1e-16, 3e-15])
     assert same.startswith("Two processes end with the weights of one, but for rounding")
     assert timed.equality_text([1e-16, 1e-3]).startswith("Two processes do not end with")
-
-
-def test_no_title_is_cut_by_the_edge_of_its_picture() -> None:
-    for name, scale in [(n, s) for s in SCALES for n in names(s)]:
-        figure = framed(load(name, scale), "It gains.")
-        figure.draw_without_rendering()
-        assert all(text.get_window_extent().x1 < figure.bbox.width for text in figure.texts), name
 
 
 @pytest.mark.slow

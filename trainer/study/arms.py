@@ -10,7 +10,6 @@ from trainer.analysis.compare import Arm, Comparison, compare, to_csv, to_markdo
 from trainer.record.runs import RunRow
 from trainer.study.halves import arms_half
 from trainer.study.page import StudyFinding
-from trainer.study.pictures import arms_figure
 from trainer.study.runs import REPORTED, StudyRuns, perform, trials_csv
 from trainer.study.study import Study
 from trainer.study.verdict import conclusions, difference_text, gains, is_shown, power_text
@@ -38,12 +37,11 @@ def finding_of(runs: StudyRuns) -> StudyFinding:
         power_text(study, found),
         to_markdown(found, columns(runs, found)),
         rows_of((*runs.tuned, *runs.untuned)),
-        None if study.mechanism else arms_figure(runs, found, sentences[0]),
-        tables,
-        list(notes(runs)),
-        dict(numbers(found)),
+        tables=tables,
+        notes=list(notes(runs)),
+        ours=dict(numbers(found)),
         is_shown=any(map(is_shown, found.rows)),
-        worth=arms_half(study, runs.tuned, found),
+        worth=arms_half(runs, found),
     )
 
 

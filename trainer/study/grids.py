@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,6 @@ from trainer.record.spread import Spread
 from trainer.record.style import DARK, FEW, clean_axes, end_labels
 from trainer.study.halves import Half, draw_over_rates
 from trainer.study.page import StudyFinding
-from trainer.study.pictures import texts_over
 from trainer.study.runs import TEST, VAL, run_all
 from trainer.study.study import Study
 from trainer.study.verdict import SHOWN, judged, points, verdict_of
@@ -61,7 +61,7 @@ def tradeoff_of(study: Study, rows: Sequence[RunRow], power: str) -> StudyFindin
         runs=rows,
         figure=None
         if study.mechanism
-        else lr_tradeoff.figure_of(found, metric, texts_over((study.title, *said)), rate),
+        else lr_tradeoff.figure_of(found, metric, titled((study.title, *said)), rate),
         worth=Half(
             headline_of(found, rate),
             lambda panel: draw_over_rates(panel.subplots(), lines, [rate]),
@@ -69,6 +69,11 @@ def tradeoff_of(study: Study, rows: Sequence[RunRow], power: str) -> StudyFindin
         tables={".csv": lr_tradeoff.to_csv(found)},
         ours={"best": "" if best is None else f"{best.lr:g}"},
     )
+
+
+def titled(texts: Sequence[str]) -> str:
+    """Return a figure's title from what is said, in lines."""
+    return "\n".join(textwrap.fill(text, 120, break_on_hyphens=False) for text in texts)
 
 
 def headline_of(found: Sequence[TradeoffPoint], best: float | None) -> str:

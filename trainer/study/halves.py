@@ -5,10 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.analysis.compare import Arm, Comparison
+from trainer.analysis.compare import Comparison, draw_curves
 from trainer.record.spread import Spread
 from trainer.record.style import (
     DARK,
@@ -21,8 +22,8 @@ from trainer.record.style import (
     write_at,
 )
 from trainer.study.mechanisms import load
-from trainer.study.runs import REPORTED
-from trainer.study.study import Study
+from trainer.study.runs import CHOSEN_BY, REPORTED, StudyRuns
+from trainer.study.study import LR, Study
 from trainer.study.verdict import NONE, SHOWN, WITHIN, difference_text, points, verdict_of
 
 if TYPE_CHECKING:
@@ -44,10 +45,12 @@ class Half:
     Attributes:
         headline: the finding, in a few words.
         draw: draws it.
+        left: heading and drawing of the other half, where no mechanism is drawn.
     """
 
     headline: str
     draw: Panel
+    left: tuple[str, Panel] | None = None
 
 
 def halves_figure(study: Study, seen: Any, worth: Half) -> Figure:
@@ -55,18 +58,17 @@ def halves_figure(study: Study, seen: Any, worth: Half) -> Figure:
     figure = new_figure(*SIZE, dpi=100)
     top, body, foot = parts(figure, 3, height_ratios=(0.62, 5.5, 0.28))
     title(top, worth.headline)
-    drawn: list[Panel] = [worth.draw]
+    drawn = [(HEADS[1], worth.draw)]
     if study.mechanism:
-        drawn.insert(0, lambda panel: load(study.mechanism).draw(panel, seen))
-    for panel, head, draw in zip(
-        parts(body, 1, len(drawn)), HEADS[-len(drawn) :], drawn, strict=True
-    ):
+        drawn.insert(0, (HEADS[0], lambda panel: load(study.mechanism).draw(panel, seen)))
+    elif worth.left is not None:
+        drawn.insert(0, worth.left)
+    for panel, (head, draw) in zip(parts(body, 1, len(drawn)), drawn, strict=True):
         panel.suptitle(head, fontsize=15, color=GREY, x=0.03, ha="left")
         draw(panel)
     seeds = f"{study.seeds} seeds of each arm: dots; mean and 95 % interval: diamonds"
-    foot.text(
-        0.015, 0.5, f"trainer demo {study.name}   |   {seeds}", fontsize=10, color=GREY, va="center"
-    )
+    name = f"{study.name}, scale {study.scale}"
+    foot.text(0.015, 0.5, f"{name}   |   {seeds}", fontsize=10, color=GREY, va="center")
     return figure
 
 
@@ -110,9 +112,10 @@ def headline_of(study: Study, comparison: Comparison) -> str:
     return f"{study.claim} and {other}: not told apart"
 
 
-def arms_half(study: Study, arms: Sequence[Arm], comparison: Comparison) -> Half:
-    """Return what arms are worth: seeds, mean and interval of each, its difference in words."""
-    texts = [difference_text(row.difference, "\n(", ")") for row in comparison.rows]
+def arms_half(runs: StudyRuns, comparison: Comparison) -> Half:
+    """Return what arms are worth: seeds, mean and interval of each, its difference in words; beside
+    it what was tried, or validation curves where values were chosen before."""
+    arms, texts = runs.tuned, [difference_text(row.difference) for row in comparison.rows]
 
     def draw(panel: SubFigure) -> None:
         axes = panel.subplots()
@@ -120,7 +123,38 @@ def arms_half(study: Study, arms: Sequence[Arm], comparison: Comparison) -> Half
         draw_arms(axes, [arm.label for arm in arms], numbers, texts)
         axes.set_xlabel("test accuracy (%)", fontsize=14, color=DARK)
 
-    return Half(headline_of(study, comparison), draw)
+    def curves(panel: SubFigure) -> None:
+        axes = panel.subplots()
+        draw_curves(axes, arms, CHOSEN_BY)
+        axes.set_ylabel("")
+        clean_axes(axes, size=12)
+
+    left: tuple[str, Panel] = ("Validation accuracy over epochs (%)", curves)
+    if runs.trials:
+        left = ("Validation accuracy of all tried (%); rim: chosen", partial(draw_trials, runs))
+    return Half(headline_of(runs.study, comparison), draw, left)
+
+
+def draw_trials(runs: StudyRuns, panel: SubFigure) -> None:
+    """Draw the validation accuracy of all that was tried over the learning rate, the chosen with a
+    rim; a cross at the foot where no run completed."""
+    axes, labels = panel.subplots(), runs.study.labels
+    for label, color in zip(labels, colors(len(labels)), strict=True):
+        for trial in (t for t in runs.trials if t.arm == label):
+            overrides = dict(override.split("=", 1) for override in trial.overrides)
+            if LR not in overrides:
+                continue
+            lr = float(overrides[LR])
+            if trial.spread.mean is None:
+                axes.plot(lr, 0.0, "x", color=color, ms=9, clip_on=False)
+            else:
+                rim = (
+                    {"mec": "black", "mew": 2, "ms": 11} if trial.is_chosen else {"mew": 0, "ms": 8}
+                )
+                axes.plot(lr, 100.0 * trial.spread.mean, "o", color=color, alpha=0.7, **rim)
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate", fontsize=14, color=DARK)
+    clean_axes(axes, size=12)
 
 
 def draw_arms(
@@ -136,7 +170,7 @@ def draw_arms(
         bar: dict[str, Any] = {"fmt": "D", "ms": 10, "capsize": 6, "lw": 3, "color": color}
         axes.errorbar(spread.mean, place + 0.12, xerr=spread.half_width, **bar)
         style: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 13, "color": color}
-        said = f"{spread.mean:.1f}" + (f":  {text}".replace("\n", " ") if text else "")
+        said = f"{spread.mean:.1f}" + (f":  {text}" if text else "")
         axes.text(spread.mean, place + 0.24, said, fontweight="bold", **style)
     names = [textwrap.fill(label, 12) for label in labels]
     axes.set_yticks(range(len(labels)), names, fontsize=15)

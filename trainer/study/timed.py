@@ -15,14 +15,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trainer.analysis.compare import Arm, Comparison, to_markdown
 from trainer.api import compose
 from trainer.core.environment import variables
 from trainer.core.errors import Diverged, Stopped, TrainerError
 from trainer.core.signals import leave_group
-from trainer.record import style
 from trainer.record.console import Console
 from trainer.record.run_folder import make_folder, removed_if_unused
 from trainer.record.runs import RunRow, read_run
@@ -34,15 +33,14 @@ from trainer.study.halves import Half, draw_arms
 from trainer.study.page import StudyFinding
 from trainer.study.runs import REPORT, REPORTED, StudyRuns
 from trainer.study.study import Study
+from trainer.study.timed_pictures import draw_distances, draw_ratios
 from trainer.study.verdict import conclusions, difference_text, power_text
 from trainer.sweep.results import job_line
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-TINIEST = 1e-18  # where a difference of exactly 0 is drawn on a logarithmic axis
 ROUNDING = 1e-9  # a difference below it is one of rounding
 
 
@@ -74,7 +72,7 @@ def speed_of(study: Study, arms: Sequence[Arm]) -> StudyFinding:
 
     def draw(panel: SubFigure) -> None:
         above, below = panel.subplots(2, 1, height_ratios=(1.0, 1.6))
-        draw_ratios(above, arms)
+        draw_ratios(above, ratios_of(arms), interval(ratios_of(arms)), [a.label for a in arms])
         draw_arms(below, labels, accuracies, [difference_text(r.difference) for r in found.rows])
         below.set_xlabel("test accuracy (%)", fontsize=14)
 
@@ -98,7 +96,7 @@ def processes_of(study: Study, arms: Sequence[Arm], distances: Sequence[float]) 
 
     def draw(panel: SubFigure) -> None:
         above, below = panel.subplots(2, 1)
-        draw_ratios(above, arms)
+        draw_ratios(above, ratios_of(arms), interval(ratios_of(arms)), [a.label for a in arms])
         draw_distances(below, distances)
 
     worth = Half(f"{speed_headline(arms)}, {same}", draw)
@@ -250,25 +248,6 @@ def equality_text(distances: Sequence[float]) -> str:
     return f"Two processes do not end with the weights of one ({largest_text})."
 
 
-def draw_distances(axes: Axes, distances: Sequence[float]) -> None:
-    """Draw each seed's largest difference on a logarithmic axis, with float64's and float32's
-    rounding beside it."""
-    drawn = [max(d, TINIEST) for d in distances]
-    axes.plot(drawn, [0.2] * len(drawn), "o", color=style.FEW[1], alpha=0.5, ms=10, mew=0)
-    for place, name in ((2.0**-53, "float64\nrounds"), (2.0**-24, "float32\nrounds")):
-        axes.axvline(place, color=style.GREY, linewidth=1.6, linestyle="--")
-        where: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "fontsize": 12, "va": "top"}
-        axes.annotate(name, (place * 1.6, 0.98), **where)
-    axes.set_xscale("log")
-    axes.set_xlim(min([1e-18, *drawn]) / 2, 1e-5)
-    axes.set_xticks([10.0**e for e in range(-18, -4, 3)])
-    axes.set_ylim(-0.5, 1.2)
-    axes.set_yticks([])
-    style.clean_axes(axes, "x", size=12)
-    axes.spines["left"].set_visible(False)
-    axes.set_xlabel("largest difference of any weight", fontsize=14, color=style.DARK)
-
-
 def ratios_of(arms: Sequence[Arm]) -> list[float]:
     """Return the second arm's images per second as a multiple of the first's, by seed."""
     pairs = zip(arms[0].runs, arms[1].runs, strict=True)
@@ -311,31 +290,6 @@ def speed_headline(arms: Sequence[Arm]) -> str:
     if found is None or found[1] <= 1.0 <= found[2]:
         return f"{two} and {one}: speeds not told apart"
     return f"{two}: {found[0]:.2f} times as fast as {one}"
-
-
-def draw_ratios(axes: Axes, arms: Sequence[Arm]) -> None:
-    """Draw the ratios as dots, their mean with its interval, and the line of no difference."""
-    ratios, color = ratios_of(arms), style.FEW[1]
-    axes.axvline(1.0, color=style.FEW[0], linewidth=2.5, linestyle="--")
-    axes.plot(ratios, [0.13] * len(ratios), "o", color=color, alpha=0.4, ms=9, mew=0)
-    found = interval(ratios)
-    if found is not None:
-        mean, low, high = found
-        reach = ([mean - low], [high - mean])
-        axes.errorbar(mean, -0.12, xerr=reach, color=color, fmt="D", ms=10, capsize=6, lw=3)
-        said = f"{mean:.2f} ({low:.2f} to {high:.2f})"
-        look: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 14, "fontweight": "bold"}
-        axes.annotate(said, (mean, -0.24), color=color, **look)
-    axes.annotate(
-        arms[0].label, (1.0, 0.48), ha="center", va="top", fontsize=14, color=style.FEW[0]
-    )
-    axes.set_ylim(-0.6, 0.5)
-    axes.set_yticks([])
-    low_end, high_end = axes.get_xlim()
-    axes.set_xlim(min(0.85, low_end), max(1.2, high_end))
-    style.clean_axes(axes, "x", size=12)
-    axes.spines["left"].set_visible(False)
-    axes.set_xlabel(f"images per second, {arms[1].label} / {arms[0].label}", fontsize=14)
 
 
 def main() -> None:
