@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import re
 from pathlib import Path
@@ -20,7 +19,7 @@ from trainer.study.runs import final_jobs
 from trainer.study.spec import load, names, study_of
 from trainer.study.study import KINDS, SCALES, changed, merged, ranges
 
-MINUTE, CPU, TUNING = names("minute"), names("cpu"), ROOT / "docs" / "results" / "demos" / "tuning"
+MINUTE, CPU = names("minute"), names("cpu")
 COMPARED = [name for name in CPU if load(name, "cpu").draw == "arms"]
 EACH = [(n, s) for n in names() for s in SCALES if n in names(s)]
 
@@ -129,31 +128,6 @@ def test_what_does_not_show_is_said_in_numbers_that_are_committed(name: str) -> 
         assert any(abs(float(number) - n) <= half + 1e-9 for n in known), number
     assert re.fullmatch(r"20\d\d-\d\d-\d\d", elsewhere["date"])
     assert elsewhere["command"].startswith("python -m trainer ")
-
-
-def alike(words: str) -> tuple[str, ...]:
-    """Return words with their numbers in one spelling: tables were written with others."""
-    return tuple(re.sub(r"\.0$", "", word) for word in words.split())
-
-
-@pytest.mark.parametrize(
-    "name", [n for n in MINUTE if any(a.chosen for a in load(n, "minute").arms)]
-)
-def test_tuned_values_are_the_best_of_those_that_were_tried(name: str) -> None:
-    study = load(name, "minute")
-    rows = list(csv.DictReader((TUNING / f"{name}.csv").read_text().splitlines()))
-    jobs = study.trial_jobs()
-    assert {job.seed for job in jobs} == set(range(1000, 1006))
-    tried = {
-        label: {alike(" ".join(j.values)) for j in jobs if j.arm == label} for label in study.labels
-    }
-    for label in study.labels:
-        mine = [row for row in rows if row["arm"] == label]
-        assert {alike(row["words"]) for row in mine} == tried[label]
-        assert all(int(row["n"]) >= 2 for row in mine if row["chosen"])
-        (best,) = [row for row in mine if row["chosen"]]
-        assert alike(best["words"]) == alike(" ".join(study.chosen(label))), label
-    assert len({len(words) for words in tried.values()}) == 1, "arms are tuned alike"
 
 
 def test_the_last_word_of_a_key_wins_and_a_choice_takes_its_keys_with_it() -> None:

@@ -50,8 +50,9 @@ def live(study: Study, label: str, *overrides: str) -> Live:
     Args:
         study: whose arm it is.
         label: of the arm; empty for what all share.
-        overrides: which win.
+        overrides: which win, after those that the study's settings have for its mechanism.
     """
+    overrides = (*study.settings.get("mechanism", ()), *overrides)
     words = study.job(label, study.chosen(label), study.first).overrides if label else ()
     shared = () if label else (*study.always, *study.base, *study.last_words)
     config = study.compose(*words, *shared, *overrides)

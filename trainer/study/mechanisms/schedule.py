@@ -45,14 +45,13 @@ class Trace:
 
 def see(study: Study, runs: Sequence[RunRow]) -> list[Trace]:
     """Train an arm each, all with the baseline's values: they differ in the schedule alone."""
-    more = tuple(study.settings.get("mechanism", ()))
-    return [trace(study, label, more) for label in study.labels]
+    return [trace(study, label) for label in study.labels]
 
 
-def trace(study: Study, label: str, more: Sequence[str]) -> Trace:
+def trace(study: Study, label: str) -> Trace:
     """Train an arm, and return its learning rate and loss at each step."""
     lrs, losses = [], []
-    for run in live(study, label, *more).steps():
+    for run in live(study, label).steps():
         meter = run.state.meter
         if meter.sizes:  # at an epoch's end it is empty: that step is left out
             lrs.append(float(run.optimizer.param_groups[0]["lr"]))

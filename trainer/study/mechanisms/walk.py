@@ -47,7 +47,7 @@ class Walk:
 def see(study: Study, runs: Sequence[RunRow]) -> Walk:
     """Train the baseline, look at its weights in the later part, and at the validation images' loss
     about them."""
-    one = live(study, study.labels[0], *study.settings.get("mechanism", ()))
+    one = live(study, study.labels[0])
     every = max(1, one.run.data.steps_per_epoch // PER_EPOCH)
     begin = BEGINS * one.run.total
     snapshots = [vector(run.model) for run in one.steps(every) if run.state.step >= begin]
