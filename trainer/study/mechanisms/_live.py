@@ -15,7 +15,7 @@ from trainer.loop import fit
 from trainer.run.assemble import assemble
 from trainer.run.device import prepare
 from trainer.state import Run
-from trainer.study.study import Study
+from trainer.study.study import Study, merged
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def live(study: Study, label: str, *overrides: str) -> Live:
     overrides = (*study.settings.get("mechanism", ()), *overrides)
     words = study.job(label, study.chosen(label), study.first).overrides if label else ()
     shared = () if label else (*study.always, *study.base, *study.last_words)
-    config = study.compose(*words, *shared, *overrides)
+    config = study.compose(*merged((*words, *shared, *overrides)))
     run, source = assemble(config, *prepare(config, World()))
     return Live(run, source)
 
