@@ -102,6 +102,8 @@ def test_a_walk_is_of_the_later_half_and_knows_the_loss_about_it() -> None:
     middle = len(seen.x) // 2
     assert seen.losses[middle, middle] == pytest.approx(seen.average)
     drawn("walk", seen)
+    with pytest.raises(ConfigError, match="two: 2 steps are too few for a walk to be drawn"):
+        walk.see(small("max_steps=2"), [])
 
 
 def test_weights_put_back_are_those_that_were_taken() -> None:

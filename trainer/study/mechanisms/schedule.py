@@ -79,4 +79,4 @@ def draw(panel: SubFigure, seen: Sequence[Trace], share: float = 1.0) -> None:
     above.set_ylim(bottom=0.0)
     below.set_xlim(0.0, 100.0)
     settled = np.concatenate([one.smooth[len(one.smooth) // 20 :] for one in seen])
-    below.set_ylim(0.0, 1.05 * float(settled.max()))
+    below.set_ylim(0.0, 1.05 * float(settled[np.isfinite(settled)].max(initial=1e-9)))

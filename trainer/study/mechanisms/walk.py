@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from trainer.core.errors import ConfigError
 from trainer.record.runs import RunRow
 from trainer.record.style import DARK, FEW
 from trainer.study.mechanisms._live import live, loss_of, put, vector
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import SubFigure
 
 GRID, REACH, PER_EPOCH = 13, 1.25, 6  # points across, spreads beyond the walk, snapshots
+LEAST = 3  # snapshots that span a plane
 BEGINS = 0.5  # of the run: from where on weights are averaged
 
 
@@ -51,6 +53,8 @@ def see(study: Study, runs: Sequence[RunRow]) -> Walk:
     every = max(1, one.run.data.steps_per_epoch // PER_EPOCH)
     begin = BEGINS * one.run.total
     snapshots = [vector(run.model) for run in one.steps(every) if run.state.step >= begin]
+    if len(snapshots) < LEAST:
+        raise ConfigError(f"{study.name}: {one.run.total} steps are too few for a walk to be drawn")
     model = one.run.model
     parts = [one.run.ready(batch) for batch in one.run.data.val_batches()]
     images, labels = torch.cat([p.images for p in parts]), torch.cat([p.labels for p in parts])
