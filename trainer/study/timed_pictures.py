@@ -47,7 +47,8 @@ def draw_ratios(
         said = f"{mean:.2f} ({low:.2f} to {high:.2f})"
         look: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 14, "fontweight": "bold"}
         axes.annotate(said, (mean, -0.24), color=color, **look)
-    axes.annotate(labels[0], (1.0, 0.48), ha="center", va="top", fontsize=14, color=style.FEW[0])
+    white: dict[str, Any] = {"bbox": {"fc": "white", "ec": "none", "pad": 2}, "ha": "center"}
+    axes.annotate(labels[0], (1.0, 0.48), va="top", fontsize=14, color=style.FEW[0], **white)
     axes.set_ylim(-0.6, 0.5)
     axes.set_yticks([])
     low_end, high_end = axes.get_xlim()
