@@ -23,7 +23,7 @@ from trainer.study import grids, mechanisms, rates, timed
 from trainer.study.arms import arms_half, compared, finding_of
 from trainer.study.halves import FRAMES, REST, halves_figure, headline_of, write_gif
 from trainer.study.make import make, opened
-from trainer.study.mechanisms import blend, descent, numbers, paths, schedule, seconds, walk
+from trainer.study.mechanisms import blend, descent, numbers, paths, schedule, seconds, trajectory
 from trainer.study.mechanisms._live import live, loss_of, put, vector
 from trainer.study.page import StudyFinding
 from trainer.study.runs import StudyRuns
@@ -77,33 +77,33 @@ def test_corrupt_labels_are_those_that_differ_from_what_they_were() -> None:
     assert len(images) == len(labels) == one.run.data.noise.changed
 
 
-def test_the_average_of_a_walk_lies_in_its_plane_and_at_its_origin() -> None:
+def test_the_average_of_a_trajectory_lies_in_its_plane_and_at_its_origin() -> None:
     torch.manual_seed(0)
     steps = torch.randn(9, 40, dtype=torch.float64).cumsum(0)
-    points, axes, centre = walk.plane_of(steps)
+    points, axes, centre = trajectory.plane_of(steps)
     torch.testing.assert_close(centre, steps.mean(0))
     np.testing.assert_allclose(points.mean(0), 0.0, atol=1e-12)
     torch.testing.assert_close(axes @ axes.T, torch.eye(2, dtype=torch.float64))
-    # no other two directions hold more of the walk
+    # no other two directions hold more of it
     spread = torch.linalg.svdvals(steps - centre) ** 2
     assert (points**2).sum() == pytest.approx(float(spread[:2].sum()))
     flat = centre + torch.from_numpy(points) @ axes
-    again, _, _ = walk.plane_of(flat)
+    again, _, _ = trajectory.plane_of(flat)
     np.testing.assert_allclose(np.abs(again), np.abs(points), atol=1e-9)
 
 
-def test_a_walk_is_of_the_later_half_and_knows_the_loss_about_it() -> None:
+def test_a_trajectory_is_of_the_later_half_and_knows_the_loss_about_it() -> None:
     study = small()
-    seen = walk.see(study, [])
+    seen = trajectory.see(study, [])
     one = live(study, study.labels[0])
     total, per_epoch = one.run.total, one.run.data.steps_per_epoch
     assert len(seen.points) >= total - math.ceil(total / 2)
     assert per_epoch >= 2
     middle = len(seen.x) // 2
     assert seen.losses[middle, middle] == pytest.approx(seen.average)
-    drawn("walk", seen)
-    with pytest.raises(ConfigError, match="two: 2 steps are too few for a walk to be drawn"):
-        walk.see(small("max_steps=2"), [])
+    drawn("trajectory", seen)
+    with pytest.raises(ConfigError, match="two: 2 steps are too few to draw a trajectory"):
+        trajectory.see(small("max_steps=2"), [])
 
 
 def test_weights_put_back_are_those_that_were_taken() -> None:
@@ -150,7 +150,7 @@ def test_paths_take_the_optimizers_own_steps() -> None:
     def plain(model: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.SGD(model.parameters(), lr=1.0)
 
-    points = paths.walk(plain, 1e-4)
+    points = paths.follow(plain, 1e-4)
     x, y = paths.START
     steep = paths.STEEP
     assert points[1] == pytest.approx([x - 1e-4 * steep[0] * x, y - 1e-4 * steep[1] * y])
@@ -243,9 +243,11 @@ def test_every_demonstration_draws_both_halves(name: str, tmp_path: Path) -> Non
 def test_every_demonstration_has_a_mechanism_and_every_mechanism_a_demonstration() -> None:
     used = {load(name, "minute").mechanism for name in MINUTE}
     assert used == set(mechanisms.names())
-    assert isinstance(mechanisms.load("walk"), object)
-    with pytest.raises(ConfigError, match="unknown mechanism 'wlak'; did you mean 'walk'"):
-        mechanisms.load("wlak")
+    assert isinstance(mechanisms.load("trajectory"), object)
+    with pytest.raises(
+        ConfigError, match="unknown mechanism 'trajectori'; did you mean 'trajectory'"
+    ):
+        mechanisms.load("trajectori")
 
 
 def test_a_picture_has_both_halves_and_its_headline_is_what_came_of_it(tmp_path: Path) -> None:

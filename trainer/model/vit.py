@@ -101,7 +101,7 @@ class Embed(nn.Module):
         return tokens + self.positions
 
 
-class Pool(nn.Module):
+class Readout(nn.Module):
     """Takes the class token, or the mean of all.
 
     Args:
@@ -179,5 +179,5 @@ class Vit:
         nn.init.zeros_(head.bias)
         return nn.Sequential(
             *(embed, nn.Dropout(self.dropout), *blocks, nn.LayerNorm(self.width, EPS)),
-            *(Pool(self.pool == "mean"), head),
+            *(Readout(self.pool == "mean"), head),
         )

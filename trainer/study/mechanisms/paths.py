@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 START, STEEP, STEPS = (-9.0, 0.9), (1.0, 1000.0), 50
 RATES = tuple(float(r) for r in np.geomspace(1e-4, 3.0, 46))
-SETTLED, FAR = 10, 1e6  # last steps by which a rate is judged; beyond it a walk is lost
+SETTLED, FAR = 10, 1e6  # last steps by which a rate is judged; beyond it a path is lost
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def loss_of(points: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
-def walk(make: Callable[[nn.Module], torch.optim.Optimizer], lr: float) -> NDArray[np.float64]:
+def follow(make: Callable[[nn.Module], torch.optim.Optimizer], lr: float) -> NDArray[np.float64]:
     """Return where an optimizer goes from the start with one rate."""
     place = nn.ParameterList([nn.Parameter(torch.tensor([x], dtype=torch.float64)) for x in START])
     optimizer = make(place)
@@ -65,14 +65,14 @@ def walk(make: Callable[[nn.Module], torch.optim.Optimizer], lr: float) -> NDArr
 
 
 def see(study: Study, runs: Sequence[RunRow]) -> list[Path]:
-    """Let each arm's optimizer walk with its own best rate."""
+    """Let each arm's optimizer go with its own best rate."""
     found = []
     for label in study.labels:
         config = study.compose(*study.job(label, study.chosen(label), study.first).overrides)
         make = partial(build_optimizer, config.optim, batch_size=config.batch_size)
-        walks = {lr: walk(make, lr) for lr in RATES}
-        best = min(walks, key=lambda lr: float(loss_of(walks[lr][-SETTLED:]).mean()))
-        found.append(Path(label, best, walks[best]))
+        paths = {lr: follow(make, lr) for lr in RATES}
+        best = min(paths, key=lambda lr: float(loss_of(paths[lr][-SETTLED:]).mean()))
+        found.append(Path(label, best, paths[best]))
     return found
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Seconds:
+class StepTimes:
     """Milliseconds of one step.
 
     Attributes:
@@ -39,7 +39,7 @@ class Seconds:
         return max(0.0, self.two - self.half)
 
 
-def see(study: Study, runs: Sequence[RunRow]) -> Seconds:
+def see(study: Study, runs: Sequence[RunRow]) -> StepTimes:
     """Take the times of the study's runs, and train once with half of the batch."""
     images = int(runs[0].config["batch_size"])
     one, two = ([r for r in runs if r.summary.get("world_size") == n] for n in (1, 2))
@@ -49,7 +49,7 @@ def see(study: Study, runs: Sequence[RunRow]) -> Seconds:
         train, steps = run.state.seconds["train"], run.state.step
         spent.append((train, steps))
     per_step = min((b[0] - a[0]) / (b[1] - a[1]) for a, b in pairwise(spent))
-    return Seconds(per_image(one) * images, 1000.0 * per_step, per_image(two) * images, images)
+    return StepTimes(per_image(one) * images, 1000.0 * per_step, per_image(two) * images, images)
 
 
 def per_image(runs: Sequence[RunRow]) -> float:
@@ -58,7 +58,7 @@ def per_image(runs: Sequence[RunRow]) -> float:
     return 1000.0 / statistics.median([s for s in speeds if s])
 
 
-def draw(panel: SubFigure, seen: Seconds, share: float = 1.0) -> None:
+def draw(panel: SubFigure, seen: StepTimes, share: float = 1.0) -> None:
     """Draw a bar for each process: what it computes, and what two spend on each other."""
     axes = panel.subplots()
     n, height = seen.images, 0.62

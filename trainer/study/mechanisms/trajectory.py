@@ -1,5 +1,5 @@
-"""The weights' walk at a learning rate that does not fall, in the plane of its principal
-components, with the average of it and the loss about it."""
+"""The trajectory of the weights at a learning rate that does not fall, in the plane of its
+principal components, with the average of it and the loss about it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from trainer.study.study import Study
 if TYPE_CHECKING:
     from matplotlib.figure import SubFigure
 
-GRID, REACH, PER_EPOCH = 13, 1.25, 6  # points across, spreads beyond the walk, snapshots
+GRID, REACH, PER_EPOCH = 13, 1.25, 6  # points across, spreads beyond the points, snapshots
 LEAST = 3  # snapshots that span a plane
 BEGINS = 0.5  # of the run: from where on weights are averaged
 
 
 @dataclass(frozen=True)
-class Walk:
-    """A walk in its plane.
+class Trajectory:
+    """A trajectory in its plane.
 
     Attributes:
         points: (T, 2) coordinates of the snapshots, their average being the origin.
@@ -46,7 +46,7 @@ class Walk:
     average: float
 
 
-def see(study: Study, runs: Sequence[RunRow]) -> Walk:
+def see(study: Study, runs: Sequence[RunRow]) -> Trajectory:
     """Train the baseline, look at its weights in the later part, and at the validation images' loss
     about them."""
     one = live(study, study.labels[0])
@@ -54,7 +54,7 @@ def see(study: Study, runs: Sequence[RunRow]) -> Walk:
     begin = BEGINS * one.run.total
     snapshots = [vector(run.model) for run in one.steps(every) if run.state.step >= begin]
     if len(snapshots) < LEAST:
-        raise ConfigError(f"{study.name}: {one.run.total} steps are too few for a walk to be drawn")
+        raise ConfigError(f"{study.name}: {one.run.total} steps are too few to draw a trajectory")
     model = one.run.model
     parts = [one.run.ready(batch) for batch in one.run.data.val_batches()]
     images, labels = torch.cat([p.images for p in parts]), torch.cat([p.labels for p in parts])
@@ -68,7 +68,9 @@ def see(study: Study, runs: Sequence[RunRow]) -> Walk:
     x, y = (np.linspace(-r, r, GRID) for r in reach)
     losses = np.array([[loss(a, b) for a in x] for b in y])
     put(model, snapshots[-1])
-    return Walk(points, axes, centre, x, y, losses, loss_of(model, images, labels), loss(0.0, 0.0))
+    return Trajectory(
+        points, axes, centre, x, y, losses, loss_of(model, images, labels), loss(0.0, 0.0)
+    )
 
 
 def plane_of(snapshots: torch.Tensor) -> tuple[NDArray[np.float64], torch.Tensor, torch.Tensor]:
@@ -80,8 +82,8 @@ def plane_of(snapshots: torch.Tensor) -> tuple[NDArray[np.float64], torch.Tensor
     return ((snapshots - centre) @ axes.T).numpy(), axes, centre
 
 
-def draw(panel: SubFigure, seen: Walk, share: float = 1.0) -> None:
-    """Draw the walk over the loss, and the average of what there is of it."""
+def draw(panel: SubFigure, seen: Trajectory, share: float = 1.0) -> None:
+    """Draw the trajectory over the loss, and the average of what there is of it."""
     axes = panel.subplots()
     levels = np.quantile(seen.losses, np.linspace(0.0, 1.0, 14))
     axes.contourf(
@@ -107,7 +109,7 @@ def draw(panel: SubFigure, seen: Walk, share: float = 1.0) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_xlabel(
-        f"the weights' walk; dark: low loss\n"
+        f"the weights' way; dark: low loss\n"
         f"loss {seen.last:.2f} at the last, {seen.average:.2f} at the average",
         fontsize=13,
         color=DARK,
