@@ -3,11 +3,18 @@ compared."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from trainer.analysis.compare import Arm, compare, to_markdown
+from trainer.analysis.compare import (
+    Arm,
+    ComparisonRow,
+    adjusted,
+    compare,
+    difference_of,
+    to_markdown,
+)
 from trainer.record.runs import RunRow
 from trainer.study.arms import columns, notes, numbers
 from trainer.study.halves import Half, draw_over_rates, headline_of
@@ -21,7 +28,7 @@ from trainer.study.runs import (
     trials_of,
 )
 from trainer.study.study import LR, Study, StudyJob
-from trainer.study.verdict import conclusions, is_shown, power_text
+from trainer.study.verdict import conclusions, difference_text, is_shown, power_text
 
 GOOD = 0.05  # below an arm's best mean: rates within it are its good range
 Rates = dict[float, Arm]
@@ -70,7 +77,7 @@ def finding_of(study: Study, jobs: Sequence[StudyJob], rows: Sequence[RunRow]) -
     arms = tuple(by_rate[label][float(best[label][0].split("=")[1])] for label in study.labels)
     runs = StudyRuns(study, tuple(trials), best, arms)
     found = compare(arms, REPORTED, arms[0].label, is_paired=None, against=study.against)
-    said = [*conclusions(runs, found), width_text(by_rate)]
+    said = [*conclusions(runs, found), *rate_texts(study, by_rate), width_text(by_rate)]
     tops = [float(best[label][0].split("=")[1]) for label in study.labels]
     lines = [
         (label, {rate: list(arm.values(REPORTED).values()) for rate, arm in rates.items()})
@@ -93,6 +100,30 @@ def finding_of(study: Study, jobs: Sequence[StudyJob], rows: Sequence[RunRow]) -
 
 def rate_of(job: StudyJob) -> float:
     return float(job.values[0].split("=", 1)[1])
+
+
+def rate_texts(study: Study, arms: dict[str, Rates]) -> Iterator[str]:
+    """Yield what the claimed arm is worth at the rates that its baseline has too, all of them
+    counted."""
+    mine, others = arms[study.claim], arms[study.baseline_of(study.claim)]
+    shared = [rate for rate in mine if rate in others]
+    rows = []
+    for rate in shared:
+        values, before = mine[rate].values(REPORTED), others[rate].values(REPORTED)
+        if values and before:
+            row = ComparisonRow(replace(mine[rate], label=f"{rate:g}"), mine[rate].spread(REPORTED))
+            rows.append(replace(row, difference=difference_of(before, values)))
+    if len(rows) < 2:
+        return
+    parts = [
+        f"{row.arm.label}: {difference_text(row.difference)}"
+        f"{'' if is_shown(row) else ', not told apart'}"
+        for row in adjusted(rows)
+    ]
+    yield (
+        f"At the same learning rate {study.claim} differs from {study.baseline_of(study.claim)} in "
+        f"points (adjusted for {len(rows)} rates, Holm): {'; '.join(parts)}."
+    )
 
 
 def width_text(arms: dict[str, Rates]) -> str:
