@@ -311,3 +311,38 @@ def test_the_first_seed_moves_every_run() -> None:
     grid = changed(load("lr", "minute"), seeds=2, first=7)
     seeds = {w for line in grid.grid_jobs() for w in line if w.startswith("seed=")}
     assert seeds == {"seed=7", "seed=8"}
+
+
+def rated(none: dict[float, float], mixup: dict[float, float]) -> StudyFinding:
+    """What two arms over rates come to, whose seeds are a point apart."""
+    arms = {
+        label: {"overrides": [f"mix={label}"], "tune": {"optim.lr": list(values)}}
+        for label, values in (("none", none), ("mixup", mixup))
+    }
+    study = changed(small(arms=arms, draw="rates"), seeds=3)
+    jobs = rates.jobs_of(study)
+    scores = {"none": none, "mixup": mixup}
+    rows = []
+    for job in jobs:
+        score = scores[job.arm][rates.rate_of(job)] + 0.01 * job.seed
+        rows.append(replace(run(job.seed, score), config={"seed": job.seed}))
+    return rates.finding_of(study, jobs, rows)
+
+
+def test_arms_over_rates_are_compared_at_their_best_and_at_each_rate() -> None:
+    found = rated({0.01: 0.5, 0.1: 0.8}, {0.01: 0.7, 0.1: 0.795})
+    assert found.sentences[0].startswith("mixup is not told apart from none: -0.5 points")
+    assert "(adjusted for 2 rates, Holm): 0.01: +20.0 (" in found.sentences[1]
+    assert found.sentences[1].endswith("0.1: -0.5 (-2.8 to +1.8), not told apart.")
+    assert found.sentences[2] == (
+        "Within 5 points of an arm's best, of the rates tried: none over a factor of 1 (0.1 to 0.1), "
+        "mixup over a factor of 1 (0.1 to 0.1)."
+    )
+    assert found.worth is not None
+    assert found.worth.headline == (
+        "at the same rate mixup gains up to 20.0 points; each at its best: not told apart"
+    )
+    better = rated({0.01: 0.5, 0.1: 0.6}, {0.01: 0.7, 0.1: 0.65})
+    assert better.sentences[0].startswith("mixup gains 10.0 points of test accuracy against none")
+    assert better.worth is not None
+    assert better.worth.headline == "mixup gains 10.0 points on none"

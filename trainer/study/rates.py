@@ -3,12 +3,13 @@ compared."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from trainer.analysis.compare import (
     Arm,
+    Comparison,
     ComparisonRow,
     adjusted,
     compare,
@@ -28,7 +29,7 @@ from trainer.study.runs import (
     trials_of,
 )
 from trainer.study.study import LR, Study, StudyJob
-from trainer.study.verdict import conclusions, difference_text, is_shown, power_text
+from trainer.study.verdict import conclusions, difference_text, is_shown, points, power_text
 
 GOOD = 0.05  # below an arm's best mean: rates within it are its good range
 Rates = dict[float, Arm]
@@ -77,7 +78,10 @@ def finding_of(study: Study, jobs: Sequence[StudyJob], rows: Sequence[RunRow]) -
     arms = tuple(by_rate[label][float(best[label][0].split("=")[1])] for label in study.labels)
     runs = StudyRuns(study, tuple(trials), best, arms)
     found = compare(arms, REPORTED, arms[0].label, is_paired=None, against=study.against)
-    said = [*conclusions(runs, found), *rate_texts(study, by_rate), width_text(by_rate)]
+    same = at_each_rate(study, by_rate)
+    said = [*conclusions(runs, found), width_text(by_rate)]
+    if same:
+        said.insert(1, rates_text(study, same))
     tops = [float(best[label][0].split("=")[1]) for label in study.labels]
     lines = [
         (label, {rate: list(arm.values(REPORTED).values()) for rate, arm in rates.items()})
@@ -93,7 +97,8 @@ def finding_of(study: Study, jobs: Sequence[StudyJob], rows: Sequence[RunRow]) -
         ours=dict(numbers(found)),
         is_shown=any(map(is_shown, found.rows)),
         worth=Half(
-            headline_of(study, found), lambda panel: draw_over_rates(panel.subplots(), lines, tops)
+            headline(study, found, same),
+            lambda panel: draw_over_rates(panel.subplots(), lines, tops),
         ),
     )
 
@@ -102,28 +107,44 @@ def rate_of(job: StudyJob) -> float:
     return float(job.values[0].split("=", 1)[1])
 
 
-def rate_texts(study: Study, arms: dict[str, Rates]) -> Iterator[str]:
-    """Yield what the claimed arm is worth at the rates that its baseline has too, all of them
-    counted."""
+def at_each_rate(study: Study, arms: dict[str, Rates]) -> tuple[ComparisonRow, ...]:
+    """Return what the claimed arm is worth at each rate that its baseline has too, all of them
+    counted; nothing where that is one rate or none."""
     mine, others = arms[study.claim], arms[study.baseline_of(study.claim)]
-    shared = [rate for rate in mine if rate in others]
     rows = []
-    for rate in shared:
+    for rate in (rate for rate in mine if rate in others):
         values, before = mine[rate].values(REPORTED), others[rate].values(REPORTED)
         if values and before:
             row = ComparisonRow(replace(mine[rate], label=f"{rate:g}"), mine[rate].spread(REPORTED))
             rows.append(replace(row, difference=difference_of(before, values)))
-    if len(rows) < 2:
-        return
+    return adjusted(rows) if len(rows) > 1 else ()
+
+
+def rates_text(study: Study, rows: Sequence[ComparisonRow]) -> str:
+    """Return the differences at each rate."""
     parts = [
         f"{row.arm.label}: {difference_text(row.difference)}"
         f"{'' if is_shown(row) else ', not told apart'}"
-        for row in adjusted(rows)
+        for row in rows
     ]
-    yield (
+    return (
         f"At the same learning rate {study.claim} differs from {study.baseline_of(study.claim)} in "
         f"points (adjusted for {len(rows)} rates, Holm): {'; '.join(parts)}."
     )
+
+
+def headline(study: Study, found: Comparison, rows: Sequence[ComparisonRow]) -> str:
+    """Return in a few words what came of the claim, each arm at its best rate, and where that is
+    not told apart what does at the same rate."""
+    best = headline_of(study, found)
+    claim = next(row for row in found.rows if row.arm.label == study.claim)
+    gains = [row.difference.mean for row in rows if row.difference and is_shown(row)]
+    if is_shown(claim) or not gains:
+        return best
+    most = max(gains, key=abs)
+    verb = "gains" if most > 0 else "loses"
+    at_best = "each at its best: not told apart"
+    return f"at the same rate {study.claim} {verb} up to {points(abs(most))} points; {at_best}"
 
 
 def width_text(arms: dict[str, Rates]) -> str:
