@@ -335,8 +335,8 @@ def test_arms_over_rates_are_compared_at_their_best_and_at_each_rate() -> None:
     assert "(adjusted for 2 rates, Holm): 0.01: +20.0 (" in found.sentences[1]
     assert found.sentences[1].endswith("0.1: -0.5 (-2.8 to +1.8), not told apart.")
     assert found.sentences[2] == (
-        "Within 5 points of an arm's best, of the rates tried: none over a factor of 1 (0.1 to 0.1), "
-        "mixup over a factor of 1 (0.1 to 0.1)."
+        "Within 5 points of an arm's best, of the rates tried: none over a factor of 1 (0.1 to "
+        "0.1), mixup over a factor of 1 (0.1 to 0.1)."
     )
     assert found.worth is not None
     assert found.worth.headline == (

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trainer.analysis.compare import (
     Arm,
@@ -30,6 +31,9 @@ from trainer.study.runs import (
 )
 from trainer.study.study import LR, Study, StudyJob
 from trainer.study.verdict import conclusions, difference_text, is_shown, points, power_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import SubFigure
 
 GOOD = 0.05  # below an arm's best mean: rates within it are its good range
 Rates = dict[float, Arm]
@@ -87,6 +91,10 @@ def finding_of(study: Study, jobs: Sequence[StudyJob], rows: Sequence[RunRow]) -
         (label, {rate: list(arm.values(REPORTED).values()) for rate, arm in rates.items()})
         for label, rates in by_rate.items()
     ]
+
+    def draw(panel: SubFigure) -> None:
+        draw_over_rates(panel.subplots(), lines, tops)
+
     return StudyFinding(
         said,
         power_text(study, found),
@@ -96,10 +104,7 @@ def finding_of(study: Study, jobs: Sequence[StudyJob], rows: Sequence[RunRow]) -
         notes=list(notes(replace(runs, trials=()))),
         ours=dict(numbers(found)),
         is_shown=any(map(is_shown, found.rows)),
-        worth=Half(
-            headline(study, found, same),
-            lambda panel: draw_over_rates(panel.subplots(), lines, tops),
-        ),
+        worth=Half(headline(study, found, same), draw),
     )
 
 
