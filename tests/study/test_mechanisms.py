@@ -254,7 +254,7 @@ def test_a_picture_has_both_halves_and_its_headline_is_what_came_of_it(tmp_path:
     study = small(arms=MIXES, mechanism="paths")
     arms = (arm("none", 0.7, 0.71, 0.72), arm("mixup", 0.8, 0.81, 0.82))
     half = arms_half(StudyRuns(study, (), {}, arms), compared(study, arms))
-    assert half.headline == "mixup gains 10.0 points on none"
+    assert half.headline == "mixup gains 10.0 points against none"
     same = (arms[0], arm("mixup", 0.7, 0.71, 0.72))
     assert headline_of(study, compared(study, same)) == "mixup and none: not told apart"
     places = np.stack([np.linspace(-9.0, 0.0, 30), np.zeros(30)], axis=1)
@@ -262,7 +262,7 @@ def test_a_picture_has_both_halves_and_its_headline_is_what_came_of_it(tmp_path:
     figure = halves_figure(study, seen, half)
     figure.savefig(tmp_path / "picture.png")
     words = {text.get_text() for text in figure.findobj(Text)}
-    assert {"How it works", "What it is worth", "Mixup gains 10.0 points on none"} <= words
+    assert {"How it works", "What it is worth", "Mixup gains 10.0 points against none"} <= words
     write_gif(study, seen, tmp_path / "moving.gif")
     from PIL import Image
 
@@ -346,4 +346,4 @@ def test_arms_over_rates_are_compared_at_their_best_and_at_each_rate() -> None:
     better = rated({0.01: 0.5, 0.1: 0.6}, {0.01: 0.7, 0.1: 0.65})
     assert better.sentences[0].startswith("mixup gains 10.0 points of test accuracy against none")
     assert better.worth is not None
-    assert better.worth.headline == "mixup gains 10.0 points on none"
+    assert better.worth.headline == "mixup gains 10.0 points against none"

@@ -106,7 +106,7 @@ def headline_of(study: Study, comparison: Comparison) -> str:
         return f"{study.claim} and {other}: too few runs"
     if kind == SHOWN:
         verb = "gains" if found.mean > 0 else "loses"
-        return f"{study.claim} {verb} {points(abs(found.mean))} points on {other}"
+        return f"{study.claim} {verb} {points(abs(found.mean))} points against {other}"
     if kind == WITHIN:
         return f"{study.claim} is within {100 * study.margin:g} points of {other}"
     return f"{study.claim} and {other}: not told apart"
@@ -179,7 +179,8 @@ def draw_arms(
     for label, color in zip(axes.get_yticklabels(), hues, strict=True):
         label.set(color=color, fontsize=15, fontweight="bold")
     low, high = axes.get_xlim()
-    axes.set_xlim(low - 0.12 * (high - low), min(high + 0.12 * (high - low), 101.0))
+    wide = 0.12 * (high - low)
+    axes.set_xlim(max(low - wide, -1.0), min(high + wide, 101.0))
 
 
 def draw_over_rates(
