@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 from tests.analysis.runs import made_run
 from tests.command import ROOT, Call
@@ -24,10 +23,9 @@ from trainer.study import grids, timed
 from trainer.study.arms import finding_of
 from trainer.study.make import make
 from trainer.study.page import page
-from trainer.study.pictures import framed
 from trainer.study.runs import StudyRuns, Trial, chosen, perform, trials_of, tune
-from trainer.study.spec import load, names, study_of
-from trainer.study.study import SCALES, changed, merged
+from trainer.study.spec import names, study_of
+from trainer.study.study import changed, merged
 
 SMALL = (
     *("data=synthetic", "data.num_train=64", "data.num_test=40", "data.image_shape=[1,8,8]"),
@@ -122,14 +120,6 @@ def test_weights_that_differ_by_more_than_rounding_are_not_called_the_same() -> 
 
 
 @pytest.mark.slow
-def test_no_title_is_cut_by_the_edge_of_its_picture() -> None:
-    for name, scale in [(n, s) for s in SCALES for n in names(s)]:
-        figure = framed(load(name, scale), "It gains.")
-        figure.draw_without_rendering()
-        assert all(text.get_window_extent().x1 < figure.bbox.width for text in figure.texts), name
-
-
-@pytest.mark.slow
 def test_a_tiny_study_leaves_records_a_picture_and_a_page(here: Path, call: Call) -> None:
     study = changed(made(), seeds=2)
     found, files = make(study, Path("there"), quiet=True)
@@ -202,34 +192,6 @@ def test_tuning_tries_all_on_val_and_marks_the_best(here: Path) -> None:
     for both in (trials[:2], trials[2:]):
         (best,) = (one for one in both if one.is_chosen)
         assert best.spread.mean == max(one.spread.mean or 0.0 for one in both)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["slices", "precision"])
-def test_every_kind_draws_its_picture(name: str, here: Path) -> None:
-    study = load(name, "minute")
-    if study.arms:
-        arms = [
-            arm(label, *(0.5 + 0.01 * i + 0.001 * s for s in range(3)))
-            for i, label in enumerate(study.labels)
-        ]
-        found = timed.speed_of(study, arms)
-    else:
-        rows = []
-        for number, line in enumerate(changed(study, seeds=2).grid_jobs()):
-            words = {w.split("=")[0]: yaml.safe_load(w.split("=")[1]) for w in line}
-            config = {
-                "optim": {"name": "sgd", "lr": words["optim.lr"]},
-                "batch_size": words["batch_size"],
-                "seed": words["seed"],
-            }
-            (one,) = arm("", 0.5 + 0.005 * number).runs
-            rows.append(replace(one, config=config, path=Path(str(number))))
-        found = grids.slice_finding(study, rows, "n=2.")
-    assert found.figure is not None
-    found.figure.savefig("picture.png")
-    assert Path("picture.png").stat().st_size > 20_000
-    assert found.sentences[0].endswith(".")
 
 
 def answer(*arguments: str) -> int:

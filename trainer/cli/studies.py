@@ -23,16 +23,22 @@ def study(arguments: Sequence[str], command: str = "study") -> None:
     parser = reader(command, more if command == "demo" else f"{more} {AGAIN}")
     add = parser.add_argument
     add("--seeds", type=int, help="runs of each arm; each study has its own number")
+    add("--first-seed", type=int, help="seed of the first of them (0)")
     add("--trials", type=int, help="draws for each arm, where values are chosen")
     add("--tune", action="store_true", help="choose each arm's values, on val, and end")
+    add("--show", action="store_true", help="open the picture")
+    add("--gif", action="store_true", help="write how it works as it evolves, too")
     add("--config-dir", type=Path, metavar="DIR", help="a folder of your own, with study/NAME.yaml")
     add("--plugins", type=names_in, default=(), help="modules with components of your own")
     if command == "study":
         scales = ("minute", "smoke", "cpu", "gpu")
         add("--scale", choices=scales, default="", help="the first that a study has, if left out")
     options = parser.parse_intermixed_args(arguments)
-    if options.tune and options.seeds is not None:
-        raise ConfigError("--tune chooses values and ends: --seeds has no effect")
+    for option in ("seeds", "first_seed", "show", "gif"):
+        if options.tune and getattr(options, option) not in (None, False):
+            raise ConfigError(
+                f"--tune chooses values and ends: --{option.replace('_', '-')} has no effect"
+            )
     from trainer.study import spec
     from trainer.study.study import changed
 
@@ -43,14 +49,18 @@ def study(arguments: Sequence[str], command: str = "study") -> None:
         titles = {n: spec.load(n, scale, **places).question for n in known}
         print(listing(f"{command} NAME", titles))
         return
+    numbers = (options.seeds, options.trials, options.first_seed)
     made = [
-        changed(spec.load(name, scale, **places), options.overrides, options.seeds, options.trials)
+        changed(spec.load(name, scale, **places), options.overrides, *numbers)
         for name in chosen(options.name, known)
     ]
     from trainer.study import make
 
     for one in made:
-        (make.retune if options.tune else make.show)(one, options.out)
+        if options.tune:
+            make.retune(one, options.out)
+        else:
+            make.show(one, options.out, is_opened=options.show, is_animated=options.gif)
 
 
 def reproduce(arguments: Sequence[str]) -> None:

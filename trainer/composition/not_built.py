@@ -8,7 +8,7 @@ from trainer.core.yaml_files import is_within
 
 NAMES: dict[str, tuple[str, ...]] = {
     "task": ("explain",),
-    "model": ("timm", "vit"),
+    "model": ("timm",),
     "engine": ("compile", "graph", "auto"),
     "threads": ("auto",),
 }

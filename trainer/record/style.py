@@ -11,7 +11,7 @@ from trainer.record.spread import Spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 DARK, GREY, LIGHT = "#222222", "#6b6b6b", "#dddddd"
 ACCENT, LOST = "#d1495b", "#b00020"  # what a picture is about; runs without a number
@@ -36,6 +36,12 @@ def new_figure(width: float, height: float, dpi: int = 150) -> Figure:
     return Quiet(figsize=(width, height), dpi=dpi, layout="constrained")
 
 
+def parts(figure: Any, rows: int, columns: int = 1, **spaces: Any) -> list[SubFigure]:
+    """Return the parts of a figure or of a part of one, row by row; ratios and spaces are those of
+    `subfigures`."""
+    return list(figure.subfigures(rows, columns, squeeze=False, **spaces).flat)
+
+
 def why_no_picture() -> str | None:
     """Return why nothing can be drawn here, or None."""
     try:
@@ -45,13 +51,13 @@ def why_no_picture() -> str | None:
     return None
 
 
-def clean_axes(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
-    """Draw a light grid and leave out the frame's top and right."""
+def clean_axes(axes: Axes, grid: Literal["both", "x", "y"] = "both", size: float = 8) -> None:
+    """Draw a light grid and leave out the frame's top and right; numbers have a size in points."""
     axes.grid(visible=True, axis=grid, color=LIGHT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(labelsize=8, color=GREY)
+    axes.tick_params(labelsize=size, color=GREY)
 
 
 def colors(count: int) -> list[str]:
@@ -98,6 +104,30 @@ def write_beside(axes: Axes, text: str, place: float, color: str, **style: Any) 
     style = {"va": "center", "fontsize": 8, "annotation_clip": False, **style}
     if text:
         axes.annotate(text, (1.02, place), xycoords=("axes fraction", "data"), color=color, **style)
+
+
+def end_labels(axes: Axes, ends: Sequence[tuple[float, float, str, str]], size: float = 14) -> None:
+    """Name lines at their right ends, no name over another: the place and the height of each end,
+    its name and its colour. Call it once the axes' limits are final, or nearly."""
+    low, high = axes.get_ylim()
+    box = axes.get_window_extent()
+    least = 1.25 * size * axes.figure.dpi / 72.0 * (high - low) / max(box.height, 1.0)
+    heights: list[float] = []
+    for x, y, name, color in sorted(ends, key=lambda end: end[1]):
+        heights.append(max(y, heights[-1] + least) if heights else y)
+        text: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "va": "center"}
+        away: dict[str, Any] = {
+            "xytext": (7, (heights[-1] - y) / (high - low) * box.height * 72 / axes.figure.dpi)
+        }
+        axes.annotate(
+            name,
+            (x, y),
+            **away,
+            textcoords="offset points",
+            color=color,
+            annotation_clip=False,
+            **text,
+        )
 
 
 def write_at(axes: Axes, text: str, place: float, height: float, **style: Any) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from trainer.analysis.compare import Arm, Comparison, compare, to_csv, to_markdown, value_text
 from trainer.record.runs import RunRow
+from trainer.study.halves import arms_half
 from trainer.study.page import StudyFinding
-from trainer.study.pictures import arms_figure
 from trainer.study.runs import REPORTED, StudyRuns, perform, trials_csv
 from trainer.study.study import Study
 from trainer.study.verdict import conclusions, difference_text, gains, is_shown, power_text
@@ -37,11 +37,11 @@ def finding_of(runs: StudyRuns) -> StudyFinding:
         power_text(study, found),
         to_markdown(found, columns(runs, found)),
         rows_of((*runs.tuned, *runs.untuned)),
-        arms_figure(runs, found, sentences[0]),
-        tables,
-        list(notes(runs)),
-        dict(numbers(found)),
+        tables=tables,
+        notes=list(notes(runs)),
+        ours=dict(numbers(found)),
         is_shown=any(map(is_shown, found.rows)),
+        worth=arms_half(runs, found),
     )
 
 
@@ -87,14 +87,19 @@ def notes(runs: StudyRuns) -> Iterator[str]:
             f"{', '.join(map(str, study.tune_seeds))}): most completed runs, then the highest "
             f"mean; everything tried: [{study.name}_trials.csv]({study.name}_trials.csv)"
         )
+    elif study.draw == "rates":
+        yield (
+            "every rate that was tried is shown; each arm's best was chosen on val, by the same "
+            f"runs: [{study.name}_rates.csv]({study.name}_rates.csv)"
+        )
     elif any(arm.tune for arm in study.arms):
         yield (
             "chosen on val before, with other seeds; `--tune` chooses again and lists all that "
             "was tried"
         )
     yield (
-        f"reported on test, looked at once, with seeds 0 to {study.seeds - 1}; one thread for each "
-        "run"
+        f"reported on test, looked at once, with seeds {study.first} to {study.reported[-1]}; one "
+        "thread for each run"
     )
 
 

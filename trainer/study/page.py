@@ -14,6 +14,8 @@ from trainer.study.study import Study, merged
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from trainer.study.halves import Half
+
 
 @dataclass(frozen=True)
 class StudyFinding:
@@ -30,6 +32,7 @@ class StudyFinding:
         ours: numbers as text, by the name that references to published ones call them.
         files: that are in the folder already, pictures first.
         is_shown: whether what was claimed is; else the page says where to look.
+        worth: the right half of the picture, where a mechanism is drawn beside it.
     """
 
     sentences: Sequence[str]
@@ -42,6 +45,7 @@ class StudyFinding:
     ours: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     is_shown: bool = True
+    worth: Half | None = None
 
 
 def write(study: Study, found: StudyFinding, folder: Path) -> tuple[str, ...]:
@@ -62,8 +66,11 @@ def page(study: Study, found: StudyFinding, files: Sequence[str]) -> str:
     """Return the page in Markdown; accuracies in percent."""
     pictures = [f"![{study.title}]({file})" for file in files if file.endswith(".png")]
     said = [*found.sentences, found.power]
+    if study.elsewhere:
+        said.append(elsewhere_text(study.elsewhere))
     if not found.is_shown and study.where:
-        said.append(f"Where to look next: `{study.where}`")
+        cost = f" ({study.cost})" if study.cost else ""
+        said.append(f"Where to look next{cost}: `{study.where}`")
     parts = [
         f"# {study.title}",
         f"{study.question[0].upper()}{study.question[1:]}",
@@ -73,6 +80,11 @@ def page(study: Study, found: StudyFinding, files: Sequence[str]) -> str:
         "\n".join(f"- {fact}" for fact in facts(study, found)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def elsewhere_text(elsewhere: Mapping[str, str]) -> str:
+    """Return where a trick does not show, of a larger scale's committed rows."""
+    return f"Where it does not: {elsewhere['said']} (`{elsewhere['command']}`, {elsewhere['date']})"
 
 
 def facts(study: Study, found: StudyFinding) -> Iterator[str]:

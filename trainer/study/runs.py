@@ -16,6 +16,7 @@ from trainer.sweep.runner import run_jobs
 
 AGAIN = "the same command goes on with what is missing"
 CHOSEN_BY, REPORTED = "delivered_val_top1", "delivered_test_top1"
+VAL, TEST = "val_top1", "test_top1"
 REPORT = "report_test=true"
 
 
@@ -95,11 +96,11 @@ def perform(study: Study, *, quiet: bool = False) -> StudyRuns:
     trials: list[Trial] = []
     values = {label: study.chosen(label) for label in study.labels}
     if not study.is_tuned:
-        twice = sorted(set(study.tune_seeds) & set(range(study.seeds)))
+        twice = sorted(set(study.tune_seeds) & set(study.reported))
         if twice:
             raise ConfigError(
                 f"seeds {', '.join(map(str, twice))} would be used for choosing and for reporting; "
-                f"{study.name} reports seeds 0 to {study.seeds - 1}"
+                f"{study.name} reports seeds {study.first} to {study.reported[-1]}"
             )
         trials = tune(study, quiet=quiet)
         values = {trial.arm: trial.overrides for trial in trials if trial.is_chosen}
@@ -156,7 +157,7 @@ def final_jobs(study: Study, values: dict[str, tuple[str, ...]]) -> list[StudyJo
     kinds = {k: (v,) if study.is_tuned else dict.fromkeys((v, ())) for k, v in values.items()}
     return [
         study.job(label, tried, seed, REPORT)
-        for seed in range(study.seeds)
+        for seed in study.reported
         for label in study.labels
         for tried in kinds[label]
     ]

@@ -16,9 +16,10 @@ from trainer.study.study import KINDS, LR, SCALES, Study, StudyArm, merged
 NUMBER, LIST = (int, float), (list,)
 # What a study's file may hold, and of which kind; a scale holds the same but for the last two.
 KEYS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("title", "question", "draw", "claim", "sweep", "where"), (str,)),
+    **dict.fromkeys(("title", "question", "draw", "claim", "sweep"), (str,)),
+    **dict.fromkeys(("where", "cost", "mechanism"), (str,)),
     **dict.fromkeys(("base", "overrides", "tune_seeds"), LIST),
-    **dict.fromkeys(("against", "tune", "arms", "grid", "settings"), (dict,)),
+    **dict.fromkeys(("against", "tune", "arms", "grid", "settings", "elsewhere"), (dict,)),
     **dict.fromkeys(("seeds", "trials"), (int,)),
     "margin": NUMBER,
     "toy": (bool,),
@@ -32,6 +33,7 @@ SETTINGS = {
     "flatness": ("start", "rest", "looks", "images"),
     "precision": ("options",),
 }
+ELSEWHERE = ("said", "command", "date", "rows")  # rows: in docs/results, that have the numbers
 ARM_KEYS: dict[str, tuple[type, ...]] = {"overrides": LIST, "tune": (dict,), "chosen": LIST}
 
 
@@ -94,6 +96,10 @@ def study_of(name: str, tree: Mapping[str, Any], scale: str = "") -> Study:
         if label not in labels:
             raise unknown(f"arm of {name}", str(label), labels)
     draw, seeds = both.get("draw", "arms"), both.get("seeds", 10)
+    elsewhere = both.get("elsewhere") or {}
+    check(f"{name}.elsewhere", elsewhere, dict.fromkeys(ELSEWHERE, (str,)))
+    if elsewhere and not {*ELSEWHERE[:3]} <= set(elsewhere):
+        raise ConfigError(f"{name}.elsewhere needs {', '.join(ELSEWHERE[:3])}")
     grid, settings = set(both.get("grid", ())), both.get("settings", {})
     check_kind(name, draw, len(arms), grid, settings, bool(both.get("sweep")))
     if seeds < 2:
@@ -113,12 +119,15 @@ def study_of(name: str, tree: Mapping[str, Any], scale: str = "") -> Study:
         both.get("sweep", ""),
         seeds,
         tree.get("seeds", seeds) if both.get("toy") else seeds,
-        both.get("trials", 12),
-        tuple(both.get("tune_seeds", range(1000, 1003))),
-        both.get("where", ""),
-        settings,
-        bool(both.get("toy")),
-        texts(both.get("overrides", ())),
+        trials=both.get("trials", 12),
+        tune_seeds=tuple(both.get("tune_seeds", range(1000, 1003))),
+        where=both.get("where", ""),
+        cost=both.get("cost", ""),
+        elsewhere=elsewhere,
+        mechanism=both.get("mechanism", ""),
+        settings=settings,
+        is_toy=bool(both.get("toy")),
+        size=texts(both.get("overrides", ())),
         text=tree.get("text") or {},
     )
 
@@ -129,6 +138,7 @@ def check_kind(
     """Raise ConfigError if a study of a kind lacks what it is made of."""
     needed = {
         "arms": (arms >= 2, "two arms or more"),
+        "rates": (arms >= 2, "two arms or more"),
         "speed": (arms == 2, "two arms"),
         "processes": (arms == 2, "two arms"),
         "tradeoff": (is_preset or grid == {LR}, f"a grid of {LR}, or sweep"),

@@ -53,7 +53,7 @@ def climb(
 ) -> dict[str, list[RunRow]]:
     """Run every preset with every seed, the last step with the teacher that was trained beside the
     others."""
-    words, seeds = (*study.always, *study.base, *study.last_words), range(study.seeds)
+    words, seeds = (*study.always, *study.base, *study.last_words), study.reported
     early = {
         name: [(f"+experiment={PRESETS}/{name}", *words, REPORT, f"seed={s}") for s in seeds]
         for name in (*steps[:-1], *without)

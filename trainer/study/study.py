@@ -26,6 +26,7 @@ SCALES = ("minute", "smoke", "cpu", "gpu")
 KINDS = {
     "arms": ("trainer.study.arms", "find"),
     "tradeoff": ("trainer.study.grids", "tradeoff"),
+    "rates": ("trainer.study.rates", "find"),
     "slice": ("trainer.study.grids", "slice_"),
     "speed": ("trainer.study.timed", "speed"),
     "processes": ("trainer.study.timed", "processes"),
@@ -83,9 +84,13 @@ class Study:
         grid: values by key, all combinations of which are run; instead of arms.
         sweep: a preset of a sweep that holds the grid and its seeds.
         seeds: how many runs of each arm; `stated` is how many were stated before any run.
+        first: the first of these seeds.
         trials: draws for each arm from the intervals that it is tuned on.
         tune_seeds: of the runs among which values are chosen.
-        where: the command with which an effect is to be expected where there is none here.
+        where: the command with which an effect is to be expected where there is none here, its
+            first arm the baseline; `cost` says on which hardware and in how many hours.
+        elsewhere: a larger scale at which it does not show: what `said` of it, `command`, `date`.
+        mechanism: what is drawn of how it works, a module of `trainer.study.mechanisms`.
         settings: of studies that are no comparison of arms.
         is_toy: whether no number of it means anything.
         size: overrides of the scale, which win over those of an arm.
@@ -109,9 +114,13 @@ class Study:
     sweep: str = ""
     seeds: int = 10
     stated: int = 10
+    first: int = 0
     trials: int = 12
     tune_seeds: tuple[int, ...] = ()
     where: str = ""
+    cost: str = ""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    mechanism: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     is_toy: bool = False
     size: tuple[str, ...] = ()
@@ -120,6 +129,11 @@ class Study:
     text: Mapping[str, Any] = field(default_factory=dict)
     config_dir: Path | None = None
     plugins: tuple[str, ...] = ()
+
+    @property
+    def reported(self) -> range:
+        """The seeds of the runs that are reported."""
+        return range(self.first, self.first + self.seeds)
 
     @property
     def labels(self) -> list[str]:
@@ -194,7 +208,7 @@ class Study:
             last: what replaces values of the grid; the last words by default.
         """
         preset: tuple[str, ...] = (f"+sweep={self.sweep}",) if self.sweep else ()
-        params: Mapping[str, Any] = {SEED: ",".join(map(str, range(self.seeds))), **self.grid}
+        params: Mapping[str, Any] = {SEED: ",".join(map(str, self.reported)), **self.grid}
         if self.sweep:
             file = self.sources.file(f"sweep/{self.sweep}")
             if file is None:
@@ -249,7 +263,11 @@ def merged(overrides: Iterable[str]) -> tuple[str, ...]:
 
 
 def changed(
-    study: Study, line: Sequence[str] = (), seeds: int | None = None, trials: int | None = None
+    study: Study,
+    line: Sequence[str] = (),
+    seeds: int | None = None,
+    trials: int | None = None,
+    first: int | None = None,
 ) -> Study:
     """Return a study with words added to every run, and with other numbers of runs.
 
@@ -257,14 +275,19 @@ def changed(
         ConfigError: if there would be fewer than two seeds, a word is the study's own, or a number
             can have no effect.
     """
-    if seeds is not None and study.draw in ("schedules", "flatness", "precision"):
-        raise ConfigError(f"--seeds: {study.name} is not run over seeds at the scale {study.scale}")
-    if seeds is not None and study.sweep:
-        raise ConfigError(
-            f"--seeds: +sweep={study.sweep} has the seeds of {study.name}; others are words, as in "
-            "seed=0,1,2"
-        )
-    if trials is not None and study.is_tuned:
+    for option, number in (("--seeds", seeds), ("--first-seed", first)):
+        if number is not None and study.draw in ("schedules", "flatness", "precision"):
+            raise ConfigError(
+                f"{option}: {study.name} is not run over seeds at the scale {study.scale}"
+            )
+        if number is not None and study.sweep:
+            raise ConfigError(
+                f"{option}: +sweep={study.sweep} has the seeds of {study.name}; others are words, "
+                "as in seed=0,1,2"
+            )
+    if first is not None and first < 0:
+        raise ConfigError(f"--first-seed must be 0 or more, got {first}")
+    if trials is not None and (study.is_tuned or study.draw == "rates"):
         raise ConfigError(f"--trials: {study.name} draws nothing at the scale {study.scale}")
     if seeds is not None and seeds < 2:
         raise ConfigError(f"--seeds must be 2 or more, or there is no interval; got {seeds}")
@@ -274,12 +297,13 @@ def changed(
         key = word.split("=", 1)[0].lstrip("+")
         if key in OWN:
             raise ConfigError(f"{word}: {key} is the study's own")
-    given = {"--seeds": seeds, "--trials": trials}
+    given = {"--seeds": seeds, "--first-seed": first, "--trials": trials}
     return replace(
         study,
         line=merged((*study.line, *line)),
         options=tuple(t for k, n in given.items() if n is not None for t in (k, str(n))),
         seeds=study.seeds if seeds is None else seeds,
+        first=study.first if first is None else first,
         trials=study.trials if trials is None else trials,
     )
 

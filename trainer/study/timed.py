@@ -22,7 +22,6 @@ from trainer.api import compose
 from trainer.core.environment import variables
 from trainer.core.errors import Diverged, Stopped, TrainerError
 from trainer.core.signals import leave_group
-from trainer.record import style
 from trainer.record.console import Console
 from trainer.record.run_folder import make_folder, removed_if_unused
 from trainer.record.runs import RunRow, read_run
@@ -30,19 +29,18 @@ from trainer.record.spread import Spread
 from trainer.run.execute import execute
 from trainer.run.request import RunRequest
 from trainer.study.arms import columns, compared, notes, numbers, rows_of
+from trainer.study.halves import Half, draw_arms
 from trainer.study.page import StudyFinding
-from trainer.study.pictures import draw_accuracies, framed, heading
-from trainer.study.runs import REPORT, StudyRuns
+from trainer.study.runs import REPORT, REPORTED, StudyRuns
 from trainer.study.study import Study
-from trainer.study.verdict import conclusions, power_text
+from trainer.study.timed_pictures import draw_distances, draw_ratios
+from trainer.study.verdict import conclusions, difference_text, power_text
 from trainer.sweep.results import job_line
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import SubFigure
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-TINIEST = 1e-18  # where a difference of exactly 0 is drawn on a logarithmic axis
 ROUNDING = 1e-9  # a difference below it is one of rounding
 
 
@@ -69,11 +67,17 @@ def speed_of(study: Study, arms: Sequence[Arm]) -> StudyFinding:
     """Return the ratio of speeds seed by seed beside the final accuracies."""
     runs, found = runs_of(study, arms), compared(study, arms)
     said = [ratio_text(ratios_of(arms), arms[0].label), *conclusions(runs, found)]
-    figure = framed(study, " ".join(said), height=2.9)
-    left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.15))
-    draw_ratios(left, arms)
-    draw_accuracies(right, runs, found)
-    return finding_of(runs, found, said, power_text(study, found), figure)
+    labels = [arm.label for arm in arms]
+    accuracies = [[100.0 * v for v in arm.values(REPORTED).values()] for arm in arms]
+
+    def draw(panel: SubFigure) -> None:
+        above, below = panel.subplots(2, 1, height_ratios=(1.0, 1.6))
+        draw_ratios(above, ratios_of(arms), interval(ratios_of(arms)), [a.label for a in arms])
+        draw_arms(below, labels, accuracies, [difference_text(r.difference) for r in found.rows])
+        below.set_xlabel("test accuracy (%)", fontsize=14)
+
+    worth = Half(speed_headline(arms), draw)
+    return finding_of(runs, found, said, power_text(study, found), worth)
 
 
 def processes(study: Study, folder: Path, *, quiet: bool = False) -> StudyFinding:
@@ -81,14 +85,23 @@ def processes(study: Study, folder: Path, *, quiet: bool = False) -> StudyFindin
     them: the two see the same machine."""
     study.compose(*study.job(study.labels[0], (), 0).overrides)
     arms = run_arms(study, in_halves, quiet=quiet)
-    distances, runs, found = distances_of(arms), runs_of(study, arms), compared(study, arms)
+    return processes_of(study, arms, distances_of(arms))
+
+
+def processes_of(study: Study, arms: Sequence[Arm], distances: Sequence[float]) -> StudyFinding:
+    """Return whether two processes end with the weights of one, and the ratio of speeds."""
+    runs, found = runs_of(study, arms), compared(study, arms)
     said = [equality_text(distances), ratio_text(ratios_of(arms), arms[0].label)]
-    figure = framed(study, " ".join(said), height=2.7)
-    left, right = figure.subplots(1, 2)
-    draw_distances(left, distances)
-    draw_ratios(right, arms)
+    same = "the same weights" if max(distances, default=1.0) < ROUNDING else "other weights"
+
+    def draw(panel: SubFigure) -> None:
+        above, below = panel.subplots(2, 1)
+        draw_ratios(above, ratios_of(arms), interval(ratios_of(arms)), [a.label for a in arms])
+        draw_distances(below, distances)
+
+    worth = Half(f"{speed_headline(arms)}, {same}", draw)
     largest = f"\n\nlargest difference: {', '.join(f'{d:.2g}' for d in distances)}"
-    return finding_of(runs, found, said, power_text(study), figure, largest)
+    return finding_of(runs, found, said, power_text(study), worth, largest)
 
 
 def runs_of(study: Study, arms: Sequence[Arm]) -> StudyRuns:
@@ -100,7 +113,7 @@ def finding_of(
     found: Comparison,
     said: Sequence[str],
     power: str,
-    figure: Figure,
+    worth: Half,
     more: str = "",
 ) -> StudyFinding:
     ratios = ", ".join(f"{ratio:.3f}" for ratio in ratios_of(runs.tuned))
@@ -109,7 +122,7 @@ def finding_of(
         power,
         f"{to_markdown(found, columns(runs, found))}\nimages/s by seed, as a ratio: {ratios}{more}",
         rows_of(runs.tuned),
-        figure,
+        worth=worth,
         notes=list(notes(runs)),
         ours=dict(numbers(found)),
     )
@@ -129,7 +142,7 @@ def run_arms(study: Study, work: Work, *, quiet: bool) -> list[Arm]:
     for number, label in enumerate(study.labels):
         name = "".join(c if c.isalnum() or c in ".-" else "_" for c in label)
         values, arm = study.chosen(label), place / f"{number}_{name}"
-        lines = [study.job(label, values, s, REPORT).overrides for s in range(study.seeds)]
+        lines = [study.job(label, values, s, REPORT).overrides for s in study.reported]
         jobs.append([TimedJob(label, ln, str(arm / str(s))) for s, ln in enumerate(lines)])
     with removed_if_unused(place):
         for number, job in enumerate(work(study, jobs)):
@@ -235,24 +248,6 @@ def equality_text(distances: Sequence[float]) -> str:
     return f"Two processes do not end with the weights of one ({largest_text})."
 
 
-def draw_distances(axes: Axes, distances: Sequence[float]) -> None:
-    """Draw each seed's largest difference on a logarithmic axis, with float64's and float32's
-    rounding beside it."""
-    drawn = [max(d, TINIEST) for d in distances]
-    axes.plot(drawn, range(len(drawn)), "o", color=style.ACCENT, ms=6, mew=0)
-    for place, name in ((2.0**-53, "rounding of\nfloat64"), (2.0**-24, "rounding of\nfloat32")):
-        axes.axvline(place, color=style.GREY, linewidth=1.2, linestyle="--")
-        axes.annotate(name, (place * 1.5, 0.04), xycoords=("data", "axes fraction"), fontsize=7.5)
-    axes.set_xscale("log")
-    axes.set_xlim(min([1e-18, *drawn]), 1e-5)
-    axes.set_xticks([10.0**e for e in range(-18, -4, 3)])
-    axes.set_ylim(-0.3 * len(drawn) - 0.7, max(1, len(drawn)) - 0.3)
-    axes.set_yticks([0, len(drawn) - 1], ["seed 0", f"seed {len(drawn) - 1}"])
-    style.clean_axes(axes, "x")
-    heading(axes, "largest difference of any weight at the end")
-    assert all(math.isfinite(d) for d in drawn)
-
-
 def ratios_of(arms: Sequence[Arm]) -> list[float]:
     """Return the second arm's images per second as a multiple of the first's, by seed."""
     pairs = zip(arms[0].runs, arms[1].runs, strict=True)
@@ -288,30 +283,13 @@ def ratio_text(ratios: Sequence[float], baseline: str) -> str:
     return f"Speed: {mean:.2f} times {baseline}'s images per second ({counted}){not_told}."
 
 
-def draw_ratios(axes: Axes, arms: Sequence[Arm]) -> None:
-    """Draw the ratios as dots, their mean with its interval, and the line of no difference."""
-    ratios = ratios_of(arms)
-    axes.axvline(1.0, color=style.GREY, linewidth=1.2, linestyle="--")
-    axes.plot(ratios, [0.13] * len(ratios), "o", color=style.ACCENT, alpha=0.4, ms=5, mew=0)
-    found = interval(ratios)
-    if found is not None:
-        mean, low, high = found
-        reach = ([mean - low], [high - mean])
-        axes.errorbar(mean, -0.15, xerr=reach, color=style.ACCENT, fmt="D", ms=6, capsize=4, lw=2)
-        axes.annotate(
-            f"{mean:.2f} ({low:.2f} to {high:.2f})",
-            (mean, -0.32),
-            ha="center",
-            fontsize=9,
-            fontweight="bold",
-            color=style.ACCENT,
-        )
-    axes.set_ylim(-0.6, 0.5)
-    axes.set_yticks([])
-    axes.set_xlim(min(0.9, *axes.get_xlim()), max(1.1, *axes.get_xlim()))
-    style.clean_axes(axes, "x")
-    axes.spines["left"].set_visible(False)
-    heading(axes, f"images per second, {arms[1].label} / {arms[0].label}")
+def speed_headline(arms: Sequence[Arm]) -> str:
+    """Return in a few words how much faster the second arm is, or that it is not told."""
+    found = interval(ratios_of(arms))
+    one, two = arms[0].label, arms[1].label
+    if found is None or found[1] <= 1.0 <= found[2]:
+        return f"{two} and {one}: speeds not told apart"
+    return f"{two}: {found[0]:.2f} times as fast as {one}"
 
 
 def main() -> None:

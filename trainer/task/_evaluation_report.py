@@ -98,7 +98,7 @@ def write(
         started: when the evaluation began.
     """
     config, first = request.config, found[0]
-    path = make_folder(request.folder, config.name, is_latest=False)
+    path = make_folder(request.folder, config.name, Path(config.outputs), is_latest=False)
     with reporting_disk(path):
         folder = Folder(path)
         folder.write_config(config.plain())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -64,7 +65,7 @@ class Evaluate:
         device, strategy, precision = prepare(config, world)
         console = Console(quiet=request.quiet or world.rank != 0)
         with console.listening():
-            broadcast(strategy, lambda: check_folder(request.folder))
+            broadcast(strategy, lambda: check_folder(request.folder, Path(config.outputs)))
             context = settle(config, device, strategy, precision)
             if self.split == "val" and not context.data.num_val:
                 raise ConfigError("task.split=val: data.val=0 holds no image out; use test")

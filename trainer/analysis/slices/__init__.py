@@ -3,12 +3,22 @@ ridge of the best learning rates with its slope, and what that slope keeps const
 
 from trainer.analysis._arms import is_share
 from trainer.analysis.slices.figure import draw_map, draw_ridge, slices_figure
-from trainer.analysis.slices.grid import Slice, slice_of
+from trainer.analysis.slices.grid import GridCell, Line, Slice, slice_of
 from trainer.analysis.slices.ridge import Ridge, Top, fit_of
 from trainer.analysis.slices.verdict import checks_of, is_believable, notes, sentence, table_of
 from trainer.record.tables import csv_text
 
-__all__ = ["Ridge", "Slice", "Top", "checks_of", "draw_map", "draw_ridge", "fit_of"]
+__all__ = [
+    "GridCell",
+    "Line",
+    "Ridge",
+    "Slice",
+    "Top",
+    "checks_of",
+    "draw_map",
+    "draw_ridge",
+    "fit_of",
+]
 __all__ += ["is_believable", "sentence", "slice_of", "slices_figure"]
 
 
