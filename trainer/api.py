@@ -7,7 +7,6 @@ from pathlib import Path
 from trainer.composition.compose import compose_overrides
 from trainer.composition.search_path import load_plugins
 from trainer.config.run_config import RunConfig, parse
-from trainer.core.environment import World
 from trainer.record.runs import RunRow
 from trainer.run.device import settings_restored
 from trainer.run.execute import execute
@@ -30,7 +29,7 @@ def compose(
     """
     sources = load_plugins(plugins, config_dir)
     composed = compose_overrides(overrides, sources)
-    return parse(composed.cfg, local_processes=World.from_environment().local_size, plugins=plugins)
+    return parse(composed.cfg, plugins=plugins)
 
 
 def train(config: RunConfig, *, folder: str | Path | None = None, quiet: bool = False) -> RunRow:

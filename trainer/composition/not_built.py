@@ -10,12 +10,10 @@ from trainer.core.errors import ConfigError
 NAMES: dict[str, tuple[str, ...]] = {
     "task": ("evaluate", "explain", "predict", "export"),
     "model": ("timm", "vit"),
-    "engine": ("compile", "graph", "auto"),
-    "threads": ("auto",),
 }
 
 KEYS = (
-    *("early_stop", "profile", "lint", "metrics", "max_time", "compile", "json"),
+    *("early_stop", "profile", "lint", "metrics", "max_time", "json"),
     *("outputs", "checkpoint.best", "data.labels", "data.balance", "loss.class_weights"),
     *("task.run", "task.against", "task.probe", "task.images", "task.format", "task.out"),
     "task.top",

@@ -116,10 +116,15 @@ def convert(kind: Any, value: Any, key: str) -> Any:
     if origin in (Union, types.UnionType):
         if value is None and type(None) in args:
             return None
-        (inner,) = [a for a in args if a is not type(None)]
+        words = [a for a in args if typing.get_origin(a) is Literal]
+        if any(isinstance(value, str) and value in typing.get_args(a) for a in words):
+            return value
+        (inner,) = [a for a in args if a is not type(None) and a not in words]
         try:
             return convert(inner, value, key)
         except ConfigError as error:
+            if words:
+                raise ConfigError(f"{key} must be {allowed(kind)}, got {shown(value)}") from error
             if str(value).lower() in OFF:
                 raise ConfigError(f"{error}; null switches it off: {key}=null") from error
             raise
@@ -166,7 +171,7 @@ def allowed(kind: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(allowed(a) for a in args)
     if origin is Literal:
-        return "one of " + ", ".join(str(a) for a in args)
+        return ("one of " if len(args) > 1 else "") + ", ".join(str(a) for a in args)
     if origin is tuple:
         inner = allowed(args[0]) if args[-1] is Ellipsis else ", ".join(allowed(a) for a in args)
         return f"a list of {inner}"

@@ -10,6 +10,7 @@ from trainer.composition.search_path import Sources
 from trainer.record.console import Console, shown_path
 from trainer.record.runs import RunRow, read_run
 from trainer.record.sweep_file import JobOverrides, read_sweep
+from trainer.sweep.choices import settle_choices
 from trainer.sweep.jobs import Job, Sweep, begin, check_jobs
 from trainer.sweep.plan import SweepPlan
 from trainer.sweep.results import finish, job_line, overrides_apart, report_invalid, swept_keys
@@ -29,8 +30,8 @@ def run_sweep(plan: SweepPlan, current: Sweep) -> int:
         check_settings(plan.hydra, current.sources)
     else:
         warm_up()
-    jobs = check_jobs(plan.jobs, current)
     console = Console()
+    jobs = settle_choices(check_jobs(plan.jobs, current), console)
     folder = begin(plan.folder, name_of(jobs), jobs)
     introduce(jobs, folder, console)
     if plan.hydra:
@@ -49,7 +50,8 @@ def resume_sweep(folder: Path, current: Sweep) -> int:
         ConfigError: if its list of jobs cannot be read, or none of them is valid any more.
     """
     warm_up()
-    jobs, console = check_jobs(read_sweep(folder), current), Console()
+    console = Console()
+    jobs = settle_choices(check_jobs(read_sweep(folder), current), console)
     introduce(jobs, folder, console)
     rows = supervise(jobs, folder.absolute(), console, Settings(), current)
     return finish(jobs, rows, folder.absolute(), console, current)
@@ -91,8 +93,10 @@ def run_jobs(
     """
     warm_up()
     current = Sweep(sources or Sources(), plugins, reuse)
-    jobs = check_jobs([JobOverrides(tuple(line)) for line in lines], current)
     console = Console(quiet=quiet)
+    jobs = settle_choices(
+        check_jobs([JobOverrides(tuple(line)) for line in lines], current), console
+    )
     place = begin(None if folder is None else str(folder), name_of(jobs), jobs)
     rows = supervise(jobs, place, console, Settings(workers), current)
     return [rows[job.number] for job in jobs]
