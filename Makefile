@@ -10,7 +10,7 @@ TEST_READY = $(PYTHON) -c 'import pytest, xdist, hypothesis, mypy, ruff, bokeh, 
 ENV := PYTHONPATH=$(CURDIR) PYTHONDONTWRITEBYTECODE=
 
 # Attacks on what a run promises: a few minutes' worth, and half an hour's; CHAOS="kills --seed 3" chooses.
-.PHONY: run test check format bench bench-sweep smoke reproduce ddp chaos chaos-quick lock test-matrix install install-test
+.PHONY: run test check format bench smoke reproduce ddp chaos chaos-quick lock test-matrix install install-test
 
 run: install
 	$(ENV) $(PYTHON) -m trainer
@@ -30,9 +30,6 @@ format: install-test
 
 bench: install
 	$(ENV) $(PYTHON) -m scripts.bench $(BENCH)
-
-bench-sweep: install
-	$(ENV) $(PYTHON) -m scripts.bench_sweep $(BENCH)
 
 smoke: install
 	$(ENV) $(PYTHON) -m trainer data=synthetic max_steps=5 name=smoke

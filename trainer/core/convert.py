@@ -7,6 +7,7 @@ a whole number is a float.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import types
@@ -38,6 +39,9 @@ class Written(ABC):
         return int(text) if text.isdecimal() else text
 
 
+hints_of = functools.cache(typing.get_type_hints)  # looked up for each job of a sweep
+
+
 def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     """Return `cls` made from `values`, every field converted to its declared type.
 
@@ -49,7 +53,7 @@ def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     Raises:
         ConfigError: for an unknown key, a missing one or a value of the wrong type or range.
     """
-    hints = typing.get_type_hints(cls)
+    hints = hints_of(cls)
     names = [f.name for f in fields(cls) if f.init]  # type: ignore[arg-type]  # cls is a dataclass
     prefix = f"{where}." if where else ""
     for key in values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import importlib.metadata
@@ -38,6 +39,9 @@ TRAINING = (
     *("trainer.loop", "trainer.state"),
     *("trainer.run.assemble", "trainer.run.context", "trainer.run.device"),
 )
+
+
+version_of = functools.cache(importlib.metadata.version)  # read once for the jobs of a sweep
 
 
 def sources_of(config: RunConfig) -> str:
@@ -79,7 +83,7 @@ def result_key(
         across: differences that the run was resumed across; none for one that is exact.
     """
     what: list[Any] = [{**values, **weights}, fingerprint, device, precision, sources]
-    what += [torch.__version__, *(importlib.metadata.version(name) for name in COMPUTING)]
+    what += [torch.__version__, *map(version_of, COMPUTING)]
     if world_size > 1:
         what.append({"world_size": world_size})
     if across:
