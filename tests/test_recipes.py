@@ -14,7 +14,7 @@ from tests.training import assembled
 from trainer import compose
 from trainer.loop import Pause, fit
 
-SMALL = ("data=synthetic", "data.num_train=64", "data.num_test=8", "batch_size=32", "threads=1")
+SMALL = ("data=synthetic", "data.num_train=64", "data.num_test=10", "batch_size=32", "threads=1")
 NETWORKS = {
     "mnist_fast": ("data.image_shape=[1,28,28]", "model.width=2"),
     "cifar10_94": ("data.image_shape=[3,32,32]", "model.width=4"),

@@ -39,7 +39,7 @@ def cases(is_tiny: bool) -> Iterator[dict[str, Any]]:
         sizes = {"airnet": (32, 8)}
     for model, (side, batch_size) in sizes.items():
         shape = f"data.image_shape=[3,{side},{side}]"
-        words = ("data=synthetic", shape, f"data.num_train={batch_size * 4}", "data.num_test=2")
+        words = ("data=synthetic", shape, f"data.num_train={batch_size * 4}", "data.num_test=10")
         words = (*words, "data.val=0", "data.last=drop", f"model={model}", "max_steps=1000000")
         words = (*words, "epochs=1000000", f"batch_size={batch_size}", "optim.lr=1e-4")
         if is_tiny:

@@ -26,7 +26,7 @@ SIZES = {
     "cnn": ("model.width=4",),
     "resnet9": ("model.width=2",),
     "airnet": ("model.width=4",),
-    "wide_resnet": ("model.depth=10", "model.width=1"),
+    "wide_resnet": ("model.depth=10", "model.widen_factor=1"),
     "torchvision": ("model.arch=squeezenet1_1",),
 }
 LONGER = {"resnet32", "resnet44", "resnet56", "resnet110"}  # resnet20 with more of the same

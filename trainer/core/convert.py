@@ -13,7 +13,7 @@ import re
 import types
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, Literal, TypeVar, Union
 
@@ -39,7 +39,8 @@ class Written(ABC):
         return int(text) if text.isdecimal() else text
 
 
-hints_of = functools.cache(typing.get_type_hints)  # looked up for each job of a sweep
+# looked up for each job of a sweep
+hints_of: Callable[[type], dict[str, Any]] = functools.cache(typing.get_type_hints)
 
 
 def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
