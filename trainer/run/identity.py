@@ -41,7 +41,10 @@ TRAINING = (
 )
 
 
-version_of = functools.cache(importlib.metadata.version)  # read once for the jobs of a sweep
+@functools.cache  # read once for the jobs of a sweep
+def version_of(package: str) -> str:
+    """Return the version of a package."""
+    return importlib.metadata.version(package)
 
 
 def sources_of(config: RunConfig) -> str:
