@@ -11,7 +11,7 @@ TEST_READY = $(PYTHON) -c 'import sys; from importlib.util import find_spec; sys
 ENV := PYTHONPATH=$(CURDIR) PYTHONDONTWRITEBYTECODE=
 
 # Attacks on what a run promises: a few minutes' worth, and half an hour's; CHAOS="kills --seed 3" chooses.
-.PHONY: run test check format bench bench-sweep smoke reproduce ddp chaos chaos-quick lock test-matrix install install-test
+.PHONY: run test check format bench smoke reproduce ddp chaos chaos-quick lock test-matrix install install-test
 
 run: install
 	$(ENV) $(PYTHON) -m trainer
@@ -31,9 +31,6 @@ format: install-test
 
 bench: install
 	$(ENV) $(PYTHON) -m scripts.bench $(BENCH)
-
-bench-sweep: install
-	$(ENV) $(PYTHON) -m scripts.bench_sweep $(BENCH)
 
 smoke: install
 	$(ENV) $(PYTHON) -m trainer data=synthetic max_steps=5 name=smoke

@@ -34,6 +34,15 @@ def _interruptible() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+@pytest.fixture(autouse=True)
+def _smallest_floats() -> Iterator[None]:
+    """Take the smallest numbers as they are again: while a run trains its process has 0 for them,
+    which hypothesis refuses to work with."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that is the working one."""

@@ -34,7 +34,7 @@ def compose(
     """
     sources = load_plugins(plugins, config_dir)
     composed = compose_overrides(overrides, sources)
-    return parse(composed.cfg, local_processes=World.from_environment().local_size, plugins=plugins)
+    return parse(composed.cfg, plugins=plugins)
 
 
 def load(run: str | Path, *, device: str = "cpu", plugins: tuple[str, ...] = ()) -> Network:

@@ -108,8 +108,9 @@ def train_epoch(
                 batch = run.mix(run.ready(run.augment(batch, clock)), clock)
                 with run.strategy.sync_on(batch.is_last):
                     with run.precision.autocast():
-                        logits = run.parallel(batch.images)  # (B, K)
-                        loss = run.loss(logits, batch) * batch.share  # () of the step's mean
+                        # (B, K), ()
+                        logits, loss = run.forward(run.parallel, run.loss, batch)
+                        loss = loss * batch.share  # of the step's mean
                     run.precision.backward(run.strategy.weigh(loss))
                 meter.add(loss, logits, batch)
             meter.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,18 @@ class State:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
+Forward = Callable[[nn.Module, Criterion, Batch], tuple[torch.Tensor, torch.Tensor]]
+
+
+def forward(
+    network: nn.Module, criterion: Criterion, batch: Batch
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logits (B, K) and the mean loss () of a micro-batch: operation by operation, or, where
+    steps are compiled, what is compiled."""
+    logits: torch.Tensor = network(batch.images)
+    return logits, criterion(logits, batch)
+
+
 @dataclass
 class Run:
     """All live parts of one run in this process.
@@ -59,6 +71,7 @@ class Run:
     Attributes:
         model: the bare module; `parallel` is the wrapped one, used only for the training forward
             pass.
+        forward: `forward`, or what was compiled of it.
         weights_read: SHA-256 of trained weights that were read from elsewhere, by key.
         group_schedules: what sets some of the optimizer's groups apart from `schedule`.
         views: asks a model about a batch that is evaluated.
@@ -89,6 +102,7 @@ class Run:
     bn_images: int
     state: State
     weights_read: dict[str, str]
+    forward: Forward = forward
 
     def clock(self) -> Clock:
         """Return the time: steps done, of all that will be."""

@@ -98,7 +98,6 @@ def test_a_primary_configuration_of_one_s_own(tmp_path: Path) -> None:
         ("optim@x=adam", "unknown key 'optim@x'"),
         ("optim.lr=1,2", "names several values: write -m first"),
         ("+optim.lr=1", "exists already; write it without +"),
-        ("threads=auto", "threads=auto is not built yet"),
         ("loss.class_weights=balanced", "loss.class_weights is not built yet"),
     ],
 )

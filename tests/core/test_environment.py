@@ -19,6 +19,7 @@ from trainer import compose, train
 from trainer.core import environment
 from trainer.core.environment import RANKS, World, copies_note, cores, default_threads, memory_free
 from trainer.core.errors import ConfigError, Diverged
+from trainer.run.device import flushes_denormals
 
 TWO = {
     "RANK": "1",
@@ -251,6 +252,7 @@ def settings_now() -> tuple[object, ...]:
         torch.get_float32_matmul_precision(),
         backends.cudnn.allow_tf32,
         backends.mkldnn.matmul.fp32_precision,  # type: ignore[attr-defined]
+        flushes_denormals(),
         torch.get_default_dtype(),
         os.getcwd(),
         dict(os.environ),
@@ -267,6 +269,7 @@ def test_training_from_python_leaves_the_programs_settings(
     torch.set_num_threads(2)
     try:
         torch.rand(3)
+        torch.set_flush_denormal(False)
         before = settings_now()
         config = compose(*TINY, "max_steps=2", *more)
         with pytest.raises(Diverged) if more else contextlib.nullcontext():

@@ -12,38 +12,20 @@ from torch import nn
 
 from trainer.core.errors import Diverged
 from trainer.optim._clip import Clip
-from trainer.precision.formats import LossScale, PrecisionChoice, resolve
+from trainer.precision.formats import LossScale, PrecisionChoice, has_bf16
 from trainer.precision.step import Precision, build_precision
 
 CPU = torch.device("cpu")
 
 
-def test_auto_is_bf16_or_fp32_and_never_fails_here() -> None:
-    assert resolve("auto", CPU) in ("bf16", "fp32")
-    assert resolve("auto", torch.device("mps")) == "fp32"
-    assert Precision("auto", CPU).name == resolve("auto", CPU)
-
-
-@pytest.mark.parametrize(("has_avx512", "has_amx"), [(0, 0), (1, 0), (0, 1)])
-def test_auto_is_bf16_where_the_processor_computes_in_it(monkeypatch, has_avx512, has_amx) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bool(has_avx512))
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: bool(has_amx))
-    assert resolve("auto", CPU) == ("bf16" if has_avx512 or has_amx else "fp32")
-
-
 @pytest.mark.parametrize("supported", [True, False])
-def test_auto_on_a_gpu_is_bf16_where_it_is_not_emulated(monkeypatch, supported: bool) -> None:
+def test_a_gpu_that_emulates_bf16_is_not_asked_how_fast_it_is(monkeypatch, supported: bool) -> None:
     def answer(including_emulation: bool) -> bool:
         assert not including_emulation
         return supported
 
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", answer)
-    assert resolve("auto", torch.device("cuda")) == ("bf16" if supported else "fp32")
-
-
-@pytest.mark.parametrize("name", ["fp32", "fp64", "tf32", "bf16", "fp16"])
-def test_a_name_means_itself(name: str) -> None:
-    assert resolve(name, CPU) == name
+    assert has_bf16(torch.device("cuda")) is supported
 
 
 @pytest.mark.parametrize(

@@ -55,17 +55,20 @@ FEW = ("data=synthetic", "data.image_shape=[1,12,12]", "data.num_train=320", "da
 
 
 @pytest.mark.parametrize(
-    ("overrides", "size"),
+    ("overrides", "room", "size"),
     [
-        (("batch_size=8",), 32),
-        (("batch_size=64", "accumulate=4"), 64),
-        (("batch_size=64",), 256),
-        (("batch_size=256",), 1000),
-        (("batch_size=8", "eval_batch_size=7"), 7),
-        (("batch_size=8", "eval_batch_size=5000"), 1100),
+        (("batch_size=8",), 0, 32),
+        (("batch_size=64", "accumulate=4"), 0, 64),
+        (("batch_size=64",), 0, 256),
+        (("batch_size=256",), 0, 1000),
+        (("batch_size=8", "eval_batch_size=7"), 2**25, 7),
+        (("batch_size=8", "eval_batch_size=5000"), 2**25, 1100),
+        (("batch_size=8",), 40 * 4 * 2 * 144, 40),  # Flatten reads and writes an image of 144
+        (("batch_size=8",), 2**25, 1000),
     ],
 )
-def test_an_evaluation_needs_the_memory_of_a_few_micro_batches(overrides, size) -> None:
+def test_an_evaluation_takes_little_memory(overrides, room, size, monkeypatch) -> None:
+    monkeypatch.setattr("trainer.run.context.EVAL_BYTES", room)
     with assembled(*FEW, "model=mlp", "model.hidden=[4]", *overrides) as run:
         sizes = [len(batch.labels) for batch in run.data.test_batches()]
     assert max(sizes) == size

@@ -111,6 +111,17 @@ def test_speed_is_the_median_ratio_without_the_first_epoch() -> None:
     assert timed.ratios_of([slow, fast]) == [2.0, 2.0]
     assert timed.ratio_text([2.0, 2.1, 1.9], "a").startswith("Speed: 2.00 times a's images")
     assert timed.ratio_text([0.9, 1.1, 1.05], "a").endswith("not told apart.")
+    assert "load average" in timed.ratio_text([2.0, 2.1, 1.9], "a")
+
+
+def test_rounds_in_two_heaps_give_no_verdict_on_speed() -> None:
+    slow, fast = [0.84, 0.85, 0.86, 0.85], [1.3, 1.31, 1.29, 1.3]
+    text = timed.ratio_text([*slow, *fast], "fp32")
+    assert text.startswith("No verdict on speed: of 8 pairs of runs, 4 near 0.85 and 4 near 1.30 ")
+    assert timed.two_heaps([*slow, *fast[:3]]) is None  # too few to tell
+    assert timed.two_heaps([1.0, 1.01, 1.0, 1.01] * 3) is None  # two values that hardly differ
+    assert timed.two_heaps([0.1 * i for i in range(12)]) is None  # spread evenly
+    assert timed.two_heaps([1.0] * 11 + [3.0]) is None  # one round alone
 
 
 def test_weights_that_differ_by_more_than_rounding_are_not_called_the_same() -> None:

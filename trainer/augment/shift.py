@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, check_in, draw
-from trainer.augment._geometry import Border, crop, pad
+from trainer.augment._geometry import Border, moved
 
 
 @AUGMENTS.register("shift")
@@ -32,9 +32,7 @@ class Shift:
 
     def __call__(self, batch: Batch, clock: Clock) -> Batch:
         """Return the batch with every image moved."""
-        height, width = batch.images.shape[-2:]
         corners = draw(
             batch, clock, "shift.corner", lambda g, n: g.integers(0, 2 * self.pixels + 1, (n, 2))
         )
-        padded = pad(batch.images, self.pixels, self.border)
-        return replace(batch, images=crop(padded, corners[:, 0], corners[:, 1], height, width))
+        return replace(batch, images=moved(batch.images, corners, self.pixels, self.border))

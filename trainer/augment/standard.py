@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from trainer.augment import AUGMENTS, Batch, Clock, ConfigError, check_in, draw
-from trainer.augment._geometry import Border, crop, flip, pad
+from trainer.augment._geometry import Border, flip, moved
 
 
 @AUGMENTS.register("standard")
@@ -36,8 +36,9 @@ class Standard:
 
     def __call__(self, batch: Batch, clock: Clock) -> Batch:
         """Return the batch with every image cropped, half of them mirrored."""
-        images = batch.images
-        height, width = images.shape[-2:]
+        images, mirrored = batch.images, None
+        if self.flip:
+            mirrored = draw(batch, clock, "standard.flip", lambda g, n: g.random(n) < 0.5)
         if self.padding:
             corners = draw(
                 batch,
@@ -45,11 +46,7 @@ class Standard:
                 "standard.corner",
                 lambda g, n: g.integers(0, 2 * self.padding + 1, (n, 2)),
             )
-            images = crop(
-                pad(images, self.padding, self.border), corners[:, 0], corners[:, 1], height, width
-            )
-        if self.flip:
-            images = flip(
-                images, draw(batch, clock, "standard.flip", lambda g, n: g.random(n) < 0.5)
-            )
+            images = moved(images, corners, self.padding, self.border, mirrored)
+        elif mirrored is not None:
+            images = flip(images, mirrored)
         return replace(batch, images=images)

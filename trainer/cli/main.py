@@ -155,8 +155,7 @@ def single(line: CommandLine, sources: Sources) -> int:
     from trainer.run.request import RunRequest
     from trainer.task.base import check_trains, perform
 
-    local = World.from_environment().local_size
-    config = parse(composed.values(), local_processes=local, plugins=line.plugins)
+    config = parse(composed.values(), plugins=line.plugins)
     if line.resume is not None and replayed is not None:
         check_trains(config, "resume=", "repeat= takes a run with any task")
         check_agrees(config.plain(), replayed, line.allow)

@@ -9,12 +9,10 @@ from trainer.core.yaml_files import is_within
 NAMES: dict[str, tuple[str, ...]] = {
     "task": ("explain",),
     "model": ("timm",),
-    "engine": ("compile", "graph", "auto"),
-    "threads": ("auto",),
 }
 
 KEYS = (
-    *("early_stop", "profile", "lint", "metrics", "max_time", "compile", "json"),
+    *("early_stop", "profile", "lint", "metrics", "max_time", "json"),
     *("checkpoint.best", "data.labels", "data.balance", "loss.class_weights"),
     "task.probe",
 )

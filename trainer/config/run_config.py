@@ -21,7 +21,6 @@ from trainer.config.groups import (
     with_absolute_root,
 )
 from trainer.core.convert import Written, build, check_known, convert, plain, plain_choice, shown
-from trainer.core.environment import default_threads
 from trainer.core.errors import ConfigError
 from trainer.core.registry import Choice
 from trainer.core.units import MOST, Amount, Duration, Interval
@@ -77,6 +76,17 @@ class CheckpointConfig:
 
 
 @dataclass(frozen=True)
+class CompileConfig:
+    """How `torch.compile` works, where steps are compiled.
+
+    Attributes:
+        mode: as torch's: `default`, `reduce-overhead` (CUDA graphs), `max-autotune`.
+    """
+
+    mode: Literal["default", "reduce-overhead", "max-autotune"] = "default"
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Everything that was chosen for one run.
 
@@ -91,8 +101,10 @@ class RunConfig:
         clip_norm: greatest global gradient norm, or None; `clip_value` likewise for single
             elements, `clip_adaptive` for units, as a share of their weights' norm.
         label_noise: training labels that are replaced at random.
-        threads: of computation on the CPU.
+        threads: of computation on the CPU; `auto`: as many as a step is worth.
         device: `auto`, `cpu`, `cuda`, `cuda:<n>`, `mps`.
+        engine: how steps are computed: operation by operation, compiled, or `auto`: compiled where
+            the run is long enough.
         init_from: weights that training starts from instead of random ones, or None.
         fork: run whose whole state training begins with, or None.
         init: what is done to the weights that the network draws.
@@ -114,9 +126,10 @@ class RunConfig:
     clip_value: float | None
     clip_adaptive: float | None
     label_noise: Amount
-    threads: int
+    threads: int | Literal["auto"]
     device: str
-    engine: Literal["eager"]
+    engine: Literal["eager", "compile", "auto"]
+    compile: CompileConfig
     init_from: Origin | None
     fork: Origin | None
     init: Init
@@ -139,8 +152,8 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         for key in ("batch_size", "accumulate", "max_steps", "threads", "eval_batch_size"):
-            value: int | None = getattr(self, key)
-            if value is not None and value < 1:
+            value: int | str | None = getattr(self, key)
+            if isinstance(value, int) and value < 1:
                 raise ConfigError(f"{key} must be at least 1, got {value}")
         for key in ("epochs", "clip_norm", "clip_value", "clip_adaptive"):
             number: float | None = getattr(self, key)
@@ -148,7 +161,7 @@ class RunConfig:
                 raise ConfigError(f"{key} must be positive, got {number}")
         if self.epochs > MOST:
             raise ConfigError(f"epochs must be at most {MOST:g}, got {self.epochs:g}")
-        if self.threads > MOST_THREADS:
+        if self.threads != "auto" and self.threads > MOST_THREADS:
             raise ConfigError(f"threads must be at most {MOST_THREADS}, got {self.threads}")
         check_name(self.name)
         check_outputs(self.outputs)
@@ -188,7 +201,7 @@ class RunConfig:
                 out[field.name] = {choice.name: plain_choice(choice) for choice in value}
             elif isinstance(value, PrecisionChoice | StrategyChoice):
                 out[field.name] = value.plain()
-            elif field.name == "checkpoint":
+            elif isinstance(value, CheckpointConfig | CompileConfig):
                 out[field.name] = {f.name: plain(getattr(value, f.name)) for f in fields(value)}
             else:
                 out[field.name] = plain(value)
@@ -210,7 +223,6 @@ def parse(
     cfg: DictConfig | Mapping[str, Any],
     *,
     is_sweep: bool = False,
-    local_processes: int = 1,
     plugins: Sequence[str] = (),
 ) -> RunConfig:
     """Return the configuration that was composed, every value checked and typed.
@@ -220,7 +232,6 @@ def parse(
             resolved in it.
         is_sweep: whether the run is a job of a sweep; it decides what `threads` and `report_test`
             default to.
-        local_processes: processes of the run on this machine; they share the cores.
         plugins: modules of components that were named on the command line.
 
     Raises:
@@ -243,8 +254,8 @@ def parse(
     tree = {str(key): value for key, value in values.items()}
     pending.check_tree(tree)
     tree["plugins"] = list(plugins)
-    if tree.get("threads") is None:
-        tree["threads"] = 1 if is_sweep else default_threads(local_processes)
+    if tree.get("threads") == "auto" and is_sweep:
+        tree["threads"] = 1  # the other cores are for other jobs
     if tree.get("report_test") is None:
         tree["report_test"] = not is_sweep
     if isinstance(tree.get("outputs"), str):
@@ -263,6 +274,8 @@ def parse(
     made["strategy"] = parse_strategy(mapping("strategy", tree.pop("strategy", None)))
     saving = mapping("checkpoint", tree.pop("checkpoint", {}))
     made["checkpoint"] = build(CheckpointConfig, saving, "checkpoint")
+    compiling = mapping("compile", tree.pop("compile", {}))  # records are older than the key
+    made["compile"] = build(CompileConfig, compiling, "compile")
     return build_config(tree, made)
 
 

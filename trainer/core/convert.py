@@ -5,12 +5,13 @@ guessed, except that a float without a fraction is a whole number (YAML reads `1
 a whole number is a float.
 """
 
+import functools
 import math
 import re
 import types
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any, Literal, Self, TypeVar, Union
 
@@ -36,6 +37,10 @@ class Written(ABC):
         return int(text) if text.isdecimal() else text
 
 
+# looked up for each job of a sweep
+hints_of: Callable[[type], dict[str, Any]] = functools.cache(typing.get_type_hints)
+
+
 def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     """Return `cls` made from `values`, every field converted to its declared type.
 
@@ -47,7 +52,7 @@ def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     Raises:
         ConfigError: for an unknown key, a missing one or a value of the wrong type or range.
     """
-    hints = typing.get_type_hints(cls)
+    hints = hints_of(cls)
     names = [f.name for f in fields(cls) if f.init]  # type: ignore[arg-type]  # cls is a dataclass
     prefix = f"{where}." if where else ""
     check_known(values, names, where)
@@ -111,10 +116,15 @@ def convert(kind: Any, value: Any, key: str) -> Any:
     if origin in (Union, types.UnionType):
         if value is None and type(None) in args:
             return None
-        (inner,) = [a for a in args if a is not type(None)]
+        words = [a for a in args if typing.get_origin(a) is Literal]
+        if any(isinstance(value, str) and value in typing.get_args(a) for a in words):
+            return value
+        (inner,) = [a for a in args if a is not type(None) and a not in words]
         try:
             return convert(inner, value, key)
         except ConfigError as error:
+            if words:
+                raise ConfigError(f"{key} must be {allowed(kind)}, got {shown(value)}") from error
             if str(value).lower() in OFF:
                 raise ConfigError(f"{error}; null switches it off: {key}=null") from error
             raise
@@ -161,7 +171,7 @@ def allowed(kind: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(allowed(a) for a in args)
     if origin is Literal:
-        return "one of " + ", ".join(str(a) for a in args)
+        return ("one of " if len(args) > 1 else "") + ", ".join(str(a) for a in args)
     if origin is tuple:
         inner = allowed(args[0]) if args[-1] is Ellipsis else ", ".join(allowed(a) for a in args)
         return f"a list of {inner}"

@@ -7,8 +7,10 @@ where all that torchrun sets is there and fits.
 import contextlib
 import math
 import os
+import re
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,8 @@ LAUNCHERS = (
     ("MPI", "PMI_SIZE", "PMI_RANK"),
     ("PMIx", "PMIX_SIZE", "PMIX_RANK"),
 )
+
+LOOK_S = 0.1  # at what others do on this machine
 
 MOST_PROCESSES = 2**20  # a greater number is a typing error
 
@@ -220,6 +224,45 @@ def default_threads(local_processes: int, env: Mapping[str, str] = os.environ) -
     return min(share, *(limit or share for limit in first)) if names else share
 
 
+def spinning_note(threads: int, root: Path = Path("/")) -> str | None:
+    """Return a line where others are at work on the cores that threads of this program need: of
+    threads that meet after every operation, all wait, spinning, for the one that has no core.
+
+    Looks at the machine for a tenth of a second, in which this process does nothing.
+
+    Args:
+        threads: of this run on this machine.
+        root: of the file system that tells it.
+    """
+    before = processor_times(root)
+    time.sleep(LOOK_S)
+    after = processor_times(root)
+    passed = [later - earlier for earlier, later in zip(before, after, strict=True)]
+    if len(passed) < 8 or not sum(passed[:8]):
+        return None
+    every = len(re.findall(r"^cpu\d", text_of(root / "proc/stat"), re.MULTILINE))
+    total = sum(passed[:8])  # user, nice, system, idle, iowait, irq, softirq, steal
+    busy, stolen = (every * part / total for part in (total - passed[3] - passed[4], passed[7]))
+    if threads <= every - busy + 0.5:
+        return None
+    return (
+        f"others keep {busy:.1f} of {every} cores busy ({load_text(root)}, {stolen:.1f} cores "
+        f"stolen by other machines): {threads} threads will spin, waiting for each other; "
+        "threads=1 may be faster"
+    )
+
+
+def load_text(root: Path = Path("/")) -> str:
+    """Return how much this machine has had to do over the last minute, in words."""
+    return f"load average {text_of(root / 'proc/loadavg').partition(' ')[0] or 'unknown'}"
+
+
+def processor_times(root: Path) -> list[int]:
+    """Return the times of all cores together since the machine began, as Linux counts them."""
+    words = text_of(root / "proc/stat").partition("\n")[0].split()
+    return [int(word) for word in words[1:]] if words[:1] == ["cpu"] else []
+
+
 def room_for_tensors() -> int | None:
     """Return the bytes free in shared memory, where processes hand tensors to each other; None
     where there is no such place."""
@@ -232,6 +275,20 @@ def room_for_tensors() -> int | None:
 def visible_gpus() -> str | None:
     """Return the GPUs that this process was given, None where nothing says so."""
     return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def has_cxx() -> bool:
+    """Return whether there is a C++ compiler, as torch looks for one."""
+    named = os.environ.get("CXX")
+    return any(shutil.which(name) for name in ([named] if named else ["g++", "clang++"]))
+
+
+def set_cache_of_compiler() -> None:
+    """Let what torch compiles stay in the user's cache, unless a folder is named for it already:
+    torch's own default is emptied when the machine starts."""
+    home = cache_home()
+    if home is not None and "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(home / "trainer" / "compiled")
 
 
 def cache_home() -> Path | None:

@@ -112,17 +112,12 @@ def parse_precision(values: Mapping[str, Any]) -> PrecisionChoice:
     return PrecisionChoice(name)
 
 
-def resolve(name: str, device: torch.device) -> str:
-    """Return the precision that `auto` means on a device; other names as they are."""
-    if name != "auto":
-        return name
+def has_bf16(device: torch.device) -> bool:
+    """Return whether bfloat16 may be faster than float32 on a device: a GPU that does not emulate
+    it, or any processor, which has to be tried."""
     if device.type == "cuda":
-        gains = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:  # without these instructions bfloat16 products are emulated, slower than float32
-        gains = device.type == "cpu" and (
-            torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        )
-    return "bf16" if gains else "fp32"
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu"
 
 
 def check_device(name: str, device: torch.device) -> None:

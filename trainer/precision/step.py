@@ -17,7 +17,6 @@ from trainer.precision.formats import (
     LossScale,
     PrecisionChoice,
     check_device,
-    resolve,
     set_fp32_precision,
 )
 from trainer.precision.half_copy import HalfCopy, HalfPairs
@@ -30,12 +29,12 @@ class Precision:
     """Types of the weights and of the forward and backward passes.
 
     Args:
-        name: one of `formats.NAMES`.
+        name: one of `formats.FORMATS`.
         device: where the model trains.
         loss_scale: keys of the dynamic loss scale, where the name has one.
 
     Attributes:
-        name: the name, or what `auto` means here.
+        name: as given.
         dtype: of the weights.
         wide_dtype: of images, losses and sums: that of the weights, but at least float32.
     """
@@ -43,7 +42,7 @@ class Precision:
     def __init__(
         self, name: str, device: torch.device, loss_scale: LossScale | None = None
     ) -> None:
-        self.name = resolve(name, device)
+        self.name = name
         self.device = device
         self.format = FORMATS[self.name]
         self.dtype = self.format.weights

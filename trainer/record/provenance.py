@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from trainer import __version__
-from trainer.core.environment import cores
+from trainer.core.environment import cores, text_of
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -115,7 +115,7 @@ def git_state() -> tuple[dict[str, Any] | None, str]:
 
 
 def host() -> dict[str, str | int]:
-    """Return the machine's name, system, processor and cores."""
+    """Return the machine's name, system, processor with what speed depends on, and cores."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
@@ -125,12 +125,25 @@ def host() -> dict[str, str | int]:
             if line.startswith("model name")
         ]
         model = names[0] if names else model
+    features = ", ".join(cpu_features())
     return {
         "name": platform.node(),
         "system": platform.platform(),
-        "processor": model,
+        "processor": f"{model} with {features}" if features else model,
         "cores": cores(),
     }
+
+
+# of a processor, on which the speed of number formats depends, as Linux names them
+FEATURES = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "sve", "bf16")
+
+
+def cpu_features() -> tuple[str, ...]:
+    """Return those of `FEATURES` that this processor has; none where the system does not tell."""
+    for line in text_of(Path("/proc/cpuinfo")).splitlines():
+        if line.startswith(("flags", "Features")):
+            return tuple(name for name in FEATURES if name in line.split())
+    return ()
 
 
 def device_name(device: torch.device) -> str:

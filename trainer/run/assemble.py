@@ -19,14 +19,15 @@ from trainer.core.convert import plain_choice
 from trainer.core.errors import ConfigError
 from trainer.core.limits import reporting_memory
 from trainer.core.rng import derive
-from trainer.data import Normalize, Source
+from trainer.data import Normalize
 from trainer.metrics import Meter
 from trainer.mix import Mixing
 from trainer.model import check_ghosts, put_weights
 from trainer.optim import build_clip, build_optimizer, plan_group_schedules
-from trainer.precision.half_copy import cast_inputs_and_logits
 from trainer.precision.step import Precision
+from trainer.run.choices import choose, compiled_if_chosen
 from trainer.run.context import RunContext, settle
+from trainer.run.device import layout_for, place
 from trainer.run.effects import check_effects
 from trainer.run.fork import Fork, check_context
 from trainer.scheduler import Schedule
@@ -45,8 +46,8 @@ def assemble(
     *,
     is_resumed: bool = False,
     fork: Fork | None = None,
-) -> tuple[Run, Source]:
-    """Return the run, ready at its first step, and the images it was built from.
+) -> tuple[Run, RunContext]:
+    """Return the run, ready at its first step, and what it stands on, with everything chosen.
 
     A run that is resumed starts from its checkpoint, and a fork from another's: `init_from` is not
     read again, `init` looks at no image.
@@ -59,12 +60,12 @@ def assemble(
     has_state = is_resumed or fork is not None
     origins = {k: o for k, o in config.origins().items() if not (has_state and k == "init_from")}
     weights = read_all(origins, plain_choice(config.model), strategy)
-    context = settle(config, device, strategy, precision)
+    context = choose(settle(config, device, strategy, precision))
     planned = plan(context)  # refuses what does not fit the run before a network is built
     model = build_model(context)
     normalize = build_normalize(context, model)
     if fork is not None:
-        check_context(fork, context.source, precision)
+        check_context(fork, context.source, context.precision)
         put_weights(model, fork.weights)  # before an average that begins here copies them
     elif "init_from" in weights:
         build = partial(config.model.component.build, context.data.image_shape)
@@ -76,7 +77,8 @@ def assemble(
             context.data.image_shape,
             strategy.all_sum,
         )
-    return build_run(context, planned, model, normalize, weights=weights), context.source
+    run = build_run(context, planned, model, normalize, weights=weights)
+    return run, compiled_if_chosen(run, context)
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def build_normalize(context: RunContext, model: nn.Module) -> Normalize:
         context.source.std,
         device=context.device,
         dtype=context.precision.wide_dtype,
-        memory_format=torch.channels_last if is_convolutional(model) else torch.contiguous_format,
+        memory_format=layout_for(model),
     )
 
 
@@ -191,21 +193,6 @@ def build_run(
     )
     run.state.meter = run.new_meter()
     return run
-
-
-def place(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """Return a network where and as the run computes."""
-    model = model.to(device, dtype)
-    if is_convolutional(model):
-        model = model.to(memory_format=torch.channels_last)
-    if dtype == torch.float16:
-        cast_inputs_and_logits(model)
-    return model
-
-
-def is_convolutional(model: nn.Module) -> bool:
-    """Return whether a model has weights that a channels-last layout helps."""
-    return any(isinstance(m, nn.Conv2d) for m in model.modules())
 
 
 def note_statistics(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:

@@ -13,11 +13,12 @@ from trainer.config.run_config import RunConfig
 from trainer.core.file_kinds import joined
 from trainer.data import Batches, Source
 from trainer.precision.step import Precision
+from trainer.run.work import Work, work_of
 from trainer.strategy.base import Strategy
 from trainer.strategy.collectives import on_all_ranks
 
 # Of an evaluation batch: a forward pass keeps few of the activations that a training step keeps.
-MICRO_BATCHES, MOST_EVALUATED = 4, 1000
+MICRO_BATCHES, MOST_EVALUATED, EVAL_BYTES = 4, 1000, 32 * 2**20
 
 log = logging.getLogger("trainer")
 
@@ -38,6 +39,7 @@ class RunContext:
         data: those of this process, as batches.
         data_s: seconds that reading them took.
         times: steps of the run and of an epoch.
+        work: of one image's forward pass, None where shapes alone do not tell it.
     """
 
     config: RunConfig
@@ -48,6 +50,7 @@ class RunContext:
     data: Batches
     data_s: float
     times: Times
+    work: Work | None
 
     @property
     def smallest_batch(self) -> int:
@@ -69,6 +72,9 @@ def settle(
     is_first = strategy.world.local_rank == 0  # of its machine: it reads first, and may download
     first = on_all_ranks(strategy, lambda: read_images(config) if is_first else None)
     source = on_all_ranks(strategy, lambda: first or read_images(config))
+    _, channels, height, width = source.train.images.shape
+    build, shape = config.model.component.build, (channels, height, width)
+    work = work_of(lambda: build(shape, len(source.classes)), shape)
     data = Batches(
         source,
         config.data.shared,
@@ -78,7 +84,7 @@ def settle(
         rank=strategy.world.rank,
         world_size=strategy.world.size,
         device=device,
-        eval_batch_size=eval_batch_size(config, strategy.world.size),
+        eval_batch_size=eval_batch_size(config, strategy.world.size, work),
         partners=config.mix.shared.partners == "independent",
         label_noise=config.label_noise,
     )
@@ -96,16 +102,22 @@ def settle(
             say_missing("test", data.test_counts, source.classes)
     per_epoch = data.steps_per_epoch
     times = Times(total=planned_steps(config, per_epoch), steps_per_epoch=per_epoch)
-    return RunContext(config, device, strategy, precision, source, data, data_s, times)
+    return RunContext(config, device, strategy, precision, source, data, data_s, times, work)
 
 
-def eval_batch_size(config: RunConfig, world_size: int) -> int:
+def eval_batch_size(config: RunConfig, world_size: int, work: Work | None = None) -> int:
     """Return how many images a process evaluates at once: what is not chosen is what fits into the
-    memory that a training step needs."""
+    memory that a training step needs, or more of a network that takes little."""
     if config.eval_batch_size is not None:
         return config.eval_batch_size
-    micro_batch = config.batch_size // (config.accumulate * world_size)
-    return max(1, min(MICRO_BATCHES * micro_batch, MOST_EVALUATED))
+    fitting = 0 if work is None else EVAL_BYTES // max(1, work.largest_bytes)
+    least = MICRO_BATCHES * micro_batch(config, world_size)
+    return max(1, min(max(least, fitting), MOST_EVALUATED))
+
+
+def micro_batch(config: RunConfig, world_size: int) -> int:
+    """Return the images of a full micro-batch of one process."""
+    return config.batch_size // (config.accumulate * world_size)
 
 
 def say_missing(what: str, counts: Sequence[int], classes: Sequence[str]) -> None:

@@ -4,12 +4,14 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
+from torch import nn
 
 from trainer.config.run_config import RunConfig
 from trainer.core.environment import World
 from trainer.core.errors import ConfigError
 from trainer.data import check_batch_size
-from trainer.precision.formats import fp32_precision, restore_fp32_precision
+from trainer.precision.formats import PrecisionChoice, fp32_precision, restore_fp32_precision
+from trainer.precision.half_copy import cast_inputs_and_logits
 from trainer.precision.step import Precision, build_precision
 from trainer.strategy.base import Strategy
 from trainer.strategy.build import build_strategy
@@ -44,10 +46,10 @@ def choose_device(name: str, world: World) -> torch.device:
 @contextlib.contextmanager
 def settings_restored() -> Iterator[None]:
     """Put back what a run sets for its whole process, for a program that has other work as well:
-    threads, torch's generators, how float32 numbers are multiplied."""
+    threads, torch's generators, how float32 numbers are multiplied, whether the smallest are 0."""
     threads, state = torch.get_num_threads(), torch.get_rng_state()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-    precision = fp32_precision()
+    precision, flushes = fp32_precision(), flushes_denormals()
     try:
         yield
     finally:
@@ -55,25 +57,49 @@ def settings_restored() -> Iterator[None]:
         torch.set_rng_state(state)
         torch.cuda.set_rng_state_all(cuda)
         restore_fp32_precision(precision)
+        torch.set_flush_denormal(flushes)
+
+
+def flushes_denormals() -> bool:
+    """Return whether this thread takes numbers that are too small for full precision as 0."""
+    return float(torch.tensor(1e-40) * 1.0) == 0.0
 
 
 def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Precision]:
-    """Set threads and how float32 numbers are multiplied; return device, strategy and precision:
-    what can be refused before any data is loaded.
+    """Set threads and how this process takes float32 numbers; return device, strategy and
+    precision: what can be refused before any data is loaded.
 
     Raises:
         ConfigError: if the machine or the way the program was started does not allow what was
             chosen.
     """
-    torch.set_num_threads(config.threads)
+    torch.set_flush_denormal(True)  # numbers below 1e-38 take a processor a hundred times as long
+    if config.threads != "auto":
+        torch.set_num_threads(config.threads)
     check_batch_size(config.batch_size, config.accumulate, world.size)
     strategy = build_strategy(config.strategy, world)
 
     def choose() -> tuple[torch.device, Precision]:
         device = choose_device(config.device, world)
-        precision = build_precision(config.precision, device)
+        is_open = config.precision.name == "auto"  # until the network's shapes are known
+        precision = build_precision(PrecisionChoice() if is_open else config.precision, device)
         strategy.take(device, precision, config.accumulate)
         return device, precision
 
     device, precision = on_all_ranks(strategy, choose)  # one machine may lack what another has
     return device, strategy, precision
+
+
+def place(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """Return a network where and as the run computes."""
+    model = model.to(device, dtype)
+    model = model.to(memory_format=layout_for(model))
+    if dtype == torch.float16:
+        cast_inputs_and_logits(model)
+    return model
+
+
+def layout_for(model: nn.Module) -> torch.memory_format:
+    """Return the layout of images and weights that helps a network."""
+    is_convolutional = any(isinstance(m, nn.Conv2d) for m in model.modules())
+    return torch.channels_last if is_convolutional else torch.contiguous_format

@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from trainer.checkpoint import format as checkpoint
+from trainer.composition.replay import read_recorded
 from trainer.core.environment import World, copies_note
 from trainer.record.console import Console, show_result, shown_path
 from trainer.record.run_folder import Folder, check_folder, make_folder
 from trainer.record.runs import RunRow, read_run
 from trainer.run.assemble import assemble
+from trainer.run.choices import as_recorded
 from trainer.run.device import prepare
 from trainer.run.fork import begin_from, read_fork
 from trainer.run.recording import recorded
@@ -32,6 +34,9 @@ def execute(request: RunRequest) -> RunRow:
     device, strategy, precision = prepare(request.config, world)
     console = Console(quiet=request.quiet or world.rank != 0)
     resume = broadcast(strategy, lambda: request.resume or unfinished_attempt(request))
+    if request.resume is None and resume is not None:  # an attempt of before has chosen already
+        attempt = broadcast(strategy, lambda: read_recorded(resume))
+        request = replace(request, config=as_recorded(request.config, attempt))
     note = None if request.quiet or world.size > 1 or world.is_torchrun else copies_note()
     request = replace(request, resume=resume, notes=(*request.notes, *([note] if note else [])))
     if broadcast(strategy, lambda: is_finished(request)):
@@ -39,16 +44,17 @@ def execute(request: RunRequest) -> RunRow:
     with console.listening():
         is_resumed = request.resume is not None
         fork = None if is_resumed else broadcast(strategy, lambda: read_fork(request.config))
-        run, source = assemble(
+        run, context = assemble(
             request.config, device, strategy, precision, is_resumed=is_resumed, fork=fork
         )
+        request = replace(request, config=context.config)
         if fork is not None:
             begin_from(run, fork, request.config)
         if request.watch is not None:
             request.watch(run)
         path = broadcast(strategy, lambda: folder_for(request))
         with recorded(request, run, console, path) as recording:
-            runner = Runner(recording, source, start_s=start_s)
+            runner = Runner(recording, context.source, start_s=start_s)
             runner.begin(fork)
             runner.train()
     if world.rank != 0:  # the folder may be on another machine

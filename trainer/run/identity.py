@@ -1,5 +1,6 @@
 """What a run is known by: its facts, its key, and what it was before."""
 
+import functools
 import hashlib
 import importlib
 import importlib.metadata
@@ -37,6 +38,12 @@ TRAINING = (
     *("trainer.loop", "trainer.state"),
     *("trainer.run.assemble", "trainer.run.context", "trainer.run.device"),
 )
+
+
+@functools.cache  # read once for the jobs of a sweep
+def version_of(package: str) -> str:
+    """Return the version of a package."""
+    return importlib.metadata.version(package)
 
 
 def sources_of(config: RunConfig) -> str:
@@ -78,7 +85,7 @@ def result_key(
         across: differences that the run was resumed across; none for one that is exact.
     """
     what: list[Any] = [{**values, **weights}, fingerprint, device, precision, sources]
-    what += [torch.__version__, *(importlib.metadata.version(name) for name in COMPUTING)]
+    what += [torch.__version__, *map(version_of, COMPUTING)]
     if world_size > 1:
         what.append({"world_size": world_size})
     if across:

@@ -19,7 +19,7 @@ from trainer.config.groups import parse_group
 from trainer.core.errors import ConfigError
 from trainer.core.file_kinds import joined
 from trainer.data import Batch, Normalize, Source
-from trainer.run.assemble import is_convolutional, place
+from trainer.run.device import layout_for, place
 from trainer.run.identity import images_of
 
 SHOWN = 5  # classes that a line names
@@ -53,13 +53,12 @@ class Network:
     def normalize(self) -> Normalize:
         """What brings stored images to the network's numbers."""
         weight = next(self.model.parameters())
-        is_conv = is_convolutional(self.model)
         return Normalize.of(
             self.mean,
             self.std,
             device=weight.device,
             dtype=torch.promote_types(weight.dtype, torch.float32),
-            memory_format=torch.channels_last if is_conv else torch.contiguous_format,
+            memory_format=layout_for(self.model),
         )
 
     def logits(self, images: torch.Tensor, views: Views | None = None) -> torch.Tensor:

@@ -61,7 +61,7 @@ def opening(run: Run, config: RunConfig, path: Path) -> str:
     images += [f"{data.num_test:,} test"] if config.report_test else []
     where = str(run.device)
     if run.device.type == "cpu":
-        where += f", {config.threads} thread{'s' if config.threads > 1 else ''}"
+        where += f", {config.threads} thread{'' if config.threads == 1 else 's'}"
     if world.size > 1:
         where += f" in each of {world.size} processes"
     return (

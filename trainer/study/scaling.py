@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import torch
 
-from trainer.core.environment import cores
+from trainer.core.environment import cores, load_text
 from trainer.core.errors import TrainerError
 from trainer.record.provenance import git_state, host, versions
 from trainer.record.runs import read_runs
@@ -96,7 +96,8 @@ def machine(gpus: int) -> str:
     found = ", ".join(f"{k} {v}" for k, v in versions().items())
     devices = torch.cuda.get_device_name(0) if gpus else host().get("processor", platform.machine())
     commit = (git_state()[0] or {}).get("commit", "unknown")
-    return f"{devices}; {cores()} cores, {gpus} GPUs; {found}; commit {str(commit)[:12]}"
+    where = f"{devices}; {cores()} cores, {gpus} GPUs, {load_text()}"
+    return f"{where}; {found}; commit {str(commit)[:12]}"
 
 
 def measure(overrides: Sequence[str], processes: Sequence[int], rounds: int, command: str) -> str:

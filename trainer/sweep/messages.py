@@ -44,6 +44,21 @@ class KeyRequest:
 
 
 @dataclass(frozen=True)
+class ChoiceRequest:
+    """A question: what does a configuration mean that leaves choices to this machine?"""
+
+    config: RunConfig
+
+
+@dataclass(frozen=True)
+class ChoiceReply:
+    """The answer, and the lines that say why; None where the job will fail."""
+
+    config: RunConfig | None
+    said: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Stop:
     """A request: end the job under way as a signal would, with a checkpoint."""
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
+from typing import Any
 
 from trainer.sweep.messages import (
     BUSY,
@@ -53,20 +54,23 @@ class Pool:
             self.workers.append(new_worker(self.devices[number] if self.devices else None))
 
     def keys(self, request: KeyRequest, signum: Callable[[], int]) -> tuple[str | None, ...]:
-        """Return the keys of results to come, as the first worker computes them; none if it is
-        lost or a signal has come: reading images may take long."""
+        """Return the keys of results to come, as the first worker computes them; none where it
+        cannot read the jobs, which it will say of each."""
+        answer = self.ask(request, signum)
+        return answer if isinstance(answer, tuple) else (None,) * len(request.configs)
+
+    def ask(self, request: Any, signum: Callable[[], int]) -> Any:
+        """Return the first worker's answer; None if it is lost or a signal has come: reading images
+        may take long."""
         worker = self.workers[0]
         try:
             worker.pipe.send(request)
             while not signum():
                 if worker.pipe.poll(WAIT_S):
-                    answer = worker.pipe.recv()
-                    if isinstance(answer, tuple):
-                        return answer
-                    break  # it cannot read the jobs, and will say so of each
+                    return worker.pipe.recv()
         except (EOFError, OSError):
             self.replace(worker)
-        return (None,) * len(request.configs)
+        return None
 
     def run(
         self,

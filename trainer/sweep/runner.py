@@ -8,6 +8,7 @@ from trainer.composition.search_path import Sources
 from trainer.record.console import Console, shown_path
 from trainer.record.runs import RunRow, read_run
 from trainer.record.sweep_file import JobOverrides, read_sweep
+from trainer.sweep.choices import settle_choices
 from trainer.sweep.jobs import Job, Sweep, begin, check_jobs
 from trainer.sweep.plan import Launcher, SweepPlan
 from trainer.sweep.results import finish, job_line, overrides_apart, report_invalid, swept_keys
@@ -27,8 +28,8 @@ def run_sweep(plan: SweepPlan, current: Sweep) -> int:
         check_settings(plan.hydra, current.sources)
     else:
         warm_up()
-    jobs = check_jobs(plan.jobs, current)
     console = Console()
+    jobs = settle_choices(check_jobs(plan.jobs, current), console)
     folder = begin(plan.folder, jobs)
     introduce(jobs, folder, console)
     if plan.hydra:
@@ -46,7 +47,8 @@ def resume_sweep(folder: Path, current: Sweep) -> int:
         ConfigError: if its list of jobs cannot be read, or none of them is valid any more.
     """
     warm_up()
-    jobs, console = check_jobs(read_sweep(folder), current), Console()
+    console = Console()
+    jobs = settle_choices(check_jobs(read_sweep(folder), current), console)
     introduce(jobs, folder, console)
     rows = supervise(jobs, folder.absolute(), console, Launcher(), current)
     return finish(jobs, rows, folder.absolute(), console, current)
@@ -88,8 +90,10 @@ def run_jobs(
     """
     warm_up()
     current = Sweep(sources or Sources(), plugins, reuse)
-    jobs = check_jobs([JobOverrides(tuple(line)) for line in lines], current)
     console = Console(quiet=quiet)
+    jobs = settle_choices(
+        check_jobs([JobOverrides(tuple(line)) for line in lines], current), console
+    )
     place = begin(None if folder is None else str(folder), jobs)
     rows = supervise(jobs, place, console, Launcher(workers), current)
     return [rows[job.number] for job in jobs]

@@ -129,7 +129,7 @@ def pool_for(configs: Sequence[RunConfig], launcher: Launcher) -> Pool:
     """Return workers for jobs: one per GPU or group of GPUs, else as many as the cores have room
     for, as each job has so many threads in so many processes."""
     processes = max(config.strategy.launch.processes or 1 for config in configs)
-    width = processes * max(config.threads for config in configs)
+    width = processes * max(int(config.threads) for config in configs)
     devices = gpus(configs, processes)
     count = launcher.workers or (len(devices) if devices else max(1, cores() // width))
     if any(config.device not in ("auto", "cpu", "cuda") for config in configs):

@@ -8,6 +8,7 @@ what a run could leave behind for the next is put back between them.
 import contextlib
 import gc
 import hashlib
+import logging
 import os
 import queue
 import signal
@@ -24,11 +25,13 @@ import torch
 
 from trainer.checkpoint import format as checkpoint
 from trainer.config.run_config import RunConfig
-from trainer.core.environment import take_variables
+from trainer.core.environment import World, take_variables
 from trainer.core.errors import Diverged, Stopped, TrainerError
 from trainer.core.limits import is_of_memory, understood
 from trainer.core.signals import HANDLED, Stops
-from trainer.run.context import keep_images
+from trainer.run import choices
+from trainer.run.context import keep_images, settle
+from trainer.run.device import prepare
 from trainer.run.execute import execute
 from trainer.run.request import RunRequest
 from trainer.state import Run
@@ -40,6 +43,8 @@ from trainer.sweep.messages import (
     REUSED,
     STOPPED,
     Beat,
+    ChoiceReply,
+    ChoiceRequest,
     Ended,
     JobTask,
     KeyRequest,
@@ -65,7 +70,7 @@ class WorkerLine:
     """
 
     pipe: Connection
-    requests: queue.SimpleQueue[JobTask | KeyRequest | None] = field(
+    requests: queue.SimpleQueue[JobTask | KeyRequest | ChoiceRequest | None] = field(
         default_factory=queue.SimpleQueue
     )
     run: Run | None = None
@@ -140,6 +145,9 @@ def serve(pipe: Connection, environment: Mapping[str, str], cwd: str) -> None:
         if isinstance(message, KeyRequest):
             line.send(tuple(map(key_or_none, message.configs)))
             continue
+        if isinstance(message, ChoiceRequest):
+            line.send(choices_of(message.config))
+            continue
         line.is_at_work = True
         ended = attempt(message, line)
         line.is_at_work, line.run, line.launched = False, None, None
@@ -160,6 +168,23 @@ def key_or_none(config: RunConfig) -> str | None:
         return predicted_key(config)
     except Exception:  # its job will say it
         return None
+
+
+def choices_of(config: RunConfig) -> ChoiceReply:
+    """Return what a configuration means here, once its network was probed."""
+    said: list[str] = []
+    listener = logging.Handler()
+    listener.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    chooser = logging.getLogger(choices.__name__)
+    chooser.setLevel(logging.INFO)
+    chooser.addHandler(listener)
+    try:
+        context = settle(config, *prepare(config, World()))
+        return ChoiceReply(choices.choose(context).config, tuple(said))
+    except Exception:  # its job will say it
+        return ChoiceReply(None)
+    finally:
+        chooser.removeHandler(listener)
 
 
 def attempt(task: JobTask, line: WorkerLine) -> Ended:

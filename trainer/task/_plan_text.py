@@ -72,7 +72,7 @@ def lines(facts: Facts, run: Run, config: RunConfig) -> Iterator[tuple[str, str]
     yield (
         "numbers",
         f"{run.precision.name} on {run.device}"
-        + (f", {counted(config.threads, 'thread')}" if run.device.type == "cpu" else "")
+        + (f", {counted(int(config.threads), 'thread')}" if run.device.type == "cpu" else "")
         + (f", each of {world.size} processes" if world.size > 1 else ""),
     )
     yield "checkpoints", checkpoints_text(facts, config, has_val=data.num_val > 0)

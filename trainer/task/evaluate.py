@@ -22,6 +22,7 @@ from trainer.data import Batch, Source
 from trainer.metrics import Tally
 from trainer.record.console import Console
 from trainer.record.run_folder import check_folder, now_text
+from trainer.run.choices import choose
 from trainer.run.context import RunContext, settle
 from trainer.run.device import prepare
 from trainer.run.network import network_of
@@ -66,7 +67,7 @@ class Evaluate:
         console = Console(quiet=request.quiet or world.rank != 0)
         with console.listening():
             broadcast(strategy, lambda: check_folder(request.folder, Path(config.outputs)))
-            context = settle(config, device, strategy, precision)
+            context = choose(settle(config, device, strategy, precision))
             if self.split == "val" and not context.data.num_val:
                 raise ConfigError("task.split=val: data.val=0 holds no image out; use test")
             found = [

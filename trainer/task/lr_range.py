@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -97,14 +97,19 @@ class LrRange:
         broadcast(strategy, lambda: is_finished(request))  # its folder can be made
         forked = torch.random.fork_rng([device] if device.type == "cuda" else [])
         with forked, console.listening():
-            run, source = assemble(request.config, device, strategy, precision)
+            run, context = assemble(request.config, device, strategy, precision)
+            request = replace(request, config=context.config)
             path = broadcast(strategy, lambda: folder_for(request))
             found: dict[str, Any] = {}
 
             def facts() -> Mapping[str, Any]:
                 spent = {"startup": request.startup_s, "total": time.perf_counter() - start_s}
                 seconds = {phase: round(value, 3) for phase, value in spent.items()}
-                return {**found, "seconds": seconds, **facts_of(run, request.config, source)}
+                return {
+                    **found,
+                    "seconds": seconds,
+                    **facts_of(run, request.config, context.source),
+                }
 
             with (
                 recorded(request, run, console, path) as recording,

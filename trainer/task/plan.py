@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -75,7 +75,8 @@ class Plan:
         device, strategy, precision = prepare(request.config, world)
         console = Console(quiet=request.quiet or world.rank != 0)
         with console.listening():
-            run, _ = assemble(request.config, device, strategy, precision)
+            run, context = assemble(request.config, device, strategy, precision)
+            request = replace(request, config=context.config)
         if world.rank != 0:
             return
         for note in request.notes:

@@ -75,7 +75,7 @@ class Machine:
         """Return what a command line would say."""
         overrides = [f"device={self.device}"]
         overrides += [f"data.root={self.root}"] if self.root is not None else []
-        return [*overrides, f"threads={'null' if self.threads is None else self.threads}"]
+        return [*overrides, f"threads={'auto' if self.threads is None else self.threads}"]
 
 
 def read_corners(places: Sequence[str], labels: Sequence[str] = ()) -> list[Corner]:
@@ -154,7 +154,8 @@ def assembled(corner: Corner, machine: Machine) -> tuple[Run, dict[str, Any]]:
     sources = load_plugins(machine.plugins)
     composed = compose_overrides([*overrides, *machine.overrides()], sources, corner.recorded)
     config = parse(composed.cfg, plugins=machine.plugins)
-    run, source = assemble(config, *prepare(config, World()), is_resumed=True)
+    run, context = assemble(config, *prepare(config, World()), is_resumed=True)
+    source = context.source
     before = (read_summary(corner.run).get("data") or {}).get("fingerprint", source.fingerprint)
     if before != source.fingerprint:
         raise ConfigError(
@@ -162,4 +163,4 @@ def assembled(corner: Corner, machine: Machine) -> tuple[Run, dict[str, Any]]:
             f"{str(before)[:12]}) than are there now ({source.fingerprint[:12]})"
         )
     put_weights(run.model, corner.weights)
-    return run, facts_of(run, config, source)
+    return run, facts_of(run, context.config, source)

@@ -56,8 +56,8 @@ def live(study: Study, label: str, *overrides: str) -> Live:
     words = study.job(label, study.chosen(label), study.first).overrides if label else ()
     shared = () if label else (*study.always, *study.base, *study.last_words)
     config = study.compose(*merged((*words, *shared, *overrides)))
-    run, source = assemble(config, *prepare(config, World()))
-    return Live(run, source)
+    run, context = assemble(config, *prepare(config, World()))
+    return Live(run, context.source)
 
 
 def vector(model: nn.Module) -> torch.Tensor:

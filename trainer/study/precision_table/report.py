@@ -94,8 +94,8 @@ def to_markdown(
     parts.append(
         f"`{facts['command']}`; commit {git.get('commit', 'unknown')[:12]}{changed}; "
         f"{facts['date']}; {facts['device']}, {machine['processor']}, {machine['cores']} cores, "
-        f"{facts['threads']} thread(s); torch {versions['torch']}, torchvision "
-        f"{versions.get('torchvision', '')}."
+        f"{facts['threads']} thread(s), {facts.get('load', 'load unknown')}; torch "
+        f"{versions['torch']}, torchvision {versions.get('torchvision', '')}."
     )
     return "\n\n".join(parts) + "\n"
 

@@ -15,7 +15,7 @@ import torch
 
 from trainer.api import compose
 from trainer.core.command import command_line
-from trainer.core.environment import World
+from trainer.core.environment import World, load_text
 from trainer.core.errors import unknown
 from trainer.precision.formats import NAMES
 from trainer.record import provenance
@@ -174,6 +174,7 @@ class PrecisionTable:
             "device": provenance.device_name(self.device),
             "machine": {key: host[key] for key in ("processor", "cores")},
             "threads": options.threads,
+            "load": load_text(),
             "versions": provenance.versions(),
             "rounds": options.rounds,
             "timed_images": size["images"],

@@ -1,0 +1,1 @@
+"""Benchmarks: a table each, measured in one sitting, interleaved, as ratios."""
