@@ -50,6 +50,7 @@ APPENDED = {
     ),
     "python -m trainer resume=": (),
     "python -m trainer --help": (),
+    "python -m trainer task=evaluate": (),
     "python -m trainer task=lr_range": ("threads=1", "task.steps=25"),
     "python -m trainer demo": ("--seeds", "2", *SHORT),
     "python -m trainer study": ("--seeds", "2", "--trials", "1", "data=digits", *SHORT),
@@ -116,7 +117,7 @@ def place(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pla
 
 
 def test_the_readme_s_commands_are_found_and_each_is_run_or_left_out_for_a_reason() -> None:
-    assert len(COMMANDS) == 28
+    assert len(COMMANDS) == 29
     assert set(LEFT_OUT) <= set(COMMANDS)
     beginnings = {beginning_of(c) for c in COMMANDS if c not in LEFT_OUT}
     assert beginnings == set(APPENDED), "an entry that is of no command any more"

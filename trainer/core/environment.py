@@ -297,6 +297,12 @@ def cache_home() -> Path | None:
     return None if home[0] == "~" else Path(home)
 
 
+def has_display() -> bool:
+    """Return whether a window could be opened here, as far as the environment says."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY")
+    return sys.platform in ("darwin", "win32") or any(map(os.environ.get, names))
+
+
 def variables(**changed: str | None) -> dict[str, str]:
     """Return a copy of all environment variables, for another process, with changes that are not
     None."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 import time
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from trainer.core.environment import has_display
 from trainer.core.errors import ConfigError
 from trainer.core.files import replace_text, reporting_disk
 from trainer.run.device import settings_restored
@@ -19,8 +18,6 @@ from trainer.study.halves import halves_figure, write_gif
 from trainer.study.page import StudyFinding, write
 from trainer.study.runs import trials_csv, tune
 from trainer.study.study import KINDS, Study, check_scale
-
-DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
 def make(
@@ -84,8 +81,7 @@ def show(
 
 def opened(picture: Path) -> str:
     """Open a picture with what the desktop has for it; return in a line whether that was done."""
-    has_display = sys.platform in ("darwin", "win32") or any(map(os.environ.get, DISPLAYS))
-    if has_display and webbrowser.open(picture.resolve().as_uri()):
+    if has_display() and webbrowser.open(picture.resolve().as_uri()):
         return f"opened   {picture}"
     return f"no display here: the picture is {picture.resolve()}"
 

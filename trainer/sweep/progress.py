@@ -52,12 +52,12 @@ class SweepProgress:
         """Print a line on a job that ended, and the seconds that it took if it was run here; what
         went wrong with several alike is told once."""
         is_lost = isinstance(result, str)
-        told = next((n for n, row in self.results.items() if is_lost and row == result), None)
+        alike = next((n for n, row in self.results.items() if is_lost and row == result), None)
         self.results[number] = result
         if seconds is not None:
             self.seconds.append(seconds)
         style = "" if has_result(result) else "red"
-        shown = result if told is None else f"as job {told}"
+        shown = result if alike is None else f"as job {alike}"
         self.console.say(job_line(number, self.overrides(number), shown), style=style)
 
     def end(self) -> None:
