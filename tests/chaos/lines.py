@@ -246,7 +246,7 @@ def conflicts(folder: Path) -> list[Fault]:
         "--config-dir": "--config-dir",
         "--frobnicate": "--frobnicate",
         "-x": "-x",
-        "task=export": "export",
+        "task=export": "task.run",
         "init_from=": "init_from",
         "loss=distill": "loss.teacher",
         "loss=distill loss.teacher=w.safetensors": "loss.teacher_model",

@@ -99,7 +99,7 @@ def test_help_takes_less_than_a_third_of_a_second(here: Path, arguments: list[st
         ("optim.lr", "did you mean optim.lr=...?"),
         ("lr", "did you mean optim.lr=...?"),
         ("epochs", "did you mean epochs=...?"),
-        ("evaluate", "task=evaluate is not built yet"),
+        ("evaluate", "did you mean task=evaluate?"),
         ("quux", "unknown subcommand 'quux'; known: attribution, "),
     ],
 )

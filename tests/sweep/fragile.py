@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from trainer.model.base import MODELS
@@ -32,7 +33,8 @@ class Fragile:
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
         """Return the network, or do not."""
         marks = Path(self.marks)
-        if len(list(marks.iterdir())) < self.times:
+        is_real = torch.get_default_device().type != "meta"  # and not asked what it costs
+        if is_real and len(list(marks.iterdir())) < self.times:
             (marks / str(os.getpid())).touch()
             if self.how == "dies":
                 os.kill(os.getpid(), signal.SIGKILL)

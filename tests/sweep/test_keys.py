@@ -38,7 +38,7 @@ def done(folder: Path, *overrides: str, plugins: tuple[str, ...] = ()) -> tuple[
         ("seed=3", "name=other", "threads=2", "device=cpu"),
         ("augment=[standard,cutout]", "augment.cutout.size=2", "mix=mixup", "label_noise=20%"),
         ("precision=fp16", "accumulate=2", "clip_norm=1"),
-        ("precision=auto", "tta=flip", "report_test=true"),
+        ("precision=bf16", "tta=flip", "report_test=true"),
         ("precision=O2", "average=swa", "average.start=1st", "average.every=1st"),
         ("optim=muon", "optim.lr_rule=linear", "model.norm=none", "data.workers=1"),
         ("mix=mixup", "mix.partners=independent", "data.val=0", "checkpoint.every=1st"),
