@@ -28,7 +28,7 @@ def main() -> None:
     )
     add = parser.add_argument
     add("names", nargs="*", choices=[*TABLES, "thousand", "recipes", []], help="of tables")
-    add("--reference", type=Path, default=ROOT.parent / "shared" / "reference")
+    add("--reference", type=Path, default=ROOT / "reference", help="holds hand-written loops")
     add("--data", type=Path, default=ROOT / "data", help="holds MNIST/raw and cifar10-jpeg")
     add("--lightning", type=Path, help="the Python of an environment that has Lightning")
     add("--rounds", type=int, default=3)
