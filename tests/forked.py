@@ -142,6 +142,8 @@ def forget(env: Mapping[str, str] | None, kept: Iterable[int]) -> None:
             signal.signal(number, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # as Python begins; Popen let them kill
+        signal.signal(number, signal.SIG_IGN)
     last = 2
     for number in (*sorted(kept), os.sysconf("SC_OPEN_MAX")):
         os.closerange(last + 1, number)
