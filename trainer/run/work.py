@@ -1,5 +1,4 @@
-"""What a network's forward pass costs, counted on the shapes of one image; the same on every
-machine."""
+"""What a network's forward pass costs, counted on shapes alone; the same on every machine."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ def work_of(build: Callable[[], nn.Module], image_shape: tuple[int, ...]) -> Wor
     """Return what a network's forward pass costs; None for one that shapes alone do not carry.
 
     Args:
-        build: returns the network; called without storage for its weights, which draws no number.
+        build: returns the network; called without storage for its weights.
         image_shape: of one image.
     """
     total = largest = 0
@@ -46,25 +45,14 @@ def work_of(build: Callable[[], nn.Module], image_shape: tuple[int, ...]) -> Wor
             largest = max(largest, 4 * sum(t.numel() for t in tensors))
 
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), torch.no_grad():
             model = build().eval()
-        for layer in model.modules():
-            layer.register_forward_hook(count)
-    except Exception:  # code of anybody's
+            for layer in model.modules():
+                layer.register_forward_hook(count)
+            model(torch.empty(1, *image_shape))
+    except Exception:  # code of anybody's, which may look at values
         return None
-    # on zeros, as torch imports its compiler for shapes alone; some code takes those alone
-    for device in ("cpu", "meta"):
-        total = largest = 0
-        try:
-            model = model.to_empty(device=device)
-            with torch.no_grad():
-                for tensor in (*model.parameters(), *model.buffers()):
-                    tensor.zero_()
-                model(torch.zeros(1, *image_shape, device=device))
-        except Exception:  # which may look at values
-            continue
-        return Work(total, largest)
-    return None
+    return Work(total, largest)
 
 
 def threads_for(work: Work | None, images: int, most: int) -> int:
