@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from trainer.run.context import RunContext
 from trainer.run.network import Network
 from trainer.run.request import RunRequest
 from trainer.run.summary import plain_scores
+from trainer.task._files import save_picture
 from trainer.task._scores import (
     BINS,
     Answers,
@@ -36,7 +37,7 @@ from trainer.task._scores import (
     flips,
     reliability,
 )
-from trainer.task._sheet import Captioned, draw_sheet
+from trainer.task._sheet import Captioned, sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -118,11 +119,12 @@ def write(
         results = {"split": split, **results_of(first, rows, bins)}
         if len(found) > 1:
             results["against"] = {"run": found[1].network.label, **compared(found, console)}
-        draw(path / "confusion.png", lambda: confusion_figure(first, counts), console)
-        draw(path / "calibration.png", lambda: calibration_figure(bins), console)
+        save_picture(path / "confusion.png", lambda: confusion_figure(first, counts), console)
+        save_picture(path / "calibration.png", lambda: calibration_figure(bins), console)
         if first.mistakes:
-            sheet = [captioned(mistake, first.network.classes) for mistake in first.mistakes]
-            draw_sheet(path / "mistakes.png", sheet, "What it was surest of, and wrong", console)
+            worst = [captioned(mistake, first.network.classes) for mistake in first.mistakes]
+            title = "What it was surest of, and wrong"
+            save_picture(path / "mistakes.png", lambda: sheet(worst, title), console)
         folder.write_summary(
             {
                 "status": "completed",
@@ -247,15 +249,6 @@ def captioned(mistake: Mistake, classes: Sequence[str]) -> Captioned:
     label, guess = printable(classes[mistake.label]), printable(classes[mistake.guess])
     text = f"{label}, taken for {guess}\n{100 * mistake.confidence:.0f} % sure"
     return Captioned(mistake.pixels, text, color=WORSE)
-
-
-def draw(file: Path, make: Callable[[], Figure], console: Console) -> None:
-    """Write a picture; a failure costs no more than it."""
-    try:
-        make().savefig(file)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        console.say(f"no picture {file.name} ({reason}); the numbers are there", style="yellow")
 
 
 def confusion_figure(found: Evaluation, counts: NDArray[np.int64]) -> Figure:

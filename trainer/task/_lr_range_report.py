@@ -100,19 +100,6 @@ def mark(axes: Axes, sweep: LrSweep, finding: Finding, rule: str) -> None:
         )
 
 
-def draw(
-    file: Path, sweep: LrSweep, finding: Finding, rule: str, *, title: str, console: Console
-) -> None:
-    """Write the picture of a sweep, and say where it is; a failure costs no more than it."""
-    try:
-        figure_of(sweep, finding, rule, title).savefig(file)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        console.say(f"picture   none ({reason}); the numbers are there", style="yellow")
-    else:
-        console.say(f"picture   {shown_path(file)}")
-
-
 def report(sweep: LrSweep, finding: Finding, rule: str, *, console: Console, path: Path) -> None:
     """Print what is suggested, by which rule, and the line that trains with it."""
     first, last = sweep.lrs[0], sweep.lrs[-1]

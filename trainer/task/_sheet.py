@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.record.console import Console, shown_path
 from trainer.record.style import DARK, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS = 6
 MOST = 24  # pictures of a sheet
@@ -32,29 +34,20 @@ class Captioned:
     color: str = DARK
 
 
-def draw_sheet(file: Path, pictures: Sequence[Captioned], title: str, console: Console) -> None:
-    """Write a sheet of at most `MOST` pictures and say where it is; a failure costs no more than
-    it."""
+def sheet(pictures: Sequence[Captioned], title: str) -> Figure:
+    """Return a sheet of at most `MOST` pictures."""
     pictures = pictures[:MOST]
     columns = min(COLUMNS, len(pictures))
     rows = math.ceil(len(pictures) / columns)
-    try:
-        figure = new_figure(1.7 * columns + 0.2, 2.05 * rows + 0.45)
-        panels = figure.subplots(rows, columns, squeeze=False)
-        for axes in panels.flat:
-            axes.axis("off")
-        for axes, picture in zip(panels.flat, pictures, strict=False):
-            pixels = picture.pixels.transpose(1, 2, 0)
-            gray = {"cmap": "gray", "vmin": 0, "vmax": 255} if pixels.shape[2] == 1 else {}
-            axes.imshow(pixels[..., 0] if gray else pixels, interpolation="nearest", **gray)
-            place = {"x": 0.5, "y": -0.04, "transform": axes.transAxes}
-            axes.text(
-                s=picture.text, ha="center", va="top", fontsize=10, color=picture.color, **place
-            )
-        figure.suptitle(title, fontsize=11, x=0.02, ha="left")
-        figure.savefig(file)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        console.say(f"picture   none ({reason}); the numbers are there", style="yellow")
-    else:
-        console.say(f"picture   {shown_path(file)}")
+    figure = new_figure(1.7 * columns + 0.2, 2.05 * rows + 0.45)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes in panels.flat:
+        axes.axis("off")
+    for axes, picture in zip(panels.flat, pictures, strict=False):
+        pixels = picture.pixels.transpose(1, 2, 0)
+        gray = {"cmap": "gray", "vmin": 0, "vmax": 255} if pixels.shape[2] == 1 else {}
+        axes.imshow(pixels[..., 0] if gray else pixels, interpolation="nearest", **gray)
+        place = {"x": 0.5, "y": -0.04, "transform": axes.transAxes}
+        axes.text(s=picture.text, ha="center", va="top", fontsize=10, color=picture.color, **place)
+    figure.suptitle(title, fontsize=11, x=0.02, ha="left")
+    return figure

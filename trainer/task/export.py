@@ -21,8 +21,9 @@ from trainer.core.weights_source import Origin
 from trainer.record.console import Console, shown_path
 from trainer.run.network import Network
 from trainer.run.request import RunRequest
+from trainer.task._files import OutputFile, written_whole
 from trainer.task._snippets import METADATA, snippet
-from trainer.task._use import OutputFile, trained_network, written_whole
+from trainer.task._use import trained_network
 from trainer.task.base import TASKS
 
 ENDS = {"torch": ".pt2", "onnx": ".onnx"}
@@ -93,7 +94,7 @@ class Export:
             TrainerError: for everything that a user can mend; no file is left then.
         """
         out = self.out or ModelFile(f"network{ENDS[self.format]}")
-        out.check("task.out")
+        out.check_new("task.out")
         lacking = [name for name in NEEDED if importlib.util.find_spec(name) is None]
         if self.format == "onnx" and lacking:
             raise ConfigError(f"task.format=onnx needs packages: pip install {' '.join(NEEDED)}")

@@ -19,8 +19,9 @@ from trainer.run.identity import facts_of
 from trainer.run.recording import Recording, recorded
 from trainer.run.request import RunRequest
 from trainer.strategy.collectives import broadcast
+from trainer.task._files import save_picture
 from trainer.task._lr_range_fit import LrSweep, find, ramp
-from trainer.task._lr_range_report import draw, report, results, write_csv
+from trainer.task._lr_range_report import figure_of, report, results, write_csv
 from trainer.task._lr_range_train import climb
 from trainer.task.base import TASKS, title_of
 
@@ -134,7 +135,7 @@ class LrRange:
         if recording.is_main:
             title = title_of(recording.request)
             file = recording.folder.path / "lr_range.png"
-            draw(file, sweep, finding, self.rule, title=title, console=console)
+            save_picture(file, lambda: figure_of(sweep, finding, self.rule, title), console)
 
     def sweep(self, recording: Recording, found: dict[str, Any]) -> LrSweep:
         """Train through the learning rates, showing how far it is.

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from trainer.core.convert import Written, shown
 from trainer.core.environment import World
 from trainer.core.errors import ConfigError
-from trainer.core.files import check_writable
 from trainer.record.console import Console
 from trainer.record.style import why_no_picture
 from trainer.run.assemble import assemble
 from trainer.run.device import prepare
 from trainer.run.request import RunRequest
+from trainer.task._files import OutputFile
 from trainer.task._plan_chart import schedule_figure
 from trainer.task._plan_facts import facts_of
 from trainer.task._plan_text import show
@@ -22,33 +20,18 @@ from trainer.task.base import TASKS, title_of
 
 
 @dataclass(frozen=True)
-class Picture(Written):
+class Picture(OutputFile):
     """A file to draw into, as it was written."""
 
-    path: str
     SUFFIXES: ClassVar[tuple[str, ...]] = (".png", ".svg", ".pdf")
 
     @classmethod
-    def parse(cls, value: object, key: str) -> Picture:
+    def parse(cls, value: object, key: str) -> Self:
         """Return the file written as `value`: one whose kind can be drawn, in a folder that
         exists."""
-        path = Path(value).expanduser() if isinstance(value, str) else None
-        if path is None or path.suffix.lower() not in cls.SUFFIXES:
-            raise ConfigError(
-                f"{key} must be a file that ends in {' or '.join(cls.SUFFIXES)}, got {shown(value)}"
-            )
-        if not path.parent.is_dir():
-            raise ConfigError(f"{key}={value}: there is no folder {path.parent}")
-        check_writable(path, key)
-        return cls(str(value))
-
-    def __str__(self) -> str:
-        return self.path
-
-    @property
-    def file(self) -> Path:
-        """The file itself."""
-        return Path(self.path).expanduser()
+        picture = super().parse(value, key)
+        picture.check(key)
+        return picture
 
 
 @TASKS.register("plan")

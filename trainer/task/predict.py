@@ -14,8 +14,9 @@ from trainer.core.weights_source import Origin
 from trainer.data import PictureFile, find_pictures, read_pictures
 from trainer.record.console import Console, shown_path
 from trainer.run.request import RunRequest
-from trainer.task._sheet import MOST, Captioned, draw_sheet
-from trainer.task._use import Asked, OutputFile, ask, csv_rows
+from trainer.task._files import OutputFile, csv_rows, save_picture
+from trainer.task._sheet import MOST, Captioned, sheet
+from trainer.task._use import Asked, ask
 from trainer.task.base import TASKS
 
 NAMED = 5  # pictures that cannot be read, on the screen; the table has all of them
@@ -59,7 +60,7 @@ class Predict:
         Raises:
             TrainerError: for everything that a user can mend; no table is left then.
         """
-        self.out.check("task.out")
+        self.out.check_new("task.out")
         console = Console(quiet=request.quiet)
         folder, names = find_pictures(Path(self.images))
         with console.listening():
@@ -100,7 +101,8 @@ class Predict:
             f"{len(broken)} passed over"
         )
         console.say(f"table     {shown_path(self.out.file.absolute())}")
-        draw_sheet(self.out.file.with_suffix(".png"), shown, asked.network.label, console)
+        title = asked.network.label
+        save_picture(self.out.file.with_suffix(".png"), lambda: sheet(shown, title), console)
 
     def guesses(self, asked: Asked, batch: list[PictureFile]) -> list[list[tuple[str, float]]]:
         """Return the likeliest classes of each picture with their probabilities; none for those
