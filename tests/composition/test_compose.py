@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from tests.command import ROOT
 from trainer import compose
 from trainer.composition.compose import Composed, compose_overrides, parsed
-from trainer.composition.overrides import Override, canonical, parse_override, quoted
+from trainer.composition.overrides import Override, as_typed, canonical, parse_override, quoted
 from trainer.composition.search_path import SEAMS, Sources, load_plugins
 from trainer.core.errors import ConfigError
 
@@ -153,6 +153,16 @@ def test_a_path_of_any_characters_is_taken_as_it_is_written(text: str) -> None:
     spelled = str(quoted(Override("", "data.root", text), is_sweep=False))
     override = OverridesParser.create().parse_override(spelled)
     assert override.value() == text
+
+
+@given(ODD, st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_quotes_that_were_added_are_left_out_again(text: str, is_sweep: bool) -> None:
+    override = Override("", "name", text)
+    spelled = quoted(override, is_sweep=is_sweep)
+    assert quoted(as_typed(spelled, is_sweep=is_sweep), is_sweep=is_sweep) == spelled
+    if not set(text) & set("'\"\\"):
+        assert as_typed(spelled, is_sweep=is_sweep) == override
 
 
 def test_odd_paths_reach_the_configuration() -> None:

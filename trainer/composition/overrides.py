@@ -65,6 +65,12 @@ def quoted(override: Override, *, is_sweep: bool) -> Override:
     return Override(override.prefix, override.key, ",".join(map(quote, parts)))
 
 
+def as_typed(override: Override, *, is_sweep: bool) -> Override:
+    """Return a word without the quotes that `quoted` gave it, where they can be left out."""
+    plain = replace(override, value=re.sub(r"'([^'\\]*)'", r"\1", override.value))
+    return plain if quoted(plain, is_sweep=is_sweep) == override else override
+
+
 def quote(text: str) -> str:
     """Return text as a quoted string of Hydra's grammar."""
     escaped = re.sub(r"(\\*)'", lambda m: m[1] * 2 + "\\'", text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from trainer.composition.check_overrides import UnknownKey, check_hydra_override, owners_of
 from trainer.composition.compose import DEFAULT_DIR, Composer, parsed, resolved, set_value
-from trainer.composition.overrides import Override, canonical, parse_override, quoted
+from trainer.composition.overrides import Override, as_typed, canonical, parse_override, quoted
 from trainer.composition.tree import Tree, copied
 from trainer.core.command import sweep_line
 from trainer.core.convert import build
@@ -210,7 +210,9 @@ def arms_line(key: str, line: SweepLine, jobs: Sequence[JobOverrides], composer:
         pairs += [f"{w.key}: {in_braces(w.value)}" for w in own if composer.knows(choices, w.key)]
         label = re.sub(r"\W+", "_", value).strip("_")
         arms.append(f"{label}: {{{', '.join(pairs)}}}")
-    rest = [str(w) for w in line.overrides if w is not choice and w not in own]
+    rest = [
+        str(as_typed(w, is_sweep=True)) for w in line.overrides if w is not choice and w not in own
+    ]
     setting = f"hydra.sweeper.arms={{{', '.join(arms)}}}"
     return f":\n  {sweep_line('-m', *line.settings, *rest, setting)}"
 
