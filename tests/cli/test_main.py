@@ -11,6 +11,7 @@ import yaml
 from tests.command import TINY, Call, snapshot
 from trainer.cli.arguments import take_apart
 from trainer.cli.help import HELP
+from trainer.core.environment import RANKS
 from trainer.core.errors import ConfigError
 
 
@@ -77,6 +78,17 @@ def test_resume_and_repeat_do_not_go_together(call: Call) -> None:
     done = call("resume=a", "repeat=b")
     assert done.code == 2
     assert "name one of them" in done.err
+
+
+def test_a_process_beside_which_no_first_is_known_tells_its_own_error(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in zip(RANKS, ("1", "1", "3", "2", "127.0.0.1", "29511"), strict=True):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    done = call("data=synthetic", "batch_size=64", "strategy.start_timeout=1s")
+    assert done.code == 2
+    assert done.err.startswith("error: batch_size=64 cannot be shared by 3 process(es)")
 
 
 def test_the_examples_of_the_help_compose() -> None:

@@ -39,6 +39,7 @@ def without(*names: str) -> dict[str, str]:
     return {k: v for k, v in TWO.items() if k not in names}
 
 
+ODD = ("9" * 5000, "1\n2", "a" * 3000)  # what another variable holds, which a message names
 # An environment, and what it means: a world, or what the one line about it holds.
 WORLDS: list[tuple[Mapping[str, str], World | str]] = [
     ({}, World()),
@@ -73,6 +74,11 @@ WORLDS: list[tuple[Mapping[str, str], World | str]] = [
     ({**TWO, "MASTER_PORT": "tcp"}, "MASTER_PORT must be"),
     ({"WORLD_SIZE": "1", "RANK": "1"}, "RANK must be a whole number from 0 to 0"),
     ({"WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "2"}, "LOCAL_WORLD_SIZE must be"),
+    *(
+        ({**TWO, "RANK": "x", name: odd}, "RANK must be")
+        for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE")
+        for odd in ODD
+    ),
 ]
 
 

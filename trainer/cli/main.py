@@ -67,7 +67,9 @@ def outcome(work: Callable[[], int]) -> int:
         with reporting_system():
             return work()
     except TrainerError as error:
-        if known_world().rank == 0 or error.is_own:
+        world = known_world()
+        is_alone = not world.is_torchrun and not is_in_group()  # nobody says that there is a first
+        if world.rank == 0 or error.is_own or is_alone:
             from trainer.record.console import fail
 
             hint = LOWER if isinstance(error, Diverged) else ""

@@ -107,12 +107,17 @@ def whole(given: Mapping[str, str], name: str, least: int, most: int) -> int:
     found = number(text)
     if found is not None and least <= found <= most:
         return found
-    others = [f"{n}={given[n]}" for n in RANKS[:4] if given[n] and n != name]
+    others = [f"{n}={shown(given[n])}" for n in RANKS[:4] if given[n] and n != name]
     beside = f" beside {', '.join(others)}" if others else ""
     raise ConfigError(
         f"the environment variable {name} must be a whole number from {least} to {most}{beside}, "
         f"got {text!a:.40}: start with torchrun ({TORCHRUN}), or unset WORLD_SIZE for one process"
     )
+
+
+def shown(text: str) -> str:
+    """Return a value as it is, or quoted and cut where it is long or has odd characters."""
+    return text if text.isascii() and text.isprintable() and len(text) <= 20 else f"{text!a:.40}"
 
 
 def number(text: str) -> int | None:
