@@ -205,6 +205,10 @@ def test_a_run_too_short_for_the_decay_is_told(caplog: pytest.LogCaptureFixture)
     assert "makes up 61% of the last average" in caplog.text  # 0.99 ** 49
     caplog.clear()
     with caplog.at_level("INFO"):
+        Ema(0.9999999).plan(AverageKeys(), Clock(0, 50, 5))
+    assert "average.decay=0.9999999 is slow for" in caplog.text  # not rounded to 1
+    caplog.clear()
+    with caplog.at_level("INFO"):
         Ema(0.99).plan(AverageKeys(), Clock(0, 500, 5))
         Ema(0.99, decay_warmup=True).plan(AverageKeys(), Clock(0, 50, 5))
     assert caplog.text == ""

@@ -372,7 +372,7 @@ BUGS = (
     Bug(
         "nobody asks whether a mixing mixes",
         "run/effects.py",
-        "        *idle_mix(config, mix, clock, image_shape),\n",
+        "        *idle_mix(config, mix, clock, image_shape, micro_batch),\n",
         "",
         f"{IDLE}::test_a_part_that_its_values_keep_from_acting_is_legal_and_said",
     ),
@@ -403,6 +403,49 @@ BUGS = (
         "if least == len(losses) - 1 and not sweep.diverged:",
         "if False:",
         f"{FIT}::test_a_loss_that_still_falls_at_the_end_is_said_to",
+    ),
+    # small batches, places, spellings
+    Bug(
+        "single images reach BatchNorm",
+        "run/assemble.py",
+        "    if has_batch_norm(model):",
+        "    if False:",
+        "tests/run/test_micro_batch.py::test_the_rest_of_an_epoch_is_held_to_the_same",
+    ),
+    Bug(
+        "single images are refused only once data is there",
+        "run/device.py",
+        "least = 1 if is_enough else SMALLEST",
+        "least = 1",
+        "tests/run/test_micro_batch.py::test_it_is_told_before_data_is_loaded_and_leaves_nothing",
+    ),
+    Bug(
+        "single images are mixed with themselves",
+        "run/effects.py",
+        'elif micro_batch == 1 and keys.partners == "permuted":',
+        "elif False:",
+        "tests/run/test_effects.py::test_mixing_within_micro_batches_of_one_image_is_refused",
+    ),
+    Bug(
+        "a study looks for its runs where the line alone says",
+        "study/study.py",
+        'if is_preset or word.key == "outputs":',
+        'if word.key == "outputs":',
+        "tests/study/test_spec.py::test_a_study_s_folder_is_where_its_runs_go_whoever_says_so",
+    ),
+    Bug(
+        "blanks that are none indent a configuration",
+        "core/yaml_files.py",
+        "        if odd:",
+        "        if False:",
+        "tests/cli/test_raw_errors.py::test_what_keeps_a_configuration_from_being_read_is_named",
+    ),
+    Bug(
+        "a sweep spells values as Python does",
+        "sweep/expand.py",
+        "is_spelt = isinstance(value, bool | float)",
+        "is_spelt = False",
+        "tests/sweep/test_expand.py::test_values_are_spelt_as_on_a_command_line",
     ),
     # words of other tools
     Bug(

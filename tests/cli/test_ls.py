@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cli.records import put_run, put_sweep
 from tests.command import TINY, Call, snapshot
 from trainer.cli import ls as module
+from trainer.composition.overrides import quote
 from trainer.record.run_folder import Folder
 
 
@@ -106,6 +108,17 @@ def test_a_run_that_is_being_written_is_running(call: Call, outputs: Path) -> No
     assert listed(call)[0]["status"] == "unfinished"
     (outputs / "default" / "new" / ".lock").write_text("")  # of a process that was killed
     assert listed(call)[0]["status"] == "unfinished"
+
+
+@pytest.mark.parametrize("name", ["mine", "it's", "a b", "'q'"])
+def test_a_sweep_has_the_name_that_was_typed(call: Call, outputs: Path, name: str) -> None:
+    file = outputs / "lr" / "sweep" / "sweep.yaml"
+    jobs = yaml.safe_load(file.read_text())
+    for job in jobs:
+        job["overrides"].append(f"name={quote(name)}")
+    file.write_text(yaml.safe_dump(jobs))
+    (found,) = listed(call, "--name", name)
+    assert (found["kind"], found["name"]) == ("sweep", name)
 
 
 def test_a_damaged_list_of_jobs_is_named(call: Call, outputs: Path) -> None:

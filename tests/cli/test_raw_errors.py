@@ -69,6 +69,53 @@ def test_any_bytes_are_a_recorded_configuration_or_refused(content: bytes, tmp_p
     assert "\n" not in str(raised.value)
 
 
+HEADER = "# @package _global_\n"
+CAUSES = {
+    "UTF-16": (f"{HEADER}seed: 1\n".encode("utf-16"), "is text in UTF-16; a configuration is text"),
+    "UTF-32": (f"{HEADER}seed: 1\n".encode("utf-32"), "is text in UTF-32; a configuration is text"),
+    "gzip": (b"\x1f\x8b\x08\x00\xff", "is compressed by gzip: unpack it; a configuration is text"),
+    "latin-1": (f"{HEADER}name: \u00e9\n".encode("latin-1"), ", line 2, is not UTF-8: save it as"),
+    "mark": (f"\ufeff{HEADER}seed: 1\n".encode(), "begins with a byte-order mark"),
+    "tab": (f"{HEADER}optim:\n\tlr: 1\n".encode(), ", line 3: .*; indent with blanks, not tabs"),
+    "no-break space": (
+        f"{HEADER}optim:\n\u00a0\u00a0lr: 1\n".encode(),
+        ", line 3, is indented by NO-BREAK SPACE",
+    ),
+    "wide": (f"{HEADER}optim:\n  \u3000lr: 1\n".encode(), ", line 3, .* by IDEOGRAPHIC SPACE"),
+    "web page": (b"<!DOCTYPE html>", "must hold keys and values, and is a web page"),
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\n", "and is a Git LFS pointer"),
+    "list": (f"{HEADER}- a\n".encode(), "must hold keys and values$"),
+    "empty": (b"", "must hold keys and values$"),
+    "two": (f"{HEADER}seed: 1\n---\nseed: 2\n".encode(), ", line 3: expected a single document"),
+    "bracket": (f"{HEADER}seed: [1\n".encode(), ", line 3: "),
+    "code": (f"{HEADER}a: !!python/object:os.system 3\n".encode(), ", line 2: could not determine"),
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_what_keeps_a_configuration_from_being_read_is_named(cause: str, tmp_path: Path) -> None:
+    content, why = CAUSES[cause]
+    file = tmp_path / "odd.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=f"odd.yaml.*{why}") as raised:
+        read_yaml(file)
+    assert "\n" not in str(raised.value)
+
+
+def test_line_ends_and_letters_of_other_systems_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "odd.yaml"
+    file.write_bytes("a:\r\n  b: '\u00e9\u00a0x'\r\n\r\n".encode())
+    assert read_yaml(file) == {"a": {"b": "\u00e9\u00a0x"}}
+
+
+def test_a_preset_whose_name_ends_otherwise_is_told(call: Call, here: Path) -> None:
+    (here / "my" / "experiment").mkdir(parents=True)
+    (here / "my" / "experiment" / "short.yml").write_text(f"{HEADER}seed: 1\n")
+    done = call("--config-dir", "my", "+experiment=short")
+    assert done.code == 2
+    assert "short.yml is not read: configurations end in .yaml; rename it" in done.err
+
+
 TWICE = {
     "seed: 1\nseed: 2\n": (2, "seed"),
     "optim: {lr: 1, lr: 2}\n": (1, "lr"),

@@ -210,6 +210,16 @@ def test_the_hint_on_a_value_that_is_not_read_leads_to_the_value(text: str) -> N
             assert parsed(parse_override(word)).value() == text
 
 
+@pytest.mark.parametrize("typed", ["'C:\\pics\\'", '"C:\\pics\\"'])
+def test_a_backslash_before_the_last_quote_is_answered_by_the_line_that_means_it(
+    typed: str,
+) -> None:
+    with pytest.raises(ConfigError, match="a backslash before the last quote") as refused:
+        compose_overrides([f"data.root={typed}"])
+    (word,) = shlex.split(str(refused.value).rpartition(": write ")[2])
+    assert compose_overrides([word]).tree["data"]["root"] == "C:\\pics\\"
+
+
 def test_a_key_that_is_given_twice_is_said() -> None:
     assert compose_overrides(["seed=1", "seed=2"]).notes == (
         "seed is given 2 times: the last counts, seed=2",

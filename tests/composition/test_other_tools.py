@@ -99,3 +99,36 @@ def test_a_switch_without_a_value_shows_where_the_value_goes() -> None:
     assert line_for_key("gpus", "true") == "torchrun --standalone --nproc-per-node 2 -m trainer"
     assert line_for_key("pretrained", "true") == "init_from=..."
     assert line_for_choice("model", "vit_b_16") == "model=torchvision model.arch=vit_b_16"
+
+
+@pytest.mark.parametrize("group", CHOICES)
+def test_a_key_and_a_choice_of_other_tools_are_answered_by_one_line(group: str) -> None:
+    """Following what is said of `sched=cos` must not lead to what is said of `scheduler=cos`."""
+    line = f"{group}={{}}"
+    for word in KEYS.get(line, "").split()[:2]:
+        for meant, names in CHOICES[group].items():
+            for name in names.split():
+                if name not in ("true", "false", "null", "none"):  # a switch, not a name
+                    assert line_for_key(word, name) == meant, (word, name)
+
+
+@pytest.mark.parametrize(
+    ("word", "answer"),
+    [
+        ("sched=cos", "here: scheduler=cosine"),
+        ("aug=randaugment", "here: augment=rand_augment"),
+        ("model_name=ResNet18", "here: model=torchvision model.arch=resnet18"),
+        ("arch=Res-Net9", "here: model=resnet9"),
+        ("opt=AdamW", "here: optim=adamw"),
+        ("dtype=16-mixed", "here: precision=fp16"),
+        ("norm=none", "model.norm belongs to model=mlp or model=vgg16"),
+        ("dropout=0.1", "model.dropout belongs to model="),
+        ("decay=0.99", "average.decay belongs to average=ema"),
+        ("Hidden=[8]", "model.hidden belongs to model=mlp"),
+    ],
+)
+def test_what_is_said_need_not_be_corrected_again(word: str, answer: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(answer)) as refused:
+        COMPOSER.compose([word])
+    (line,) = re.findall(r"here: (.*)$", str(refused.value)) or [""]
+    composes(line) if line else None

@@ -29,6 +29,13 @@ def steps_or_assume(*args) -> Steps:
         raise
 
 
+def with_batch_norm_or_assume(steps: Steps) -> None:
+    try:
+        steps.check_least(2)
+    except ConfigError:
+        assume(False)
+
+
 @pytest.mark.parametrize(
     ("num", "batch", "last", "sizes"),
     [
@@ -72,6 +79,7 @@ def test_every_position_once_over_ranks_and_never_a_single_image(
 ):
     batch = world * accumulate * part
     steps = steps_or_assume(num, batch, last, accumulate, world)
+    with_batch_norm_or_assume(steps)
     assert steps.count == Steps(num, batch, last).count
     seen = []
     for step in range(steps.count):
@@ -234,6 +242,50 @@ def test_own_val_images_are_evaluated(make_source, positions):
     assert [p for b in data.val_batches() for p in positions(b.images)] == [0, 1, 2, 3, 4]
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(1, 65),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.integers(1, 8),
+    st.sampled_from(["keep", "drop"]),
+)
+def test_without_batch_norm_every_position_once_and_never_no_image(
+    num, world, accumulate, part, last
+):
+    batch = world * accumulate * part
+    steps = steps_or_assume(num, batch, last, accumulate, world)
+    shares = [
+        share
+        for step in range(steps.count)
+        for rank in range(world)
+        for share in steps.shares(step, rank)
+    ]
+    seen = [i for start, stop in shares for i in range(start, stop)]
+    assert seen == list(range(len(seen)))
+    assert len(seen) == num or (last == "drop" and num - len(seen) < batch)
+    assert min(stop - start for start, stop in shares) >= 1
+
+
+@pytest.mark.parametrize(
+    ("batch", "accumulate", "world", "message"),
+    [
+        (1, 1, 1, None),
+        (4, 2, 2, None),
+        (3, 2, 1, "it must be a multiple of 2; the nearest: 2 or 4$"),
+        (1, 2, 1, "it must be a multiple of 2; the nearest: 2 or more$"),
+    ],
+)
+def test_micro_batches_of_one_image_are_allowed_without_batch_norm(
+    batch, accumulate, world, message
+):
+    if message is None:
+        check_batch_size(batch, accumulate, world, least=1)
+        return
+    with pytest.raises(ConfigError, match=message):
+        check_batch_size(batch, accumulate, world, least=1)
+
+
 @pytest.mark.parametrize(
     ("batch", "accumulate", "world", "near"),
     [
@@ -253,14 +305,19 @@ def test_batch_size_that_cannot_be_shared_names_the_nearest(batch, accumulate, w
 
 
 def test_a_rest_too_small_to_share_is_refused_up_front(make_source):
+    def batches(num: int, last: str = "keep") -> Batches:
+        return Batches(make_source(num), keys(last=last), batch_size=32, accumulate=4, world_size=2)
+
     with pytest.raises(ConfigError, match=r"batch_size=32, accumulate=4 and 2 process.*drop"):
-        Batches(make_source(42), keys(), batch_size=32, accumulate=4, world_size=2)
-    Batches(make_source(42), keys(last="drop"), batch_size=32, accumulate=4, world_size=2)
+        batches(36)
+    with pytest.raises(ConfigError, match=r"at least 2, since the network has BatchNorm.*drop"):
+        batches(42).check_least(2)
+    batches(42, "drop").check_least(2)
 
 
-def test_a_single_training_image_is_refused(make_source):
+def test_a_single_training_image_is_no_batch_for_batch_norm(make_source):
     with pytest.raises(ConfigError, match="1 training images"):
-        Batches(make_source(1), keys(), batch_size=32)
+        Batches(make_source(1), keys(), batch_size=32).check_least(2)
 
 
 def test_what_the_runner_reads_is_there(make_source):

@@ -240,6 +240,7 @@ BROKEN = [
     (b"", r"0001\.png is empty, as of a copy or a download that was broken off; PNG, JPEG,"),
     (b"not an image", r"0001\.png is text; PNG, JPEG, WEBP and BMP are read"),
     (bytes(range(128, 200)), r"0001\.png is damaged or no image \(no image is recognised in it\)"),
+    (b"\x89PNG\r\n\x1a\nbroken", r"is a damaged PNG image \(no image is recognised in it\)$"),
     (truncated_jpeg(), r"0001\.png is a damaged JPEG image \(image file is truncated.*\)"),
     (content_of(Image.new("L", (4, 4)), "GIF"), r"0001\.png is a GIF image; PNG, JPEG, WEBP and"),
     (content_of(Image.new("L", (4, 4)), "TIFF"), r"0001\.png is a TIFF image"),
@@ -257,6 +258,7 @@ def test_broken_image_is_named_with_the_cause(tmp_path, write_tree, content, why
     with pytest.raises(DataError, match=why) as error:
         ImageFolder().read(str(tmp_path))
     assert str(error.value).count("0001.png") == 1
+    assert " object at 0x" not in str(error.value)
     assert "\n" not in str(error.value)
 
 

@@ -54,6 +54,16 @@ def test_a_schedule_that_the_run_is_too_short_for_is_refused(
     assert f"only in a longer one ({span}" in str(refused.value)
 
 
+@pytest.mark.parametrize("mix", ["mixup", "cutmix", "mixup_or_cutmix"])
+def test_mixing_within_micro_batches_of_one_image_is_refused(
+    caplog: pytest.LogCaptureFixture, mix: str
+) -> None:
+    single = ("model.norm=none", "batch_size=2", "accumulate=2", "epochs=0.1", f"mix={mix}")
+    with pytest.raises(ConfigError, match=f"mix={mix} pairs images of one micro-batch"):
+        notes_of(caplog, *single)
+    assert notes_of(caplog, *single, "mix.partners=independent") == []
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -284,3 +285,28 @@ def test_files_of_studies_hold_nothing_that_yaml_reads_as_another_type() -> None
             for one in part.get("arms", {}).values():
                 words += [*one.get("overrides", ()), *one.get("chosen", ())]
             assert all(isinstance(word, str) and "=" in word for word in words), name
+
+
+@pytest.mark.parametrize(
+    ("base", "line", "place"),
+    [
+        ((), (), "outputs"),
+        ((), ("outputs=there/x",), "there/x"),
+        (("outputs=base",), (), "base"),
+        (("outputs=base",), ("outputs=there",), "there"),
+        (("+experiment=elsewhere",), (), "preset/deep"),
+        ((), ("+experiment=elsewhere",), "preset/deep"),
+        (("+experiment=elsewhere",), ("outputs=there",), "there"),
+        ((), ("outputs='a b,c=d'", "optim.lr=0.1,0.2"), "a b,c=d"),
+    ],
+)
+def test_a_study_s_folder_is_where_its_runs_go_whoever_says_so(
+    tmp_path: Path, base: tuple[str, ...], line: tuple[str, ...], place: str
+) -> None:
+    preset = tmp_path / "experiment" / "elsewhere.yaml"
+    preset.parent.mkdir()
+    preset.write_text("# @package _global_\noutputs: preset/deep\n")
+    study = replace(made(base=[*TREE["base"], *base]), config_dir=tmp_path, line=line)
+    assert study.folder == Path(place) / "two_minute"
+    if "," not in " ".join(line):
+        assert study.compose(*study.job("plain", (), 0).overrides).outputs == place

@@ -48,8 +48,28 @@ def test_arms_are_products_of_their_own() -> None:
 def test_values_of_yaml_are_words() -> None:
     arm = {"a": 1e30, "b": True, "c": None, "d": [1, "x"], "seed": "range(2)"}
     (first, second) = expand([], Search(arms={"one": arm}))
-    assert first.overrides == ("a=1e+30", "b=True", "c=null", "d=[1,x]", "seed=0")
+    assert first.overrides == ("a=1e+30", "b=true", "c=null", "d=[1,x]", "seed=0")
     assert second.overrides[-1] == "seed=1"
+
+
+@pytest.mark.parametrize(
+    ("word", "texts"),
+    [
+        ("a=true", ["true"]),
+        ("a=True,FALSE", ["true", "false"]),
+        ("a=1e-5,1E-2,1.0,1e20", ["1e-5", "0.01", "1.0", "1e+20"]),
+        ("a=null,1", ["null", "1"]),
+        ("a='it\\'s',\"b,c\",true", ["'it\\'s'", '"b,c"', "true"]),
+        ("a='true'", ["'true'"]),
+        ("a=[1ep,2ep],[3ep]", ["[1ep,2ep]", "[3ep]"]),
+    ],
+)
+def test_values_are_spelt_as_on_a_command_line(word: str, texts: list[str]) -> None:
+    found = expand([word], Search())
+    assert [job.overrides for job in found] == [(f"a={text}",) for text in texts]
+    assert [job.overrides for job in found] == [
+        expand(job.overrides, Search())[0].overrides for job in found
+    ]  # and are read as themselves
 
 
 @settings(deadline=None)  # how long is not what is tested

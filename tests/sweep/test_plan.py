@@ -111,7 +111,10 @@ def test_a_key_that_one_part_lacks_refuses_the_sweep_and_the_hint_can_be_followe
         (("hydra.sweep.subdir=x",), "unknown key 'hydra.sweep.subdir'"),
         (("hydra.run.dir=x",), "name a sweep's folder by hydra.sweep.dir"),
         (("hydra.searchpath=[x]",), "--config-dir"),
-        (("name=n_${hydra:job.num}", "seed=0,1"), "${hydra:...} cannot be used here"),
+        (
+            ("name=n_${hydra:job.num}", "seed=0,1"),
+            "name=n_${hydra:job.num}: ${hydra:...} cannot be used here",
+        ),
         (("optim.lr=[1",), "cannot read the value of optim.lr: '[1'"),
         (("task=explain", "seed=0,1"), "task=explain is not built yet"),
     ],

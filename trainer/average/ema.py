@@ -66,7 +66,7 @@ class Ema:
         if (first := self.first_share(count)) > TRACE:
             other = "" if self.decay_warmup else ", or set average.decay_warmup=true"
             log.info(
-                f"average.decay={self.decay:g} is slow for a run of {count} snapshots: the first "
+                f"average.decay={self.decay} is slow for a run of {count} snapshots: the first "
                 f"makes up {first:.0%} of the last average; lower it{other}"
             )
         return plan

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from trainer.analysis import final
 from trainer.cli.subcommands import Parser
+from trainer.composition.overrides import unquoted
 from trainer.core.errors import ConfigError
 from trainer.record.console import shown_path
 from trainer.record.run_folder import Folder
@@ -148,7 +149,7 @@ def sweep_entry(path: Path, statuses: Mapping[Path, str]) -> Entry:
         for text in job.overrides:
             key, _, value = text.partition("=")
             values.setdefault(key, {})[value] = None
-    name = next(iter(values.get("name", {})), path.parent.name)
+    name = unquoted(next(iter(values.get("name", {})), path.parent.name))
     return Entry(
         "sweep",
         shown_path(path),

@@ -23,6 +23,9 @@ OF_A_SWEEP = (
 )
 
 
+QUOTES = "'\""
+
+
 class UnknownKey(ConfigError):
     """A key that the chosen parts do not have."""
 
@@ -61,9 +64,11 @@ def check_hydra_override(override: Override, *, is_sweep: bool, is_ours: bool = 
 
 def check_resolvable(override: Override) -> None:
     """Raise ConfigError for a value that asks for what Hydra's own program would know."""
-    if "$" in override.value and "${hydra:" in override.value.replace("\\", ""):
+    written = override.value.replace("\\", "")  # a sweep's jobs have it quoted
+    if "${hydra:" in written:
         raise ConfigError(
-            f"{override}: ${{hydra:...}} cannot be used here; other keys, as in ${{name}}, and "
+            f"{override.prefix}{override.key}={written.strip(QUOTES)}: ${{hydra:...}} cannot be "
+            "used here; other keys, as in ${name}, and "
             "environment variables, as in ${oc.env:HOME}, can"
         )
 
@@ -83,6 +88,9 @@ def check_choice(override: Override, sources: Sources) -> None:
                 f"conf/{group}/{name}.yaml beside the plugin, with its name and its keys"
             )
         if name not in options:
+            for folder in sources.folders():
+                if (file := folder / group / f"{name}.yml").is_file():
+                    raise ConfigError(f"{file} is not read: configurations end in .yaml; rename it")
             raise unknown(group, name, options, meant=line_for_choice(group, name))
         first, *others = sources.files(f"{group}/{name}")
         if others:
@@ -183,7 +191,10 @@ def unknown_key(override: Override, tree: Tree, files: ConfigFiles) -> UnknownKe
     here = [k for k in known if k.startswith(f"{group}.")]
     line = line_for_key(key, override.value)
     if line:
-        return UnknownKey(f"unknown key '{key}'; here: {line}", key)
+        return UnknownKey(f"unknown key '{key}'; here: {with_known_name(line, files)}", key)
+    elsewhere = owners_elsewhere(key, files)
+    if elsewhere:
+        return UnknownKey(f"unknown key '{key}'; {elsewhere}", key)
     match = nearest_last(key, here) or nearest(key, [*known, *files.place.groups()])
     match = match or nearest_last(key, known)
     hint = f"; did you mean '{match}'?" if match else ""
@@ -204,6 +215,26 @@ def owners_of(key: str, files: ConfigFiles) -> list[str]:
         if parts[:1] not in ([], ["name"])
         and value_at(files.keys(group, name), parts[:1]) is not MISSING
     ]
+
+
+def with_known_name(line: str, files: ConfigFiles) -> str:
+    """Return a line, the name that it chooses replaced by the nearest that there is."""
+    group, _, name = line.partition("=")
+    options = files.place.options(group) if group in SEAMS and " " not in line else []
+    match = None if name in options else nearest(name, options)
+    return line if match is None else f"{group}={match}"
+
+
+def owners_elsewhere(key: str, files: ConfigFiles) -> str:
+    """Return in words which choices have a key of this very name, where it was written without its
+    group; empty where none has."""
+    found = {}
+    for group in SEAMS if "." not in key else ():
+        whole = f"{group}.{key.lower()}"
+        names = owners_of(whole, files)
+        if names:
+            found[whole] = f"{whole} belongs to {' or '.join(f'{group}={n}' for n in names)}"
+    return "; ".join(found.values())
 
 
 def nearest_last(key: str, known: Iterable[str]) -> str | None:

@@ -273,8 +273,11 @@ def remedy(override: Override) -> str:
             "in lists and mappings, text with signs such as brackets, blanks or colons goes in "
             "double quotes, and the whole in single ones: 'key=[{match: \"layer[1-2]\"}]'"
         )
-    line = shlex.quote(f"{override.prefix}{override.key}={quote(value)}")
-    return f"quote it if it is text: {line}"
+    key = f"{override.prefix}{override.key}="
+    if value[:1] in ("'", '"') and value.endswith(f"\\{value[0]}") and len(value) > 2:
+        line = shlex.quote(key + quote(value[1:-1]))
+        return f"a backslash before the last quote makes it part of the text: write {line}"
+    return f"quote it if it is text: {shlex.quote(key + quote(value))}"
 
 
 def given_twice(overrides: Sequence[Override]) -> Iterator[str]:

@@ -71,7 +71,7 @@ KEYS = {
     "loss.label_smoothing={}": "smoothing label_smoothing",
     "seed={}": "random_seed random_state manual_seed seed_everything rng_seed",
     "name={}": "exp_name experiment_name run_name task_name project tag tags exp",
-    "hydra.run.dir={}": "output output_dir out_dir save_dir logdir workdir "
+    "outputs={}": "output output_dir out_dir save_dir logdir workdir "
     "default_root_dir trainer.default_root_dir paths.output_dir",
     "resume=RUN": "ckpt ckpt_path checkpoint_path resume_from resume_from_checkpoint "
     "auto_resume load_checkpoint trainer.resume_from_checkpoint",
@@ -212,7 +212,9 @@ def line_for_key(key: str, value: str) -> str | None:
         line = LINES[word]
         if not value.strip() or value.strip().lower() in ("true", "false", "null", "none"):
             return line.replace("={}", "=...").replace("{}", "2")
-        return line.replace("{}", value)
+        group, _, rest = line.partition("=")
+        chosen = line_for_choice(group, value) if rest == "{}" and group in CHOICES else None
+        return chosen or line.replace("{}", value)
     return SAID.get(word)
 
 

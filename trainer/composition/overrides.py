@@ -78,6 +78,15 @@ def quote(text: str) -> str:
     return f"'{escaped}{chr(92) * trailing}'"
 
 
+def unquoted(value: str) -> str:
+    """Return the text that `quote` made a value of; any other value as it is."""
+    if len(value) < 2 or value[0] != "'" or value[-1] != "'":
+        return value
+    inner = re.sub(r"(\\+)'", lambda m: m[1][len(m[1]) // 2 + 1 :] + "'", value[1:-1])
+    trailing = len(inner) - len(inner.rstrip("\\"))
+    return inner[: len(inner) - trailing // 2]
+
+
 def canonical(overrides: Sequence[Override], *, is_sweep: bool = False) -> list[Override]:
     """Return words under the project's own names: `swa=on` is `average=swa`, `optimizer.lr` is
     `optim.lr`.

@@ -59,6 +59,7 @@ KINDS: tuple[tuple[bytes, str], ...] = (
     (rb"(?s:(?:\xef\xbb\xbf)?\s*(?:<\?xml.{0,400}|<!--.{0,400})?<svg)", "an SVG drawing"),
     (rb"(?:\xef\xbb\xbf)?\s*<\?xml", "XML, as of a failed download"),
     (rb"(?:\xef\xbb\xbf)?\s*[{\[]\s*[\"{\[]", "JSON, as of a failed download"),
+    (rb"\xff\xfe\0\0|\0\0\xfe\xff", "text in UTF-32"),
     (rb"\xff\xfe|\xfe\xff", "text in UTF-16"),
 )
 PATTERNS = tuple((re.compile(pattern), name) for pattern, name in KINDS)

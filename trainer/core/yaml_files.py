@@ -1,5 +1,6 @@
 """YAML files read as plain data, within limits."""
 
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import yaml
 
 from trainer.core.errors import ConfigError
+from trainer.core.file_kinds import HEAD, kind_of_head
 
 MAX_BYTES = 256_000
 
@@ -69,12 +71,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Anchors, aliases and more than 256 kB are refused: a few lines of aliases can fill the memory.
     """
+    text = ""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{path} is larger than 256 kB: not a configuration")
-        text = path.read_text(encoding="utf-8")
-        if text.startswith("\ufeff"):  # before which Hydra does not see the line '# @package'
-            raise ConfigError(f"{path} begins with a byte-order mark: save it as UTF-8 without one")
+        text = text_of(path)
         check_events(path, yaml.parse(text, Loader=Loader))
         loader = Loader(text)
         try:
@@ -84,8 +85,44 @@ def read_yaml(path: Path) -> dict[str, Any]:
         finally:
             loader.dispose()
     except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"cannot read {path}: {reason}") from error
+        raise ConfigError(f"cannot read {path}{reason_of(error, text)}") from error
     if not isinstance(content, dict):
-        raise ConfigError(f"{path} must hold keys and values")
+        kind = kind_of_head(text.encode()[:HEAD])
+        what = "" if kind in (None, "text") or not text.strip() else f", and is {kind}"
+        raise ConfigError(f"{path} must hold keys and values{what}")
     return content
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a YAML file; raise ConfigError where it is another kind of file, or text
+    that YAML would not read as it looks."""
+    content = path.read_bytes()
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        kind = kind_of_head(content[:HEAD])
+        if kind is not None:
+            raise ConfigError(f"{path} is {kind}; a configuration is text in UTF-8") from error
+        place = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}, line {place}, is not UTF-8: save it as UTF-8") from error
+    if text.startswith("\ufeff"):  # before which Hydra does not see the line '# @package'
+        raise ConfigError(f"{path} begins with a byte-order mark: save it as UTF-8 without one")
+    for number, line in enumerate(text.split("\n"), 1):
+        odd = line[: len(line) - len(line.lstrip())].strip(" \t\r")
+        if odd:
+            raise ConfigError(
+                f"{path}, line {number}, is indented by {unicodedata.name(odd[0], ascii(odd[0]))}, "
+                "which only looks like a blank: type blanks"
+            )
+    return text
+
+
+def reason_of(error: Exception, text: str) -> str:
+    """Return where and why a YAML file of such text cannot be read, to follow its name."""
+    mark = getattr(error, "problem_mark", None)
+    if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
+        return f": {(str(error).splitlines() or [type(error).__name__])[0]}"
+    line = (text.split("\n")[mark.line :] or [""])[0]
+    has_tab = "\t" in line[: len(line) - len(line.lstrip())]
+    said = " ".join(filter(None, (error.context, error.problem)))
+    return f", line {mark.line + 1}: {said}{'; indent with blanks, not tabs' if has_tab else ''}"

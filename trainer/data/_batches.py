@@ -106,6 +106,10 @@ class Batches:
         self._train_store, self._test_store = stores[:2]
         self._val_store = self._train_store if source.val is None else stores[-1]
 
+    def check_least(self, least: int) -> None:
+        """Raise ConfigError if a micro-batch of an epoch has fewer than `least` images."""
+        self._steps.check_least(least)
+
     def _counts(self, labels: Indices) -> tuple[int, ...]:
         return tuple(np.bincount(labels, minlength=self.num_classes).tolist())
 

@@ -231,12 +231,12 @@ def _why(path: Path, error: Exception) -> str:
         return f"{name} cannot be read: {os.strerror(error.errno).lower()}"
     kind = kind_of(path)
     reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, UnidentifiedImageError):  # its text names an object of Python's
+        reason = "no image is recognised in it"
     if kind and kind.partition(" image")[0].split()[-1] in ("PNG", "JPEG", "WebP", "BMP"):
         return f"{name} is a damaged {kind.partition(' ')[2]} ({reason})"
     if kind:
         return f"{name} is {kind}; {READ}"
-    if isinstance(error, UnidentifiedImageError):  # its text is the path once more
-        reason = "no image is recognised in it"
     return f"{name} is damaged or no image ({reason}); {READ}"
 
 

@@ -6,7 +6,8 @@ from typing import Literal
 
 from trainer.core.errors import ConfigError
 
-SMALLEST = 2  # images of a micro-batch: BatchNorm has no variance of one
+SMALLEST = 2  # images of a micro-batch of a network with BatchNorm: one has no variance
+BECAUSE = ", since the network has BatchNorm, which needs two images"
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,21 @@ class Steps:
     world_size: int = 1
 
     def __post_init__(self) -> None:
-        check_batch_size(self.batch_size, self.accumulate, self.world_size)
+        check_batch_size(self.batch_size, self.accumulate, self.world_size, least=1)
+        self.check_least(1)
+
+    def check_least(self, least: int) -> None:
+        """Raise ConfigError if a micro-batch has fewer than `least` images."""
         ends = (self.bounds(0), self.bounds(self.count - 1))
         smallest = min(stop - start for start, stop in ends)
         parts = self.world_size * self.accumulate
-        if smallest // parts < SMALLEST:
+        if smallest // parts < least:
             raise ConfigError(
                 f"batch_size={self.batch_size}, accumulate={self.accumulate} and "
                 f"{self.world_size} process(es) cut the {self.num_images} training images into "
                 f"micro-batches of {smallest // parts}: the smallest batch has "
-                f"{smallest}, and each of its {parts} part(s) needs at least {SMALLEST} "
+                f"{smallest}, and each of its {parts} part(s) needs at least {least}"
+                f"{BECAUSE if least > 1 else ''} "
                 "(another batch_size, a smaller accumulate, or data.last=drop)"
             )
 
@@ -68,10 +74,18 @@ class Steps:
         return [(start + i * size // parts, start + (i + 1) * size // parts) for i in mine]
 
 
-def check_batch_size(batch_size: int, accumulate: int, world_size: int) -> None:
-    """Refuse a batch that cannot be cut into equal micro-batches of at least two images.
+def check_batch_size(
+    batch_size: int, accumulate: int, world_size: int, *, least: int = SMALLEST
+) -> None:
+    """Refuse a batch that cannot be cut into equal micro-batches of at least so many images.
 
     Needs no data: may be asked before any is read.
+
+    Args:
+        batch_size: images of a step.
+        accumulate: micro-batches of a step in each process.
+        world_size: processes.
+        least: images of a micro-batch: 2 where the network has BatchNorm, else 1.
 
     Raises:
         ConfigError: naming batch_size, accumulate, the number of processes and the nearest sizes
@@ -80,20 +94,17 @@ def check_batch_size(batch_size: int, accumulate: int, world_size: int) -> None:
     if accumulate < 1:
         raise ConfigError(f"accumulate must be 1 or more, got {accumulate}")
     parts = world_size * accumulate
-    least = SMALLEST * parts
-    if batch_size >= least and batch_size % parts == 0:
+    smallest, because = least * parts, BECAUSE if least > 1 else ""
+    if batch_size >= smallest and batch_size % parts == 0:
         return
-    below = max(batch_size // parts * parts, least)
-    if parts == 1 and batch_size < SMALLEST:
-        raise ConfigError(
-            f"batch_size must be {SMALLEST} or more, since BatchNorm needs two images, got "
-            f"{batch_size}"
-        )
-    near = f"{below} or {below + parts}" if batch_size > least else f"{least} or more"
+    if parts == 1:
+        raise ConfigError(f"batch_size must be {least} or more{because}, got {batch_size}")
+    below = max(batch_size // parts * parts, smallest)
+    near = f"{below} or {below + parts}" if batch_size > smallest else f"{smallest} or more"
+    each = f", with at least {least} images in each part{because}" if least > 1 else ""
     raise ConfigError(
         f"batch_size={batch_size} cannot be shared by {world_size} process(es) "
-        f"with accumulate={accumulate}: it must be "
-        f"a multiple of {parts}, with at least {SMALLEST} images in each part; the nearest: {near}"
+        f"with accumulate={accumulate}: it must be a multiple of {parts}{each}; the nearest: {near}"
     )
 
 

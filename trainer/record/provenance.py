@@ -85,8 +85,8 @@ def as_new(name: str) -> str:
         if size > MOST_BYTES:
             return f"not read: b/{name}, {size} bytes, which git does not track\n"
         lines = (top / name).read_text(encoding="utf-8", errors="replace").splitlines(True)
-    except OSError:
-        lines = []
+    except OSError as error:
+        return f"not read: b/{name} ({error.strerror}), which git does not track\n"
     return "".join(difflib.unified_diff([], lines, "/dev/null", f"b/{name}"))
 
 
@@ -100,10 +100,10 @@ def git_state() -> tuple[dict[str, Any] | None, str]:
         return None, ""
     try:
         commit = git("rev-parse", "HEAD")
-        status = git("status", "--porcelain", "--untracked-files=all")
-        changed = [line for line in status.splitlines() if not line.startswith("??")]
+        status = git("status", "--porcelain", "-z", "--untracked-files=all").split("\0")
+        new = [entry[3:] for entry in status if entry.startswith("?? ")]
+        changed = len(new) < len([entry for entry in status if entry])
         difference = git("diff", "HEAD") if changed else ""
-        new = [line[3:].strip('"') for line in status.splitlines() if line.startswith("??")]
         for name in new:
             if name.endswith((".py", ".yaml")) and len(difference) < 20 * MOST_BYTES:
                 difference += as_new(name)

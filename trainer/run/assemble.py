@@ -19,7 +19,7 @@ from trainer.core.convert import plain_choice
 from trainer.core.errors import ConfigError
 from trainer.core.limits import reporting_memory
 from trainer.core.rng import derive
-from trainer.data import Normalize
+from trainer.data import SMALLEST, Normalize
 from trainer.metrics import Meter
 from trainer.mix import Mixing
 from trainer.model import check_ghosts, put_weights
@@ -30,6 +30,7 @@ from trainer.run.context import RunContext, settle
 from trainer.run.device import layout_for, place
 from trainer.run.effects import check_effects
 from trainer.run.fork import Fork, check_context
+from trainer.run.work import has_batch_norm
 from trainer.scheduler import Schedule
 from trainer.state import Run, State
 from trainer.strategy.base import Strategy
@@ -107,7 +108,13 @@ def plan(context: RunContext) -> Planned:
     keys, clock = config.average.shared, Clock(0, **context.times)
     snapshots = config.average.component.plan(keys, clock)
     check_effects(
-        config, schedule, mix, snapshots, clock=clock, image_shape=context.data.image_shape
+        config,
+        schedule,
+        mix,
+        snapshots,
+        clock=clock,
+        image_shape=context.data.image_shape,
+        micro_batch=context.smallest_batch,
     )
     return Planned(schedule, augment, mix, snapshots, max(1, clock.steps(keys.eval_every)))
 
@@ -119,6 +126,8 @@ def build_model(context: RunContext) -> nn.Module:
     model = context.config.model.component.build(context.data.image_shape, context.data.num_classes)
     model = place(model, context.device, context.precision.dtype)
     check_ghosts(model, context.smallest_batch)
+    if has_batch_norm(model):
+        context.data.check_least(SMALLEST)
     return model
 
 

@@ -9,10 +9,11 @@ from torch import nn
 from trainer.config.run_config import RunConfig
 from trainer.core.environment import World
 from trainer.core.errors import ConfigError
-from trainer.data import check_batch_size
+from trainer.data import SMALLEST, check_batch_size
 from trainer.precision.formats import PrecisionChoice, fp32_precision, restore_fp32_precision
 from trainer.precision.half_copy import cast_inputs_and_logits
 from trainer.precision.step import Precision, build_precision
+from trainer.run.work import may_have_batch_norm
 from trainer.strategy.base import Strategy
 from trainer.strategy.build import build_strategy
 from trainer.strategy.collectives import on_all_ranks
@@ -76,7 +77,7 @@ def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Pr
     torch.set_flush_denormal(True)  # numbers below 1e-38 take a processor a hundred times as long
     if config.threads != "auto":
         torch.set_num_threads(config.threads)
-    check_batch_size(config.batch_size, config.accumulate, world.size)
+    check_micro_batch(config, world.size)
     strategy = build_strategy(config.strategy, world)
 
     def choose() -> tuple[torch.device, Precision]:
@@ -88,6 +89,16 @@ def prepare(config: RunConfig, world: World) -> tuple[torch.device, Strategy, Pr
 
     device, precision = on_all_ranks(strategy, choose)  # one machine may lack what another has
     return device, strategy, precision
+
+
+def check_micro_batch(config: RunConfig, num_processes: int) -> None:
+    """Raise ConfigError if a step cannot be cut into micro-batches as large as the network needs:
+    of two images with BatchNorm, else of one. Needs no data."""
+    parts = config.accumulate * num_processes
+    is_single = config.batch_size // parts == 1  # else there is no need to build a network
+    is_enough = is_single and not may_have_batch_norm(config.model.component.build)
+    least = 1 if is_enough else SMALLEST
+    check_batch_size(config.batch_size, config.accumulate, num_processes, least=least)
 
 
 def place(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:

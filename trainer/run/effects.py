@@ -40,16 +40,17 @@ def check_effects(
     *,
     clock: Clock,
     image_shape: tuple[int, int, int],
+    micro_batch: int,
 ) -> None:
     """Say which parts change nothing in this run; some lines of text through `logging`.
 
     Raises:
-        ConfigError: for a part that this run is too short for.
+        ConfigError: for a part that this run is too short, or its micro-batches too small, for.
     """
     for line in (
         *idle_schedule(config, schedule, clock),
         *idle_average(config, snapshots, clock),
-        *idle_mix(config, mix, clock, image_shape),
+        *idle_mix(config, mix, clock, image_shape, micro_batch),
         *idle_augment(config, clock, image_shape),
     ):
         log.info(line)
@@ -138,15 +139,30 @@ def has_other_weights(model: nn.Module, step: int) -> bool:
 
 
 def idle_mix(
-    config: RunConfig, mix: Mixing, clock: Clock, image_shape: tuple[int, int, int]
+    config: RunConfig,
+    mix: Mixing,
+    clock: Clock,
+    image_shape: tuple[int, int, int],
+    micro_batch: int,
 ) -> Iterator[str]:
-    """Yield a line for a mixing that leaves every batch as it is."""
-    if config.mix.name == "none":
+    """Yield a line for a mixing that leaves every batch as it is; raise ConfigError where larger
+    micro-batches would be mixed."""
+    name, keys = config.mix.name, config.mix.shared
+    if name == "none":
         return
-    batch = random_batch(image_shape, torch.float32)
+    if not mixes(mix, clock, random_batch(image_shape, torch.float32)):
+        yield f"mix={name} changes nothing with these values: no image is mixed"
+    elif micro_batch == 1 and keys.partners == "permuted":
+        raise ConfigError(
+            f"mix={name} pairs images of one micro-batch, and each holds a single image: raise "
+            "batch_size, or write mix.partners=independent"
+        )
+
+
+def mixes(mix: Mixing, clock: Clock, batch: Batch) -> bool:
+    """Return whether a mixing changes a batch at one of its steps."""
     steps = range(min(mix.stop, SAMPLES))
-    if not any(is_changed(batch, mix(batch, clock.at(step))) for step in steps):
-        yield f"mix={config.mix.name} changes nothing with these values: no image is mixed"
+    return any(is_changed(batch, mix(batch, clock.at(step))) for step in steps)
 
 
 def idle_augment(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 # Below it a second thread costs more in waiting than it takes over: each operation of a step ends
 # with all threads meeting. MNIST/mlp at batch 256 (69 million) gets two, the default job (58) one.
 PER_THREAD = 30_000_000
+
+SHAPES = ((3, 32, 32), (1, 28, 28), (3, 224, 224))  # of images, where their own is not known yet
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,20 @@ def work_of(build: Callable[[], nn.Module], image_shape: tuple[int, ...]) -> Wor
     except Exception:  # code of anybody's, which may look at values
         return None
     return Work(total, largest)
+
+
+def has_batch_norm(model: nn.Module) -> bool:
+    """Return whether a network normalises over the images of a batch, of which it needs two."""
+    return any(isinstance(layer, _BatchNorm) for layer in model.modules())
+
+
+def may_have_batch_norm(build: Callable[[tuple[int, int, int], int], nn.Module]) -> bool:
+    """Return whether a network has BatchNorm, asked before any image is known: on shapes that data
+    sets have, without storage for weights; False where it can be built on none of them."""
+    for shape in SHAPES:
+        with contextlib.suppress(Exception), torch.device("meta"):  # code of anybody's
+            return has_batch_norm(build(shape, 10))
+    return False
 
 
 def threads_for(work: Work | None, images: int, most: int) -> int:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.composition.compose import parsed
-from trainer.composition.overrides import parse_override, quoted
-from trainer.composition.search_path import Sources, load_plugins
+from trainer.composition.compose import compose_overrides, parsed
+from trainer.composition.overrides import parse_override
+from trainer.composition.search_path import SEAMS, Sources, load_plugins
 from trainer.core.command import command_line
 from trainer.core.convert import typed
 from trainer.core.errors import ConfigError, unknown
@@ -140,10 +140,12 @@ class Study:
         """The arms' labels, the baseline's first."""
         return [arm.label for arm in self.arms]
 
-    @property
+    @functools.cached_property
     def folder(self) -> Path:
         """Where its runs and, if not told otherwise, its files go."""
-        return outputs_of((*self.base, *self.last_words)) / f"{self.name}_{self.scale}"
+        preset = (f"+sweep={self.sweep}",) if self.sweep else ()
+        words = (*preset, *self.base, *self.last_words)
+        return outputs_of(words, self.sources) / f"{self.name}_{self.scale}"
 
     @property
     def last_words(self) -> tuple[str, ...]:
@@ -237,11 +239,17 @@ class Study:
         return command_line(*name, *shown_overrides(self.line), *options)
 
 
-def outputs_of(overrides: Iterable[str]) -> Path:
-    """Return the folder of all results that words name."""
-    named = [w for w in map(parse_override, overrides) if w.key == "outputs"]
-    text = parsed(quoted(named[-1], is_sweep=False)).value() if named else "outputs"
-    return Path(os.path.expanduser(str(text)))
+def outputs_of(overrides: Iterable[str], sources: Sources | None = None) -> Path:
+    """Return the folder of all results: what words name, or a preset among them, or what the
+    configuration has by default."""
+    kept = []
+    for text in overrides:
+        word = parse_override(text)
+        is_preset = word.prefix == "+" and word.key not in SEAMS and "." not in word.key
+        if is_preset or word.key == "outputs":
+            kept.append(text)
+    named = compose_overrides(kept, sources).values()["outputs"]
+    return Path(os.path.expanduser(str(named)))
 
 
 def shown_overrides(overrides: Sequence[str]) -> tuple[str, ...]:

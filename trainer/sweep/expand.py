@@ -7,13 +7,14 @@ products, its arms, one after the other.
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from typing import Any
 
 import numpy as np
-from hydra.core.override_parser.types import IntervalSweep
+from hydra.core.override_parser.types import IntervalSweep, Transformer
 from hydra.core.override_parser.types import Override as ParsedOverride
 from hydra.errors import HydraException
 
@@ -100,10 +101,20 @@ def expand_one(overrides: Sequence[str], search: Search, arm: str, options: Any)
 
 
 def texts_of(override: ParsedOverride) -> list[str]:
-    """Return the values of an override that is no interval, as they are written."""
+    """Return the values of an override that is no interval, as they are typed."""
     if override.is_sweep_override():
-        return list(override.sweep_string_iterator())
-    return [override.get_value_element_as_str()]
+        return [v if type(v) is str else text_of(v) for v in override.sweep_iterator()]
+    value = override.value()
+    is_spelt = isinstance(value, bool | float)
+    return [text_of(value) if is_spelt else override.get_value_element_as_str()]
+
+
+def text_of(value: Any) -> str:
+    """Return a value of Hydra's grammar as it is typed: `true`, `1e-5`; Hydra's own text of it has
+    Python's spelling."""
+    if isinstance(value, bool | float):
+        return re.sub(r"e([+-])0*", r"e\1", str(value)).lower()
+    return str(Transformer.str(value))
 
 
 def column(override: ParsedOverride, search: Search, arm: str) -> list[str]:

@@ -14,10 +14,10 @@ from trainer.core.command import sweep_line
 from trainer.core.environment import World
 from trainer.core.errors import ConfigError
 from trainer.core.files import replace_text
-from trainer.data import check_batch_size
 from trainer.record.console import shown_path
 from trainer.record.run_folder import make_folder
 from trainer.record.sweep_file import SWEEP_FILE, JobOverrides
+from trainer.run.device import check_micro_batch
 from trainer.strategy.build import check_start
 from trainer.task.base import check_trains
 
@@ -73,9 +73,7 @@ def check_job(number: int, overrides: JobOverrides, current: Sweep) -> Job:
         config = parse(composed.values(), is_sweep=True, plugins=current.plugins)
         check_trains(config, "a sweep", "leave out -m")
         check_start(config.strategy, World.from_environment(), is_sweep=True)
-        processes = config.strategy.launch.processes
-        if processes is not None:
-            check_batch_size(config.batch_size, config.accumulate, processes)
+        check_micro_batch(config, config.strategy.launch.processes or 1)
         return Job(number, composed.overrides, overrides.arm, config)
     except ConfigError as error:
         return Job(number, overrides.overrides, overrides.arm, error=str(error))
