@@ -1,5 +1,6 @@
 """The whole configuration as one frozen value, and `parse`: the only reader of a DictConfig."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -12,6 +13,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from trainer.augment import Augment, AugmentKeys
 from trainer.average import AverageKeys, Averaging, check_evaluated
 from trainer.composition import not_built as pending
+from trainer.config.early_stop import EarlyStop
 from trainer.config.groups import (
     SEAMS,
     TaskKeys,
@@ -23,7 +25,8 @@ from trainer.config.groups import (
 from trainer.core.convert import Written, build, check_known, convert, plain, plain_choice, shown
 from trainer.core.errors import ConfigError
 from trainer.core.registry import Choice
-from trainer.core.units import MOST, Amount, Duration, Interval
+from trainer.core.time_plan import TimePlan
+from trainer.core.units import MOST, Amount, Duration, Interval, TimeSpan
 from trainer.core.weights_source import Origin
 from trainer.data import DataKeys, Dataset
 from trainer.loss import Loss, LossKeys
@@ -65,14 +68,20 @@ class CheckpointConfig:
         every: time, epochs or steps between two; one is always written at the end and where a run
             is stopped.
         keep: newest ones that stay once the run is finished (at least two while it runs); the best
-            always stays.
+            always stay.
+        best: how many of the best by validation accuracy stay.
         background: whether a thread writes them while training goes on, from a copy in memory;
             one at a time, and what fails ends the run at its next step.
     """
 
     every: Interval = Interval(60, "s")
     keep: Keep = Keep(1)
+    best: int = 1
     background: bool = False
+
+    def __post_init__(self) -> None:
+        if self.best < 1:
+            raise ConfigError(f"checkpoint.best must be at least 1, got {self.best}")
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,10 @@ class RunConfig:
         seed: of every random stream but the split's.
         epochs: passes over the training images; may be fractional.
         max_steps: ends the run earlier, or None.
+        max_time: time that training and its evaluations may take, which decides how many steps
+            there are, or None.
+        time_plan: how a run with `max_time` planned its steps, which this one repeats, or None.
+        early_stop: when a run that no longer improves ends.
         batch_size: images per optimizer step, over all processes and micro-batches.
         accumulate: micro-batches per step in each process.
         clip_norm: greatest global gradient norm, or None; `clip_value` likewise for single
@@ -120,6 +133,8 @@ class RunConfig:
     seed: int
     epochs: float
     max_steps: int | None
+    max_time: TimeSpan | None
+    time_plan: TimePlan | None
     batch_size: int
     accumulate: int
     clip_norm: float | None
@@ -138,6 +153,7 @@ class RunConfig:
     report_test: bool
     plugins: tuple[str, ...]
     checkpoint: CheckpointConfig
+    early_stop: EarlyStop
     precision: PrecisionChoice
     strategy: StrategyChoice
     task: Choice[TaskKeys, Any]
@@ -168,7 +184,8 @@ class RunConfig:
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {shown(self.seed)}")
         check_eps(self.precision, plain_choice(self.optim))
-        length = (self.epochs, self.max_steps)
+        is_timed = self.max_time is not None or self.time_plan is not None
+        length = (math.inf if is_timed else self.epochs, self.max_steps)
         check_fits("scheduler.warmup", self.scheduler.shared.warmup, length)
         check_fits("average.start", self.average.shared.start, length)
         self.average.component.check(self.average.shared)
@@ -177,6 +194,16 @@ class RunConfig:
         if self.init.names and self.init_from is not None:
             raise ConfigError(
                 f"init={self.init} would be overwritten by the weights of init_from: leave out one"
+            )
+        self.check_length()
+        has_average, val = self.average.name != "none", bool(self.data.shared.val.value)
+        self.early_stop.check(has_val=val, has_average=has_average)
+        if self.early_stop.patience is not None:
+            check_fits("early_stop.patience", self.early_stop.patience, length)
+        if self.checkpoint.best > 1 and not val:
+            raise ConfigError(
+                f"checkpoint.best={self.checkpoint.best} has no effect with data.val=0: no "
+                "checkpoint is better than another; hold images out, as with data.val=10%"
             )
         rules = self.optim.shared.groups.rules
         for i, rule in enumerate(rules):
@@ -188,6 +215,39 @@ class RunConfig:
                     f"data.val=0 leaves scheduler={choice.name} nothing to watch: hold images "
                     "out, as with data.val=10%, or choose another scheduler"
                 )
+
+    def check_length(self) -> None:
+        """Raise ConfigError if the run's length is given twice, or is a time that does not suit."""
+        key = "max_time" if self.max_time is not None else "time_plan"
+        value = getattr(self, key)
+        if value is None:
+            return
+        if self.max_time is not None and self.time_plan is not None:
+            raise ConfigError(
+                "max_time plans the steps anew, time_plan repeats those of a run that had it: set "
+                "one of them to null"
+            )
+        if self.max_steps is not None:
+            raise ConfigError(
+                f"{key}={value} and max_steps={self.max_steps} both say when the run "
+                "ends: set one of them to null"
+            )
+        if self.fork is not None:
+            raise ConfigError(
+                f"{key} plans a whole run from its first step, and fork={self.fork} begins at "
+                f"another: write {key}=null and epochs= or max_steps="
+            )
+        if self.task.name != "train" and self.max_time is not None:
+            raise ConfigError(
+                f"max_time={self.max_time} is for task=train, which finds out how many steps fit; "
+                f"task={self.task.name} does not train to the end: write epochs= or max_steps="
+            )
+        if self.scheduler.name == "torch":
+            raise ConfigError(
+                f"scheduler=torch is written in numbers of steps (scheduler.args), which {key} "
+                "only plans while the run trains: choose a schedule that follows the run's length, "
+                "such as scheduler=cosine"
+            )
 
     def plain(self) -> dict[str, Any]:
         """Return the configuration as YAML holds it: what `parse` would read back as the same
@@ -201,7 +261,7 @@ class RunConfig:
                 out[field.name] = {choice.name: plain_choice(choice) for choice in value}
             elif isinstance(value, PrecisionChoice | StrategyChoice):
                 out[field.name] = value.plain()
-            elif isinstance(value, CheckpointConfig | CompileConfig):
+            elif isinstance(value, CheckpointConfig | CompileConfig | EarlyStop):
                 out[field.name] = {f.name: plain(getattr(value, f.name)) for f in fields(value)}
             else:
                 out[field.name] = plain(value)
@@ -274,6 +334,8 @@ def parse(
     made["strategy"] = parse_strategy(mapping("strategy", tree.pop("strategy", None)))
     saving = mapping("checkpoint", tree.pop("checkpoint", {}))
     made["checkpoint"] = build(CheckpointConfig, saving, "checkpoint")
+    stopping = mapping("early_stop", tree.pop("early_stop", {}))
+    made["early_stop"] = build(EarlyStop, stopping, "early_stop")
     compiling = mapping("compile", tree.pop("compile", {}))  # records are older than the key
     made["compile"] = build(CompileConfig, compiling, "compile")
     return build_config(tree, made)
