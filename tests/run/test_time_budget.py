@@ -244,6 +244,9 @@ REFUSED = {
     "max_time=5s task=plan": "is for task=train",
     "max_time=5s task=lr_range": "is for task=train",
     "max_time=5s scheduler=torch": "choose a schedule that follows the run's length",
+    "max_time=5s optim.groups=[{match:bias,scheduler:{name:torch,lr_scheduler:LinearLR}}]": (
+        "choose a schedule that follows the run's length"
+    ),
     "max_time=5s time_plan=4:8": "set one of them to null",
     "time_plan=4:8 max_steps=3": "both say when the run ends",
     "time_plan=8:4": "is what a run with max_time recorded",

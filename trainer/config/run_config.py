@@ -1,6 +1,5 @@
 """The whole configuration as one frozen value, and `parse`: the only reader of a DictConfig."""
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -22,11 +21,12 @@ from trainer.config.groups import (
     parse_group,
     with_absolute_root,
 )
+from trainer.config.length import Length, check_ends, check_fits
 from trainer.core.convert import Written, build, check_known, convert, plain, plain_choice, shown
 from trainer.core.errors import ConfigError
 from trainer.core.registry import Choice
 from trainer.core.time_plan import TimePlan
-from trainer.core.units import MOST, Amount, Duration, Interval, TimeSpan
+from trainer.core.units import MOST, Amount, Interval, TimeSpan
 from trainer.core.weights_source import Origin
 from trainer.data import DataKeys, Dataset
 from trainer.loss import Loss, LossKeys
@@ -184,8 +184,11 @@ class RunConfig:
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {shown(self.seed)}")
         check_eps(self.precision, plain_choice(self.optim))
-        is_timed = self.max_time is not None or self.time_plan is not None
-        length = (math.inf if is_timed else self.epochs, self.max_steps)
+        rules = self.optim.shared.groups.rules
+        schedules = [self.scheduler, *(r.scheduler.choice for r in rules if r.scheduler)]
+        length = self.length().checked(
+            fork=self.fork, task=self.task.name, schedulers=[choice.name for choice in schedules]
+        )
         check_fits("scheduler.warmup", self.scheduler.shared.warmup, length)
         check_fits("average.start", self.average.shared.start, length)
         self.average.component.check(self.average.shared)
@@ -195,7 +198,6 @@ class RunConfig:
             raise ConfigError(
                 f"init={self.init} would be overwritten by the weights of init_from: leave out one"
             )
-        self.check_length()
         has_average, val = self.average.name != "none", bool(self.data.shared.val.value)
         self.early_stop.check(has_val=val, has_average=has_average)
         if self.early_stop.patience is not None:
@@ -205,49 +207,19 @@ class RunConfig:
                 f"checkpoint.best={self.checkpoint.best} has no effect with data.val=0: no "
                 "checkpoint is better than another; hold images out, as with data.val=10%"
             )
-        rules = self.optim.shared.groups.rules
         for i, rule in enumerate(rules):
             if rule.freeze_after is not None:
                 check_fits(f"optim.groups[{i}].freeze_after", rule.freeze_after, length)
-        for choice in (self.scheduler, *(r.scheduler.choice for r in rules if r.scheduler)):
+        for choice in schedules:
             if isinstance(choice.component, Watcher) and not self.data.shared.val.value:
                 raise ConfigError(
                     f"data.val=0 leaves scheduler={choice.name} nothing to watch: hold images "
                     "out, as with data.val=10%, or choose another scheduler"
                 )
 
-    def check_length(self) -> None:
-        """Raise ConfigError if the run's length is given twice, or is a time that does not suit."""
-        key = "max_time" if self.max_time is not None else "time_plan"
-        value = getattr(self, key)
-        if value is None:
-            return
-        if self.max_time is not None and self.time_plan is not None:
-            raise ConfigError(
-                "max_time plans the steps anew, time_plan repeats those of a run that had it: set "
-                "one of them to null"
-            )
-        if self.max_steps is not None:
-            raise ConfigError(
-                f"{key}={value} and max_steps={self.max_steps} both say when the run "
-                "ends: set one of them to null"
-            )
-        if self.fork is not None:
-            raise ConfigError(
-                f"{key} plans a whole run from its first step, and fork={self.fork} begins at "
-                f"another: write {key}=null and epochs= or max_steps="
-            )
-        if self.task.name != "train" and self.max_time is not None:
-            raise ConfigError(
-                f"max_time={self.max_time} is for task=train, which finds out how many steps fit; "
-                f"task={self.task.name} does not train to the end: write epochs= or max_steps="
-            )
-        if self.scheduler.name == "torch":
-            raise ConfigError(
-                f"scheduler=torch is written in numbers of steps (scheduler.args), which {key} "
-                "only plans while the run trains: choose a schedule that follows the run's length, "
-                "such as scheduler=cosine"
-            )
+    def length(self) -> Length:
+        """Return what says how long the run is."""
+        return Length(self.epochs, self.max_steps, self.max_time, self.time_plan)
 
     def plain(self) -> dict[str, Any]:
         """Return the configuration as YAML holds it: what `parse` would read back as the same
@@ -377,28 +349,3 @@ def check_outputs(outputs: str) -> None:
     """Raise ConfigError unless the folder of all results has a name."""
     if not outputs.strip():
         raise ConfigError(f"outputs must be a folder, got {shown(outputs)}")
-
-
-def check_fits(key: str, duration: Duration, length: tuple[float, int | None]) -> None:
-    """Raise ConfigError if something starts after the run's end, as far as `epochs` and
-    `max_steps`, the `length`, can tell that without the data."""
-    share, run = share_of_run(duration, length)
-    if share >= 1.0:
-        raise ConfigError(f"{key}={duration} is as long as the run ({run}) or longer: shorten it")
-
-
-def check_ends(key: str, duration: Duration, length: tuple[float, int | None]) -> None:
-    """Raise ConfigError if something would end only after the run does; arguments as above."""
-    share, run = share_of_run(duration, length)
-    if share > 1.0:
-        raise ConfigError(f"{key}={duration} is longer than the run ({run}): shorten it")
-
-
-def share_of_run(duration: Duration, length: tuple[float, int | None]) -> tuple[float, str]:
-    """Return the share of the run that a duration is, 0 where only the data could tell, and the
-    length of the run in words."""
-    epochs, max_steps = length
-    if duration.unit == "st":
-        return duration.value / max_steps if max_steps is not None else 0.0, f"{max_steps=}"
-    share = duration.value / (100 if duration.unit == "%" else epochs)
-    return share, f"epochs={epochs:g}"

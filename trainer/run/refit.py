@@ -33,7 +33,7 @@ class Refit:
         self.run, self.config = run, context.config
         self.steps_per_epoch = context.times["steps_per_epoch"]
         self.total = run.total
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
         self._warn_of_epochs()
 
     def __call__(self, total: int) -> None:
@@ -52,8 +52,8 @@ class Refit:
             with silent():  # what components say of a length was said of the first
                 part(times)
         except ConfigError as error:
-            if part.__name__ not in self._said:
-                self._said.add(part.__name__)
+            if part.__name__ not in self._warned:
+                self._warned.add(part.__name__)
                 log.warning(
                     "%d steps are planned, which leave no room for what is written in epochs or "
                     "steps: %s. It stays as for a longer run; a share of the run, such as 10%%, "
