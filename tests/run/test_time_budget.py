@@ -79,13 +79,13 @@ PACES = st.lists(st.floats(0.001, 3.0), min_size=1, max_size=12)
 
 @settings(max_examples=60, deadline=None)
 @given(PACES, PACES, st.integers(1, 40), st.floats(1.0, 120.0))
-def test_whatever_steps_take_the_run_is_over_by_one_evaluation_at_most(
+def test_whatever_steps_take_progress_never_goes_back_and_a_repeat_is_the_same(
     step_s: list[float], eval_s: list[float], per_epoch: int, budget_s: float
 ) -> None:
     run = Clockwork(step_s, eval_s, per_epoch)
     planner = TimeBudget(budget_s, run, lambda: run.now)  # type: ignore[arg-type]
     run.fit(planner)
-    # what the next step and evaluation take is known only from those before
+    # what the next evaluation, step and evaluation take is known only from those before
     assert run.now <= budget_s + 2 * max(step_s) + 2 * max(eval_s)
     assert run.shares == sorted(run.shares)
     assert run.state.step == run.total
@@ -95,6 +95,16 @@ def test_whatever_steps_take_the_run_is_over_by_one_evaluation_at_most(
         assert again.total == run.total
         # where time is over after an evaluation, the repeat knows it before
         assert again.shares[:-1] == run.shares[:-1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0.01, 1.0), st.floats(0.0, 9.0), st.integers(1, 300), st.floats(1.0, 90.0))
+def test_at_a_steady_pace_the_run_is_over_by_one_evaluation_at_most(
+    step_s: float, eval_s: float, per_epoch: int, budget_s: float
+) -> None:
+    run = Clockwork([step_s], [eval_s], per_epoch)
+    run.fit(TimeBudget(budget_s, run, lambda: run.now))  # type: ignore[arg-type]
+    assert run.now <= budget_s + eval_s + 1e-6
 
 
 @pytest.mark.parametrize("per_epoch", [1, 7, 50, 5000])
@@ -145,6 +155,23 @@ def test_once_half_of_the_time_is_gone_the_total_is_fixed() -> None:
     assert planner.fixed_at == planner.marks[-1][0]
     spent = dict(zip(range(1, 9999), run.shares, strict=False))[planner.fixed_at]
     assert 0.45 < spent < 0.62  # of the run
+
+
+def test_the_first_step_after_a_resumption_says_nothing_of_the_pace() -> None:
+    whole = Clockwork([0.05], [0.1], 100)
+    planner = TimeBudget(60.0, whole, lambda: whole.now)  # type: ignore[arg-type]
+    planner(whole)  # type: ignore[arg-type]
+    for _ in range(300):
+        whole.now += 0.05
+        whole.state.step += 1
+        planner(whole)  # type: ignore[arg-type]
+    slow = [0.05] * 300 + [5.0] + [0.05] * 2000
+    run = Clockwork(slow, [0.1], 100, SimpleNamespace(step=300), whole.total)
+    resumed = TimeBudget(60.0, run, lambda: run.now)  # type: ignore[arg-type]
+    resumed.load_state_dict(json.loads(json.dumps(planner.state_dict())))
+    run.fit(resumed)
+    assert 55.0 < resumed.spent_s <= 60.0
+    assert not resumed.is_cut
 
 
 def planned(run: Path) -> dict[str, Any]:
@@ -227,13 +254,15 @@ def test_two_processes_agree_on_every_total(warm: Warm, here: Path) -> None:
 @pytest.mark.slow
 def test_a_sweep_never_takes_such_a_run_for_another_ones_result(call: Call, here: Path) -> None:
     for name in ("one", "two"):
-        words = (*SECOND, "seed=0,1", f"hydra.sweep.dir=outputs/{name}", "hydra.launcher.workers=1")
+        words = (*SECOND, "seed=0", f"hydra.sweep.dir=outputs/{name}", "hydra.launcher.workers=1")
         ended = call("-m", *words, "--json")
         done(ended)
-        assert json.loads(ended.out.splitlines()[-1])["results"] == 2
+        assert json.loads(ended.out.splitlines()[-1])["results"] == 1
         assert "reused" not in ended.out
-    for job in ("0", "1"):
-        assert not (here / "outputs" / "two" / job).is_symlink()
+    assert not (here / "outputs" / "two" / "0").is_symlink()
+    keys = {planned(here / "outputs" / name / "0")["key"] for name in ("one", "two")}
+    plans = {planned(here / "outputs" / n / "0")["planned"]["time_plan"] for n in ("one", "two")}
+    assert len(keys) == len(plans)  # the plan is part of the key
 
 
 REFUSED = {

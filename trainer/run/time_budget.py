@@ -94,6 +94,7 @@ class TimeBudget:
         self.known: list[tuple[int, float]] = []
         self._now: float | None = None  # at the call before this one
         self._step = 0  # done then
+        self._is_fresh = False  # whether this process has made no step yet of a run under way
 
     def __call__(self, run: Run) -> None:
         """Take the time and move the total: before the first step, after each step and after each
@@ -125,6 +126,9 @@ class TimeBudget:
         self.spent_s += spent
         if is_evaluated:
             self.evals_s, self.num_evals = self.evals_s + spent, self.num_evals + 1
+        elif self._is_fresh and self.known and self._now is not None:
+            self.steps_s += min(spent, self.step_s())  # the first step after a start is slow
+            self._is_fresh = False
         else:
             self.steps_s += spent
         self._now, self._step = now, step
@@ -203,6 +207,7 @@ class TimeBudget:
         self.spent_s, self.steps_s, self.evals_s = map(float, state["seconds"])
         self.num_evals, self.next = int(state["num_evals"]), int(state["next"])
         self.known = [(int(step), float(seconds)) for step, seconds in state["known"]]
+        self._is_fresh = True
         self.refit(int(state["total"]))
 
 
