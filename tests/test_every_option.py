@@ -305,4 +305,6 @@ def test_a_key_of_the_run_moves_a_number(key: str) -> None:
 def test_every_key_of_the_run_is_shown_to_move_something() -> None:
     apart = {*GROUPS, "task", "strategy", *OF_THE_RECORD, *RUN_KEYS}
     apart |= {"init_from", "fork"}  # tests/test_init_from.py, tests/test_fork.py
+    # tests/run/test_time_budget.py, tests/run/test_early_stop.py
+    apart |= {"max_time", "time_plan", "early_stop"}
     assert {f.name for f in fields(RunConfig)} - apart == set()

@@ -82,17 +82,19 @@ def fit(
         EvaluationStopped: in all processes, if `stop` returned True in one of them. A `fit` that
             follows repeats the evaluation.
     """
+    run.planner(run)
     while run.state.step < run.total or run.is_trained():
         metrics = means(run) if run.is_trained() else (yield from train_epoch(run, pause))
         yield close_epoch(run, metrics, stop)
+        run.planner(run)
 
 
 def train_epoch(
     run: Run, pause: Callable[[Clock], bool] = never
 ) -> Generator[Pause, None, Metrics]:
     """Train from the present step to the epoch's end and return its means; see `fit`."""
-    state, first, end = run.state, run.state.step, run.epoch_end()
-    epoch, offset = divmod(first, run.data.steps_per_epoch)
+    state = run.state
+    epoch, offset = divmod(state.step, run.data.steps_per_epoch)
     meter = state.meter  # on the device, and in the checkpoint: a resumed epoch reports the same
     run.model.train()
     start = run.seconds_now()
@@ -115,7 +117,9 @@ def train_epoch(
                 meter.add(loss, logits, batch)
             meter.close()
 
-        def clip(parameters: Iterable[nn.Parameter], is_last: bool = clock.step + 1 == end) -> None:
+        is_last = clock.step + 1 == run.epoch_end()
+
+        def clip(parameters: Iterable[nn.Parameter], is_last: bool = is_last) -> None:
             norm = run.clip(parameters, measure=is_last)
             if is_last and norm is not None:
                 meter.grad_norm = norm
@@ -126,7 +130,8 @@ def train_epoch(
         else:
             state.skipped_steps += 1
             run.precision.check_scale(clock.step)
-        if state.step == end:
+        run.planner(run)
+        if run.is_trained():
             break
         if pause(run.clock()):
             state.train_s += run.seconds_now() - start

@@ -1,7 +1,7 @@
 """Sums over images, kept on the device and reduced once."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,34 @@ from trainer.core.errors import Diverged
 from trainer.data import Batch
 
 Total = Callable[[torch.Tensor], torch.Tensor]
+
+VALIDATED, AVERAGED = "val_", "avg_"  # how metrics on validation images and of averages are named
+
+# Metrics of an epoch's row that a run can be judged by, and whether larger is better.
+LARGER_IS_BETTER: Mapping[str, bool] = {
+    "train_loss": False,
+    "train_top1": True,
+    "val_loss": False,
+    "val_top1": True,
+    "val_top5": True,
+    "avg_val_loss": False,
+    "avg_val_top1": True,
+}
+
+
+def watchable(*, has_val: bool, has_average: bool) -> dict[str, bool]:
+    """Return the metrics that a run measures at ends of epochs and can be judged by, and whether
+    larger is better.
+
+    Args:
+        has_val: whether images are held out for validation.
+        has_average: whether there are averaged weights, which are measured on those images.
+    """
+    return {
+        name: is_larger
+        for name, is_larger in LARGER_IS_BETTER.items()
+        if (has_val or VALIDATED not in name) and (has_average or not name.startswith(AVERAGED))
+    }
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import nn
@@ -38,8 +38,10 @@ class State:
         meter: sums over the epoch under way.
         train_s: seconds in training steps, of the epoch under way.
         skipped_steps: steps that a loss scaler skipped, over the run.
-        best_val_top1: best validation accuracy so far, or None.
-        best_step: the step it was reached at.
+        best: validation accuracies and the steps they were reached at, the best first; of equal
+            ones the first reached.
+        patience: what early stopping has seen: `best` value and its `step`; `stopped` where it
+            ended the run.
         seconds: by phase, over the run and its resumptions.
     """
 
@@ -47,9 +49,54 @@ class State:
     step: int = 0
     train_s: float = 0.0
     skipped_steps: int = 0
-    best_val_top1: float | None = None
-    best_step: int | None = None
+    best: list[tuple[float, int]] = field(default_factory=list)
+    patience: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def best_val_top1(self) -> float | None:
+        """Best validation accuracy so far, or None."""
+        return self.best[0][0] if self.best else None
+
+    def note_best(self, val_top1: float, step: int, count: int) -> bool:
+        """Keep a score if it is among the `count` best, and return whether it is."""
+        self.best = sorted([*self.best, (val_top1, step)], key=lambda one: (-one[0], one[1]))
+        self.best = self.best[:count]
+        return (val_top1, step) in self.best
+
+
+class Planner(Protocol):
+    """Decides how many steps a run has; called before the first step, after each step and after
+    each evaluation, in all processes."""
+
+    def __call__(self, run: Run) -> None:
+        """Set the run's total, which is not below the steps done."""
+
+    def facts(self) -> dict[str, Any] | None:
+        """Return what a summary says of it, or None."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must keep: plain data."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+
+
+class Fixed:
+    """The number of steps was known before the first."""
+
+    def __call__(self, run: Run) -> None:
+        """Leave the total as it is."""
+
+    def facts(self) -> None:
+        """Return None."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing to keep."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take nothing."""
 
 
 Forward = Callable[[nn.Module, Criterion, Batch], tuple[torch.Tensor, torch.Tensor]]
@@ -75,7 +122,7 @@ class Run:
         weights_read: SHA-256 of trained weights that were read from elsewhere, by key.
         group_schedules: what sets some of the optimizer's groups apart from `schedule`.
         views: asks a model about a batch that is evaluated.
-        total: steps of the run.
+        total: steps of the run; `planner` may move it while the run trains.
         average_every: steps between evaluations of the averaged weights.
         bn_images: clean training images for their BatchNorm statistics.
     """
@@ -103,6 +150,7 @@ class Run:
     state: State
     weights_read: dict[str, str]
     forward: Forward = forward
+    planner: Planner = field(default_factory=Fixed)
 
     def clock(self) -> Clock:
         """Return the time: steps done, of all that will be."""
@@ -137,7 +185,8 @@ class Run:
 
     def new_meter(self) -> Meter:
         """Return an empty meter for the epoch that begins at the present step."""
-        capacity = max(self.epoch_end() - self.state.step, 0)
+        # the rest of the epoch, though the run may end before: its total may be planned anew
+        capacity = self.data.steps_per_epoch - self.state.step % self.data.steps_per_epoch
         dtype = self.precision.wide_dtype
         return Meter(self.state.step, capacity, device=self.device, dtype=dtype)
 
@@ -168,8 +217,9 @@ def save_state(run: Run) -> dict[str, Any]:
         "step": state.step,
         "train_s": state.train_s,
         "skipped_steps": state.skipped_steps,
-        "best_val_top1": state.best_val_top1,
-        "best_step": state.best_step,
+        "best": [list(one) for one in state.best],
+        "patience": dict(state.patience),
+        "planner": run.planner.state_dict(),
         "seconds": dict(state.seconds),
         "optimizer": run.optimizer.state_dict(),
         "precision": run.precision.state_dict(),
@@ -194,6 +244,7 @@ def load_state(
     """Put a run that is freshly assembled from the same configuration where `save_state` found
     it."""
     mine = own_part(saved["ranks"], run.strategy.world, run.seed)
+    run.planner.load_state_dict(saved.get("planner", {}))  # makes the schedules that go on below
     put_own_weights(run, weights, mine)
     run.optimizer.load_state_dict(saved["optimizer"])
     run.precision.load_state_dict(saved["precision"])
@@ -204,6 +255,8 @@ def load_state(
     run.schedule.load_state_dict(saved["schedule"])
     run.group_schedules.load_state_dict(saved["group_schedules"])
     load_counters(run, saved, mine)
+    if run.state.patience.get("stopped"):  # its evaluation was the last
+        run.total = run.state.step
 
 
 def put_own_weights(run: Run, weights: dict[str, torch.Tensor], mine: dict[str, Any]) -> None:
@@ -220,7 +273,8 @@ def load_counters(
     state.step = int(saved["step"])
     state.train_s = float(saved["train_s"])
     state.skipped_steps = int(saved["skipped_steps"])
-    state.best_val_top1, state.best_step = saved["best_val_top1"], saved["best_step"]
+    state.best = [(float(top1), int(step)) for top1, step in best_of(saved)]
+    state.patience = dict(saved.get("patience", {}))
     state.seconds = dict(saved["seconds"])
     state.meter = run.new_meter()
     state.meter.load_state_dict(mine["meter"])
@@ -229,6 +283,13 @@ def load_counters(
     if same_stream and "cuda_generators" in mine and run.device.type == "cuda":
         for device, generator in zip(run.strategy.devices, mine["cuda_generators"], strict=True):
             torch.cuda.set_rng_state(generator, device)
+
+
+def best_of(saved: dict[str, Any]) -> list[Any]:
+    """Return the best scores and steps of a checkpoint; older ones hold a single pair."""
+    if "best" in saved:
+        return list(saved["best"])
+    return [] if saved["best_step"] is None else [[saved["best_val_top1"], saved["best_step"]]]
 
 
 def own_part(ranks: Sequence[dict[str, Any]], world: World, seed: int) -> dict[str, Any]:

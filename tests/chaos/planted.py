@@ -95,7 +95,7 @@ BUGS = (
     Bug(
         "the best checkpoint is deleted with the others",
         "checkpoint/format.py",
-        'elif path.name != f"step-{best_step or 0:08d}" or best_step is None:',
+        "elif path.name not in kept:",
         "else:",
         "tests/checkpoint/test_format.py::test_pruning_keeps_the_newest_and_the_best",
     ),

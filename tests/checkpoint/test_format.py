@@ -158,11 +158,14 @@ def test_a_full_disk_leaves_earlier_checkpoints_alone(
 
 
 def test_pruning_keeps_the_newest_and_the_best(tmp_path: Path) -> None:
-    for keep, best, left in ((2, 1, [1, 4, 5]), (1, 5, [5]), (None, None, [1, 2, 3, 4, 5])):
-        root = tmp_path / f"{keep}"
+    for keep, best, left in (
+        *((2, [1], [1, 4, 5]), (1, [5], [5]), (None, [], [1, 2, 3, 4, 5])),
+        *((1, [2, 1], [1, 2, 5]), (3, [5, 3, 1], [1, 3, 4, 5])),
+    ):
+        root = tmp_path / f"{keep}{best}"
         for step in range(1, 6):
             saved(root, step)
-        checkpoint.prune(root, keep=keep, best_step=best)
+        checkpoint.prune(root, keep=keep, best=best)
         assert sorted(int(p.name[5:]) for p in root.iterdir()) == left
 
 
@@ -186,10 +189,10 @@ def test_damaged_checkpoints_take_no_place_of_good_ones(tmp_path: Path) -> None:
         saved(root, step)
     for step in (8, 9):  # newer, and passed over when the run went on from 3
         (root / f"step-{step:08d}" / "state.pt").write_bytes(b"torn")
-    checkpoint.prune(root, keep=2, best_step=1)
+    checkpoint.prune(root, keep=2, best=[1])
     left = {int(p.name[5:]) for p in root.iterdir()}
     assert {1, 2, 3} <= left
-    checkpoint.prune(root, keep=1, best_step=None)
+    checkpoint.prune(root, keep=1)
     assert {int(p.name[5:]) for p in root.iterdir()} == {3, 8, 9}
 
 
@@ -222,7 +225,7 @@ def test_a_deleted_checkpoint_loses_its_name_first(
 
     monkeypatch.setattr(checkpoint.shutil, "rmtree", kill)  # before anything is deleted
     with pytest.raises(KeyboardInterrupt):
-        checkpoint.prune(root, keep=1, best_step=None)
+        checkpoint.prune(root, keep=1)
     (left,) = checkpoint.folders(root)
     assert left.name == "step-00000002"
     monkeypatch.undo()

@@ -105,7 +105,7 @@ def test_the_examples_of_the_help_compose() -> None:
 def test_an_interrupted_start_ends_with_130(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     from trainer.cli import main as cli
 
-    def interrupted(line: object) -> int:
+    def interrupted(*arguments: object) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "answer", interrupted)

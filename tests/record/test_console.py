@@ -28,7 +28,7 @@ ROW = EpochRow(
 
 
 def test_an_epoch_is_one_line() -> None:
-    assert epoch_line(ROW, 2.5) == (
+    assert epoch_line(ROW, "2.5") == (
         "epoch   2/2.5  step 40      lr 0.0125     train 0.5000  87.50%  val 0.2500  93.75%"
         "  12,346 images/s"
     )

@@ -114,9 +114,11 @@ class Average(Protocol):
 
     Attributes:
         is_stale: whether the BatchNorm statistics of `eval_model` must be recomputed.
+        plan: when snapshots are taken; set anew where `max_time` plans another number of steps.
     """
 
     is_stale: bool
+    plan: SnapshotPlan
 
     def update(self, model: nn.Module, clock: Clock) -> None:
         """Take in the model's weights after `clock.step` steps, if a snapshot is due.

@@ -12,6 +12,7 @@ class Nothing:
     """Keeps nothing."""
 
     is_stale = False
+    plan = SnapshotPlan(0, 1)  # that nobody asks
 
     def update(self, model: nn.Module, clock: Clock) -> None:
         """Do nothing."""

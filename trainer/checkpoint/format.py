@@ -193,17 +193,18 @@ def newest(root: Path) -> tuple[Checkpoint | None, list[Path]]:
 
 
 def prune(
-    root: Path, *, keep: int | None, best_step: int | None, known: Iterable[Path] = ()
+    root: Path, *, keep: int | None, best: Iterable[int] = (), known: Iterable[Path] = ()
 ) -> None:
-    """Delete checkpoints that are neither the best nor among the `keep` newest that verify, as
-    `known` did just now; where `keep` is None, all stay."""
+    """Delete checkpoints that are neither of one of the `best` steps nor among the `keep` newest
+    that verify, as `known` did just now; where `keep` is None, all stay."""
     if keep is None:
         return
+    kept = {f"step-{step:08d}" for step in best}
     good = 0  # a damaged one counts for nothing, wherever it stands
     for path in folders(root):
         if good < keep:
             good += path in known or verify(path) is not None
-        elif path.name != f"step-{best_step or 0:08d}" or best_step is None:
+        elif path.name not in kept:
             with contextlib.suppress(OSError):  # read-only by now: the next write says so
                 move_aside(path, "removed")
     clear(root)

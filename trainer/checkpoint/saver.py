@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -74,26 +74,26 @@ class Saver:
             state=state,
             classes=self.facts.get(checkpoint.CLASSES, ()),
         )
-        step, best_step = run.state.step, run.state.best_step
+        step, best = run.state.step, steps_of(run.state.best)
         if not self.config.background:
-            self._write(step, files, best_step)
+            self._write(step, files, best)
             return
 
         def work() -> None:
             try:
-                self._write(step, files, best_step)
+                self._write(step, files, best)
             except BaseException as error:
                 self._failure = error
 
         self._writing = threading.Thread(target=work, name="checkpoint")
         self._writing.start()
 
-    def _write(self, step: int, files: Mapping[str, bytes], best_step: int | None) -> None:
+    def _write(self, step: int, files: Mapping[str, bytes], best: Sequence[int]) -> None:
         """Write a checkpoint; only once it verifies, delete others."""
         written = checkpoint.write(self.root, step, files, self.facts)
         keep = self.config.keep.number
         keep = None if keep is None else max(2, keep)
-        checkpoint.prune(self.root, keep=keep, best_step=best_step, known=(written.path,))
+        checkpoint.prune(self.root, keep=keep, best=best, known=(written.path,))
 
     def action(self, is_stopped: bool) -> Action:
         """Return what is due as far as this process can tell, which may have received a signal."""
@@ -118,12 +118,17 @@ class Saver:
 
     def finish(self) -> None:
         """Delete checkpoints beyond the number that stays once a run is finished; the best always
-        does. Called by all processes; the first one deletes."""
+        do. Called by all processes; the first one deletes."""
         self.join()
         if not self.is_main:
             return
-        best_step = self.run.state.best_step
-        checkpoint.prune(self.root, keep=self.config.keep.number, best_step=best_step)
+        best = steps_of(self.run.state.best)
+        checkpoint.prune(self.root, keep=self.config.keep.number, best=best)
+
+
+def steps_of(best: Sequence[tuple[float, int]]) -> tuple[int, ...]:
+    """Return the steps of the best scores, the best first."""
+    return tuple(step for _, step in best)
 
 
 def are_finite(model: nn.Module | None) -> bool:

@@ -39,6 +39,7 @@ Whole runs:
   repeat=<run>      the same again in a new folder; other words on the line change it
   plugins=[a.b]     import components of your own, with the conf/ beside them
   reuse=off         in a sweep: do finished jobs again
+  --json            the last line of standard output is one JSON object: how it ended, figures
   --config-dir DIR  look up YAML in a folder of your own as well
 
 Durations carry their unit: 5ep epochs, 300st steps, 10% of the run.

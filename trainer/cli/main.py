@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from trainer import STARTED, __version__
 from trainer.cli.arguments import HYDRA_FLAGS, SWEEP_FLAGS, CommandLine, own_place, take_apart
+from trainer.cli.json_line import FLAG, Ending
 from trainer.cli.subcommands import is_subcommand, run_subcommand
 from trainer.composition import not_built
 from trainer.composition.overrides import canonical, parse_override, quoted
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from trainer.composition.compose import Composed
 
 T = TypeVar("T")
+
+RUN_FLAGS = ("--resolve", "--run", "-r", FLAG)
 
 PATIENCE_S = 2.0  # of a process that does not tell what went wrong, for the one that does
 
@@ -56,17 +59,30 @@ def exit_code(arguments: Sequence[str]) -> int:
     """Answer a command line, tell what went wrong, and return the exit code that fits."""
     if is_subcommand(arguments):
         code = outcome(lambda: run_subcommand(*arguments))
-    else:
-        code = outcome(lambda: answer(take_apart(arguments)))
+        return outcome(flush) or code
+    ending = Ending()
+    is_shown = FLAG in arguments and known_world().rank == 0
+    try:
+        code = outcome(lambda: answer(take_apart(arguments), ending), ending)
+    except Exception as error:  # a bug: Python shows where, and ends with 1
+        ending.of_error(error)
+        if is_shown:
+            outcome(lambda: ending.show(1))
+        raise
+    if is_shown:
+        code = outcome(lambda: ending.show(code)) or code
     return outcome(flush) or code
 
 
-def outcome(work: Callable[[], int]) -> int:
-    """Do something, tell what went wrong, and return the exit code that fits."""
+def outcome(work: Callable[[], int], ending: Ending | None = None) -> int:
+    """Do something, tell what went wrong, and return the exit code that fits; `ending` learns it
+    too."""
     try:
         with reporting_system():
             return work()
     except TrainerError as error:
+        if ending is not None:
+            ending.of_error(error)
         world = known_world()
         is_alone = not world.is_torchrun and not is_in_group()  # nobody says that there is a first
         if world.rank == 0 or error.is_own or is_alone:
@@ -77,7 +93,10 @@ def outcome(work: Callable[[], int]) -> int:
         elif not is_in_group():
             time.sleep(PATIENCE_S)  # torchrun ends the first process, which tells, after this one
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        if ending is not None:
+            ending.of_error(error)
+            ending.status = "interrupted"
         return 130
 
 
@@ -92,8 +111,12 @@ def flush() -> int:
     return 0
 
 
-def answer(line: CommandLine) -> int:
-    """Do what a command line asks and return the exit code."""
+def answer(line: CommandLine, ending: Ending) -> int:
+    """Do what a command line asks and return the exit code; `ending` learns how it ended."""
+    asked = [f for f in line.flags if f in ("--help", "-h", "--version", *HYDRA_FLAGS)]
+    if FLAG in line.flags and (asked or "cfg" in line.values):
+        what = asked[0] if asked else "--cfg"
+        raise ConfigError(f"{FLAG} is of runs, tasks and sweeps: leave out {FLAG} or {what}")
     for flag in line.flags:
         if flag in ("--help", "-h"):
             from trainer.cli.help import help_text
@@ -103,9 +126,7 @@ def answer(line: CommandLine) -> int:
         if flag == "--version":
             print(f"trainer {__version__}")
             return 0
-        if flag not in (*SWEEP_FLAGS, *HYDRA_FLAGS, "--resolve", "--run", "-r") and flag.startswith(
-            "-"
-        ):
+        if flag not in (*SWEEP_FLAGS, *HYDRA_FLAGS, *RUN_FLAGS) and flag.startswith("-"):
             not_built.check_key(flag.lstrip("-"))
             raise ConfigError(f"unknown flag {flag}; --help shows what there is")
     started_beside(line.beside)
@@ -119,15 +140,15 @@ def answer(line: CommandLine) -> int:
     if line.is_sweep or is_resumed:
         from trainer.cli.sweep import resume_jobs, sweep
 
-        return (sweep if line.is_sweep else resume_jobs)(line, sources)
+        return (sweep if line.is_sweep else resume_jobs)(line, sources, ending)
     if line.reuse is not None:
         raise ConfigError("reuse= is of sweeps (with -m): a single run is always run")
-    return single(line, sources)
+    return single(line, sources, ending)
 
 
-def single(line: CommandLine, sources: Sources) -> int:
+def single(line: CommandLine, sources: Sources, ending: Ending) -> int:
     """Compose one run and show or perform it."""
-    from trainer.composition.replay import check_agrees, read_recorded
+    from trainer.composition.replay import check_agrees
     from trainer.core.weights_source import Origin
 
     if sum(place is not None for place in (line.resume, line.repeat, line.fork)) > 1:
@@ -146,7 +167,7 @@ def single(line: CommandLine, sources: Sources) -> int:
             (*overrides, f"fork={line.fork}"),
         )
     replayed = (
-        None if recorded is None else from_first_process(lambda: read_recorded(Path(recorded)))
+        None if recorded is None else from_first_process(lambda: recorded_for(line, Path(recorded)))
     )
     composed = composed_with_plugins(line, overrides, sources, replayed)
     if "cfg" in line.values:
@@ -165,18 +186,32 @@ def single(line: CommandLine, sources: Sources) -> int:
         check_trains(config, "fork=", "repeat= takes a run with any task")
     resume = None if line.resume is None else own_place(line.resume)
     startup_s = time.perf_counter() - STARTED
-    perform(
-        RunRequest(
-            config,
-            composed.overrides,
-            composed.notes,
-            composed.run_dir,
-            resume,
-            allow=line.allow,
-            startup_s=startup_s,
-        )
+    request = RunRequest(
+        config,
+        composed.overrides,
+        composed.notes,
+        composed.run_dir,
+        resume,
+        allow=line.allow,
+        startup_s=startup_s,
     )
+    row = perform(request)
+    ending.facts["task"] = config.task.name
+    if row is not None:
+        ending.of_run(row)
     return 0
+
+
+def recorded_for(line: CommandLine, run: Path) -> dict[str, Any]:
+    """Return the recorded configuration that a line begins with."""
+    from trainer.composition.replay import read_recorded, with_planned_steps
+
+    tree = read_recorded(run)
+    if line.repeat is not None:
+        return with_planned_steps(tree, run, line.overrides)
+    if line.resume is None and line.fork is None:  # a task that uses its network trains nothing
+        return {**tree, "max_time": None}
+    return tree
 
 
 def run_in_use(overrides: Sequence[str]) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trainer.cli.arguments import CommandLine, own_place
+from trainer.cli.json_line import Ending
 from trainer.composition.search_path import Sources
 from trainer.core.command import sweep_line
 from trainer.core.environment import World
@@ -12,10 +13,12 @@ from trainer.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from trainer.sweep.jobs import Sweep
+    from trainer.sweep.results import SweepEnd
 
 
-def sweep(line: CommandLine, sources: Sources) -> int:
+def sweep(line: CommandLine, sources: Sources, ending: Ending) -> int:
     """Plan a sweep and run it, by Hydra where the line names another sweeper."""
+    ending.facts["task"] = "sweep"
     for word in ("resume", "repeat", "fork"):
         if getattr(line, word) is not None:
             what = "takes a sweep's jobs from its folder:" if word == "resume" else "takes one run;"
@@ -33,7 +36,17 @@ def sweep(line: CommandLine, sources: Sources) -> int:
     plan = plan_sweep(line.overrides, composer)
     from trainer.sweep.runner import run_sweep
 
-    return run_sweep(plan, sweep_of(line, sources))
+    return ended(run_sweep(plan, sweep_of(line, sources)), ending)
+
+
+def ended(sweep: SweepEnd, ending: Ending) -> int:
+    """Take in how a sweep ended, and return its exit code."""
+    ending.folder = sweep.folder
+    ending.status = "failed" if sweep.lost else "completed"
+    ending.facts |= {"jobs": sweep.num_jobs, "results": sweep.num_jobs - len(sweep.lost)}
+    if sweep.lost:
+        ending.facts["without_result"] = list(sweep.lost)
+    return sweep.exit_code
 
 
 def refuse_torchrun(line: CommandLine) -> None:
@@ -59,8 +72,9 @@ def sweep_of(line: CommandLine, sources: Sources) -> Sweep:
     return Sweep(sources, line.plugins, line.reuse != "off")
 
 
-def resume_jobs(line: CommandLine, sources: Sources) -> int:
+def resume_jobs(line: CommandLine, sources: Sources, ending: Ending) -> int:
     """Resume a sweep."""
+    ending.facts["task"] = "sweep"
     refuse_torchrun(line)
     if line.overrides:
         raise ConfigError(
@@ -70,4 +84,4 @@ def resume_jobs(line: CommandLine, sources: Sources) -> int:
     from trainer.sweep.runner import resume_sweep
 
     assert line.resume is not None
-    return resume_sweep(own_place(line.resume), sweep_of(line, sources))
+    return ended(resume_sweep(own_place(line.resume), sweep_of(line, sources)), ending)

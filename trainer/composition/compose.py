@@ -142,6 +142,7 @@ class Composer:
             run_dir = resolved(tree, "hydra.run.dir")
         sweeper = node.get("sweeper") or {}
         del tree["hydra"]
+        check_length(tree, values)
         return Composed(
             tree,
             tuple(str(w) for w in overrides if not w.key.startswith("hydra")),
@@ -288,6 +289,18 @@ def given_twice(overrides: Sequence[Override]) -> Iterator[str]:
     for key, found in lines.items():
         if len({str(override) for override in found}) > 1 and key not in ("experiment", "sweep"):
             yield f"{key} is given {len(found)} times: the last counts, {found[-1]}"
+
+
+def check_length(tree: Tree, values: Sequence[Override]) -> None:
+    """Raise ConfigError if a line names the epochs of a run whose length is a time; those of a
+    preset, or the default, stand behind the time."""
+    for key in ("max_time", "time_plan"):
+        named = [override for override in values if override.key == "epochs"]
+        if named and tree.get(key) is not None:
+            raise ConfigError(
+                f"{named[-1]} has no effect with {key}={tree[key]}, which says when the run "
+                f"ends: leave one of them out, or write {key}=null"
+            )
 
 
 def check_mapping(key: str, value: Any) -> Tree:

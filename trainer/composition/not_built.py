@@ -12,8 +12,8 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 
 KEYS = (
-    *("early_stop", "profile", "lint", "metrics", "max_time", "json"),
-    *("checkpoint.best", "data.labels", "data.balance", "loss.class_weights"),
+    *("profile", "lint", "metrics"),
+    *("data.labels", "data.balance", "loss.class_weights"),
     "task.probe",
 )
 

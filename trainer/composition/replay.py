@@ -1,6 +1,6 @@
 """The configuration that a run recorded, read as data and composed like a command line."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from trainer.core.convert import shown
 from trainer.core.errors import ConfigError, NotFound
 from trainer.core.files import dangling
 from trainer.core.yaml_files import flat, leaf, read_yaml
+from trainer.record.runs import read_summary
 
 REPLAYED = "recorded_run"  # name under which Hydra finds it, in the group `experiment`
 
@@ -35,6 +36,28 @@ def read_recorded(run: Path) -> dict[str, Any]:
     tree = read_yaml(file)
     check_recorded(tree, file)
     return tree
+
+
+def with_planned_steps(tree: dict[str, Any], run: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the configuration of a run that is to be repeated: where `max_time` planned its steps,
+    with the plan that it recorded in place of the time, unless the line names another length.
+
+    Raises:
+        NotFound: if that run did not come to its end, and so to a plan.
+    """
+    named = {override.partition("=")[0].lstrip("+") for override in overrides}
+    if tree.get("max_time") is None or named & {"max_time", "time_plan"}:
+        return tree
+    summary = read_summary(run)
+    planned = summary.get("planned")
+    plan = planned.get("time_plan") if isinstance(planned, dict) else None
+    if summary.get("status") not in ("completed", "diverged") or not isinstance(plan, str):
+        raise NotFound(
+            f"repeat={run}: max_time={tree['max_time']} planned the steps of that run, which did "
+            "not come to its end and so has no plan to repeat: go on with it by resume=, or name "
+            "the time anew on the line"
+        )
+    return {**tree, "max_time": None, "time_plan": plan}
 
 
 def check_recorded(tree: Any, file: Path) -> None:

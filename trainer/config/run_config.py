@@ -12,6 +12,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from trainer.augment import Augment, AugmentKeys
 from trainer.average import AverageKeys, Averaging, check_evaluated
 from trainer.composition import not_built as pending
+from trainer.config.early_stop import EarlyStop
 from trainer.config.groups import (
     SEAMS,
     TaskKeys,
@@ -20,10 +21,12 @@ from trainer.config.groups import (
     parse_group,
     with_absolute_root,
 )
+from trainer.config.length import Length, check_ends, check_fits
 from trainer.core.convert import Written, build, check_known, convert, plain, plain_choice, shown
 from trainer.core.errors import ConfigError
 from trainer.core.registry import Choice
-from trainer.core.units import MOST, Amount, Duration, Interval
+from trainer.core.time_plan import TimePlan
+from trainer.core.units import MOST, Amount, Interval, TimeSpan
 from trainer.core.weights_source import Origin
 from trainer.data import DataKeys, Dataset
 from trainer.loss import Loss, LossKeys
@@ -65,14 +68,20 @@ class CheckpointConfig:
         every: time, epochs or steps between two; one is always written at the end and where a run
             is stopped.
         keep: newest ones that stay once the run is finished (at least two while it runs); the best
-            always stays.
+            always stay.
+        best: how many of the best by validation accuracy stay.
         background: whether a thread writes them while training goes on, from a copy in memory;
             one at a time, and what fails ends the run at its next step.
     """
 
     every: Interval = Interval(60, "s")
     keep: Keep = Keep(1)
+    best: int = 1
     background: bool = False
+
+    def __post_init__(self) -> None:
+        if self.best < 1:
+            raise ConfigError(f"checkpoint.best must be at least 1, got {self.best}")
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,10 @@ class RunConfig:
         seed: of every random stream but the split's.
         epochs: passes over the training images; may be fractional.
         max_steps: ends the run earlier, or None.
+        max_time: time that training and its evaluations may take, which decides how many steps
+            there are, or None.
+        time_plan: how a run with `max_time` planned its steps, which this one repeats, or None.
+        early_stop: when a run that no longer improves ends.
         batch_size: images per optimizer step, over all processes and micro-batches.
         accumulate: micro-batches per step in each process.
         clip_norm: greatest global gradient norm, or None; `clip_value` likewise for single
@@ -120,6 +133,8 @@ class RunConfig:
     seed: int
     epochs: float
     max_steps: int | None
+    max_time: TimeSpan | None
+    time_plan: TimePlan | None
     batch_size: int
     accumulate: int
     clip_norm: float | None
@@ -138,6 +153,7 @@ class RunConfig:
     report_test: bool
     plugins: tuple[str, ...]
     checkpoint: CheckpointConfig
+    early_stop: EarlyStop
     precision: PrecisionChoice
     strategy: StrategyChoice
     task: Choice[TaskKeys, Any]
@@ -168,7 +184,11 @@ class RunConfig:
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {shown(self.seed)}")
         check_eps(self.precision, plain_choice(self.optim))
-        length = (self.epochs, self.max_steps)
+        rules = self.optim.shared.groups.rules
+        schedules = [self.scheduler, *(r.scheduler.choice for r in rules if r.scheduler)]
+        length = self.length().checked(
+            fork=self.fork, task=self.task.name, schedulers=[choice.name for choice in schedules]
+        )
         check_fits("scheduler.warmup", self.scheduler.shared.warmup, length)
         check_fits("average.start", self.average.shared.start, length)
         self.average.component.check(self.average.shared)
@@ -178,16 +198,28 @@ class RunConfig:
             raise ConfigError(
                 f"init={self.init} would be overwritten by the weights of init_from: leave out one"
             )
-        rules = self.optim.shared.groups.rules
+        has_average, val = self.average.name != "none", bool(self.data.shared.val.value)
+        self.early_stop.check(has_val=val, has_average=has_average)
+        if self.early_stop.patience is not None:
+            check_fits("early_stop.patience", self.early_stop.patience, length)
+        if self.checkpoint.best > 1 and not val:
+            raise ConfigError(
+                f"checkpoint.best={self.checkpoint.best} has no effect with data.val=0: no "
+                "checkpoint is better than another; hold images out, as with data.val=10%"
+            )
         for i, rule in enumerate(rules):
             if rule.freeze_after is not None:
                 check_fits(f"optim.groups[{i}].freeze_after", rule.freeze_after, length)
-        for choice in (self.scheduler, *(r.scheduler.choice for r in rules if r.scheduler)):
+        for choice in schedules:
             if isinstance(choice.component, Watcher) and not self.data.shared.val.value:
                 raise ConfigError(
                     f"data.val=0 leaves scheduler={choice.name} nothing to watch: hold images "
                     "out, as with data.val=10%, or choose another scheduler"
                 )
+
+    def length(self) -> Length:
+        """Return what says how long the run is."""
+        return Length(self.epochs, self.max_steps, self.max_time, self.time_plan)
 
     def plain(self) -> dict[str, Any]:
         """Return the configuration as YAML holds it: what `parse` would read back as the same
@@ -201,7 +233,7 @@ class RunConfig:
                 out[field.name] = {choice.name: plain_choice(choice) for choice in value}
             elif isinstance(value, PrecisionChoice | StrategyChoice):
                 out[field.name] = value.plain()
-            elif isinstance(value, CheckpointConfig | CompileConfig):
+            elif isinstance(value, CheckpointConfig | CompileConfig | EarlyStop):
                 out[field.name] = {f.name: plain(getattr(value, f.name)) for f in fields(value)}
             else:
                 out[field.name] = plain(value)
@@ -274,6 +306,8 @@ def parse(
     made["strategy"] = parse_strategy(mapping("strategy", tree.pop("strategy", None)))
     saving = mapping("checkpoint", tree.pop("checkpoint", {}))
     made["checkpoint"] = build(CheckpointConfig, saving, "checkpoint")
+    stopping = mapping("early_stop", tree.pop("early_stop", {}))
+    made["early_stop"] = build(EarlyStop, stopping, "early_stop")
     compiling = mapping("compile", tree.pop("compile", {}))  # records are older than the key
     made["compile"] = build(CompileConfig, compiling, "compile")
     return build_config(tree, made)
@@ -315,28 +349,3 @@ def check_outputs(outputs: str) -> None:
     """Raise ConfigError unless the folder of all results has a name."""
     if not outputs.strip():
         raise ConfigError(f"outputs must be a folder, got {shown(outputs)}")
-
-
-def check_fits(key: str, duration: Duration, length: tuple[float, int | None]) -> None:
-    """Raise ConfigError if something starts after the run's end, as far as `epochs` and
-    `max_steps`, the `length`, can tell that without the data."""
-    share, run = share_of_run(duration, length)
-    if share >= 1.0:
-        raise ConfigError(f"{key}={duration} is as long as the run ({run}) or longer: shorten it")
-
-
-def check_ends(key: str, duration: Duration, length: tuple[float, int | None]) -> None:
-    """Raise ConfigError if something would end only after the run does; arguments as above."""
-    share, run = share_of_run(duration, length)
-    if share > 1.0:
-        raise ConfigError(f"{key}={duration} is longer than the run ({run}): shorten it")
-
-
-def share_of_run(duration: Duration, length: tuple[float, int | None]) -> tuple[float, str]:
-    """Return the share of the run that a duration is, 0 where only the data could tell, and the
-    length of the run in words."""
-    epochs, max_steps = length
-    if duration.unit == "st":
-        return duration.value / max_steps if max_steps is not None else 0.0, f"{max_steps=}"
-    share = duration.value / (100 if duration.unit == "%" else epochs)
-    return share, f"epochs={epochs:g}"

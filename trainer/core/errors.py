@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class TrainerError(Exception):
@@ -11,10 +12,12 @@ class TrainerError(Exception):
 
     Attributes:
         is_own: whether this process, though not the first, must tell it: no other one knows.
+        folder: of the run or sweep that it ended, None where there is none.
     """
 
     exit_code = 1
     is_own = False
+    folder: Path | None = None
 
 
 class ConfigError(TrainerError):

@@ -139,6 +139,36 @@ class Seconds(Written):
         return f"{self.value:g}s"
 
 
+@dataclass(frozen=True)
+class TimeSpan(Written):
+    """How long something may take on the clock on the wall: `300s`, `5min`, `1h`.
+
+    Attributes:
+        value: how many; positive.
+        unit: `s` seconds, `min` minutes, `h` hours.
+    """
+
+    value: float
+    unit: str
+    UNITS: ClassVar[dict[str, str]] = {"s": "seconds", "min": "minutes", "h": "hours"}
+
+    @classmethod
+    def parse(cls, value: object, key: str) -> Self:
+        """Return the time written as `value`."""
+        span = cls(*read_unit(value, key, cls.UNITS))
+        if not 1 <= span.seconds <= 365 * 86_400:
+            raise ConfigError(f"{key} must be from 1s to a year (8760h), got {value}")
+        return span
+
+    def __str__(self) -> str:
+        return f"{written(self.value)}{self.unit}"
+
+    @property
+    def seconds(self) -> float:
+        """The same in seconds."""
+        return self.value * {"s": 1, "min": 60, "h": 3600}[self.unit]
+
+
 def crossed(before: int, now: int, every: int) -> bool:
     """Return whether a multiple of `every` lies in (before, now]."""
     return now // every > before // every

@@ -127,9 +127,9 @@ class Console(logging.Handler):
             self._log = None
 
 
-def epoch_line(row: EpochRow, epochs: float) -> str:
-    """Return an epoch as one line of text, its columns below those of the lines before."""
-    whole = f"{epochs:.4g}"
+def epoch_line(row: EpochRow, whole: str) -> str:
+    """Return an epoch, of so many as `whole` says, as one line of text, its columns below those of
+    the lines before."""
     parts = [f"epoch {row.epoch:>{len(whole)}.4g}/{whole}", f"step {row.step:<6}"]
     parts += [f"lr {row.lr:<9.4g}", f"train {row.train_loss:.4f} {100 * row.train_top1:6.2f}%"]
     if row.val_top1 is not None:

@@ -73,8 +73,10 @@ NEEDED = {f.name for f in fields(EpochRow) if f.default is MISSING}
 # What `summary.json` must hold where it holds it: whatever else stands there is damaged.
 KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("status", "key", "message"), str),
-    **dict.fromkeys(("test", "test_avg", "seconds", "git", "host", "data", "versions"), dict),
-    **dict.fromkeys(("overrides", "classes"), list),
+    **dict.fromkeys(
+        ("test", "test_avg", "seconds", "git", "host", "data", "versions", "planned"), dict
+    ),
+    **dict.fromkeys(("overrides", "classes", "best_checkpoints"), list),
     "best_val_top1": (int, float),
 }
 

@@ -19,6 +19,7 @@ from trainer.core.convert import plain_choice
 from trainer.core.errors import ConfigError
 from trainer.core.limits import reporting_memory
 from trainer.core.rng import derive
+from trainer.core.time_plan import UNPLANNED
 from trainer.data import SMALLEST, Normalize
 from trainer.metrics import Meter
 from trainer.mix import Mixing
@@ -30,9 +31,11 @@ from trainer.run.context import RunContext, settle
 from trainer.run.device import layout_for, place
 from trainer.run.effects import check_effects
 from trainer.run.fork import Fork, check_context
+from trainer.run.refit import Refit
+from trainer.run.time_budget import Repeated, TimeBudget
 from trainer.run.work import has_batch_norm
 from trainer.scheduler import Schedule
-from trainer.state import Run, State
+from trainer.state import Planner, Run, State
 from trainer.strategy.base import Strategy
 
 log = logging.getLogger("trainer")
@@ -79,6 +82,8 @@ def assemble(
             strategy.all_sum,
         )
     run = build_run(context, planned, model, normalize, weights=weights)
+    if run.total == UNPLANNED:
+        run.planner = planner_for(run, context)
     return run, compiled_if_chosen(run, context)
 
 
@@ -117,6 +122,15 @@ def plan(context: RunContext) -> Planned:
         micro_batch=context.smallest_batch,
     )
     return Planned(schedule, augment, mix, snapshots, max(1, clock.steps(keys.eval_every)))
+
+
+def planner_for(run: Run, context: RunContext) -> Planner:
+    """Return what plans the steps of a run whose length is a time, or repeats such a plan."""
+    refit, config = Refit(run, context), context.config
+    if config.max_time is not None:
+        return TimeBudget(config.max_time.seconds, refit)
+    assert config.time_plan is not None  # nothing else leaves the steps open
+    return Repeated(config.time_plan, refit)
 
 
 def build_model(context: RunContext) -> nn.Module:

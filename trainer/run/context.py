@@ -11,6 +11,7 @@ import torch
 
 from trainer.config.run_config import RunConfig
 from trainer.core.file_kinds import joined
+from trainer.core.time_plan import UNPLANNED
 from trainer.data import Batches, Source
 from trainer.precision.step import Precision
 from trainer.run.work import Work, work_of
@@ -150,6 +151,10 @@ def read_images(config: RunConfig) -> Source:
 
 
 def planned_steps(config: RunConfig, steps_per_epoch: int) -> int:
-    """Return the steps of the run, at least one."""
+    """Return the steps of the run, at least one; `UNPLANNED` where they follow from a time."""
+    if config.max_time is not None:
+        return UNPLANNED
+    if config.time_plan is not None:  # what trains goes through all of it
+        return UNPLANNED if config.task.name == "train" else config.time_plan.total
     steps = max(1, math.floor(config.epochs * steps_per_epoch + 0.5))
     return steps if config.max_steps is None else min(steps, config.max_steps)

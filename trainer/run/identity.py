@@ -71,6 +71,7 @@ def result_key(
     sources: str,
     world_size: int = 1,
     across: Sequence[Mapping[str, Any]] = (),
+    time_plan: str | None = None,
 ) -> str:
     """Return the SHA-256 of everything that determines a result.
 
@@ -83,6 +84,7 @@ def result_key(
         sources: digest of the code.
         world_size: processes; of one number of them the bits are those of no other.
         across: differences that the run was resumed across; none for one that is exact.
+        time_plan: how its steps were planned, where they followed from a time.
     """
     what: list[Any] = [{**values, **weights}, fingerprint, device, precision, sources]
     what += [torch.__version__, *map(version_of, COMPUTING)]
@@ -90,6 +92,8 @@ def result_key(
         what.append({"world_size": world_size})
     if across:
         what.append(list(across))
+    if time_plan is not None:
+        what.append({"time_plan": time_plan})
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
@@ -118,7 +122,10 @@ class Identity:
 
     @property
     def key(self) -> str:
-        """Equal for two runs that must agree."""
+        """Equal for two runs that must agree; as far as is known before the first step."""
+        return self._key(None)
+
+    def _key(self, time_plan: str | None) -> str:
         return result_key(
             decisive_values(self.request.config, UNRELATED),
             fingerprint=self.source.fingerprint,
@@ -128,7 +135,14 @@ class Identity:
             sources=self.sources,
             world_size=self.run.strategy.world.size,
             across=self.lineage.get("resumed_across", ()),
+            time_plan=time_plan,
         )
+
+    def final_facts(self) -> dict[str, Any]:
+        """Return the facts of a run at its end, whose steps are planned: where they followed from a
+        time, no other run has its key."""
+        plan = (self.run.planner.facts() or {}).get("time_plan")
+        return {**self.facts(), "key": self._key(plan)}
 
     def facts(self) -> dict[str, Any]:
         """Return what `summary.json` holds besides results."""

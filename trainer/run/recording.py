@@ -50,7 +50,11 @@ def recorded(request: RunRequest, run: Run, console: Console, path: Path) -> Ite
         on_all_ranks(run.strategy, recording.begin)
         for note in request.notes:
             console.say(note, style="yellow")
-        yield recording
+        try:
+            yield recording
+        except TrainerError as error:
+            error.folder = path
+            raise
 
 
 @dataclass

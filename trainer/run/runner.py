@@ -16,12 +16,14 @@ from trainer.metrics import Scores, guessing
 from trainer.record.console import command_to_resume, epoch_line, show_result
 from trainer.record.runs import read_run
 from trainer.record.tensorboard import TensorBoard
+from trainer.run.early_stop import how_it_stopped, out_of_patience
 from trainer.run.fork import Fork
 from trainer.run.identity import Identity
 from trainer.run.recording import Recording
 from trainer.run.resume import restore
 from trainer.run.summary import (
     RunProgress,
+    epochs_of,
     first_images,
     opening,
     plain_scores,
@@ -83,6 +85,7 @@ class Runner:
             Stopped: after a signal and a checkpoint.
             TrainerError: for any other reason not to complete; the summary holds it.
         """
+        run = self.run
         with self.recording.summarized(self.facts):
             self.console.say(opening(self.run, self.config, self.folder.path))
             self.console.start(RunProgress(self.run).line)
@@ -93,6 +96,8 @@ class Runner:
                         if isinstance(event, EpochRecord):
                             self.record(event)
                         self.save_or_stop()
+                        if run.state.patience.get("stopped"):
+                            break
                 self.finish()
             except (EvaluationStopped, StopWhileWaiting):
                 self.save_or_stop()
@@ -123,20 +128,23 @@ class Runner:
             )
 
     def record(self, event: EpochRecord) -> None:
-        """Write an epoch's row, and a checkpoint if it is the best so far."""
+        """Write an epoch's row, and a checkpoint if it is among the best so far; end the run where
+        it no longer improves."""
         run, is_main = self.run, self.recording.is_main
         self.val = event.val
         row = to_row(event, run)
         on_all_ranks(run.strategy, lambda: self.folder.add_row(row) if is_main else None)
         if is_main:
-            self.console.say(epoch_line(row, run.total / run.data.steps_per_epoch))
+            self.console.say(epoch_line(row, epochs_of(run)))
         if self.tensorboard is not None:
             self.tensorboard.row(row)
-        best = run.state.best_val_top1
-        if row.val_top1 is not None and (best is None or row.val_top1 > best):
-            run.state.best_val_top1, run.state.best_step = row.val_top1, row.step
-            if row.step < run.total:  # the last step is saved anyway
-                self.save()
+        count = self.config.checkpoint.best
+        is_best = row.val_top1 is not None and run.state.note_best(row.val_top1, row.step, count)
+        if row.step < run.total and out_of_patience(self.config.early_stop, row, run):
+            run.state.patience["stopped"] = row.step
+            run.total = row.step
+        if is_best and row.step < run.total:  # the last step is saved anyway
+            self.save()
 
     def save(self) -> None:
         """Write a checkpoint of this step."""
@@ -165,6 +173,8 @@ class Runner:
         self.console.stop()
         if not self.recording.is_main:
             return
+        for line in how_it_stopped(self.config.early_stop, run):
+            self.console.say(line, style="yellow")
         self.say_guessing(tested.get("test"))
         scores = {name: plain_scores(found) for name, found in tested.items()}
         self.recording.write_summary("completed", 0, {**scores, "weights_sha256": weights})
@@ -193,4 +203,4 @@ class Runner:
         background."""
         self.saver.wait()
         self.count_time()
-        return {**results_of(self.run), **self.identity.facts()}
+        return {**results_of(self.run), **self.identity.final_facts()}

@@ -9,6 +9,7 @@ import torch
 from rich.text import Text
 
 from trainer.config.run_config import RunConfig
+from trainer.core.time_plan import UNPLANNED
 from trainer.loop import EpochRecord
 from trainer.metrics import Scores
 from trainer.record.console import clock_text, shown_path
@@ -73,12 +74,15 @@ def opening(run: Run, config: RunConfig, path: Path) -> str:
 def results_of(run: Run) -> dict[str, Any]:
     """Return how far a run came and what that took, as `summary.json` holds it."""
     state = run.state
-    best = None if state.best_step is None else f"checkpoints/step-{state.best_step:08d}"
+    best = [f"checkpoints/step-{step:08d}" for _, step in state.best]
     seconds = {**state.seconds, "train": state.seconds.get("train", 0.0) + state.train_s}
     return {
         "best_val_top1": state.best_val_top1,
-        "best_checkpoint": best,
+        "best_checkpoint": best[0] if best else None,
+        "best_checkpoints": best if len(best) > 1 else None,
         "steps": state.step,
+        "planned": run.planner.facts(),
+        "stopped_early": state.patience.get("stopped"),
         "seconds": {phase: round(seconds.get(phase, 0.0), 3) for phase in PHASES},
     }
 
@@ -106,6 +110,12 @@ def first_images(run: Run) -> torch.Tensor:
     return images[:32]
 
 
+def epochs_of(run: Run) -> str:
+    """Return the epochs of a run as shown, a question mark before they are planned."""
+    per_epoch = run.data.steps_per_epoch
+    return "?" if run.total == UNPLANNED else f"{run.total / per_epoch:.4g}"
+
+
 class RunProgress:
     """The live line of a run, read from its state by the display's own thread: the loop knows
     nothing of it."""
@@ -123,7 +133,7 @@ class RunProgress:
         length = min(24, width - len(text) - 3)
         if length < 4:
             return Text(text, no_wrap=True, overflow="crop")
-        filled = round(length * self.run.state.step / self.run.total)
+        filled = min(round(length * self.run.state.step / self.run.total), length)
         bar = Text(self.sign * filled, style="cyan")
         bar.append(self.sign * (length - filled), style="bright_black")
         return bar.append("  " + text, style="default")
@@ -134,8 +144,8 @@ class RunProgress:
         meter, step, total = run.state.meter, run.state.step, run.total
         done = len(meter.sizes)
         parts = [
-            f"epoch {run.epoch_number():g}/{total / run.data.steps_per_epoch:g}",
-            f"step {step}/{total}",
+            f"epoch {run.epoch_number():g}/{epochs_of(run)}",
+            f"step {step}/{'?' if total == UNPLANNED else total}",
         ]
         parts.append(f"lr {float(run.optimizer.param_groups[0]['lr']):.4g}")
         if done > 1:
@@ -144,7 +154,7 @@ class RunProgress:
             parts.append(f"acc {min(100 * float(meter.hits) / meter.seen, 100):.1f}%")
         spent = time.perf_counter() - self.start
         steps = step - self.first
-        if steps > 0 and spent > 0:
+        if steps > 0 and spent > 0 and total != UNPLANNED:
             per_step = run.data.num_train / run.data.steps_per_epoch
             parts.append(f"{steps * per_step / spent:,.0f} images/s")
             parts.append(f"{clock_text((total - step) * spent / steps)} left")

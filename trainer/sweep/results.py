@@ -3,6 +3,7 @@ seeds."""
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.cells import cell_len
@@ -181,14 +182,29 @@ def in_one_column(grid: Grid, room: int) -> Grid:
     return [["setting"], *([" ".join(line)] for line in fitting)]
 
 
+@dataclass(frozen=True)
+class SweepEnd:
+    """How a sweep ended: its folder, how many jobs it has, and the numbers of those without a
+    result."""
+
+    folder: Path
+    num_jobs: int
+    lost: tuple[int, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 where every job has a result."""
+        return int(bool(self.lost))
+
+
 def finish(
     jobs: Sequence[Job],
     rows: Mapping[int, RunRow | str],
     folder: Path,
     console: Console,
     current: Sweep,
-) -> int:
-    """Print the table of results, say which jobs have none, write it, and return the exit code.
+) -> SweepEnd:
+    """Print the table of results, say which jobs have none, write it, and return how it ended.
 
     Raises:
         TrainerError: if it cannot be written; by then it was printed.
@@ -206,7 +222,7 @@ def finish(
     if any(job.config is not None for job in lost):
         console.say(f"again     {current.again(folder)}")
     write_csv(folder / "table.csv", values, done)
-    return int(bool(lost))
+    return SweepEnd(folder, len(jobs), tuple(job.number for job in lost))
 
 
 def report_invalid(jobs: Sequence[Job], console: Console) -> None:

@@ -1,23 +1,32 @@
 """Sweeps from the command line, from a folder and from Python: all jobs are checked before the
 first starts, each leaves a folder, a table ends it."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from trainer.composition.search_path import Sources
+from trainer.core.errors import TrainerError
 from trainer.record.console import Console, shown_path
 from trainer.record.runs import RunRow, read_run
 from trainer.record.sweep_file import JobOverrides, read_sweep
 from trainer.sweep.choices import settle_choices
 from trainer.sweep.jobs import Job, Sweep, begin, check_jobs
 from trainer.sweep.plan import Launcher, SweepPlan
-from trainer.sweep.results import finish, job_line, overrides_apart, report_invalid, swept_keys
+from trainer.sweep.results import (
+    SweepEnd,
+    finish,
+    job_line,
+    overrides_apart,
+    report_invalid,
+    swept_keys,
+)
 from trainer.sweep.supervisor import supervise
 from trainer.sweep.worker_process import warm_up
 
 
-def run_sweep(plan: SweepPlan, current: Sweep) -> int:
-    """Check, run and sum up the jobs of a sweep; return the exit code.
+def run_sweep(plan: SweepPlan, current: Sweep) -> SweepEnd:
+    """Check, run and sum up the jobs of a sweep; return how it ended.
 
     Raises:
         ConfigError: if none of them is valid; nothing was created by then.
@@ -32,15 +41,16 @@ def run_sweep(plan: SweepPlan, current: Sweep) -> int:
     jobs = settle_choices(check_jobs(plan.jobs, current), console)
     folder = begin(plan.folder, jobs)
     introduce(jobs, folder, console)
-    if plan.hydra:
-        rows = run_by_hydra(jobs, folder, console, plan, current)
-    else:
-        rows = supervise(jobs, folder, console, plan.launcher, current)
-    return finish(jobs, rows, folder, console, current)
+    with naming(folder):
+        if plan.hydra:
+            rows = run_by_hydra(jobs, folder, console, plan, current)
+        else:
+            rows = supervise(jobs, folder, console, plan.launcher, current)
+        return finish(jobs, rows, folder, console, current)
 
 
-def resume_sweep(folder: Path, current: Sweep) -> int:
-    """Do what is missing of a sweep that was stopped, and return the exit code.
+def resume_sweep(folder: Path, current: Sweep) -> SweepEnd:
+    """Do what is missing of a sweep that was stopped, and return how it ended.
 
     Raises:
         NotFound: if there is no such sweep.
@@ -50,8 +60,19 @@ def resume_sweep(folder: Path, current: Sweep) -> int:
     console = Console()
     jobs = settle_choices(check_jobs(read_sweep(folder), current), console)
     introduce(jobs, folder, console)
-    rows = supervise(jobs, folder.absolute(), console, Launcher(), current)
-    return finish(jobs, rows, folder.absolute(), console, current)
+    with naming(folder.absolute()):
+        rows = supervise(jobs, folder.absolute(), console, Launcher(), current)
+        return finish(jobs, rows, folder.absolute(), console, current)
+
+
+@contextlib.contextmanager
+def naming(folder: Path) -> Iterator[None]:
+    """Name the folder of a sweep in the error that ends it."""
+    try:
+        yield
+    except TrainerError as error:
+        error.folder = folder
+        raise
 
 
 def introduce(jobs: Sequence[Job], folder: Path, console: Console) -> None:

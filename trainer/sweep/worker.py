@@ -163,7 +163,10 @@ def serve(pipe: Connection, environment: Mapping[str, str], cwd: str) -> None:
 
 
 def key_or_none(config: RunConfig) -> str | None:
-    """Return the key of a result that is to come, None where there will be none."""
+    """Return the key of a result that is to come, None where there will be none, or where another
+    run with it would have another result: how many steps fit into a time is found out anew."""
+    if config.max_time is not None:
+        return None
     try:
         return predicted_key(config)
     except Exception:  # its job will say it
