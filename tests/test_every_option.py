@@ -68,6 +68,7 @@ OTHER: dict[str, object] = {
     "onecycle.max_momentum": 0.9,
     "piecewise_linear.knots": [["0%", 1], ["100%", 0.5]],
     "plateau.every": "2ep",
+    "plateau.metric": "val_top1",
     "plateau.threshold": 0.5,
     "plateau.patience": "3ep",
     "muon.lr": 0.05,
@@ -305,4 +306,5 @@ def test_a_key_of_the_run_moves_a_number(key: str) -> None:
 def test_every_key_of_the_run_is_shown_to_move_something() -> None:
     apart = {*GROUPS, "task", "strategy", *OF_THE_RECORD, *RUN_KEYS}
     apart |= {"init_from", "fork"}  # tests/test_init_from.py, tests/test_fork.py
+    apart |= {"metrics"}  # tests/evaluation/test_chosen.py
     assert {f.name for f in fields(RunConfig)} - apart == set()

@@ -1,8 +1,8 @@
 """Sums over images, kept on the device and reduced once."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,6 +12,17 @@ from trainer.core.errors import Diverged
 from trainer.data import Batch
 
 Total = Callable[[torch.Tensor], torch.Tensor]
+
+# Metrics of an epoch's row that a run can be judged by, and whether larger is better.
+LARGER_IS_BETTER: Mapping[str, bool] = {
+    "train_loss": False,
+    "train_top1": True,
+    "val_loss": False,
+    "val_top1": True,
+    "val_top5": True,
+    "avg_val_loss": False,
+    "avg_val_top1": True,
+}
 
 
 @dataclass(frozen=True)
@@ -141,12 +152,14 @@ class Scores:
         top5: share whose label is among the first five, by the same order; None where there are no
             more than five classes.
         num_images: images counted.
+        more: chosen metrics by name, those that are defined.
     """
 
     loss: float
     top1: float
     top5: float | None
     num_images: int
+    more: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 def check_scores(scores: Scores | None, step: int, what: str) -> Scores | None:

@@ -16,6 +16,7 @@ from trainer.core.clock import Clock
 from trainer.core.environment import World
 from trainer.core.rng import derive
 from trainer.data import Batch, Batches
+from trainer.evaluation.chosen import Measures
 from trainer.loss import Criterion
 from trainer.metrics import Meter
 from trainer.mix import Mixing
@@ -39,7 +40,8 @@ class State:
         train_s: seconds in training steps, of the epoch under way.
         skipped_steps: steps that a loss scaler skipped, over the run.
         best_val_top1: best validation accuracy so far, or None.
-        best_step: the step it was reached at.
+        best_value: best value so far of the score that the best checkpoint is chosen by, or None.
+        best_step: the step that was reached at.
         seconds: by phase, over the run and its resumptions.
     """
 
@@ -48,6 +50,7 @@ class State:
     train_s: float = 0.0
     skipped_steps: int = 0
     best_val_top1: float | None = None
+    best_value: float | None = None
     best_step: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -75,6 +78,7 @@ class Run:
         weights_read: SHA-256 of trained weights that were read from elsewhere, by key.
         group_schedules: what sets some of the optimizer's groups apart from `schedule`.
         views: asks a model about a batch that is evaluated.
+        measures: chosen metrics, empty; each evaluation takes fresh ones.
         total: steps of the run.
         average_every: steps between evaluations of the averaged weights.
         bn_images: clean training images for their BatchNorm statistics.
@@ -96,6 +100,7 @@ class Run:
     average: Average
     precision: Precision
     views: Views
+    measures: Measures
     clip: Clip
     total: int
     average_every: int
@@ -169,6 +174,7 @@ def save_state(run: Run) -> dict[str, Any]:
         "train_s": state.train_s,
         "skipped_steps": state.skipped_steps,
         "best_val_top1": state.best_val_top1,
+        "best_value": state.best_value,
         "best_step": state.best_step,
         "seconds": dict(state.seconds),
         "optimizer": run.optimizer.state_dict(),
@@ -221,6 +227,8 @@ def load_counters(
     state.train_s = float(saved["train_s"])
     state.skipped_steps = int(saved["skipped_steps"])
     state.best_val_top1, state.best_step = saved["best_val_top1"], saved["best_step"]
+    # older ones chose by the accuracy alone
+    state.best_value = saved.get("best_value", state.best_val_top1)
     state.seconds = dict(saved["seconds"])
     state.meter = run.new_meter()
     state.meter.load_state_dict(mine["meter"])

@@ -12,7 +12,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 
 KEYS = (
-    *("early_stop", "profile", "lint", "metrics", "max_time", "json"),
+    *("early_stop", "profile", "lint", "max_time", "json"),
     *("checkpoint.best", "data.labels", "data.balance", "loss.class_weights"),
     "task.probe",
 )

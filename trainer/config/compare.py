@@ -18,7 +18,7 @@ from trainer.precision.formats import PrecisionChoice
 from trainer.strategy.keys import StrategyChoice
 
 # Fields of `RunConfig` that are newer than records with a key, with their neutral values.
-NEUTRAL: Mapping[str, Any] = {"eval_batch_size": None}
+NEUTRAL: Mapping[str, Any] = {"eval_batch_size": None, "metrics": []}
 
 ABSENT = "not there"
 

@@ -26,6 +26,8 @@ from trainer.core.registry import Choice
 from trainer.core.units import MOST, Amount, Duration, Interval
 from trainer.core.weights_source import Origin
 from trainer.data import DataKeys, Dataset
+from trainer.evaluation.chosen import ChosenMetrics
+from trainer.evaluation.watched import check_watched
 from trainer.loss import Loss, LossKeys
 from trainer.mix import Mix, MixKeys
 from trainer.model import Init, Model, ModelKeys
@@ -66,12 +68,14 @@ class CheckpointConfig:
             is stopped.
         keep: newest ones that stay once the run is finished (at least two while it runs); the best
             always stays.
+        metric: of validation, by which the best is chosen.
         background: whether a thread writes them while training goes on, from a copy in memory;
             one at a time, and what fails ends the run at its next step.
     """
 
     every: Interval = Interval(60, "s")
     keep: Keep = Keep(1)
+    metric: str = "val_top1"
     background: bool = False
 
 
@@ -111,6 +115,7 @@ class RunConfig:
         tta: views of each image that an evaluation looks at.
         eval_batch_size: images of an evaluation batch in each process; None: as many as four of its
             micro-batches, and at most 1000.
+        metrics: of torchmetrics, in every evaluation.
         report_test: whether the test images are looked at, once, at the end.
         plugins: modules with components of the user's own.
     """
@@ -135,6 +140,7 @@ class RunConfig:
     init: Init
     tta: Literal["none", "flip", "flip_translate"]
     eval_batch_size: int | None
+    metrics: ChosenMetrics
     report_test: bool
     plugins: tuple[str, ...]
     checkpoint: CheckpointConfig
@@ -182,12 +188,31 @@ class RunConfig:
         for i, rule in enumerate(rules):
             if rule.freeze_after is not None:
                 check_fits(f"optim.groups[{i}].freeze_after", rule.freeze_after, length)
+        check_watched("checkpoint.metric", self.checkpoint.metric, self.metrics)
+        self.check_metrics()
         for choice in (self.scheduler, *(r.scheduler.choice for r in rules if r.scheduler)):
+            if isinstance(choice.component, Watcher):
+                check_watched("scheduler.metric", choice.component.metric, self.metrics)
             if isinstance(choice.component, Watcher) and not self.data.shared.val.value:
                 raise ConfigError(
                     f"data.val=0 leaves scheduler={choice.name} nothing to watch: hold images "
                     "out, as with data.val=10%, or choose another scheduler"
                 )
+
+    def check_metrics(self) -> None:
+        """Raise ConfigError for metrics, or one to choose the best checkpoint by, without images
+        that they could be of."""
+        has_val = bool(self.data.shared.val.value)
+        if self.metrics.items and not has_val and not self.report_test:
+            raise ConfigError(
+                f"metrics={self.metrics} has nothing to act on: with data.val=0 and "
+                "report_test=false no image is evaluated; leave it out"
+            )
+        if self.checkpoint.metric != CheckpointConfig.metric and not has_val:
+            raise ConfigError(
+                f"checkpoint.metric={self.checkpoint.metric} has nothing to act on: data.val=0 "
+                "holds no image out; leave it out"
+            )
 
     def plain(self) -> dict[str, Any]:
         """Return the configuration as YAML holds it: what `parse` would read back as the same
@@ -266,6 +291,7 @@ def parse(
                 f"the keys of the preset that +{key}= names stand under '{key}': its file must "
                 "begin with the line '# @package _global_'"
             )
+    tree.setdefault("metrics", [])  # records are older than the key
     check_known(tree, [f.name for f in fields(RunConfig)], "")
     made: dict[str, Any] = {key: parse_group(key, tree.pop(key)) for key in SEAMS if key in tree}
     made["data"] = with_absolute_root(made["data"])

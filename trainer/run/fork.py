@@ -169,7 +169,7 @@ def begin_from(run: Run, fork: Fork, config: RunConfig) -> None:
         seconds = run.state.seconds
         load_counters(run, saved, mine, same_stream=fork.config["seed"] == config.seed)
         run.state.seconds = seconds
-        run.state.best_val_top1, run.state.best_step = None, None
+        run.state.best_val_top1 = run.state.best_value = run.state.best_step = None
     except UNFIT as error:
         raise NotFound(f"the state of {fork.origin['run']} does not fit: {error}") from error
     run.weights_read.update(fork.weights_read)

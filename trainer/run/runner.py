@@ -11,11 +11,14 @@ from trainer.core.command import on_each_machine
 from trainer.core.errors import Stopped
 from trainer.core.signals import StopWhileWaiting
 from trainer.data.base import Source
+from trainer.evaluation.mistakes import Errors
+from trainer.evaluation.watched import is_better, value_of
 from trainer.loop import EpochRecord, EvaluationStopped, add_seconds, final_scores, fit
 from trainer.metrics import Scores, guessing
 from trainer.record.console import command_to_resume, epoch_line, show_result
 from trainer.record.runs import read_run
 from trainer.record.tensorboard import TensorBoard
+from trainer.run.errors_shown import show_errors
 from trainer.run.fork import Fork
 from trainer.run.identity import Identity
 from trainer.run.recording import Recording
@@ -45,7 +48,7 @@ class Runner:
         self.console, self.folder = recording.console, recording.folder
         self.config = recording.request.config
         self.identity = Identity(recording.request, self.run, source)
-        self.start_s = start_s
+        self.source, self.start_s = source, start_s
         self.run.state.seconds["startup"] = recording.request.startup_s
         self.tensorboard: TensorBoard | None = None
         self.val: Scores | None = None  # of the epoch recorded last
@@ -132,9 +135,12 @@ class Runner:
             self.console.say(epoch_line(row, run.total / run.data.steps_per_epoch))
         if self.tensorboard is not None:
             self.tensorboard.row(row)
-        best = run.state.best_val_top1
-        if row.val_top1 is not None and (best is None or row.val_top1 > best):
-            run.state.best_val_top1, run.state.best_step = row.val_top1, row.step
+        if row.val_top1 is not None:
+            run.state.best_val_top1 = max(row.val_top1, run.state.best_val_top1 or 0.0)
+        metric = self.config.checkpoint.metric
+        value = value_of(event.val, metric)
+        if is_better(value, run.state.best_value, metric):
+            run.state.best_value, run.state.best_step = value, row.step
             if row.step < run.total:  # the last step is saved anyway
                 self.save()
 
@@ -153,7 +159,9 @@ class Runner:
         """Evaluate on the test images, write the last checkpoint and the summary, and print the
         table."""
         run = self.run
-        tested = final_scores(run, self.config.report_test, self.is_stopped)
+        errors = Errors.none(run.data.num_classes)
+        tested = final_scores(run, self.config.report_test, self.is_stopped, errors.look)
+        errors = errors.gathered(run.strategy)
         averaged = run.average.eval_model()
         is_new = averaged is not None and run.average.is_stale  # its statistics, since just now
         if is_new or self.saver.step != run.state.step:
@@ -166,12 +174,23 @@ class Runner:
         if not self.recording.is_main:
             return
         self.say_guessing(tested.get("test"))
-        scores = {name: plain_scores(found) for name, found in tested.items()}
+        scores: dict[str, Any] = {name: plain_scores(found) for name, found in tested.items()}
+        which, classes = "averaged" if "test_avg" in tested else "final", self.source.classes
+        if errors.counts.any():
+            scores["errors"] = errors.plain(classes, which)
         self.recording.write_summary("completed", 0, {**scores, "weights_sha256": weights})
         row = read_run(self.folder.path)
         show_result(row, self.console)
         if self.tensorboard is not None:
             self.tensorboard.finish(lambda: first_images(run), row)
+        if errors.counts.any():
+            show_errors(
+                *(errors, classes),
+                folder=self.folder.path,
+                step=run.state.step,
+                weights=which,
+                tensorboard=self.tensorboard,
+            )
 
     def say_guessing(self, test: Scores | None) -> None:
         """Say it in one line if the trained weights do no better than a guess, on the validation
