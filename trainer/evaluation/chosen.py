@@ -20,7 +20,7 @@ from typing import Any, Self
 import torch
 
 from trainer.core.convert import Written, shown
-from trainer.core.errors import ConfigError, unknown
+from trainer.core.errors import ConfigError, nearest, unknown
 from trainer.metrics import Scores
 from trainer.strategy.collectives import Communicator
 
@@ -71,7 +71,8 @@ def known_name(name: str, key: str) -> str:
     none."""
     by_letters = {bare(known): known for known in classes()}
     if bare(name) not in by_letters:
-        raise unknown(f"metric ({key})", name, classes())
+        near = nearest(bare(name), by_letters) or nearest(name, [f"{n}_score" for n in classes()])
+        raise unknown(f"metric ({key})", name, classes(), by_letters[bare(near)] if near else None)
     return by_letters[bare(name)]
 
 

@@ -7,6 +7,7 @@ whatever else watches validation read it.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from trainer.core.errors import ConfigError, nearest
 from trainer.evaluation.chosen import ChosenMetrics, classes
@@ -34,9 +35,20 @@ def check_watched(key: str, name: str, chosen: ChosenMetrics) -> None:
             f"{key}={name}: torchmetrics does not say whether more of {item.name} is better, so "
             f"that it cannot be watched; known: {', '.join(sorted(known))}"
         )
+    raise not_watched(key, name, known)
+
+
+def check_named(key: str, name: str) -> None:
+    """Raise ConfigError unless some metrics could make `name` a score that can be watched."""
+    if name not in BUILT_IN and name.removeprefix("val_") not in classes():
+        raise not_watched(key, name, BUILT_IN)
+
+
+def not_watched(key: str, name: str, known: Collection[str]) -> ConfigError:
+    """Return the error for a name that is none of those that can be watched."""
     meant = nearest(name, known)
     hint = f"did you mean '{meant}'? " if meant else ""
-    raise ConfigError(
+    return ConfigError(
         f"unknown {key} '{name}'; {hint}known: {', '.join(sorted(known))}, and val_<name> of each "
         "one in metrics=[...]"
     )

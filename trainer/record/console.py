@@ -223,9 +223,9 @@ def error_lines(errors: Mapping[str, Any]) -> Iterator[str]:
     whom."""
     if not errors.get("confused"):
         return
-    worst = [f"{printable(c['class'])} {percent(c['recall'])}" for c in errors["worst"][:SHOWN]]
+    worst = [f"{printable(c['class'])} ({percent(c['recall'])})" for c in errors["worst"][:SHOWN]]
     pairs = (
-        f"{printable(p['class'])} as {printable(p['as'])} {p['images']}"
+        f"{printable(p['class'])} as {printable(p['as'])} ({p['images']})"
         for p in errors["confused"][:SHOWN]
     )
     yield f"worst     {'; '.join(worst)}"

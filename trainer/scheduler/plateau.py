@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from trainer.evaluation.watched import rises, value_of
+from trainer.evaluation.watched import check_named, rises, value_of
 from trainer.scheduler import (
     SCHEDULERS,
     Clock,
@@ -50,6 +50,7 @@ class Plateau:
 
     def __post_init__(self) -> None:
         check_in("(0, 1]", "scheduler.factor", self.factor)
+        check_named("scheduler.metric", self.metric)
         if self.threshold < 0.0 or (self.threshold >= 1.0 and self.threshold_mode == "rel"):
             raise ConfigError(
                 f"scheduler.threshold must be 0 or more, and less than 1 where it is a share "

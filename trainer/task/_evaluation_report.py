@@ -140,9 +140,9 @@ def results_of(found: Evaluation, rows: list[ClassScores], bins: list[Bin]) -> d
     return {
         "run": found.network.label,
         "images": found.scores.num_images,
-        **(plain_scores(found.scores) or {}),
         "balanced": balanced(rows),
         "calibration_error": calibration_error(bins),
+        **(plain_scores(found.scores) or {}),  # a chosen calibration_error stands for ours
     }
 
 
@@ -169,7 +169,7 @@ def lines(
         f"error {percent(calibration_error(bins))} in {BINS} bins"
     )
     pairs = confused_pairs(counts)[:MOST_PAIRS]
-    texts = [f"{printable(classes[a])} as {printable(classes[b])} {n}" for a, b, n in pairs]
+    texts = [f"{printable(classes[a])} as {printable(classes[b])} ({n})" for a, b, n in pairs]
     yield f"mistakes  {'; '.join(texts) or 'none'}"
 
 

@@ -41,8 +41,8 @@ def errors_of(best: Sequence[Best], arms: Sequence[Arm]) -> list[ErrorsOf]:
 
 def of_run(run: RunRow, title: str) -> ErrorsOf:
     errors: dict[str, Any] = run.summary["errors"]
-    worst = [f"{c['class']} {value_text(c['recall'], 'top1')} %" for c in errors["worst"][:5]]
-    pairs = [f"{p['class']} as {p['as']} {p['images']}" for p in errors["confused"][:5]]
+    worst = [f"{c['class']} ({value_text(c['recall'], 'top1')} %)" for c in errors["worst"][:5]]
+    pairs = [f"{p['class']} as {p['as']} ({p['images']})" for p in errors["confused"][:5]]
     pictures = []
     for name in PICTURES:
         file = run.path / ERRORS / f"{name}.png"
