@@ -37,6 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("strategy",),
     ("data",),
     ("metrics",),
+    ("evaluation",),
     SEAMS[1:],
     ("config",),
     ("state",),

@@ -68,6 +68,7 @@ OTHER: dict[str, object] = {
     "onecycle.max_momentum": 0.9,
     "piecewise_linear.knots": [["0%", 1], ["100%", 0.5]],
     "plateau.every": "2ep",
+    "plateau.metric": "val_top1",
     "plateau.threshold": 0.5,
     "plateau.patience": "3ep",
     "muon.lr": 0.05,
@@ -307,4 +308,5 @@ def test_every_key_of_the_run_is_shown_to_move_something() -> None:
     apart |= {"init_from", "fork"}  # tests/test_init_from.py, tests/test_fork.py
     # tests/run/test_time_budget.py, tests/run/test_early_stop.py
     apart |= {"max_time", "time_plan", "early_stop"}
+    apart |= {"metrics"}  # tests/evaluation/test_chosen.py
     assert {f.name for f in fields(RunConfig)} - apart == set()

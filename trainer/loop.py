@@ -28,6 +28,9 @@ class Pause:
     clock: Clock
 
 
+Look = Callable[[Batch, torch.Tensor], None]
+
+
 class EvaluationStopped(Exception):
     """A process asked to stop during an evaluation; the run is as it was before the evaluation."""
 
@@ -197,24 +200,40 @@ def close_epoch(run: Run, metrics: Metrics, stop: Callable[[], bool] = never) ->
 
 
 def evaluate(
-    run: Run, model: nn.Module, batches: Iterable[Batch], stop: Callable[[], bool] = never
+    run: Run,
+    model: nn.Module,
+    batches: Iterable[Batch],
+    stop: Callable[[], bool] = never,
+    look: Look | None = None,
 ) -> Scores | None:
     """Return a model's scores, each image counted once over all processes; None without any.
+
+    Args:
+        run: the model's.
+        model: in whatever mode.
+        batches: this process's.
+        stop: as `fit` takes it.
+        look: is shown each batch, as stored, with its logits (B, K).
 
     Raises:
         EvaluationStopped: in all processes, if one of them wants to stop.
     """
     model.eval()
-    tally = Tally(run.device)
+    tally, measures = Tally(run.device), run.measures.fresh()
     with torch.inference_mode(), run.precision.autocast():
-        for batch in until_stopped(run, batches, stop):
-            batch = run.ready(batch)
-            tally.add(run.views(model, batch.images), batch.labels)
-    return tally.reduce(run.strategy.all_sum, run.data.num_classes)
+        for stored in until_stopped(run, batches, stop):
+            batch = run.ready(stored)
+            logits = run.views(model, batch.images)
+            tally.add(logits, batch.labels)
+            measures.add(logits, batch.labels)
+            if look is not None:
+                look(stored, logits)
+    scores = tally.reduce(run.strategy.all_sum, run.data.num_classes)
+    return measures.into(scores, run.strategy)
 
 
 def final_scores(
-    run: Run, is_tested: bool, stop: Callable[[], bool] = never
+    run: Run, is_tested: bool, stop: Callable[[], bool] = never, look: Look | None = None
 ) -> dict[str, Scores | None]:
     """Return the scores of a finished run on the test images, under `test` and, where there are
     averaged weights, `test_avg`; the statistics of the averaged weights are final then.
@@ -223,6 +242,8 @@ def final_scores(
         run: at its end.
         is_tested: whether scores are wanted; there are none else.
         stop: as `fit` takes it.
+        look: as `evaluate` takes it, of the weights that the run is for: the averaged ones where
+            there are some.
 
     Raises:
         EvaluationStopped: in all processes, if one of them wants to stop.
@@ -230,13 +251,12 @@ def final_scores(
     """
     start = run.seconds_now()
     averaged, average_s = averaged_model(run, stop)
-    scores = {
-        name: check_scores(
-            evaluate(run, model, run.data.test_batches(), stop), run.state.step - 1, "test"
-        )
-        for name, model in (("test", run.model), ("test_avg", averaged))
-        if model is not None and is_tested
-    }
+    scores = {}
+    for name, model in (("test", run.model), ("test_avg", averaged)):
+        if model is not None and is_tested:
+            is_last = model is averaged or averaged is None
+            found = evaluate(run, model, run.data.test_batches(), stop, look if is_last else None)
+            scores[name] = check_scores(found, run.state.step - 1, "test")
     take_buffers(run.average.eval_model(), averaged)
     spent = run.seconds_now() - start - (average_s or 0.0)
     add_seconds(run, average=average_s or 0.0, eval=spent)

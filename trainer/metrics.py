@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -169,12 +169,14 @@ class Scores:
         top5: share whose label is among the first five, by the same order; None where there are no
             more than five classes.
         num_images: images counted.
+        more: chosen metrics by name, those that are defined.
     """
 
     loss: float
     top1: float
     top5: float | None
     num_images: int
+    more: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 def check_scores(scores: Scores | None, step: int, what: str) -> Scores | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from trainer.core.clock import Clock
 from trainer.core.environment import World
 from trainer.core.rng import derive
 from trainer.data import Batch, Batches
+from trainer.evaluation.chosen import Measures
 from trainer.loss import Criterion
 from trainer.metrics import Meter
 from trainer.mix import Mixing
@@ -38,8 +40,9 @@ class State:
         meter: sums over the epoch under way.
         train_s: seconds in training steps, of the epoch under way.
         skipped_steps: steps that a loss scaler skipped, over the run.
-        best: validation accuracies and the steps they were reached at, the best first; of equal
-            ones the first reached.
+        best_val_top1: best validation accuracy so far, or None.
+        best: best values of the score that checkpoints are chosen by and the steps they were
+            reached at, the best first; of equal ones the first reached.
         patience: what early stopping has seen: `best` value and its `step`; `stopped` where it
             ended the run.
         seconds: by phase, over the run and its resumptions.
@@ -49,20 +52,23 @@ class State:
     step: int = 0
     train_s: float = 0.0
     skipped_steps: int = 0
+    best_val_top1: float | None = None
     best: list[tuple[float, int]] = field(default_factory=list)
     patience: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def best_val_top1(self) -> float | None:
-        """Best validation accuracy so far, or None."""
-        return self.best[0][0] if self.best else None
+    def note_best(self, value: float, step: int, count: int, *, is_larger: bool) -> bool:
+        """Keep a score if it is among the `count` best, and return whether it is; NaN never is.
 
-    def note_best(self, val_top1: float, step: int, count: int) -> bool:
-        """Keep a score if it is among the `count` best, and return whether it is."""
-        self.best = sorted([*self.best, (val_top1, step)], key=lambda one: (-one[0], one[1]))
-        self.best = self.best[:count]
-        return (val_top1, step) in self.best
+        Args:
+            is_larger: whether larger scores are better.
+        """
+        if math.isnan(value):
+            return False
+        sign = -1 if is_larger else 1
+        ranked = sorted([*self.best, (value, step)], key=lambda one: (sign * one[0], one[1]))
+        self.best = ranked[:count]
+        return (value, step) in self.best
 
 
 class Planner(Protocol):
@@ -122,6 +128,7 @@ class Run:
         weights_read: SHA-256 of trained weights that were read from elsewhere, by key.
         group_schedules: what sets some of the optimizer's groups apart from `schedule`.
         views: asks a model about a batch that is evaluated.
+        measures: chosen metrics, empty; each evaluation takes fresh ones.
         total: steps of the run; `planner` may move it while the run trains.
         average_every: steps between evaluations of the averaged weights.
         bn_images: clean training images for their BatchNorm statistics.
@@ -143,6 +150,7 @@ class Run:
     average: Average
     precision: Precision
     views: Views
+    measures: Measures
     clip: Clip
     total: int
     average_every: int
@@ -217,6 +225,7 @@ def save_state(run: Run) -> dict[str, Any]:
         "step": state.step,
         "train_s": state.train_s,
         "skipped_steps": state.skipped_steps,
+        "best_val_top1": state.best_val_top1,
         "best": [list(one) for one in state.best],
         "patience": dict(state.patience),
         "planner": run.planner.state_dict(),
@@ -273,7 +282,8 @@ def load_counters(
     state.step = int(saved["step"])
     state.train_s = float(saved["train_s"])
     state.skipped_steps = int(saved["skipped_steps"])
-    state.best = [(float(top1), int(step)) for top1, step in best_of(saved)]
+    state.best_val_top1 = saved["best_val_top1"]
+    state.best = [(float(value), int(step)) for value, step in best_of(saved)]
     state.patience = dict(saved.get("patience", {}))
     state.seconds = dict(saved["seconds"])
     state.meter = run.new_meter()

@@ -38,7 +38,7 @@ def lines(run: Path) -> list[dict[str, Any]]:
 
 
 def test_rows_have_the_fields_of_the_contract_and_leave_out_what_does_not_apply(run: Path) -> None:
-    assert set(EpochRow.__dataclass_fields__) == set(METRICS)
+    assert set(EpochRow.__dataclass_fields__) - {"more"} == set(METRICS)
     first, last = lines(run)
     assert set(last) == set(METRICS) - {"loss_scale", "skipped_steps"}
     assert set(first) == set(last) - {"avg_val_loss", "avg_val_top1", "average_s"}
@@ -49,7 +49,8 @@ def test_rows_have_the_fields_of_the_contract_and_leave_out_what_does_not_apply(
 def test_the_folder_is_that_of_the_contract(run: Path) -> None:
     names = {p.name for p in run.iterdir()} - {"source.diff"}
     assert names == {
-        *("config.yaml", "run.log", "metrics.jsonl", "summary.json", "checkpoints", "tensorboard")
+        *("config.yaml", "run.log", "metrics.jsonl", "summary.json", "checkpoints", "tensorboard"),
+        "errors",
     }
     summary = json.loads((run / "summary.json").read_text())
     best = max(lines(run), key=lambda line: (line["val_top1"], -line["step"]))
@@ -154,7 +155,8 @@ def test_tensorboard_shows_the_same_numbers_and_one_hparams_row(run: Path) -> No
         assert [v for _, v in drawn] == pytest.approx([v for _, v in told], rel=1e-6)
     assert [event.step for event in board.Scalars("loss/val_averaged")] == [8]
     assert "final/test_top1" in tags["scalars"]
-    assert tags["images"] == ["images/train_as_the_network_sees_them"]
+    errors = ["errors/confusion", "errors/mistakes"]
+    assert tags["images"] == ["images/train_as_the_network_sees_them", *errors]
     (images,) = board.Images(tags["images"][0])
     assert (images.width, images.height) == (8 * 64, 2 * 64)  # of 8 pixels a side, 16 of them
     assert not [p for p in (run / "tensorboard").iterdir() if p.is_dir()]

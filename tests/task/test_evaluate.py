@@ -146,6 +146,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_ranks_say_what_one_says(trained: Path) -> None:
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     words = ["-m", "trainer", "task=evaluate", "task.run=run"]
+    words.append("metrics=[f1,auroc,calibration_error,matthews_corr_coef]")
     for start, place in (([], "one"), (torchrun, "two")):
         line = [sys.executable, *start, *words, f"hydra.run.dir={place}"]
         done = subprocess.run(line, cwd=trained, env=environment(), capture_output=True, text=True)
@@ -154,5 +155,6 @@ def test_two_ranks_say_what_one_says(trained: Path) -> None:
         assert (trained / "one" / name).read_text() == (trained / "two" / name).read_text()
     one, two = evaluation(trained / "one"), evaluation(trained / "two")
     assert one.pop("loss") == pytest.approx(two.pop("loss"), rel=1e-12)
+    assert {"f1", "auroc", "calibration_error", "matthews_corr_coef"} <= set(one)
     assert one == two
     assert str(ROOT) in environment()["PYTHONPATH"]

@@ -10,7 +10,7 @@ from trainer.core.errors import TrainerError
 from trainer.record.runs import EpochRow, RunRow, natural
 from trainer.record.spread import Spread
 
-OVER_EPOCHS = tuple(f.name for f in fields(EpochRow) if f.name not in ("epoch", "step"))
+OVER_EPOCHS = tuple(f.name for f in fields(EpochRow) if f.name not in ("epoch", "step", "more"))
 TESTED = tuple(
     f"{which}_{name}" for which in ("test", "test_avg") for name in ("loss", "top1", "top5")
 )
@@ -131,7 +131,7 @@ def final(run: RunRow, metric: str) -> float | None:
 
 def value_at(row: EpochRow, metric: str) -> float | None:
     """Return an epoch's number, of the averaged weights where they are what is delivered."""
-    return first_of(getattr(row, name) for name in DELIVERED.get(metric, (metric,)))
+    return first_of(row.value(name) for name in DELIVERED.get(metric, (metric,)))
 
 
 def first_of(values: Iterable[float | None]) -> float | None:
@@ -149,8 +149,9 @@ def scale_of(metric: str) -> float:
 
 
 def higher_is_better(metric: str) -> bool:
-    """Return whether more of a metric is better; of losses and seconds less is."""
-    return not ("loss" in metric or metric.endswith(("seconds", "_s")) or "bytes" in metric)
+    """Return whether more of a metric is better; of losses, errors and seconds less is."""
+    is_cost = metric.endswith(("seconds", "_s", "_eer")) or "bytes" in metric
+    return not (is_cost or any(word in metric for word in ("loss", "error", "distance")))
 
 
 def standing(mean: float | None, metric: str) -> tuple[bool, float]:

@@ -12,8 +12,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 
 KEYS = (
-    *("profile", "lint", "metrics"),
-    *("data.labels", "data.balance", "loss.class_weights"),
+    *("profile", "lint", "data.labels", "data.balance", "loss.class_weights"),
     "task.probe",
 )
 

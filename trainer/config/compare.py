@@ -22,6 +22,7 @@ NEUTRAL: Mapping[str, Any] = {
     "eval_batch_size": None,
     "max_time": None,
     "time_plan": None,
+    "metrics": [],
 }
 
 ABSENT = "not there"

@@ -1,5 +1,6 @@
 """When a run that no longer improves is ended, as it is configured."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from trainer.core.errors import ConfigError, unknown
@@ -14,8 +15,8 @@ class EarlyStop:
     Attributes:
         patience: how long no evaluation needs to be better than the best before; the first
             evaluation at which it has run out is the run's last. None: the run goes to its end.
-        metric: what is watched, one of `metrics.watchable`; whether larger is better follows from
-            it. Epochs that do not measure it do not count.
+        metric: what is watched, one of `metrics.watchable` or of `evaluation.watched`; whether
+            larger is better follows from it. Epochs that do not measure it do not count.
     """
 
     patience: Duration | None = None
@@ -33,14 +34,18 @@ class EarlyStop:
                 "as early_stop.patience=5ep"
             )
 
-    def check(self, *, has_val: bool, has_average: bool) -> None:
-        """Raise ConfigError unless the run measures what is watched."""
+    def check(self, *, has_val: bool, has_average: bool, chosen: Collection[str] = ()) -> None:
+        """Raise ConfigError unless the run measures what is watched.
+
+        Args:
+            chosen: metrics of validation that the configuration adds and that can be watched.
+        """
         if self.patience is None:
             return
-        names = watchable(has_val=has_val, has_average=has_average)
+        names = {*watchable(has_val=has_val, has_average=has_average), *(chosen if has_val else ())}
         if self.metric in names:
             return
-        if self.metric not in watchable(has_val=True, has_average=True):
+        if self.metric not in {*watchable(has_val=True, has_average=True), *chosen}:
             raise unknown("early_stop.metric", self.metric, names)
         why = []
         if self.metric.startswith((VALIDATED, f"{AVERAGED}{VALIDATED}")) and not has_val:
@@ -51,5 +56,5 @@ class EarlyStop:
             why.append("average=none leaves no averaged weights to measure")
         raise ConfigError(
             f"early_stop.metric={self.metric}: {'; '.join(why)}. This run measures: "
-            f"{', '.join(names)}"
+            f"{', '.join(sorted(names))}"
         )

@@ -29,6 +29,8 @@ from trainer.core.time_plan import TimePlan
 from trainer.core.units import MOST, Amount, Interval, TimeSpan
 from trainer.core.weights_source import Origin
 from trainer.data import DataKeys, Dataset
+from trainer.evaluation.chosen import ChosenMetrics
+from trainer.evaluation.watched import check_watched, watched
 from trainer.loss import Loss, LossKeys
 from trainer.mix import Mix, MixKeys
 from trainer.model import Init, Model, ModelKeys
@@ -69,7 +71,8 @@ class CheckpointConfig:
             is stopped.
         keep: newest ones that stay once the run is finished (at least two while it runs); the best
             always stay.
-        best: how many of the best by validation accuracy stay.
+        best: how many of the best by `metric` stay.
+        metric: of validation, by which the best are chosen.
         background: whether a thread writes them while training goes on, from a copy in memory;
             one at a time, and what fails ends the run at its next step.
     """
@@ -77,6 +80,7 @@ class CheckpointConfig:
     every: Interval = Interval(60, "s")
     keep: Keep = Keep(1)
     best: int = 1
+    metric: str = "val_top1"
     background: bool = False
 
     def __post_init__(self) -> None:
@@ -124,6 +128,7 @@ class RunConfig:
         tta: views of each image that an evaluation looks at.
         eval_batch_size: images of an evaluation batch in each process; None: as many as four of its
             micro-batches, and at most 1000.
+        metrics: of torchmetrics, in every evaluation.
         report_test: whether the test images are looked at, once, at the end.
         plugins: modules with components of the user's own.
     """
@@ -150,6 +155,7 @@ class RunConfig:
     init: Init
     tta: Literal["none", "flip", "flip_translate"]
     eval_batch_size: int | None
+    metrics: ChosenMetrics
     report_test: bool
     plugins: tuple[str, ...]
     checkpoint: CheckpointConfig
@@ -199,7 +205,8 @@ class RunConfig:
                 f"init={self.init} would be overwritten by the weights of init_from: leave out one"
             )
         has_average, val = self.average.name != "none", bool(self.data.shared.val.value)
-        self.early_stop.check(has_val=val, has_average=has_average)
+        chosen = watched(self.metrics)
+        self.early_stop.check(has_val=val, has_average=has_average, chosen=chosen)
         if self.early_stop.patience is not None:
             check_fits("early_stop.patience", self.early_stop.patience, length)
         if self.checkpoint.best > 1 and not val:
@@ -210,7 +217,11 @@ class RunConfig:
         for i, rule in enumerate(rules):
             if rule.freeze_after is not None:
                 check_fits(f"optim.groups[{i}].freeze_after", rule.freeze_after, length)
+        check_watched("checkpoint.metric", self.checkpoint.metric, self.metrics)
+        self.check_metrics()
         for choice in schedules:
+            if isinstance(choice.component, Watcher):
+                check_watched("scheduler.metric", choice.component.metric, self.metrics)
             if isinstance(choice.component, Watcher) and not self.data.shared.val.value:
                 raise ConfigError(
                     f"data.val=0 leaves scheduler={choice.name} nothing to watch: hold images "
@@ -220,6 +231,21 @@ class RunConfig:
     def length(self) -> Length:
         """Return what says how long the run is."""
         return Length(self.epochs, self.max_steps, self.max_time, self.time_plan)
+
+    def check_metrics(self) -> None:
+        """Raise ConfigError for metrics, or one to choose the best checkpoint by, without images
+        that they could be of."""
+        has_val = bool(self.data.shared.val.value)
+        if self.metrics.items and not has_val and not self.report_test:
+            raise ConfigError(
+                f"metrics={self.metrics} has nothing to act on: with data.val=0 and "
+                "report_test=false no image is evaluated; leave it out"
+            )
+        if self.checkpoint.metric != CheckpointConfig.metric and not has_val:
+            raise ConfigError(
+                f"checkpoint.metric={self.checkpoint.metric} has nothing to act on: data.val=0 "
+                "holds no image out; leave it out"
+            )
 
     def plain(self) -> dict[str, Any]:
         """Return the configuration as YAML holds it: what `parse` would read back as the same
@@ -298,6 +324,7 @@ def parse(
                 f"the keys of the preset that +{key}= names stand under '{key}': its file must "
                 "begin with the line '# @package _global_'"
             )
+    tree.setdefault("metrics", [])  # records are older than the key
     check_known(tree, [f.name for f in fields(RunConfig)], "")
     made: dict[str, Any] = {key: parse_group(key, tree.pop(key)) for key in SEAMS if key in tree}
     made["data"] = with_absolute_root(made["data"])

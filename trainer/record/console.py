@@ -6,7 +6,7 @@ import io
 import logging
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,8 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.core.command import run_line
+from trainer.core.file_kinds import printable
 from trainer.core.limits import full_output, is_hung_up, silence
 from trainer.record.runs import EpochRow, RunRow
+
+SHOWN = 3  # classes and pairs that a line names
+SCORES = ("loss", "top1", "top5")  # scores of every evaluation
 
 
 class Console(logging.Handler):
@@ -134,6 +138,9 @@ def epoch_line(row: EpochRow, whole: str) -> str:
     parts += [f"lr {row.lr:<9.4g}", f"train {row.train_loss:.4f} {100 * row.train_top1:6.2f}%"]
     if row.val_top1 is not None:
         parts.append(f"val {row.val_loss:.4f} {100 * row.val_top1:6.2f}%")
+    parts += [
+        f"{name.removeprefix('val_')} {v:.4f}" for name, v in row.more.items() if name[0] == "v"
+    ]
     if row.avg_val_top1 is not None:
         parts.append(f"averaged {row.avg_val_loss:.4f} {100 * row.avg_val_top1:6.2f}%")
     if row.skipped_steps:
@@ -211,26 +218,54 @@ def shown_path(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
+def error_lines(errors: Mapping[str, Any]) -> Iterator[str]:
+    """Yield where a network errs: the classes that are recognised worst, and who is taken for
+    whom."""
+    if not errors.get("confused"):
+        return
+    worst = [f"{printable(c['class'])} ({percent(c['recall'])})" for c in errors["worst"][:SHOWN]]
+    pairs = (
+        f"{printable(p['class'])} as {printable(p['as'])} ({p['images']})"
+        for p in errors["confused"][:SHOWN]
+    )
+    yield f"worst     {'; '.join(worst)}"
+    error = percent(errors["calibration_error"])
+    yield f"mistakes  {'; '.join(pairs)}; calibration error {error}"
+
+
+def chosen_names(row: RunRow) -> list[str]:
+    """Return the chosen metrics that a run recorded."""
+    names = [name.partition("val_")[2] for epoch in row.epochs[-1:] for name in epoch.more]
+    for key in ("test", "test_avg"):
+        names += [name for name in row.summary.get(key) or {} if name not in SCORES]
+    return list(dict.fromkeys(names))
+
+
 def show_result(row: RunRow, console: Console) -> None:
     """Print the scores, if there are any, where the results are, and how to look at them."""
     last = row.epochs[-1] if row.epochs else None
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
-    for heading in ("weights", "images", "loss", "top-1", "top-5"):
+    named = chosen_names(row)
+    for heading in ("weights", "images", "loss", "top-1", "top-5", *named):
         table.add_column(heading, justify="left" if heading in ("weights", "images") else "right")
     if last is not None and last.val_top1 is not None:
-        table.add_row(
-            "final", "val", number(last.val_loss), percent(last.val_top1), percent(last.val_top5)
-        )
+        more = (number(last.value(f"val_{name}")) for name in named)
+        shown = (number(last.val_loss), percent(last.val_top1), percent(last.val_top5))
+        table.add_row("final", "val", *shown, *more)
     if last is not None and last.avg_val_top1 is not None:
-        table.add_row("averaged", "val", number(last.avg_val_loss), percent(last.avg_val_top1), "")
+        more = (number(last.value(f"avg_val_{name}")) for name in named)
+        shown = (number(last.avg_val_loss), percent(last.avg_val_top1), "")
+        table.add_row("averaged", "val", *shown, *more)
     for key, weights in (("test", "final"), ("test_avg", "averaged")):
         scores = row.summary.get(key)
         if scores:
             shown = (number(scores["loss"]), percent(scores["top1"]), percent(scores.get("top5")))
-            table.add_row(weights, "test", *shown)
+            table.add_row(weights, "test", *shown, *(number(scores.get(name)) for name in named))
     if table.row_count:
         console.say("")
         console.table(table)
         console.say("")
+    for line in error_lines(row.summary.get("errors") or {}):
+        console.say(line)
     console.say(f"results   {shown_path(row.path)}")
     console.say(f"curves    tensorboard --logdir {shlex.quote(shown_path(row.path))}")

@@ -39,6 +39,7 @@ class EpochRow:
         loss_scale: factor of the loss after the epoch, where it is scaled dynamically.
         skipped_steps: steps skipped by the loss scaler so far.
         max_memory_bytes: peak of the device's memory, or of the process on a CPU.
+        more: chosen metrics by their names there, `val_f1`, `avg_val_f1`.
     """
 
     epoch: float
@@ -60,21 +61,32 @@ class EpochRow:
     loss_scale: float | None = None
     skipped_steps: int | None = None
     max_memory_bytes: int | None = None
+    more: Mapping[str, float] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """Return the row without what does not apply."""
-        return {k: v for k, v in asdict(self).items() if v is not None}
+        own = {k: v for k, v in asdict(self).items() if v is not None and k != "more"}
+        return {**own, **self.more}
+
+    def value(self, name: str) -> float | None:
+        """Return a number by its name in `metrics.jsonl`, None where it is absent."""
+        found: float | None = self.more[name] if name in self.more else getattr(self, name, None)
+        return found
 
 
-ROW = frozenset(f.name for f in fields(EpochRow))
+ERRORS = "errors"  # folder of a run with tables and pictures of what its network mistakes
 
-NEEDED = {f.name for f in fields(EpochRow) if f.default is MISSING}
+ROW = frozenset(f.name for f in fields(EpochRow) if f.name != "more")
+
+NEEDED = {name for name in ROW if EpochRow.__dataclass_fields__[name].default is MISSING}
+CHOSEN = re.compile(r"(avg_)?val_\w+")  # names of chosen metrics in a row
 
 # What `summary.json` must hold where it holds it: whatever else stands there is damaged.
 KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("status", "key", "message"), str),
     **dict.fromkeys(
-        ("test", "test_avg", "seconds", "git", "host", "data", "versions", "planned"), dict
+        ("test", "test_avg", "errors", "seconds", "git", "host", "data", "versions", "planned"),
+        dict,
     ),
     **dict.fromkeys(("overrides", "classes", "best_checkpoints"), list),
     "best_val_top1": (int, float),
@@ -231,7 +243,7 @@ def read_run(path: Path) -> RunRow:
         path=path,
         config=read_yaml(path / "config.yaml"),
         epochs=tuple(
-            EpochRow(**{k: v for k, v in line.items() if k in ROW})
+            EpochRow(**{k: v for k, v in line.items() if k in ROW}, more=chosen(line))
             for line in read_lines(path / "metrics.jsonl")
         ),
         status=summary.get("status", "unfinished"),
@@ -242,6 +254,15 @@ def read_run(path: Path) -> RunRow:
         seconds=numbers(summary, "seconds") or {},
         summary=summary,
     )
+
+
+def chosen(line: Mapping[str, Any]) -> dict[str, float]:
+    """Return the chosen metrics of a row."""
+    return {
+        k: float(v)
+        for k, v in line.items()
+        if k not in ROW and CHOSEN.fullmatch(k) and isinstance(v, int | float)
+    }
 
 
 def numbers(summary: Mapping[str, Any], key: str) -> dict[str, float] | None:

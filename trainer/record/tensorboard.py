@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from trainer.record.runs import EpochRow, RunRow
 
@@ -38,6 +40,12 @@ TAGS = {
     "skipped_steps": "gradient/skipped_steps",
     "max_memory_bytes": "speed/max_memory_bytes",
 }
+
+
+def chosen_tag(name: str) -> str:
+    """Return where a chosen metric is drawn: `f1/val`, `f1/val_averaged`."""
+    kind, _, metric = name.partition("val_")
+    return f"{metric}/{'val_averaged' if kind else 'val'}"
 
 
 class TensorBoard:
@@ -88,8 +96,9 @@ class TensorBoard:
     def scalars(self, row: EpochRow) -> None:
         """Write an epoch's numbers."""
         for name, value in row.plain().items():
-            if name in TAGS:
-                self.writer().add_scalar(TAGS[name], value, row.step)
+            tag = chosen_tag(name) if name in row.more else TAGS.get(name)
+            if tag is not None:
+                self.writer().add_scalar(tag, value, row.step)
         self.writer().flush()
 
     def images(self, tag: str, images: torch.Tensor, step: int) -> None:
@@ -102,6 +111,16 @@ class TensorBoard:
         times = -(-LEGIBLE // min(shown.shape[2:]))
         shown = shown.repeat_interleave(times, 2).repeat_interleave(times, 3)
         self.writer().add_images(tag, shown, step)
+
+    def pictures(self, pictures: Mapping[str, NDArray[np.uint8]], text: str, step: int) -> None:
+        """Show pictures (H, W, 3) of what the network mistakes, and its classes in a table."""
+
+        def show() -> None:
+            for name, picture in pictures.items():
+                self.writer().add_image(f"errors/{name}", picture, step, dataformats="HWC")
+            self.writer().add_text("errors/classes", text, step)
+
+        self._attempt(show)
 
     def finish(self, images: Callable[[], torch.Tensor], row: RunRow) -> None:
         """Draw training images (B, C, H, W) as the network sees them, and write the hparams row."""

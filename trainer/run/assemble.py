@@ -202,6 +202,7 @@ def build_run(
         average=average,
         precision=precision,
         views=choose_views(config.tta, data.image_shape, num_evaluated),
+        measures=config.metrics.build(data.num_classes, context.device),
         clip=build_clip(
             model, norm=config.clip_norm, value=config.clip_value, adaptive=config.clip_adaptive
         ),

@@ -1,9 +1,10 @@
 """Whether a run still improves, and how it is told that it ended before its planned steps."""
 
+import math
 from collections.abc import Iterator
 
 from trainer.config.early_stop import EarlyStop
-from trainer.metrics import LARGER_IS_BETTER
+from trainer.evaluation.watched import rises
 from trainer.record.runs import EpochRow
 from trainer.state import Run
 
@@ -14,10 +15,10 @@ def out_of_patience(config: EarlyStop, row: EpochRow, run: Run) -> bool:
     A score that is equal to the best is no improvement. What was seen is in `run.state.patience`,
     and so in checkpoints.
     """
-    value = getattr(row, config.metric)
-    if config.patience is None or value is None:
+    value = None if config.patience is None else row.value(config.metric)
+    if config.patience is None or value is None or math.isnan(value):
         return False
-    seen, sign = run.state.patience, 1 if LARGER_IS_BETTER[config.metric] else -1
+    seen, sign = run.state.patience, 1 if rises(config.metric) else -1
     if "best" not in seen or sign * value > sign * seen["best"]:
         seen.update(best=value, step=row.step)
     borne = run.clock().steps(config.patience)
@@ -29,7 +30,7 @@ def how_it_stopped(config: EarlyStop, run: Run) -> Iterator[str]:
     seen, planned = run.state.patience, run.planner.facts()
     if seen.get("stopped"):
         best = run.state.best[0][1] if run.state.best else None
-        kept = "" if best is None else f"; the best val_top1 is that of step {best}"
+        kept = "" if best is None else f"; the best checkpoint is that of step {best}"
         yield (
             f"stopped early at step {seen['stopped']}: {config.metric} has not improved for "
             f"{config.patience}, since step {seen['step']} ({seen['best']:.4g}){kept}"

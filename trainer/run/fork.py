@@ -170,6 +170,7 @@ def begin_from(run: Run, fork: Fork, config: RunConfig) -> None:
         load_counters(run, saved, mine, same_stream=fork.config["seed"] == config.seed)
         run.state.seconds = seconds
         run.state.best.clear()
+        run.state.best_val_top1 = None
         run.state.patience.clear()
     except UNFIT as error:
         raise NotFound(f"the state of {fork.origin['run']} does not fit: {error}") from error

@@ -88,6 +88,8 @@ def result_key(
     """
     what: list[Any] = [{**values, **weights}, fingerprint, device, precision, sources]
     what += [torch.__version__, *map(version_of, COMPUTING)]
+    if any(key.startswith("metrics") for key in values):
+        what.append(version_of("torchmetrics"))
     if world_size > 1:
         what.append({"world_size": world_size})
     if across:

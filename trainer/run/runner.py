@@ -11,12 +11,15 @@ from trainer.core.command import on_each_machine
 from trainer.core.errors import Stopped
 from trainer.core.signals import StopWhileWaiting
 from trainer.data.base import Source
+from trainer.evaluation.mistakes import Errors
+from trainer.evaluation.watched import rises, value_of
 from trainer.loop import EpochRecord, EvaluationStopped, add_seconds, final_scores, fit
 from trainer.metrics import Scores, guessing
 from trainer.record.console import command_to_resume, epoch_line, show_result
 from trainer.record.runs import read_run
 from trainer.record.tensorboard import TensorBoard
 from trainer.run.early_stop import how_it_stopped, out_of_patience
+from trainer.run.errors_shown import show_errors
 from trainer.run.fork import Fork
 from trainer.run.identity import Identity
 from trainer.run.recording import Recording
@@ -47,7 +50,7 @@ class Runner:
         self.console, self.folder = recording.console, recording.folder
         self.config = recording.request.config
         self.identity = Identity(recording.request, self.run, source)
-        self.start_s = start_s
+        self.source, self.start_s = source, start_s
         self.run.state.seconds["startup"] = recording.request.startup_s
         self.tensorboard: TensorBoard | None = None
         self.val: Scores | None = None  # of the epoch recorded last
@@ -138,8 +141,13 @@ class Runner:
             self.console.say(epoch_line(row, epochs_of(run)))
         if self.tensorboard is not None:
             self.tensorboard.row(row)
-        count = self.config.checkpoint.best
-        is_best = row.val_top1 is not None and run.state.note_best(row.val_top1, row.step, count)
+        if row.val_top1 is not None:
+            run.state.best_val_top1 = max(row.val_top1, run.state.best_val_top1 or 0.0)
+        chosen_by = self.config.checkpoint
+        value = value_of(event.val, chosen_by.metric)
+        is_best = run.state.note_best(
+            value, row.step, chosen_by.best, is_larger=rises(chosen_by.metric)
+        )
         if row.step < run.total and out_of_patience(self.config.early_stop, row, run):
             run.state.patience["stopped"] = row.step
             run.total = row.step
@@ -161,7 +169,9 @@ class Runner:
         """Evaluate on the test images, write the last checkpoint and the summary, and print the
         table."""
         run = self.run
-        tested = final_scores(run, self.config.report_test, self.is_stopped)
+        errors = Errors.none(run.data.num_classes)
+        tested = final_scores(run, self.config.report_test, self.is_stopped, errors.look)
+        errors = errors.gathered(run.strategy)
         averaged = run.average.eval_model()
         is_new = averaged is not None and run.average.is_stale  # its statistics, since just now
         if is_new or self.saver.step != run.state.step:
@@ -176,12 +186,23 @@ class Runner:
         for line in how_it_stopped(self.config.early_stop, run):
             self.console.say(line, style="yellow")
         self.say_guessing(tested.get("test"))
-        scores = {name: plain_scores(found) for name, found in tested.items()}
+        scores: dict[str, Any] = {name: plain_scores(found) for name, found in tested.items()}
+        which, classes = "averaged" if "test_avg" in tested else "final", self.source.classes
+        if errors.counts.any():
+            scores["errors"] = errors.plain(classes, which)
         self.recording.write_summary("completed", 0, {**scores, "weights_sha256": weights})
         row = read_run(self.folder.path)
         show_result(row, self.console)
         if self.tensorboard is not None:
             self.tensorboard.finish(lambda: first_images(run), row)
+        if errors.counts.any():
+            show_errors(
+                *(errors, classes),
+                folder=self.folder.path,
+                step=run.state.step,
+                weights=which,
+                tensorboard=self.tensorboard,
+            )
 
     def say_guessing(self, test: Scores | None) -> None:
         """Say it in one line if the trained weights do no better than a guess, on the validation

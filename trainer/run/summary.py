@@ -42,6 +42,11 @@ def to_row(event: EpochRecord, run: Run) -> EpochRow:
         loss_scale=event.loss_scale,
         skipped_steps=event.skipped_steps,
         max_memory_bytes=peak_memory(run.device),
+        more={
+            f"{prefix}_{name}": value
+            for prefix, scores in (("val", val), ("avg_val", averaged))
+            for name, value in (scores.more if scores else {}).items()
+        },
     )
 
 
@@ -49,7 +54,7 @@ def plain_scores(scores: Scores | None) -> dict[str, float] | None:
     """Return scores as `summary.json` holds them."""
     if scores is None:
         return None
-    named = {"loss": scores.loss, "top1": scores.top1, "top5": scores.top5}
+    named = {"loss": scores.loss, "top1": scores.top1, "top5": scores.top5, **scores.more}
     return {k: v for k, v in named.items() if v is not None}
 
 

@@ -78,7 +78,7 @@ class Watcher(Protocol):
 
     @property
     def metric(self) -> str:
-        """`val_loss` or `val_top1`."""
+        """`val_loss`, `val_top1`, or `val_<name>` of a chosen metric."""
 
 
 @runtime_checkable

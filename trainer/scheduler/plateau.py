@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from trainer.evaluation.watched import check_named, rises, value_of
 from trainer.scheduler import (
     SCHEDULERS,
     Clock,
@@ -31,7 +32,8 @@ class Plateau:
     count.
 
     Attributes:
-        metric: `val_loss`, which falls while training helps, or `val_top1`, which rises.
+        metric: `val_loss`, which falls while training helps, `val_top1`, which rises, or
+            `val_<name>` of one of `metrics`, whose class says which.
         factor: of each drop, in (0, 1].
         patience: how long without improvement is borne; the next observation after it drops.
         threshold: least improvement that counts.
@@ -39,7 +41,7 @@ class Plateau:
         cooldown: how long after a drop nothing counts against it.
     """
 
-    metric: Literal["val_loss", "val_top1"] = "val_loss"
+    metric: str = "val_loss"
     factor: float = 0.1
     patience: Duration = Duration(10, "%")
     threshold: float = 1e-4
@@ -48,6 +50,7 @@ class Plateau:
 
     def __post_init__(self) -> None:
         check_in("(0, 1]", "scheduler.factor", self.factor)
+        check_named("scheduler.metric", self.metric)
         if self.threshold < 0.0 or (self.threshold >= 1.0 and self.threshold_mode == "rel"):
             raise ConfigError(
                 f"scheduler.threshold must be 0 or more, and less than 1 where it is a share "
@@ -69,9 +72,9 @@ class Plateau:
     def is_better(self, value: float, best: float) -> bool:
         """Return whether a score improves on the best so far by more than the threshold."""
         is_share = self.threshold_mode == "rel"
-        if self.metric == "val_loss":
-            return value < (best * (1.0 - self.threshold) if is_share else best - self.threshold)
-        return value > (best * (1.0 + self.threshold) if is_share else best + self.threshold)
+        if rises(self.metric):
+            return value > (best * (1.0 + self.threshold) if is_share else best + self.threshold)
+        return value < (best * (1.0 - self.threshold) if is_share else best - self.threshold)
 
 
 class Watch:
@@ -81,7 +84,7 @@ class Watch:
     def __init__(self, part: Plateau, patience: int, cooldown: int) -> None:
         self.part, self.patience, self.cooldown = part, patience, cooldown
         self.lr_scale = 1.0
-        self.best = math.inf if part.metric == "val_loss" else -math.inf
+        self.best = -math.inf if rises(part.metric) else math.inf
         self.num_bad = 0
         self.num_cool = 0
 
@@ -94,7 +97,7 @@ class Watch:
 
         A score that is no number is no improvement.
         """
-        value = scores.loss if self.part.metric == "val_loss" else scores.top1
+        value = value_of(scores, self.part.metric)
         if self.part.is_better(value, self.best):
             self.best, self.num_bad = value, 0
         else:

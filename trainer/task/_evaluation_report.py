@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,17 +13,9 @@ from rich.table import Table
 
 from trainer.core.file_kinds import printable
 from trainer.core.files import reporting_disk
-from trainer.metrics import Scores
-from trainer.record import provenance
-from trainer.record.console import Console, number, percent, shown_path
-from trainer.record.run_folder import Folder, make_folder, now_text
-from trainer.record.style import ACCENT, DARK, FEW, GREY, LIGHT, WORSE, clean_axes, new_figure
-from trainer.run.context import RunContext
-from trainer.run.network import Network
-from trainer.run.request import RunRequest
-from trainer.run.summary import plain_scores
-from trainer.task._files import save_picture
-from trainer.task._scores import (
+from trainer.evaluation.mistakes import Mistake
+from trainer.evaluation.pictures import confusion_picture, mistakes_picture
+from trainer.evaluation.scores import (
     BINS,
     Answers,
     Bin,
@@ -37,30 +28,23 @@ from trainer.task._scores import (
     flips,
     reliability,
 )
-from trainer.task._sheet import Captioned, sheet
+from trainer.evaluation.tables import class_rows, confusion_rows, write_csv
+from trainer.metrics import Scores
+from trainer.record import provenance
+from trainer.record.console import Console, number, percent, shown_path
+from trainer.record.run_folder import Folder, make_folder, now_text
+from trainer.record.style import ACCENT, FEW, GREY, clean_axes, new_figure
+from trainer.run.context import RunContext
+from trainer.run.network import Network
+from trainer.run.request import RunRequest
+from trainer.run.summary import plain_scores
+from trainer.task._files import save_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_ROWS = 20  # classes that a table on the screen holds; the files hold all
 MOST_PAIRS = 5
-MOST_CELLS = 20  # classes up to which the picture of confusions says numbers and names
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """An image that was taken for another class.
-
-    Attributes:
-        confidence: probability of that class.
-        label: the right one; `guess` is what it was taken for.
-        pixels: (C, H, W) uint8.
-    """
-
-    confidence: float
-    label: int
-    guess: int
-    pixels: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -119,12 +103,18 @@ def write(
         results = {"split": split, **results_of(first, rows, bins)}
         if len(found) > 1:
             results["against"] = {"run": found[1].network.label, **compared(found, console)}
-        save_picture(path / "confusion.png", lambda: confusion_figure(first, counts), console)
+        classes = first.network.classes
+        title = f"{percent(first.scores.top1)} of {first.scores.num_images:,} images right"
+        save_picture(
+            path / "confusion.png", lambda: confusion_picture(counts, classes, title), console
+        )
         save_picture(path / "calibration.png", lambda: calibration_figure(bins), console)
         if first.mistakes:
-            worst = [captioned(mistake, first.network.classes) for mistake in first.mistakes]
-            title = "What it was surest of, and wrong"
-            save_picture(path / "mistakes.png", lambda: sheet(worst, title), console)
+            surest = "What it was surest of, and wrong"
+            save_picture(
+                *(path / "mistakes.png", lambda: mistakes_picture(first.mistakes, classes, surest)),
+                console,
+            )
         folder.write_summary(
             {
                 "status": "completed",
@@ -150,9 +140,9 @@ def results_of(found: Evaluation, rows: list[ClassScores], bins: list[Bin]) -> d
     return {
         "run": found.network.label,
         "images": found.scores.num_images,
-        **(plain_scores(found.scores) or {}),
         "balanced": balanced(rows),
         "calibration_error": calibration_error(bins),
+        **(plain_scores(found.scores) or {}),  # a chosen calibration_error stands for ours
     }
 
 
@@ -169,6 +159,7 @@ def lines(
     parts = [f"loss {number(scores.loss)}", f"top-1 {percent(scores.top1)}"]
     parts += [f"top-5 {percent(scores.top5)}"] if scores.top5 is not None else []
     parts.append(f"balanced {percent(balanced(rows))}")
+    parts += [f"{name} {number(value)}" for name, value in scores.more.items()]
     yield f"network   {found.network.label}"
     yield f"images    {scores.num_images:,} of {split}, {data}"
     yield f"scores    {'  '.join(parts)}"
@@ -178,7 +169,7 @@ def lines(
         f"error {percent(calibration_error(bins))} in {BINS} bins"
     )
     pairs = confused_pairs(counts)[:MOST_PAIRS]
-    texts = [f"{printable(classes[a])} as {printable(classes[b])} {n}" for a, b, n in pairs]
+    texts = [f"{printable(classes[a])} as {printable(classes[b])} ({n})" for a, b, n in pairs]
     yield f"mistakes  {'; '.join(texts) or 'none'}"
 
 
@@ -212,27 +203,6 @@ def image_rows(
         yield cells
 
 
-def class_rows(classes: Sequence[str], rows: list[ClassScores]) -> Iterator[Sequence[object]]:
-    """Yield a row for each class."""
-    yield ["class", "images", "recall", "precision", "f1"]
-    for name, row in zip(classes, rows, strict=True):
-        values = (row.recall, row.precision, row.f1)
-        yield [name, row.images, *("" if v is None else f"{v:.6f}" for v in values)]
-
-
-def confusion_rows(classes: Sequence[str], counts: NDArray[np.int64]) -> Iterator[Sequence[object]]:
-    """Yield the confusion matrix: a row for each right class."""
-    yield ["label", *classes]
-    for name, row in zip(classes, counts.tolist(), strict=True):
-        yield [name, *row]
-
-
-def write_csv(file: Path, rows: Iterator[Sequence[object]]) -> None:
-    """Write rows, the first of them the heading."""
-    with open(file, "w", newline="", encoding="utf-8", errors="backslashreplace") as out:
-        csv.writer(out).writerows(rows)
-
-
 def class_table(classes: Sequence[str], rows: list[ClassScores]) -> Table:
     """Return the scores of each class, the worst recognised first."""
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
@@ -242,47 +212,6 @@ def class_table(classes: Sequence[str], rows: list[ClassScores]) -> Table:
     for name, row in order:
         table.add_row(printable(name), str(row.images), percent(row.recall), percent(row.precision))
     return table
-
-
-def captioned(mistake: Mistake, classes: Sequence[str]) -> Captioned:
-    """Return a mistake for a sheet of pictures."""
-    label, guess = printable(classes[mistake.label]), printable(classes[mistake.guess])
-    text = f"{label}, taken for {guess}\n{100 * mistake.confidence:.0f} % sure"
-    return Captioned(mistake.pixels, text, color=WORSE)
-
-
-def confusion_figure(found: Evaluation, counts: NDArray[np.int64]) -> Figure:
-    """Return the confusion matrix as shares of each right class, the mistakes coloured: the
-    diagonal would drown them."""
-    from matplotlib import colormaps
-
-    classes, total = found.network.classes, len(counts)
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    mistakes = np.where(np.eye(total, dtype=bool), np.nan, shares)
-    side = min(max(0.42 * total + 2.0, 4.0), 10.0)
-    figure = new_figure(side + 0.6, side)
-    axes = figure.add_subplot()
-    top = max(float(np.nanmax(mistakes)), 0.01) if total > 1 else 1.0
-    scale = colormaps["Reds"].with_extremes(bad=LIGHT)
-    image = axes.imshow(mistakes, cmap=scale, vmin=0.0, vmax=top)
-    if total <= MOST_CELLS:
-        for (row, column), count in np.ndenumerate(counts):
-            if count:
-                is_dark = row != column and shares[row, column] > 0.6 * top
-                color = "white" if is_dark else GREY if row == column else DARK
-                axes.text(column, row, str(count), ha="center", va="center", color=color, size=8)
-        labels = [printable(name)[:18] for name in classes]
-        axes.set_xticks(range(total), labels, rotation=90 if max(map(len, labels)) > 2 else 0)
-        axes.set_yticks(range(total), labels)
-    axes.set_xlabel("taken for")
-    axes.set_ylabel("is")
-    axes.tick_params(length=0, labelsize=9)
-    axes.spines[:].set_visible(False)
-    axes.set_title(f"{percent(found.scores.top1)} right", loc="left", fontsize=12)
-    bar = figure.colorbar(image, ax=axes, shrink=0.6, format=lambda v, _: f"{100 * v:.0f} %")
-    bar.outline.set_visible(False)
-    bar.set_label("of the class", fontsize=8)
-    return figure
 
 
 def calibration_figure(bins: Sequence[Bin]) -> Figure:

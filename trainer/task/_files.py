@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from PIL.Image import Image
+
 from trainer.core.convert import Written, shown
 from trainer.core.errors import ConfigError
 from trainer.core.files import check_writable, reporting_disk
@@ -85,10 +87,11 @@ def csv_rows(file: Path, heading: Sequence[str]) -> Iterator[Any]:
         yield table
 
 
-def save_picture(file: Path, draw: Callable[[], Figure], console: Console) -> None:
+def save_picture(file: Path, draw: Callable[[], Figure | Image], console: Console) -> None:
     """Write a picture and say where it is; a failure costs no more than it."""
     try:
-        draw().savefig(file)
+        drawn = draw()
+        drawn.save(file) if isinstance(drawn, Image) else drawn.savefig(file)
     except Exception as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         console.say(f"picture   none ({reason}); the numbers are there", style="yellow")

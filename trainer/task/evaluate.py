@@ -19,6 +19,8 @@ from trainer.core.errors import ConfigError
 from trainer.core.file_kinds import joined
 from trainer.core.weights_source import Origin
 from trainer.data import Batch, Source
+from trainer.evaluation.mistakes import Mistake, gravest, mistakes_of
+from trainer.evaluation.scores import Answers
 from trainer.metrics import Tally
 from trainer.record.console import Console
 from trainer.record.run_folder import check_folder, now_text
@@ -28,9 +30,7 @@ from trainer.run.device import prepare
 from trainer.run.network import network_of
 from trainer.run.request import RunRequest
 from trainer.strategy.collectives import broadcast
-from trainer.task._evaluation_report import Evaluation, Mistake, write
-from trainer.task._scores import Answers
-from trainer.task._sheet import MOST
+from trainer.task._evaluation_report import Evaluation, write
 from trainer.task._use import Asked
 from trainer.task.base import TASKS
 
@@ -92,18 +92,22 @@ class Evaluate:
         asked = Asked(network, context.precision, views)
         places = torch.tensor(places_of(weights, network.classes, context.source))
         tally = Tally(context.device)
+        measures = config.metrics.build(len(network.classes), context.device)
         answers: list[tuple[Any, list[int]]] = [(np.empty((0, len(network.classes))), [])]
         mistakes: list[Mistake] = []
         for batch in self.batches(context):
             logits = asked.logits(batch.images)
             labels = places[batch.labels.cpu()]
             tally.add(logits, labels.to(logits.device))
+            measures.add(logits, labels.to(logits.device))
             probabilities = logits.double().softmax(1).cpu().numpy()
+            mine = Answers(probabilities, labels.numpy())
             answers.append((probabilities, labels.tolist()))
-            mistakes = gravest([*mistakes, *mistakes_of(batch, probabilities, labels.numpy())])
+            mistakes = gravest([*mistakes, *mistakes_of(batch.images, mine)])
         gathered = strategy.all_gather((answers, mistakes))
         parts = [part for rank_answers, _ in gathered for part in rank_answers]
         scores = tally.reduce(strategy.all_sum, len(network.classes))
+        scores = measures.into(scores, strategy)
         assert scores is not None
         return Evaluation(
             network,
@@ -137,22 +141,3 @@ def places_of(weights: Weights, known: tuple[str, ...], source: Source) -> list[
             f"{joined(missing, 5)}"
         )
     return [known.index(name) for name in source.classes]
-
-
-def mistakes_of(batch: Batch, probabilities: Any, labels: Any) -> list[Mistake]:
-    """Return the images of a batch whose class was not the likeliest."""
-    guesses = probabilities.argmax(1)
-    return [
-        Mistake(
-            float(probabilities[i, guesses[i]]),
-            int(labels[i]),
-            int(guesses[i]),
-            batch.images[i].cpu().numpy(),
-        )
-        for i in np.flatnonzero(guesses != labels).tolist()
-    ]
-
-
-def gravest(mistakes: list[Mistake]) -> list[Mistake]:
-    """Return the mistakes that the network was surest of."""
-    return sorted(mistakes, key=lambda mistake: -mistake.confidence)[:MOST]

@@ -10,6 +10,7 @@ from pathlib import Path
 from trainer.analysis._arms import arms_of, final
 from trainer.analysis._tables import value_text
 from trainer.analysis.report._curves import curve_data, panel
+from trainer.analysis.report._errors import errors_of
 from trainer.analysis.report._facts import (
     best_ones,
     common,
@@ -58,6 +59,7 @@ def report(
     page, root = out.absolute().parent, root_of(kept)
     is_tested = any(final(run, "test_top1") is not None for run in kept)
     tested = "test_top1" if is_tested and metric != "test_top1" else None
+    best = best_ones(arms, metric)
     of_runs = runs_table(arms, metric, root, page)
     curves = curve_data(arms, metric, [row.cells[0].text for row in of_runs.rows])
     last = max((run.epochs[-1].epoch for run in kept if run.epochs), default=1.0)
@@ -71,7 +73,8 @@ def report(
             "arms": curves["arms"],
             "seeds": seeds_text(arms),
             "statuses": statuses(kept),
-            "best": best_ones(arms, metric),
+            "best": best,
+            "errors": errors_of(best, arms),
             "arms_table": arms_table(arms, metric, tested),
             "runs_table": of_runs,
             "maps": heat_maps(arms, metric),

@@ -24,7 +24,8 @@ def drawn_metrics(runs: Sequence[RunRow]) -> list[str]:
     """Return what runs have over epochs, but for costs."""
     rows = [row for run in runs for row in run.epochs]
     offered = [m for m in OVER_EPOCHS if m not in UNDRAWN]
-    return [m for m in offered if any(getattr(row, m) is not None for row in rows)]
+    chosen = dict.fromkeys(name for row in rows for name in row.more)
+    return [m for m in (*offered, *chosen) if any(row.value(m) is not None for row in rows)]
 
 
 def curve_data(arms: Sequence[Arm], metric: str, names: Sequence[str]) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def thinned(rows: Sequence[EpochRow], most: int) -> list[EpochRow]:
 
 def lines(rows: Sequence[EpochRow], metrics: Sequence[str]) -> dict[str, Any]:
     """Return epochs, and each metric's numbers at them where there are any."""
-    found = {m: [plain(getattr(row, m), is_share(m)) for row in rows] for m in metrics}
+    found = {m: [plain(row.value(m), is_share(m)) for row in rows] for m in metrics}
     return {
         "x": [plain(row.epoch) for row in rows],
         "y": {m: numbers for m, numbers in found.items() if any(n is not None for n in numbers)},

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.task._scores import (
+from trainer.evaluation.scores import (
     Answers,
     balanced,
     calibration_error,

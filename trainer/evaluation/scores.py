@@ -112,23 +112,28 @@ class Bin:
     accuracy: float
 
 
+def bin_sums(answers: Answers, bins: int = BINS) -> Floats:
+    """Return how many images have a confidence in each of the ranges of equal width, the sum of
+    their confidences, and their hits, (bins, 3)."""
+    places = np.clip(np.ceil(answers.confidences * bins).astype(int) - 1, 0, bins - 1)
+    weights = (None, answers.confidences, answers.hits.astype(np.float64))
+    return np.stack([np.bincount(places, w, minlength=bins) for w in weights], axis=1).astype(float)
+
+
+def bins_of(sums: Floats) -> list[Bin]:
+    """Return confidence and accuracy in each range, of its sums; those without images are left
+    out."""
+    bins = len(sums)
+    return [
+        Bin(place / bins, (place + 1) / bins, int(images), confidences / images, hits / images)
+        for place, (images, confidences, hits) in enumerate(sums.tolist())
+        if images
+    ]
+
+
 def reliability(answers: Answers, bins: int = BINS) -> list[Bin]:
     """Return confidence and accuracy in ranges of equal width, those without images left out."""
-    places = np.clip(np.ceil(answers.confidences * bins).astype(int) - 1, 0, bins - 1)
-    found = []
-    for place in np.unique(places).tolist():
-        inside = places == place
-        means = answers.confidences[inside].mean(), answers.hits[inside].mean()
-        found.append(
-            Bin(
-                place / bins,
-                (place + 1) / bins,
-                int(inside.sum()),
-                float(means[0]),
-                float(means[1]),
-            )
-        )
-    return found
+    return bins_of(bin_sums(answers, bins))
 
 
 def calibration_error(bins: list[Bin]) -> float:
