@@ -13,8 +13,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 KEYS = (
     *("early_stop", "profile", "lint", "metrics", "max_time", "json"),
-    *("checkpoint.best", "data.labels", "data.balance", "loss.class_weights"),
-    "task.probe",
+    *("checkpoint.best", "task.probe"),
 )
 
 

@@ -106,9 +106,7 @@ def plan(context: RunContext) -> Planned:
     mix = Mixing(config.mix, **context.times)
     keys, clock = config.average.shared, Clock(0, **context.times)
     snapshots = config.average.component.plan(keys, clock)
-    check_effects(
-        config, schedule, mix, snapshots, clock=clock, image_shape=context.data.image_shape
-    )
+    check_effects(config, schedule, mix, snapshots, clock=clock, data=context.data)
     return Planned(schedule, augment, mix, snapshots, max(1, clock.steps(keys.eval_every)))
 
 
@@ -160,6 +158,7 @@ def build_run(
         weights,
         context.source,
         lambda n: precision.prepare_for_inference(place(n, context.device, precision.dtype)),
+        data.train_counts,
     )
     num_evaluated = data.num_val + (data.num_test if config.report_test else 0)
     run = Run(
