@@ -34,12 +34,13 @@ GROUPS = ("data", "augment", "model", "optim", "scheduler", "average", "mix", "l
 NEED_FILES = ("mnist", "fashion_mnist", "cifar10", "cifar100", "cifar10_jpeg", "image_folder")
 # Where images lie and how they are read moves no number: tests/test_run.py shows that.
 # Which network a teacher's file is for moves none where it fits: tests/loss/test_distill.py.
-NO_RESULT = ("data.root", "data.workers", "data.resident_share")
+NO_RESULT = ("data.root", "data.labels", "data.workers", "data.resident_share")
 NO_RESULT += ("loss.teacher_model", "loss.teacher_args")
 
 # A value that differs, where halving, negating or the next literal is not one: by `group.field`,
 # or by `name.field` where one name needs its own.
 OTHER: dict[str, object] = {
+    "loss.class_weights": [1, 2, 3, 4, 5, 6],
     "data.split_seed": 5,
     "data.subset": "50%",
     "data.val": "20%",

@@ -116,9 +116,8 @@ def test_a_teacher_s_outputs_are_put_in_order_and_it_must_know_all_classes(tmp_p
 
     def teacher(classes: str) -> nn.Module:
         args = {"hidden": [4], "norm": "batch"}
-        return Teachers(weights, source_of(classes), lambda model: model).network(
-            "loss.teacher", "mlp", args
-        )
+        teachers = Teachers(weights, source_of(classes), lambda model: model, [1] * len(classes))
+        return teachers.network("loss.teacher", "mlp", args)
 
     order = ["abcd".index(name) for name in "dbca"]
     assert torch.equal(teacher("dbca")(IMAGES), donor(IMAGES)[:, order])

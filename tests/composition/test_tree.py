@@ -98,7 +98,7 @@ def test_a_primary_configuration_of_one_s_own(tmp_path: Path) -> None:
         ("optim@x=adam", "unknown key 'optim@x'"),
         ("optim.lr=1,2", "names several values: write -m first"),
         ("+optim.lr=1", "exists already; write it without +"),
-        ("loss.class_weights=balanced", "loss.class_weights is not built yet"),
+        ("profile=true", "profile is not built yet"),
     ],
 )
 def test_a_word_that_does_not_fit_is_told(word: str, told: str) -> None:

@@ -1,7 +1,7 @@
 """Weights that were trained before, put into a model that they fit, or into a teacher of one."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -116,12 +116,14 @@ def misfits(
 
 
 class Teachers:
-    """Gives a run's loss the networks that its configuration names; see `loss.base.Trained`.
+    """Gives a run's loss the networks that its configuration names, and what it asks of the images;
+    see `loss.base.Trained`.
 
     Args:
         weights: as read, by key.
         source: the images of this run.
         place: puts a network where and as the run computes.
+        class_counts: images of each class that an epoch trains on.
     """
 
     def __init__(
@@ -129,8 +131,10 @@ class Teachers:
         weights: Mapping[str, Weights],
         source: Source,
         place: Callable[[nn.Module], nn.Module],
+        class_counts: Sequence[int],
     ) -> None:
         self.weights, self.source, self.place = weights, source, place
+        self.classes, self.class_counts = source.classes, class_counts
 
     def network(self, key: str, name: str | None, args: Mapping[str, Any] | None) -> nn.Module:
         """Return a network with the weights that a key names, in eval mode, without gradients."""

@@ -11,10 +11,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "model": ("timm",),
 }
 
-KEYS = (
-    *("profile", "lint", "data.labels", "data.balance", "loss.class_weights"),
-    "task.probe",
-)
+KEYS = (*("profile", "lint", "task.probe"),)
 
 
 SUBCOMMANDS = ("explain", "playground", "push", "schema")

@@ -200,6 +200,12 @@ class RunConfig:
         self.average.component.check(self.average.shared)
         check_evaluated(self.average.shared, self.data.shared.val)
         check_ends("mix.stop", self.mix.shared.stop, length)
+        weights = plain_choice(self.loss).get("class_weights")
+        if weights == "balanced" and self.data.shared.balance == "oversample":
+            raise ConfigError(
+                "data.balance=oversample shows all classes equally often: loss.class_weights="
+                "balanced has nothing left to balance; leave out one of them"
+            )
         if self.init.names and self.init_from is not None:
             raise ConfigError(
                 f"init={self.init} would be overwritten by the weights of init_from: leave out one"

@@ -9,6 +9,7 @@ import torch
 
 from trainer.core import rng
 from trainer.core.units import Amount
+from trainer.data._balance import Oversampling
 from trainer.data._noise import with_noise
 from trainer.data._splits import Indices, split_source, stratified
 from trainer.data._steps import SMALLEST, Steps, batch_bounds, rank_share
@@ -21,8 +22,8 @@ CLEAN_BATCH = 512  # images; fixed, so that BatchNorm statistics do not depend o
 class Batches:
     """The batches of one process: what the loop sees of the data.
 
-    The order of an epoch is a permutation drawn from (seed, epoch); nothing is stored, so any
-    step can be begun with.
+    The order of an epoch is a permutation drawn from (seed, epoch), with `data.balance=oversample`
+    of images some of which come several times; nothing is stored, so any step can be begun with.
 
     Args:
         source: all images.
@@ -45,7 +46,9 @@ class Batches:
         mean: (C,) per-channel mean for normalisation, in [0, 1].
         std: (C,) standard deviation, likewise.
         fingerprint: SHA-256 of images and labels.
-        num_train: images trained on.
+        num_train: images trained on; an epoch has `epoch_images`, more of them where small classes
+            are oversampled.
+        train_counts: of each class, in an epoch.
         num_val: images held out for validation.
         num_test: test images.
         val_counts: images of each class held out for validation; `test_counts` likewise.
@@ -73,12 +76,10 @@ class Batches:
         label_noise: Amount = Amount(0, False),
     ) -> None:
         split = split_source(source, keys)
-        steps = Steps(len(split.train), batch_size, keys.last, accumulate, world_size)
         channels, height, width = source.train.images.shape[1:]
         self.image_shape = (int(channels), int(height), int(width))
         self.num_classes, self.classes = len(source.classes), source.classes
         self.mean, self.std, self.fingerprint = source.mean, source.std, source.fingerprint
-        self.steps_per_epoch = steps.count
         self.num_train, self.num_val = len(split.train), len(split.val)
         self.num_test = len(source.test)
         val = source.train if source.val is None else source.val
@@ -88,7 +89,7 @@ class Batches:
         }
         self.val_counts = self._counts(val.labels.numpy()[split.val])
         self.test_counts = self._counts(source.test.labels.numpy())
-        self._steps, self._split = steps, split
+        self._split = split
         self._seed, self._split_seed, self._rank = seed, keys.split_seed, rank
         self._eval_batch_size, self._partners = eval_batch_size, partners
         self._train_labels = source.train.labels.numpy()[split.train]
@@ -99,6 +100,17 @@ class Batches:
             num_classes=self.num_classes,
             seed=keys.split_seed,
         )
+        self._oversampling = (
+            Oversampling.of(split.train, labels.numpy()[split.train])
+            if keys.balance == "oversample"
+            else None
+        )
+        counts = self._counts(labels.numpy()[split.train])
+        if self._oversampling is not None:
+            counts = tuple(max(counts) if count else 0 for count in counts)
+        self.train_counts, self.epoch_images = counts, sum(counts)
+        self._steps = Steps(self.epoch_images, batch_size, keys.last, accumulate, world_size)
+        self.steps_per_epoch = self._steps.count
         train = Images(source.train.images, labels)
         parts = [train, source.test] + ([] if source.val is None else [source.val])
         stores = store_for(parts, keys, torch.device(device))
@@ -122,7 +134,7 @@ class Batches:
             self._steps.shares(step, self._rank) for step in range(start, self.steps_per_epoch)
         ]
         bounds = [
-            (low + draw * self.num_train, high + draw * self.num_train)
+            (low + draw * self.epoch_images, high + draw * self.epoch_images)
             for share in shares
             for low, high in share
             for draw in range(len(orders))
@@ -151,7 +163,10 @@ class Batches:
 
     def _order(self, epoch: int, *stream: str) -> Indices:
         """Return the training images in the order that a random stream gives them in an epoch."""
-        return self._split.train[rng.stream(self._seed, *stream, epoch).permutation(self.num_train)]
+        images = self._split.train
+        if self._oversampling is not None:
+            images = self._oversampling.images(rng.stream(self._seed, "balance", *stream, epoch))
+        return images[rng.stream(self._seed, *stream, epoch).permutation(len(images))]
 
     def clean_train_batches(self, num_images: int) -> Iterator[Batch]:
         """Yield this process's share of a fixed stratified sample of training images: of

@@ -1,5 +1,6 @@
 """Trees of image files as a source; what `cifar10_jpeg` and `image_folder` share."""
 
+import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -33,12 +34,19 @@ def check_cache_size(cache_size: int) -> None:
 
 
 def read_files(
-    root: Path, name: str, splits: dict[str, Files], *, classes: tuple[str, ...], cache_size: int
+    root: Path,
+    name: str,
+    splits: dict[str, Files],
+    *,
+    classes: tuple[str, ...],
+    cache_size: int,
+    list_sha256: str | None = None,
 ) -> Source:
     """Return the images of those files, decoded at `cache_size` pixels at first use and mapped from
     then on; say how many of them are in two splits.
 
-    Mean and deviation are those of the training images.
+    Mean and deviation are those of the training images. Where a file lists them, its SHA-256
+    is `list_sha256`: another list is another data set, though the pixels be the same.
 
     Raises:
         DataError: naming the files that are broken.
@@ -56,7 +64,8 @@ def read_files(
         return {**facts, **repeats(images, sizes)}
 
     stats = np.concatenate([files.stats for files in splits.values()])
-    key = content_key(folder, names, stats, cache_size, sizes, classes)
+    options = (cache_size, sizes, classes, *([] if list_sha256 is None else [list_sha256]))
+    key = content_key(folder, names, stats, *options)
     source = cached(
         root, name, key, lambda: CachePlan(sizes, (3, cache_size, cache_size), classes, fill)
     )
@@ -66,6 +75,9 @@ def read_files(
     if copies := source.facts["train_copies"]:
         log.warning("%d of %d train images are copies of others", copies, sizes["train"])
     named = {s: replace(getattr(source, s), names=files.names) for s, files in splits.items()}
+    if list_sha256 is not None:
+        both = f"{source.fingerprint} {list_sha256}".encode()
+        source = replace(source, fingerprint=hashlib.sha256(both).hexdigest())
     return replace(source, **named)
 
 

@@ -107,9 +107,9 @@ def list_tree(base: Path, *, needed: Sequence[str], optional: Sequence[str] = ()
         names: list[str] = []
         stats = [np.empty((0, 4), dtype=np.uint64)]
         counts: list[int] = []
-        present = sorted(inner[split], key=_composed)
+        present = sorted(inner[split], key=composed)
         for name in present:
-            if _composed(name) not in labels:
+            if composed(name) not in labels:
                 raise _unknown_class(base / folder / name, classes)
             before = len(unused)
             files, columns = _class_files(base, f"{folder}/{name}", unused)
@@ -124,7 +124,7 @@ def list_tree(base: Path, *, needed: Sequence[str], optional: Sequence[str] = ()
             counts.append(len(files))
         if not names:
             raise DataError(f"{printable((base / folder).absolute())} holds no image")
-        numbers = np.array([labels[_composed(name)] for name in present], dtype=np.int64)
+        numbers = np.array([labels[composed(name)] for name in present], dtype=np.int64)
         splits[split] = Files(base, names, np.concatenate(stats), np.repeat(numbers, counts))
     if beside or unused:
         shown = joined([*beside, *sorted(unused)], 5)
@@ -208,7 +208,7 @@ def _class_folders(base: Path, folder: str, unused: list[str]) -> list[str]:
 
 def _class_names(train: Path, folders: list[str]) -> tuple[str, ...]:
     """Return the names of the classes, sorted."""
-    names = sorted(map(_composed, folders))
+    names = sorted(map(composed, folders))
     where = printable(train.absolute())
     if len(names) < 2:
         found = f"only '{printable(names[0])}'" if names else "none"
@@ -224,7 +224,7 @@ def _class_names(train: Path, folders: list[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _composed(name: str) -> str:
+def composed(name: str) -> str:
     """Return a name as text in Unicode's composed form (NFC): bytes that are no text are escaped,
     as records hold text."""
     if name.isascii():

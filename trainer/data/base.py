@@ -119,6 +119,10 @@ class DataKeys:
             a smaller batch (fewer than an eighth of a batch join the one before, so that BatchNorm
             sees enough), `drop` leaves them out.
         workers: processes that load images which are not resident.
+        balance: how often an epoch shows each training image: `none`, once; `oversample`, so that
+            every class has as many images in it as the largest has: of a class with fewer each
+            image comes as often as any other, or once more, which of them drawn anew for each
+            epoch.
         resident_share: share of the memory that images may fill (the device's, or the machine's on
             a CPU); what is larger is read from its cache file by workers.
     """
@@ -128,6 +132,7 @@ class DataKeys:
     split_seed: int = 0
     subset: Amount = Amount(100.0, True)
     last: Literal["keep", "drop"] = "keep"
+    balance: Literal["none", "oversample"] = "none"
     workers: int = 0
     resident_share: float = 0.5
 

@@ -13,6 +13,7 @@ from torch import nn
 from trainer.core.errors import unknown
 from trainer.core.weights_source import Origin
 from trainer.loss import LOSSES, Batch, ConfigError, Trained, check_in
+from trainer.loss._class_weights import ClassWeights
 from trainer.loss.base import cross_entropy
 from trainer.metrics import wide
 from trainer.model import MODELS
@@ -44,6 +45,8 @@ class Distill:
         alpha: weight of the closeness; positive.
         label_weight: weight of the cross entropy with the labels; 0 learns from the teacher alone.
         label_smoothing: of the cross entropy, in [0, 1).
+        class_weights: how much each class counts in the cross entropy; the closeness counts every
+            image alike.
     """
 
     teacher: Origin
@@ -53,6 +56,7 @@ class Distill:
     alpha: float = 1.0
     label_weight: float = 1.0
     label_smoothing: float = 0.0
+    class_weights: ClassWeights = ClassWeights()
 
     def __post_init__(self) -> None:
         check_in("[0, 1)", "loss.label_smoothing", self.label_smoothing)
@@ -60,11 +64,16 @@ class Distill:
             if value <= 0:
                 raise ConfigError(f"loss.{key} must be positive, got {value}")
         check_in("[0, inf)", "loss.label_weight", self.label_weight)
-        if self.label_weight == 0 and self.label_smoothing:
-            raise ConfigError(
-                f"loss.label_smoothing={self.label_smoothing} has no effect with "
-                "loss.label_weight=0: set one of them otherwise"
-            )
+        weighted = self.class_weights != ClassWeights()
+        for name, is_set in (
+            ("label_smoothing", self.label_smoothing),
+            ("class_weights", weighted),
+        ):
+            if self.label_weight == 0 and is_set:
+                raise ConfigError(
+                    f"loss.{name}={getattr(self, name)} has no effect with loss.label_weight=0: "
+                    "set one of them otherwise"
+                )
         self._check_teacher()
 
     def _check_teacher(self) -> None:
@@ -91,7 +100,9 @@ class Distill:
 
     def build(self, trained: Trained) -> Distillation:
         """Return the loss with its teacher."""
-        return Distillation(self, trained.network(KEY, self.teacher_model, self.teacher_args))
+        weights = self.class_weights.of(trained.classes, trained.class_counts)
+        teacher = trained.network(KEY, self.teacher_model, self.teacher_args)
+        return Distillation(self, teacher, weights)
 
 
 @dataclass(frozen=True)
@@ -100,6 +111,7 @@ class Distillation:
 
     keys: Distill
     teacher: nn.Module
+    weights: torch.Tensor | None = None
 
     def __call__(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Return the mean loss ()."""
@@ -108,7 +120,7 @@ class Distillation:
         close = closeness(logits, taught, self.keys.temperature) * self.keys.alpha
         if self.keys.label_weight == 0:
             return close
-        hard = cross_entropy(logits, batch, self.keys.label_smoothing)
+        hard = cross_entropy(logits, batch, self.keys.label_smoothing, self.weights)
         return close + hard * self.keys.label_weight
 
 

@@ -118,7 +118,7 @@ def plan(context: RunContext) -> Planned:
         mix,
         snapshots,
         clock=clock,
-        image_shape=context.data.image_shape,
+        data=context.data,
         micro_batch=context.smallest_batch,
     )
     return Planned(schedule, augment, mix, snapshots, max(1, clock.steps(keys.eval_every)))
@@ -183,6 +183,7 @@ def build_run(
         weights,
         context.source,
         lambda n: precision.prepare_for_inference(place(n, context.device, precision.dtype)),
+        data.train_counts,
     )
     num_evaluated = data.num_val + (data.num_test if config.report_test else 0)
     run = Run(

@@ -56,7 +56,7 @@ class RunContext:
     @property
     def smallest_batch(self) -> int:
         """The fewest images that a training forward pass of a full batch may see."""
-        images = min(self.config.batch_size, self.data.num_train)
+        images = min(self.config.batch_size, self.data.epoch_images)
         return images // (self.config.accumulate * self.strategy.world.size)
 
 
@@ -91,11 +91,11 @@ def settle(
     )
     data_s = time.perf_counter() - start
     if strategy.world.rank == 0:
-        if config.batch_size > data.num_train:
+        if config.batch_size > data.epoch_images:
             log.warning(
                 "batch_size=%d is more than the %d training images: each epoch is one step",
                 config.batch_size,
-                data.num_train,
+                data.epoch_images,
             )
         if data.num_val >= len(source.classes):  # of fewer, nothing else is to be expected
             say_missing("validation", data.val_counts, source.classes)

@@ -17,9 +17,11 @@ from torch import nn
 from trainer.average import Average, SnapshotPlan
 from trainer.config.run_config import RunConfig
 from trainer.core.clock import Clock
+from trainer.core.convert import plain_choice
 from trainer.core.errors import ConfigError
+from trainer.core.file_kinds import printable
 from trainer.core.units import Duration
-from trainer.data import Batch
+from trainer.data import Batch, Batches
 from trainer.metrics import Scores
 from trainer.mix import Mixing
 from trainer.scheduler import Schedule
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 SAMPLES = 500  # steps at which a schedule is looked at
 LONGER = 5_000  # epochs, or twice the run: where a schedule that is idle here may act
 SNAPSHOTS = 20  # of a toy network, which an average is asked about
+UNEVEN = 3  # times the smallest class that the largest is when a word is due
 IMAGES = 8  # of random pixels, which augmentations and mixing are asked about
 
 
@@ -39,7 +42,7 @@ def check_effects(
     snapshots: SnapshotPlan,
     *,
     clock: Clock,
-    image_shape: tuple[int, int, int],
+    data: Batches,
     micro_batch: int,
 ) -> None:
     """Say which parts change nothing in this run; some lines of text through `logging`.
@@ -50,10 +53,37 @@ def check_effects(
     for line in (
         *idle_schedule(config, schedule, clock),
         *idle_average(config, snapshots, clock),
-        *idle_mix(config, mix, clock, image_shape, micro_batch),
-        *idle_augment(config, clock, image_shape),
+        *idle_mix(config, mix, clock, data.image_shape, micro_batch),
+        *idle_augment(config, clock, data.image_shape),
+        *on_balance(config, data),
     ):
         log.info(line)
+
+
+def on_balance(config: RunConfig, data: Batches) -> Iterator[str]:
+    """Yield a line on classes of different sizes: what oversampling makes of an epoch, what changes
+    nothing, or what could be done where nothing is."""
+    weights = plain_choice(config.loss).get("class_weights", "none")
+    counts = sorted((n, name) for n, name in zip(data.train_counts, data.classes, strict=True) if n)
+    (fewest, small), (most, large) = counts[0], counts[-1]
+    if config.data.shared.balance == "oversample":
+        if data.epoch_images > data.num_train:
+            yield (
+                f"data.balance=oversample: an epoch has {data.epoch_images:,} images, {most:,} of "
+                f"each class, made of {data.num_train:,}"
+            )
+        else:
+            yield f"data.balance=oversample changes nothing: every class has {most:,} images"
+    if isinstance(weights, list) and len(set(weights)) == 1:
+        yield "loss.class_weights changes nothing: all weights are equal"
+    elif weights == "balanced" and fewest == most:
+        yield f"loss.class_weights=balanced changes nothing: every class has {most:,} images"
+    elif weights == "none" and most >= UNEVEN * fewest:
+        yield (
+            f"classes are uneven: {most:,} training images of {printable(large)}, {fewest:,} of "
+            f"{printable(small)}; data.balance=oversample or loss.class_weights=balanced makes "
+            "them count alike"
+        )
 
 
 def idle_schedule(config: RunConfig, schedule: Schedule, clock: Clock) -> Iterator[str]:

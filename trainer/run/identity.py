@@ -29,7 +29,7 @@ COMPUTING = ("torchvision", "numpy")  # what numbers come from besides torch: ne
 # What a configuration holds that moves no number of the result: paths, logging, worker counts.
 UNRELATED = (
     *("name", "outputs", "checkpoint", "plugins", "device"),
-    *("data.root", "data.workers", "data.resident_share"),
+    *("data.root", "data.labels", "data.workers", "data.resident_share"),
     *("strategy.start_timeout", "strategy.timeout", "strategy.processes"),
 )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from trainer.checkpoint import format as checkpoint
 from trainer.checkpoint.saver import Action, Saver
-from trainer.core.command import on_each_machine
+from trainer.core.command import command_line, on_each_machine
 from trainer.core.errors import Stopped
 from trainer.core.signals import StopWhileWaiting
 from trainer.data.base import Source
@@ -15,8 +15,8 @@ from trainer.evaluation.mistakes import Errors
 from trainer.evaluation.watched import rises, value_of
 from trainer.loop import EpochRecord, EvaluationStopped, add_seconds, final_scores, fit
 from trainer.metrics import Scores, guessing
-from trainer.record.console import command_to_resume, epoch_line, show_result
-from trainer.record.runs import read_run
+from trainer.record.console import command_to_resume, epoch_line, show_result, shown_path
+from trainer.record.runs import RunRow, read_run
 from trainer.record.tensorboard import TensorBoard
 from trainer.run.early_stop import how_it_stopped, out_of_patience
 from trainer.run.errors_shown import show_errors
@@ -26,8 +26,10 @@ from trainer.run.recording import Recording
 from trainer.run.resume import restore
 from trainer.run.summary import (
     RunProgress,
+    absurd_epochs,
     epochs_of,
     first_images,
+    learnt_by_heart,
     opening,
     plain_scores,
     results_of,
@@ -185,13 +187,13 @@ class Runner:
             return
         for line in how_it_stopped(self.config.early_stop, run):
             self.console.say(line, style="yellow")
-        self.say_guessing(tested.get("test"))
         scores: dict[str, Any] = {name: plain_scores(found) for name, found in tested.items()}
         which, classes = "averaged" if "test_avg" in tested else "final", self.source.classes
         if errors.counts.any():
             scores["errors"] = errors.plain(classes, which)
         self.recording.write_summary("completed", 0, {**scores, "weights_sha256": weights})
         row = read_run(self.folder.path)
+        self.say_doubt(tested.get("test"), row)
         show_result(row, self.console)
         if self.tensorboard is not None:
             self.tensorboard.finish(lambda: first_images(run), row)
@@ -204,20 +206,36 @@ class Runner:
                 tensorboard=self.tensorboard,
             )
 
-    def say_guessing(self, test: Scores | None) -> None:
-        """Say it in one line if the trained weights do no better than a guess, on the validation
-        images or, without any, the test images."""
-        data = self.run.data
+    def say_doubt(self, test: Scores | None, row: RunRow) -> None:
+        """Say in one line, with the likely cause, if the training loss was absurd for long, or the
+        trained weights do no better than a guess on the validation images or, without any, the test
+        images."""
+        data, steps = self.run.data, self.run.state.step
         has_val = self.val is not None
         what, counts = ("validation", data.val_counts) if has_val else ("test", data.test_counts)
-        text = guessing(self.val if has_val else test, counts)
-        if text is not None:
-            steps = self.run.state.step
-            self.console.say(
-                f"{what} {text} after {steps} steps: train longer, with another optim.lr, or look "
-                "at the images and labels",
-                style="yellow",
+        guess = guessing(self.val if has_val else test, counts)
+        # of other losses nothing is known
+        is_known = self.config.loss.name == "cross_entropy"
+        absurd = absurd_epochs(row.epochs, data.num_classes) if is_known else 0
+        search = command_line("task=lr_range", f"repeat={shown_path(self.folder.path)}")
+        if absurd:
+            text = (
+                f"the training loss was more than twice that of a guess in {absurd} of "
+                f"{len(row.epochs)} epochs: optim.lr is too high, most likely; find one by {search}"
             )
+        elif guess is not None and learnt_by_heart(row.epochs):
+            text = (
+                f"{what} {guess} after {steps} steps, though training images are known: these are "
+                "too few or too different; more of them, augmentation or init_from=<run> may help"
+            )
+        elif guess is not None:
+            text = (
+                f"{what} {guess} after {steps} steps: optim.lr is too high or too low, most likely "
+                f"(find one by {search}); else train longer, or look at the images and labels"
+            )
+        else:
+            return
+        self.console.say(text, style="yellow")
 
     def facts(self) -> Mapping[str, Any]:
         """Return what the summary says besides status and results, once nothing is written in the

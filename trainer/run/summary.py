@@ -1,7 +1,9 @@
 """How a run is shown and summed up: the live line, the row per epoch, and the facts."""
 
+import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ from trainer.metrics import Scores
 from trainer.record.console import clock_text, shown_path
 from trainer.record.runs import EpochRow
 from trainer.state import Run
+
+ABSURD_EPOCHS, ABSURD_SHARE = 3, 1 / 6  # with an absurd loss, until it is said
+KNOWN = 0.9  # share of the training images that are right
 
 PHASES = ("startup", "data", "compile", "train", "average", "eval", "total")
 
@@ -107,6 +112,21 @@ def peak_memory(device: torch.device) -> int | None:
     return peak * (1 if sys.platform == "darwin" else 1024)
 
 
+def absurd_epochs(epochs: Sequence[EpochRow], num_classes: int) -> int:
+    """Return in how many epochs the training loss was more than twice that of equal probabilities;
+    0 where those are fewer than three or a sixth of all: at its first steps a run may be anywhere.
+    """
+    limit = 2 * math.log(num_classes)
+    count = sum(row.train_loss is not None and row.train_loss > limit for row in epochs)
+    return count if count >= max(ABSURD_EPOCHS, ABSURD_SHARE * len(epochs)) else 0
+
+
+def learnt_by_heart(epochs: Sequence[EpochRow]) -> bool:
+    """Return whether a run knows its training images at its end."""
+    top1 = epochs[-1].train_top1 if epochs else None
+    return top1 is not None and top1 >= KNOWN
+
+
 def first_images(run: Run) -> torch.Tensor:
     """Return the first images of the run (B, C, H, W), at most 32, as the network saw them."""
     clock = run.clock().at(0)
@@ -160,7 +180,7 @@ class RunProgress:
         spent = time.perf_counter() - self.start
         steps = step - self.first
         if steps > 0 and spent > 0 and total != UNPLANNED:
-            per_step = run.data.num_train / run.data.steps_per_epoch
+            per_step = run.data.epoch_images / run.data.steps_per_epoch
             parts.append(f"{steps * per_step / spent:,.0f} images/s")
             parts.append(f"{clock_text((total - step) * spent / steps)} left")
         return parts

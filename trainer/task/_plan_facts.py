@@ -92,7 +92,7 @@ def facts_of(run: Run, config: RunConfig) -> Facts:
     per_epoch = run.data.steps_per_epoch
     parts = run.strategy.world.size * config.accumulate
     steps = Steps(
-        run.data.num_train,
+        run.data.epoch_images,
         config.batch_size,
         config.data.shared.last,
         config.accumulate,

@@ -76,7 +76,7 @@ def lines(facts: Facts, run: Run, config: RunConfig) -> Iterator[tuple[str, str]
         + (f", each of {world.size} processes" if world.size > 1 else ""),
     )
     yield "checkpoints", checkpoints_text(facts, config, has_val=data.num_val > 0)
-    images = data.num_train * facts.total / facts.steps_per_epoch
+    images = data.epoch_images * facts.total / facts.steps_per_epoch
     cost = PER_STEP * facts.multiply_adds * images
     yield "cost", f"about {amount(cost)} multiply-adds to train on {images:,.0f} images"
 
