@@ -172,7 +172,7 @@ class TimeBudget:
         """Return the seconds of an evaluation, guessed before the first."""
         if self.num_evals:
             return self.evals_s / self.num_evals
-        steps = run.data.num_val / run.data.num_train * run.data.steps_per_epoch
+        steps = run.data.num_val / run.data.epoch_images * run.data.steps_per_epoch
         return FORWARD * steps * self.step_s()
 
     def facts(self) -> dict[str, Any] | None:
