@@ -39,6 +39,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("metrics",),
     SEAMS[1:],
     ("config",),
+    ("lint",),
     ("state",),
     ("checkpoint",),
     ("loop",),

@@ -69,3 +69,45 @@ def test_resuming_with_a_plan_is_refused(call: Call, here: Path) -> None:
     done = call("resume=run", "task=plan")
     assert done.code == 2
     assert "resume= is for task=train" in done.err
+
+
+def test_a_probe_says_how_long_and_keeps_nothing(call: Call, here: Path) -> None:
+    done = call("task=plan", *TINY, "task.probe=true")
+    assert done.code == 0, done.err
+    assert "training steps of" in done.out
+    assert "of the process at the peak of the probe" in done.out
+    assert snapshot(here) == {}
+    assert "task.probe=true takes three" in call("task=plan", *TINY, "epochs=0.25").out
+    assert call("task=plan", *TINY, "epochs=0.25", "task.probe=true").code == 0  # of one step
+
+
+def test_a_plan_says_in_what_it_differs_from_a_run(call: Call, here: Path) -> None:
+    assert call(*TINY, "optim.lr=0.25", "hydra.run.dir=run").code == 0
+    before = snapshot(here)
+    done = call("task=plan", *TINY, "task.against=run", "model.hidden=[4]")
+    assert done.code == 0, done.err
+    rows = [line.split() for line in done.out.splitlines()]
+    assert ["optim.lr", "0.05", "0.25"] in rows
+    assert ["model.hidden", "[4]", "[8]"] in rows
+    assert not any(row[:1] in (["seed"], ["task.name"]) for row in rows)
+    same = call("task=plan", *TINY, "task.against=run", "optim.lr=0.25")
+    assert "the other run has the same configuration" in same.out
+    assert snapshot(here) == before
+    missing = call("task=plan", *TINY, "task.against=nowhere")
+    assert (missing.code, missing.err.count("\n")) == (4, 1)
+    assert "no run at nowhere" in missing.err
+
+
+def test_what_looks_odd_is_said_in_a_plan_and_may_refuse_it(call: Call, here: Path) -> None:
+    odd = ("task=plan", *TINY, "scheduler=cosine_restarts", "scheduler.t_0=5ep")
+    assert "[cycle_longer_than_run]" in call(*odd).out
+    assert "[cycle_longer_than_run]" not in call(*odd, "lint=off").out
+    refused = call(*odd, "lint=error")
+    assert refused.code == 2
+    assert "[cycle_longer_than_run]" in refused.err
+
+
+def test_nothing_is_compiled_for_a_plan(call: Call, here: Path) -> None:
+    done = call("task=plan", *TINY, "engine=compile")
+    assert done.code == 0, done.err
+    assert "engine=compile is not tried here" in done.out

@@ -12,9 +12,8 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 
 KEYS = (
-    *("early_stop", "profile", "lint", "metrics", "max_time", "json"),
+    *("early_stop", "profile", "metrics", "max_time", "json"),
     *("checkpoint.best", "data.labels", "data.balance", "loss.class_weights"),
-    "task.probe",
 )
 
 

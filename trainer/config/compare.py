@@ -18,7 +18,7 @@ from trainer.precision.formats import PrecisionChoice
 from trainer.strategy.keys import StrategyChoice
 
 # Fields of `RunConfig` that are newer than records with a key, with their neutral values.
-NEUTRAL: Mapping[str, Any] = {"eval_batch_size": None}
+NEUTRAL: Mapping[str, Any] = {"eval_batch_size": None, "lint": "warn"}
 
 ABSENT = "not there"
 
@@ -95,15 +95,24 @@ def decisive_values(config: RunConfig, unrelated: Collection[str]) -> dict[str, 
     }
 
 
+def differences(
+    then: Mapping[str, Any], now: RunConfig, unrelated: Collection[str]
+) -> dict[str, tuple[Any, Any]]:
+    """Return by dotted key both values of all that differs from a plain configuration, perhaps of
+    an older version, but for `unrelated` keys and all below them: its own, then that of now."""
+    old, new, neutral = dict(leaves(then)), dict(leaves(now.plain())), neutral_values(now)
+    found = {}
+    for key in sorted(old.keys() | new.keys()):
+        was, value = (tree.get(key, neutral.get(key, ABSENT)) for tree in (old, new))
+        if was != value and not is_within(key, unrelated):
+            found[key] = (was, value)
+    return found
+
+
 def changed_keys(then: object, now: RunConfig, unrelated: Collection[str]) -> list[str]:
     """Return `key=value (was value)` for all that differs from the configuration of an earlier run,
     perhaps of an older version, but for `unrelated` keys and all below them."""
     if not isinstance(then, dict):
         return ["no configuration in its manifest"]
-    old, new, neutral = dict(leaves(then)), dict(leaves(now.plain())), neutral_values(now)
-    changed = []
-    for key in sorted(old.keys() | new.keys()):
-        was, value = (tree.get(key, neutral.get(key, ABSENT)) for tree in (old, new))
-        if was != value and not is_within(key, unrelated):
-            changed.append(f"{key}={value} (was {was})")
-    return changed
+    changed = differences(then, now, unrelated)
+    return [f"{key}={value} (was {was})" for key, (was, value) in changed.items()]

@@ -112,6 +112,7 @@ class RunConfig:
         eval_batch_size: images of an evaluation batch in each process; None: as many as four of its
             micro-batches, and at most 1000.
         report_test: whether the test images are looked at, once, at the end.
+        lint: what becomes of a run in which something looks odd: `warn` says it, `error` refuses.
         plugins: modules with components of the user's own.
     """
 
@@ -136,6 +137,7 @@ class RunConfig:
     tta: Literal["none", "flip", "flip_translate"]
     eval_batch_size: int | None
     report_test: bool
+    lint: Literal["error", "warn", "off"]
     plugins: tuple[str, ...]
     checkpoint: CheckpointConfig
     precision: PrecisionChoice

@@ -1,4 +1,5 @@
-"""What a network's forward pass costs, counted on shapes alone; the same on every machine."""
+"""What a network's forward pass costs, counted on the shapes of one image; the same on every
+machine."""
 
 from __future__ import annotations
 
@@ -12,6 +13,10 @@ from torch import nn
 # Below it a second thread costs more in waiting than it takes over: each operation of a step ends
 # with all threads meeting. MNIST/mlp at batch 256 (69 million) gets two, the default job (58) one.
 PER_THREAD = 30_000_000
+
+# Bound of the multiply-adds of an image, below which they are done, on zeros: for shapes alone
+# torch imports its compiler, which takes a second.
+MOST_DONE = 100_000_000_000
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ def work_of(build: Callable[[], nn.Module], image_shape: tuple[int, ...]) -> Wor
     """Return what a network's forward pass costs; None for one that shapes alone do not carry.
 
     Args:
-        build: returns the network; called without storage for its weights.
+        build: returns the network; called without storage for its weights, which draws no number.
         image_shape: of one image.
     """
     total = largest = 0
@@ -45,14 +50,25 @@ def work_of(build: Callable[[], nn.Module], image_shape: tuple[int, ...]) -> Wor
             largest = max(largest, 4 * sum(t.numel() for t in tensors))
 
     try:
-        with torch.device("meta"), torch.no_grad():
+        with torch.device("meta"):
             model = build().eval()
             for layer in model.modules():
                 layer.register_forward_hook(count)
-            model(torch.empty(1, *image_shape))
+        device = "cpu" if is_quick(model, image_shape) else "meta"
+        if device == "cpu":
+            model._apply(lambda t: torch.zeros(t.shape, dtype=t.dtype))  # `to_empty` needs shapes
+        with torch.no_grad():
+            model(torch.zeros(1, *image_shape, device=device))
     except Exception:  # code of anybody's, which may look at values
         return None
     return Work(total, largest)
+
+
+def is_quick(model: nn.Module, image_shape: tuple[int, ...]) -> bool:
+    """Return whether a pass of one image takes no noticeable time: it would not if each weight were
+    used at each pixel."""
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    return weights * image_shape[-1] * image_shape[-2] < MOST_DONE
 
 
 def threads_for(work: Work | None, images: int, most: int) -> int:

@@ -10,9 +10,10 @@ from trainer.record.runs import RunRow, read_run
 from trainer.record.sweep_file import JobOverrides, read_sweep
 from trainer.sweep.choices import settle_choices
 from trainer.sweep.jobs import Job, Sweep, begin, check_jobs
+from trainer.sweep.linting import refuse_odd
 from trainer.sweep.plan import Launcher, SweepPlan
 from trainer.sweep.results import finish, job_line, overrides_apart, report_invalid, swept_keys
-from trainer.sweep.supervisor import supervise
+from trainer.sweep.supervisor import pool_for, supervise
 from trainer.sweep.worker_process import warm_up
 
 
@@ -30,6 +31,7 @@ def run_sweep(plan: SweepPlan, current: Sweep) -> int:
         warm_up()
     console = Console()
     jobs = settle_choices(check_jobs(plan.jobs, current), console)
+    refuse_odd(jobs, pool_for)
     folder = begin(plan.folder, jobs)
     introduce(jobs, folder, console)
     if plan.hydra:
@@ -94,6 +96,7 @@ def run_jobs(
     jobs = settle_choices(
         check_jobs([JobOverrides(tuple(line)) for line in lines], current), console
     )
+    refuse_odd(jobs, pool_for)
     place = begin(None if folder is None else str(folder), jobs)
     rows = supervise(jobs, place, console, Launcher(workers), current)
     return [rows[job.number] for job in jobs]

@@ -15,6 +15,7 @@ from trainer.core.signals import Stops
 from trainer.record.console import Console, shown_path
 from trainer.record.runs import read_run
 from trainer.sweep.jobs import Job, Sweep, outputs_of
+from trainer.sweep.linting import say_odd
 from trainer.sweep.locks import link, registered
 from trainer.sweep.messages import DONE, REUSED, STOPPED, Ended, JobTask, KeyRequest
 from trainer.sweep.plan import Launcher
@@ -89,6 +90,10 @@ def do_rest(
             ]
             if reuse and not stops.signum:
                 tasks = without_finished(tasks, folder, progress)
+            if not stops.signum:
+                wanted = [task.config for task in tasks]
+                every = list(progress.jobs.values())
+                say_odd(wanted, every, pool, progress.console, lambda: stops.signum)
             report_restarts(tasks, progress.console)
             progress.begin()
             pool.run(
