@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from tests.command import ROOT
 from tests.lint.contexts import config_of, context_of
 from trainer.composition.search_path import Sources
+from trainer.core.errors import ConfigError
 from trainer.lint import RULES, LintContext, check, described, rule
 from trainer.lint.page import sections
 from trainer.study.spec import load, names
@@ -230,7 +231,8 @@ def test_nothing_is_odd_about_any_preset() -> None:
 def lines_of_scale(name: str, scale: str) -> list[list[str]]:
     """Return the command line of each arm of a study at a scale, without what is tuned."""
     study = load(name, scale)
-    return [[*study.base, *arm.overrides] for arm in study.arms] or [list(study.base)]
+    arms = [arm.overrides for arm in study.arms] or [()]
+    return [[*study.base, *overrides, *study.size] for overrides in arms]
 
 
 @pytest.mark.slow
@@ -240,7 +242,10 @@ def test_nothing_is_odd_about_any_study_that_composes() -> None:
     for scale in ("minute", "cpu", "gpu"):
         for name in names(scale):
             for line in lines_of_scale(name, scale):
-                config = config_of(line, SWEEP)
+                try:
+                    config = config_of(line, SWEEP)
+                except ConfigError:  # what is missing comes from an earlier run
+                    continue
                 if config.data.name == "synthetic":
                     continue
                 looked_at += 1

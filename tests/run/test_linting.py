@@ -1,4 +1,4 @@
-"""What looks odd is said before a run's folder is made, and once for a sweep; it changes nothing."""
+"""What looks odd is said before a folder is made, and once for a sweep; it changes nothing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Rules about images, batches and evaluation."""
 
 import math
+from typing import Any
 
 from trainer.lint import LintContext, rule
 
@@ -64,17 +65,17 @@ def mirrored_digits(context: LintContext) -> str | None:
     config = context.config
     if config.data.name not in DIGITS:
         return None
-    for choice in config.augment:
-        if choice.name == "alternating_flip":
-            return (
-                f"augment=alternating_flip mirrors the digits of data={config.data.name}, which "
-                "makes others of them: set augment=shift"
-            )
-        if choice.name == "standard" and choice.component.flip:
-            return (
-                f"augment=standard mirrors the digits of data={config.data.name}, which makes "
-                "others of them: set augment.standard.flip=false"
-            )
+    chosen = augmentations(context)
+    if "alternating_flip" in chosen:
+        return (
+            f"augment=alternating_flip mirrors the digits of data={config.data.name}, which makes "
+            "others of them: set augment=shift"
+        )
+    if "standard" in chosen and chosen["standard"].flip:
+        return (
+            f"augment=standard mirrors the digits of data={config.data.name}, which makes others "
+            "of them: set augment.standard.flip=false"
+        )
     if config.tta != "none":
         return (
             f"tta={config.tta} asks about mirrored digits of data={config.data.name}: set tta=none"
@@ -110,16 +111,13 @@ def tiny_parts_of_small_images(context: LintContext) -> str | None:
     Source: "Going Deeper with Convolutions", arXiv:1409.4842, section 6, where it comes from:
     parts of 224x224 pixels; recipes for CIFAR pad and crop instead, arXiv:1512.03385, section 4.2.
     """
-    side = min(context.image_shape[1:])
-    for choice in context.config.augment:
-        if choice.name == "random_resized_crop" and side <= SMALL_IMAGE:
-            least = choice.component.scale[0]
-            if least < SMALL_AREA:
-                return (
-                    f"augment.random_resized_crop.scale begins at {least:g} of images of {side} "
-                    "pixels: set augment.random_resized_crop.scale=[0.5,1], or augment=standard"
-                )
-    return None
+    side, crop = min(context.image_shape[1:]), augmentations(context).get("random_resized_crop")
+    if crop is None or side > SMALL_IMAGE or crop.scale[0] >= SMALL_AREA:
+        return None
+    return (
+        f"augment.random_resized_crop.scale begins at {crop.scale[0]:g} of images of {side} "
+        "pixels: set augment.random_resized_crop.scale=[0.5,1], or augment=standard"
+    )
 
 
 @rule
@@ -132,14 +130,13 @@ def most_of_an_image_is_cut_out(context: LintContext) -> str | None:
     arXiv:1708.04552, figure 3: on 32x32 pixels accuracy falls from 16 pixels (CIFAR-10) or 8
     (CIFAR-100) on.
     """
-    side = min(context.image_shape[1:])
-    for choice in context.config.augment:
-        if choice.name == "cutout" and choice.component.size > 0.75 * side:
-            return (
-                f"augment.cutout.size={choice.component.size} hides most of an image of {side} "
-                f"pixels: set augment.cutout.size={max(1, side // 2)} or less"
-            )
-    return None
+    side, cutout = min(context.image_shape[1:]), augmentations(context).get("cutout")
+    if cutout is None or cutout.size <= 0.75 * side:
+        return None
+    return (
+        f"augment.cutout.size={cutout.size} hides most of an image of {side} pixels: set "
+        f"augment.cutout.size={max(1, side // 2)} or less"
+    )
 
 
 @rule
@@ -158,3 +155,8 @@ def test_images_in_a_sweep(context: LintContext) -> str | None:
         f"report_test=true in a sweep over {', '.join(context.swept[:3])}: choose on val, and look "
         "at test with the choice alone; leave report_test out"
     )
+
+
+def augmentations(context: LintContext) -> dict[str, Any]:
+    """Return the chosen augmentations, by name."""
+    return {choice.name: choice.component for choice in context.config.augment}

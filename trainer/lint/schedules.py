@@ -1,6 +1,7 @@
 """Rules about the learning rate over the run."""
 
 from dataclasses import fields
+from typing import Any
 
 from trainer.core.units import Duration
 from trainer.lint import LintContext, rule
@@ -19,7 +20,8 @@ def cycle_longer_than_run(context: LintContext) -> str | None:
     Source: "Cyclical Learning Rates for Training Neural Networks", arXiv:1506.01186, section 3.2
     (end where a cycle ends); "SGDR", arXiv:1608.03983 (weights are taken where a cycle ends).
     """
-    name, component = context.config.scheduler.name, context.config.scheduler.component
+    name = context.config.scheduler.name
+    component: Any = context.config.scheduler.component
     left, clock = context.steps_after_warmup(), context.clock
     spans: dict[str, Duration] = {}
     for field in fields(component):
