@@ -91,12 +91,11 @@ def run_jobs(
         Stopped: after a signal.
     """
     warm_up()
-    current = Sweep(sources or Sources(), plugins, reuse)
+    current = Sweep(sources or Sources(), plugins, reuse, lint=False)
     console = Console(quiet=quiet)
     jobs = settle_choices(
         check_jobs([JobOverrides(tuple(line)) for line in lines], current), console
     )
-    refuse_odd(jobs, pool_for)
     place = begin(None if folder is None else str(folder), jobs)
     rows = supervise(jobs, place, console, Launcher(workers), current)
     return [rows[job.number] for job in jobs]

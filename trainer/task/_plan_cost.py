@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator
+import itertools
+from collections import Counter as Counts
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,7 +175,33 @@ class Watched:
             )
             for name, part in self.parts.items()
         ]
-        return tuple(s for s in found if s.num_parameters or s.multiply_adds)
+        return tuple(shortened([s for s in found if s.num_parameters or s.multiply_adds]))
+
+
+def shortened(stages: Sequence[Stage]) -> list[Stage]:
+    """Return stages in at most `MOST_STAGES` rows: where there are more, neighbours that give the
+    same shape are one row, and of what is then too much, the end is."""
+    if len(stages) <= MOST_STAGES:
+        return list(stages)
+    runs = [list(run) for _, run in itertools.groupby(stages, lambda stage: stage.output)]
+    if len(runs) > MOST_STAGES:
+        rest = itertools.chain(*runs[MOST_STAGES - 1 :])
+        runs = [*runs[: MOST_STAGES - 1], list(rest)]
+    return [merged(run) for run in runs]
+
+
+def merged(stages: Sequence[Stage]) -> Stage:
+    """Return neighbours as one stage."""
+    if len(stages) == 1:
+        return stages[0]
+    kinds = Counts(stage.kind for stage in stages)
+    return Stage(
+        f"{stages[0].name} to {stages[-1].name}",
+        ", ".join(f"{count} {kind}" for kind, count in kinds.items()),
+        sum(stage.num_parameters for stage in stages),
+        sum(stage.multiply_adds for stage in stages),
+        stages[-1].output,
+    )
 
 
 def parts_of(network: nn.Module) -> dict[str, nn.Module]:
