@@ -96,6 +96,7 @@ def run_jobs(
     jobs = settle_choices(
         check_jobs([JobOverrides(tuple(line)) for line in lines], current), console
     )
+    refuse_odd(jobs, pool_for)
     place = begin(None if folder is None else str(folder), jobs)
     rows = supervise(jobs, place, console, Launcher(workers), current)
     return [rows[job.number] for job in jobs]
