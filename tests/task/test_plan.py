@@ -71,7 +71,10 @@ def test_resuming_with_a_plan_is_refused(call: Call, here: Path) -> None:
     assert "resume= is for task=train" in done.err
 
 
-def test_a_probe_says_how_long_and_keeps_nothing(call: Call, here: Path) -> None:
+def test_a_probe_says_how_long_and_keeps_nothing(
+    call: Call, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # where nothing is known
     done = call("task=plan", *TINY, "task.probe=true")
     assert done.code == 0, done.err
     assert "training steps of" in done.out

@@ -35,7 +35,7 @@ def test_mixed_ones_say_both_labels_with_their_shares() -> None:
         shares = mixed.targets[i]
         if int((shares > 0.005).sum()) == 2:
             two += 1
-            share, name = found.text.splitlines()[0].split(" ", 1)
+            name, share = found.text.splitlines()[0].split(": ")
             assert float(share) == round(float(shares.max()), 2)
             assert name == run.data.classes[int(shares.argmax())]
         between = (batch.images[i].min(), batch.images.max())

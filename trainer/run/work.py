@@ -56,7 +56,8 @@ def work_of(build: Callable[[], nn.Module], image_shape: tuple[int, ...]) -> Wor
                 layer.register_forward_hook(count)
         device = "cpu" if is_quick(model, image_shape) else "meta"
         if device == "cpu":
-            model._apply(lambda t: torch.zeros(t.shape, dtype=t.dtype))  # `to_empty` needs shapes
+            # `to_empty` would do it by shapes alone
+            model._apply(lambda t: torch.zeros(t.shape, dtype=t.dtype))  # type: ignore[no-untyped-call]
         with torch.no_grad():
             model(torch.zeros(1, *image_shape, device=device))
     except Exception:  # code of anybody's, which may look at values

@@ -53,14 +53,14 @@ class NetworkCost:
     activation_bytes: int
 
 
-class Counter(TorchDispatchMode):
+class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the multiply-adds of the operations that run within it.
 
     `torch.utils.flop_counter` does the same, but importing it takes a tenth of a second.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.multiply_adds = 0
 
     def __torch_dispatch__(

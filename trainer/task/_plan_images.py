@@ -61,7 +61,7 @@ def caption(run: Run, shares: torch.Tensor) -> str:
     """Return the classes of a mixed image with their shares (K,), the larger first."""
     largest = torch.argsort(shares, descending=True)[:2].tolist()
     lines = [
-        f"{float(shares[k]):.2f} {name_of(run, k)}" for k in largest if float(shares[k]) > 0.005
+        f"{name_of(run, k)}: {float(shares[k]):.2f}" for k in largest if float(shares[k]) > 0.005
     ]
     return "\n".join(lines) if len(lines) > 1 else name_of(run, largest[0])
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.config.run_config import RunConfig
+from trainer.core.convert import typed
 from trainer.record.console import clock_text
 from trainer.scheduler import Watcher
 from trainer.state import Run
@@ -271,7 +272,7 @@ def show_differences(found: Mapping[str, tuple[Any, Any]], terminal: Console) ->
     for heading in ("key", "here", "other run"):
         table.add_column(heading, overflow="fold")
     for key, (other, here) in found.items():
-        table.add_row(Text(key), Text(str(here)), Text(str(other)))
+        table.add_row(Text(key), Text(typed(here)), Text(typed(other)))
     terminal.print(Padding(table, (1, 0, 0, 2)))
 
 
