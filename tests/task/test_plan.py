@@ -1,11 +1,16 @@
 """`task=plan` tells, and leaves nothing."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.command import TINY, Call, snapshot
+from tests.command import TINY, Call, environment, snapshot
+from tests.warm import Warm
+
+IMAGES = [word for word in TINY if not word.startswith("model")]
 
 
 def test_a_plan_leaves_nothing_and_tells_the_run_s_steps(call: Call, here: Path) -> None:
@@ -114,3 +119,30 @@ def test_nothing_is_compiled_for_a_plan(call: Call, here: Path) -> None:
     done = call("task=plan", *TINY, "engine=compile")
     assert done.code == 0, done.err
     assert "engine=compile is not tried here" in done.out
+
+
+@pytest.mark.slow
+def test_a_plan_imports_no_compiler_and_leaves_a_whole_one(here: Path) -> None:
+    code = f"""
+import sys
+from trainer.cli.main import exit_code
+assert exit_code({["task=plan", *IMAGES, "model=cnn"]!r}) == 0
+names = [n for n in sys.modules if n.startswith(("torch._dynamo", "sympy", "matplotlib", "triton"))]
+assert names == [], names
+import torch
+assert torch._dynamo.config.cache_size_limit > 0  # the real one
+"""
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=here, env=environment())
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_plan_and_probe_together(here: Path, warm: Warm) -> None:
+    words = ["--standalone", "--nproc-per-node", "2", "-m", "trainer", "task=plan", *TINY]
+    process = warm.torchrun([*words, "task.probe=true", "task.picture=plan.png"], here)
+    out, err = process.communicate()
+    assert process.wait() == 0, err
+    assert "2 processes x 1 micro-batch of 8" in out
+    assert "training steps" in out
+    assert list(snapshot(here)) == ["plan.png"]
