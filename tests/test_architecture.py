@@ -40,6 +40,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("evaluation",),
     SEAMS[1:],
     ("config",),
+    ("lint",),
     ("state",),
     ("checkpoint",),
     ("loop",),

@@ -289,7 +289,7 @@ RUN_KEYS: dict[str, tuple[object, tuple[str, ...]]] = {
 # (tests/run/test_context.py); the rest says where and what is written.
 OF_THE_RECORD = (
     *("name", "outputs", "threads", "device", "engine", "report_test", "plugins", "checkpoint"),
-    *("eval_batch_size", "compile"),
+    *("eval_batch_size", "compile", "lint"),
 )
 
 

@@ -196,19 +196,3 @@ def test_what_is_left_of_the_first_snapshot(decay: float, warmup: bool, count: i
     left = path_of(ema, SnapshotPlan(0, 1), [0.0, 1.0, *[0.0] * (count - 1)])[-1]
     told = ema.first_share(count)
     assert told == pytest.approx(left) or (told <= 0.1 and left is not None and left <= 0.1)
-
-
-def test_a_run_too_short_for_the_decay_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO"):
-        Ema(0.99).plan(AverageKeys(), Clock(0, 50, 5))
-    assert "average.decay=0.99 is slow for a run of 50 snapshots" in caplog.text
-    assert "makes up 61% of the last average" in caplog.text  # 0.99 ** 49
-    caplog.clear()
-    with caplog.at_level("INFO"):
-        Ema(0.9999999).plan(AverageKeys(), Clock(0, 50, 5))
-    assert "average.decay=0.9999999 is slow for" in caplog.text  # not rounded to 1
-    caplog.clear()
-    with caplog.at_level("INFO"):
-        Ema(0.99).plan(AverageKeys(), Clock(0, 500, 5))
-        Ema(0.99, decay_warmup=True).plan(AverageKeys(), Clock(0, 50, 5))
-    assert caplog.text == ""

@@ -1,11 +1,16 @@
 """`task=plan` tells, and leaves nothing."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.command import TINY, Call, snapshot
+from tests.command import TINY, Call, environment, snapshot
+from tests.warm import Warm
+
+IMAGES = [word for word in TINY if not word.startswith("model")]
 
 
 def test_a_plan_leaves_nothing_and_tells_the_run_s_steps(call: Call, here: Path) -> None:
@@ -69,3 +74,75 @@ def test_resuming_with_a_plan_is_refused(call: Call, here: Path) -> None:
     done = call("resume=run", "task=plan")
     assert done.code == 2
     assert "resume= is for task=train" in done.err
+
+
+def test_a_probe_says_how_long_and_keeps_nothing(
+    call: Call, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # where nothing is known
+    done = call("task=plan", *TINY, "task.probe=true")
+    assert done.code == 0, done.err
+    assert "training steps of" in done.out
+    assert "of the process at the peak of the probe" in done.out
+    assert snapshot(here) == {}
+    assert "not known before a step was taken" in call("task=plan", *TINY, "seed=1").out
+    assert call("task=plan", *TINY, "epochs=0.25", "task.probe=true").code == 0  # of one step
+
+
+def test_a_plan_says_in_what_it_differs_from_a_run(call: Call, here: Path) -> None:
+    assert call(*TINY, "optim.lr=0.25", "hydra.run.dir=run").code == 0
+    before = snapshot(here)
+    done = call("task=plan", *TINY, "task.against=run", "model.hidden=[4]")
+    assert done.code == 0, done.err
+    rows = [line.split() for line in done.out.splitlines()]
+    assert ["optim.lr", "0.05", "0.25"] in rows
+    assert ["model.hidden", "[4]", "[8]"] in rows
+    assert not any(row[:1] in (["seed"], ["task.name"]) for row in rows)
+    same = call("task=plan", *TINY, "task.against=run", "optim.lr=0.25")
+    assert "the other run has the same configuration" in same.out
+    assert snapshot(here) == before
+    missing = call("task=plan", *TINY, "task.against=nowhere")
+    assert (missing.code, missing.err.count("\n")) == (4, 1)
+    assert "no run at nowhere" in missing.err
+
+
+def test_what_looks_odd_is_said_in_a_plan_and_may_refuse_it(call: Call, here: Path) -> None:
+    odd = ("task=plan", *TINY, "scheduler=cosine_restarts", "scheduler.t_0=5ep")
+    assert "[cycle_longer_than_run]" in call(*odd).out
+    assert "[cycle_longer_than_run]" not in call(*odd, "lint=off").out
+    refused = call(*odd, "lint=error")
+    assert refused.code == 2
+    assert "[cycle_longer_than_run]" in refused.err
+
+
+def test_nothing_is_compiled_for_a_plan(call: Call, here: Path) -> None:
+    done = call("task=plan", *TINY, "engine=compile")
+    assert done.code == 0, done.err
+    assert "engine=compile is not tried here" in done.out
+
+
+@pytest.mark.slow
+def test_a_plan_imports_no_compiler_and_leaves_a_whole_one(here: Path) -> None:
+    code = f"""
+import sys
+from trainer.cli.main import exit_code
+assert exit_code({["task=plan", *IMAGES, "model=cnn"]!r}) == 0
+names = [n for n in sys.modules if n.startswith(("torch._dynamo", "sympy", "matplotlib", "triton"))]
+assert names == [], names
+import torch
+assert torch._dynamo.config.cache_size_limit > 0  # the real one
+"""
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=here, env=environment())
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_plan_and_probe_together(here: Path, warm: Warm) -> None:
+    words = ["--standalone", "--nproc-per-node", "2", "-m", "trainer", "task=plan", *TINY]
+    process = warm.torchrun([*words, "task.probe=true", "task.picture=plan.png"], here)
+    out, err = process.communicate()
+    assert process.wait() == 0, err
+    assert "2 processes x 1 micro-batch of 8" in out
+    assert "training steps" in out
+    assert list(snapshot(here)) == ["plan.png"]

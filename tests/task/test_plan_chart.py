@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.task.test_plan_facts import live
+from trainer.record.style import new_figure
 from trainer.task._plan_chart import (
     BLOCKS,
     area,
     axis,
     columns,
-    schedule_figure,
+    draw_schedule,
     shaded,
     tick_step,
 )
@@ -64,7 +65,9 @@ def test_a_line_is_coloured_in_two() -> None:
 def test_the_learning_rate_is_drawn_over_epochs() -> None:
     run, config = live("scheduler=cosine", "scheduler.warmup=1ep", "average=ema")
     facts = facts_of(run, config)
-    (axes,) = schedule_figure(facts, "a title").axes
+    figure = new_figure(7, 4)
+    draw_schedule(figure, facts, "a title")
+    (axes,) = figure.axes
     (line,) = axes.lines
     assert list(line.get_xdata()) == [i / 4 for i in range(8)]
     assert list(line.get_ydata()) == list(facts.curve.lr)
@@ -76,5 +79,6 @@ def test_momentum_gets_a_panel_where_it_moves() -> None:
     run, config = live(
         "scheduler=cyclic", "scheduler.base_momentum=0.8", "scheduler.max_momentum=0.9"
     )
-    figure = schedule_figure(facts_of(run, config), "")
+    figure = new_figure(7, 5)
+    draw_schedule(figure, facts_of(run, config), "")
     assert [axes.get_ylabel() for axes in figure.axes] == ["learning rate", "momentum"]

@@ -12,7 +12,7 @@ from trainer.run.assemble import assemble
 from trainer.run.device import prepare
 from trainer.scheduler import base as schedules
 from trainer.state import Run
-from trainer.task._plan_facts import MOST_SAMPLES, facts_of, groups_of, multiply_adds
+from trainer.task._plan_facts import MOST_SAMPLES, facts_of, groups_of, state_tensors
 
 
 def live(*overrides: str) -> tuple[Run, RunConfig]:
@@ -96,17 +96,13 @@ def test_every_parameter_is_in_one_group() -> None:
     assert "momentum" in first.settings
 
 
-def test_multiply_adds_by_hand() -> None:
-    dense = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 10))
-    assert multiply_adds(dense, (1, 8, 8)) == 64 * 8 + 8 * 10
-    # 3x3 kernels over 3 channels, at 3x3 places, for 4 channels
-    assert multiply_adds(nn.Conv2d(3, 4, 3), (3, 5, 5)) == 3 * 3 * 3 * (3 * 3) * 4
-    assert multiply_adds(nn.Conv2d(3, 4, 3).double(), (3, 5, 5)) == 972
-
-
-def test_multiply_adds_of_resnet_50_are_the_published_ones() -> None:
-    from torchvision.models import resnet50
-
-    with torch.device("meta"):
-        model = resnet50()
-    assert round(multiply_adds(model, (3, 224, 224)) / 1e9, 2) == 4.09  # torchvision's page
+def test_an_optimizer_s_numbers_for_each_weight_are_counted_as_it_keeps_them() -> None:
+    for name in ("sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam"):
+        run, _ = live(f"optim={name}")
+        (group,) = run.optimizer.param_groups
+        for parameter in group["params"]:
+            parameter.grad = torch.ones_like(parameter)
+        run.optimizer.step()
+        state = run.optimizer.state[group["params"][0]]
+        kept = sum(t.numel() == group["params"][0].numel() for t in state.values() if t.ndim)
+        assert state_tensors(group) == kept, name

@@ -10,6 +10,7 @@ from trainer.average.base import (
     Average,
     AverageKeys,
     Averaging,
+    Forgetful,
     SnapshotPlan,
     check_evaluated,
 )
@@ -19,5 +20,5 @@ from trainer.core.ranges import check_in
 from trainer.core.units import Duration
 
 __all__ = ["AVERAGES", "Average", "AverageKeys", "Averaging", "Clock", "ConfigError", "Duration"]
-__all__ += ["Shadow", "SnapshotPlan", "check_in"]
+__all__ += ["Forgetful", "Shadow", "SnapshotPlan", "check_in"]
 __all__ += ["check_bn_images", "check_evaluated", "recompute"]

@@ -4,7 +4,7 @@ It never touches the learning rate.
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from torch import nn
 
@@ -159,6 +159,15 @@ class Averaging(Protocol):
         Raises:
             ConfigError: if the component's keys do not fit the model.
         """
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """A component whose average forgets early weights."""
+
+    def first_share(self, count: int) -> float:
+        """Return the weight of the first of `count` snapshots in their average; below a tenth, only
+        that it is."""
 
 
 AVERAGES: Registry[Averaging] = Registry("average", AverageKeys)

@@ -1,6 +1,5 @@
 """Exponential moving average of the weights."""
 
-import logging
 from dataclasses import dataclass
 
 from torch import nn
@@ -16,7 +15,6 @@ from trainer.average import (
 )
 from trainer.average._averaged_copy import Buffers
 
-log = logging.getLogger(__name__)
 TRACE = 0.1  # of the first snapshot in the last average: more is told
 
 
@@ -60,16 +58,8 @@ class Ema:
             )
 
     def plan(self, keys: AverageKeys, clock: Clock) -> SnapshotPlan:
-        """Return the plan; tell where the run is too short for the decay."""
-        plan = SnapshotPlan.of(keys, clock)
-        count = 1 + (clock.total - plan.first) // plan.every
-        if (first := self.first_share(count)) > TRACE:
-            other = "" if self.decay_warmup else ", or set average.decay_warmup=true"
-            log.info(
-                f"average.decay={self.decay} is slow for a run of {count} snapshots: the first "
-                f"makes up {first:.0%} of the last average; lower it{other}"
-            )
-        return plan
+        """Return the plan."""
+        return SnapshotPlan.of(keys, clock)
 
     def build(self, model: nn.Module, plan: SnapshotPlan) -> Shadow:
         """Return the moving average.

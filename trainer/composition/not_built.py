@@ -11,7 +11,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "model": ("timm",),
 }
 
-KEYS = (*("profile", "lint", "task.probe"),)
+KEYS = ("profile",)
 
 
 SUBCOMMANDS = ("explain", "playground", "push", "schema")

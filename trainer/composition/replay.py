@@ -115,7 +115,12 @@ def check_agrees(
 ) -> None:
     """Raise ConfigError if words beside resume= change the run in what `resume_allow` does not
     name."""
-    free = {"plugins", "data.workers", *(key for key in ("threads", "device") if key in allow)}
+    free = {
+        "plugins",
+        "data.workers",
+        "lint",
+        *(key for key in ("threads", "device") if key in allow),
+    }
     groups = ("strategy",) if "world_size" in allow else ()
     before = {key: leaf(recorded, key) for key in flat(recorded)}
     changed = {

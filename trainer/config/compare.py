@@ -23,6 +23,7 @@ NEUTRAL: Mapping[str, Any] = {
     "max_time": None,
     "time_plan": None,
     "metrics": [],
+    "lint": "warn",
 }
 
 ABSENT = "not there"
@@ -100,15 +101,24 @@ def decisive_values(config: RunConfig, unrelated: Collection[str]) -> dict[str, 
     }
 
 
+def differences(
+    then: Mapping[str, Any], now: RunConfig, unrelated: Collection[str]
+) -> dict[str, tuple[Any, Any]]:
+    """Return by dotted key both values of all that differs from a plain configuration, perhaps of
+    an older version, but for `unrelated` keys and all below them: its own, then that of now."""
+    old, new, neutral = dict(leaves(then)), dict(leaves(now.plain())), neutral_values(now)
+    found = {}
+    for key in sorted(old.keys() | new.keys()):
+        was, value = (tree.get(key, neutral.get(key, ABSENT)) for tree in (old, new))
+        if was != value and not is_within(key, unrelated):
+            found[key] = (was, value)
+    return found
+
+
 def changed_keys(then: object, now: RunConfig, unrelated: Collection[str]) -> list[str]:
     """Return `key=value (was value)` for all that differs from the configuration of an earlier run,
     perhaps of an older version, but for `unrelated` keys and all below them."""
     if not isinstance(then, dict):
         return ["no configuration in its manifest"]
-    old, new, neutral = dict(leaves(then)), dict(leaves(now.plain())), neutral_values(now)
-    changed = []
-    for key in sorted(old.keys() | new.keys()):
-        was, value = (tree.get(key, neutral.get(key, ABSENT)) for tree in (old, new))
-        if was != value and not is_within(key, unrelated):
-            changed.append(f"{key}={value} (was {was})")
-    return changed
+    changed = differences(then, now, unrelated)
+    return [f"{key}={value} (was {was})" for key, (was, value) in changed.items()]

@@ -130,6 +130,7 @@ class RunConfig:
             micro-batches, and at most 1000.
         metrics: of torchmetrics, in every evaluation.
         report_test: whether the test images are looked at, once, at the end.
+        lint: what becomes of a run in which something looks odd: `warn` says it, `error` refuses.
         plugins: modules with components of the user's own.
     """
 
@@ -157,6 +158,7 @@ class RunConfig:
     eval_batch_size: int | None
     metrics: ChosenMetrics
     report_test: bool
+    lint: Literal["error", "warn", "off"]
     plugins: tuple[str, ...]
     checkpoint: CheckpointConfig
     early_stop: EarlyStop

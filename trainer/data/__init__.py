@@ -9,6 +9,7 @@ from trainer.core.units import Amount
 from trainer.data._batches import Batches
 from trainer.data._normalize import Normalize
 from trainer.data._pictures import PictureFile, find_pictures, read_pictures
+from trainer.data._splits import Split, split_source
 from trainer.data._stats import fingerprint, mean_std
 from trainer.data._steps import SMALLEST, Steps, check_batch_size
 from trainer.data.base import DATASETS, Batch, DataKeys, Dataset, Images, Noise, Source
@@ -16,4 +17,5 @@ from trainer.data.base import DATASETS, Batch, DataKeys, Dataset, Images, Noise,
 __all__ = ["DATASETS", "Batch", "DataKeys", "Dataset", "Images", "Noise", "Source"]
 __all__ += ["Amount", "ConfigError", "DataError", "check_in", "fingerprint", "mean_std"]
 __all__ += ["PictureFile", "find_pictures", "read_pictures"]
-__all__ += ["SMALLEST", "Batches", "Normalize", "Steps", "check_batch_size"]
+__all__ += ["SMALLEST", "Batches", "Normalize", "Split", "Steps", "check_batch_size"]
+__all__ += ["split_source"]

@@ -91,12 +91,6 @@ def settle(
     )
     data_s = time.perf_counter() - start
     if strategy.world.rank == 0:
-        if config.batch_size > data.epoch_images:
-            log.warning(
-                "batch_size=%d is more than the %d training images: each epoch is one step",
-                config.batch_size,
-                data.epoch_images,
-            )
         if data.num_val >= len(source.classes):  # of fewer, nothing else is to be expected
             say_missing("validation", data.val_counts, source.classes)
         if config.report_test:

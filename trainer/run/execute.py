@@ -15,6 +15,7 @@ from trainer.run.assemble import assemble
 from trainer.run.choices import as_recorded
 from trainer.run.device import prepare
 from trainer.run.fork import begin_from, read_fork
+from trainer.run.linting import lint
 from trainer.run.recording import recorded
 from trainer.run.request import RunRequest
 from trainer.run.runner import Runner
@@ -48,6 +49,8 @@ def execute(request: RunRequest) -> RunRow:
             request.config, device, strategy, precision, is_resumed=is_resumed, fork=fork
         )
         request = replace(request, config=context.config)
+        if not (is_resumed or request.is_linted):
+            lint(context, console)
         if fork is not None:
             begin_from(run, fork, request.config)
         if request.watch is not None:

@@ -28,7 +28,7 @@ COMPUTING = ("torchvision", "numpy")  # what numbers come from besides torch: ne
 
 # What a configuration holds that moves no number of the result: paths, logging, worker counts.
 UNRELATED = (
-    *("name", "outputs", "checkpoint", "plugins", "device"),
+    *("name", "outputs", "checkpoint", "plugins", "device", "lint"),
     *("data.root", "data.labels", "data.workers", "data.resident_share"),
     *("strategy.start_timeout", "strategy.timeout", "strategy.processes"),
 )

@@ -22,7 +22,7 @@ OURS = "trainer"
 # compose and check a configuration, whose values count by themselves, or compare and report.
 LEFT_OUT = (
     *(f"{OURS}.{name}" for name in ("analysis", "api", "cli", "composition", "config", "record")),
-    *(f"{OURS}.{name}" for name in ("study", "sweep", "task")),
+    *(f"{OURS}.{name}" for name in ("lint", "study", "sweep", "task")),
     *(f"{OURS}.core.errors", f"{OURS}.run.identity", f"{OURS}.run.resume"),
 )
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -93,13 +94,26 @@ class Subject:
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
-def probe(subject: Subject) -> Probe:
-    """Return what a step of a network takes, from the user's cache where it was measured before."""
+def file_of(subject: Subject) -> Path | None:
+    """Return the file in the user's cache that keeps a probe, None where there is no cache."""
     home = cache_home()
-    file = None if home is None else home / "trainer" / "probes" / f"{subject.identity()}.json"
+    return None if home is None else home / "trainer" / "probes" / f"{subject.identity()}.json"
+
+
+def kept_probe(subject: Subject) -> Probe | None:
+    """Return what was measured before, None where nothing was."""
+    file = file_of(subject)
     if file is not None:
         with contextlib.suppress(OSError, ValueError, TypeError):
             return Probe(**json.loads(file.read_text(encoding="utf-8")))
+    return None
+
+
+def probe(subject: Subject) -> Probe:
+    """Return what a step of a network takes, from the user's cache where it was measured before."""
+    kept, file = kept_probe(subject), file_of(subject)
+    if kept is not None:
+        return kept
     found = measure(subject)
     if file is not None:
         with contextlib.suppress(

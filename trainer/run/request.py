@@ -20,6 +20,7 @@ class RunRequest:
         resume: folder of the run to resume, or None.
         allow: in what a resumed run may differ, as in `resume_allow`.
         quiet: print nothing (a job of a sweep, whose sweep prints for it).
+        is_linted: whether what looks odd about it was said already, by its sweep.
         startup_s: seconds that the process needed before it came here.
         watch: called with the live parts before the first step, so that another thread can report
             progress.
@@ -32,5 +33,6 @@ class RunRequest:
     resume: Path | None = None
     allow: tuple[str, ...] = ()
     quiet: bool = False
+    is_linted: bool = False
     startup_s: float = 0.0
     watch: Callable[[Run], None] | None = None

@@ -1,4 +1,5 @@
-"""What a network's forward pass costs, counted on shapes alone; the same on every machine."""
+"""What a network's forward pass costs, counted on the shapes of one image; the same on every
+machine."""
 
 from __future__ import annotations
 
@@ -16,6 +17,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 PER_THREAD = 30_000_000
 
 SHAPES = ((3, 32, 32), (1, 28, 28), (3, 224, 224))  # of images, where their own is not known yet
+# Bound of the multiply-adds of an image, below which they are done, on zeros: for shapes alone
+# torch imports its compiler, which takes a second.
+MOST_DONE = 100_000_000_000
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ def work_of(build: Callable[[], nn.Module], image_shape: tuple[int, ...]) -> Wor
     """Return what a network's forward pass costs; None for one that shapes alone do not carry.
 
     Args:
-        build: returns the network; called without storage for its weights.
+        build: returns the network; called without storage for its weights, which draws no number.
         image_shape: of one image.
     """
     total = largest = 0
@@ -49,11 +53,16 @@ def work_of(build: Callable[[], nn.Module], image_shape: tuple[int, ...]) -> Wor
             largest = max(largest, 4 * sum(t.numel() for t in tensors))
 
     try:
-        with torch.device("meta"), torch.no_grad():
+        with torch.device("meta"):
             model = build().eval()
             for layer in model.modules():
                 layer.register_forward_hook(count)
-            model(torch.empty(1, *image_shape))
+        device = "cpu" if is_quick(model, image_shape) else "meta"
+        if device == "cpu":
+            # `to_empty` would do it by shapes alone
+            model._apply(lambda t: torch.zeros(t.shape, dtype=t.dtype))  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            model(torch.zeros(1, *image_shape, device=device))
     except Exception:  # code of anybody's, which may look at values
         return None
     return Work(total, largest)
@@ -71,6 +80,13 @@ def may_have_batch_norm(build: Callable[[tuple[int, int, int], int], nn.Module])
         with contextlib.suppress(Exception), torch.device("meta"):  # code of anybody's
             return has_batch_norm(build(shape, 10))
     return False
+
+
+def is_quick(model: nn.Module, image_shape: tuple[int, ...]) -> bool:
+    """Return whether a pass of one image takes no noticeable time: it would not if each weight were
+    used at each pixel."""
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    return weights * image_shape[-1] * image_shape[-2] < MOST_DONE
 
 
 def threads_for(work: Work | None, images: int, most: int) -> int:

@@ -25,11 +25,12 @@ from trainer.task.base import check_trains
 @dataclass
 class Sweep:
     """What all jobs of a sweep share; with `reuse`, runs that are finished elsewhere are results of
-    its jobs."""
+    its jobs; with `lint`, what looks odd about them is said, as on a command line."""
 
     sources: Sources
     plugins: tuple[str, ...] = ()
     reuse: bool = True
+    lint: bool = True
     composer: Composer = field(init=False)
 
     def __post_init__(self) -> None:

@@ -44,6 +44,20 @@ class KeyRequest:
 
 
 @dataclass(frozen=True)
+class LintRequest:
+    """A question: what looks odd about these configurations? The answer is a tuple: for each a line
+    by each rule's name.
+
+    Attributes:
+        configs: of jobs.
+        swept: keys that differ between the jobs of the sweep, but for the seed.
+    """
+
+    configs: tuple[RunConfig, ...]
+    swept: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ChoiceRequest:
     """A question: what does a configuration mean that leaves choices to this machine?"""
 

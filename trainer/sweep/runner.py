@@ -12,6 +12,7 @@ from trainer.record.runs import RunRow, read_run
 from trainer.record.sweep_file import JobOverrides, read_sweep
 from trainer.sweep.choices import settle_choices
 from trainer.sweep.jobs import Job, Sweep, begin, check_jobs
+from trainer.sweep.linting import refuse_odd
 from trainer.sweep.plan import Launcher, SweepPlan
 from trainer.sweep.results import (
     SweepEnd,
@@ -21,7 +22,7 @@ from trainer.sweep.results import (
     report_invalid,
     swept_keys,
 )
-from trainer.sweep.supervisor import supervise
+from trainer.sweep.supervisor import pool_for, supervise
 from trainer.sweep.worker_process import warm_up
 
 
@@ -39,6 +40,7 @@ def run_sweep(plan: SweepPlan, current: Sweep) -> SweepEnd:
         warm_up()
     console = Console()
     jobs = settle_choices(check_jobs(plan.jobs, current), console)
+    refuse_odd(jobs, pool_for)
     folder = begin(plan.folder, jobs)
     introduce(jobs, folder, console)
     with naming(folder):
@@ -110,11 +112,12 @@ def run_jobs(
         Stopped: after a signal.
     """
     warm_up()
-    current = Sweep(sources or Sources(), plugins, reuse)
+    current = Sweep(sources or Sources(), plugins, reuse, lint=False)
     console = Console(quiet=quiet)
     jobs = settle_choices(
         check_jobs([JobOverrides(tuple(line)) for line in lines], current), console
     )
+    refuse_odd(jobs, pool_for)
     place = begin(None if folder is None else str(folder), jobs)
     rows = supervise(jobs, place, console, Launcher(workers), current)
     return [rows[job.number] for job in jobs]

@@ -15,6 +15,7 @@ from trainer.core.signals import Stops
 from trainer.record.console import Console, shown_path
 from trainer.record.runs import read_run
 from trainer.sweep.jobs import Job, Sweep, outputs_of
+from trainer.sweep.linting import say_odd
 from trainer.sweep.locks import link, registered
 from trainer.sweep.messages import DONE, REUSED, STOPPED, Ended, JobTask, KeyRequest
 from trainer.sweep.plan import Launcher
@@ -54,7 +55,7 @@ def supervise(
             pool = pool_for([job.config for job in todo if job.config is not None], launcher)
             by_number = {job.number: job for job in jobs}
             progress = SweepProgress(console, by_number, varied, results, pool.count)
-            do_rest(todo, folder, pool, progress, stops=stops, reuse=current.reuse)
+            do_rest(todo, folder, pool, progress, stops=stops, current=current)
         if todo and stops.signum:
             missing = sum(job.number not in results for job in jobs)
             raise Stopped(
@@ -72,7 +73,7 @@ def do_rest(
     progress: SweepProgress,
     *,
     stops: Stops,
-    reuse: bool,
+    current: Sweep,
 ) -> None:
     """Have the remaining jobs done, until a signal ends that."""
     configs = tuple(job.config for job in jobs if job.config is not None)
@@ -83,12 +84,22 @@ def do_rest(
             keys = pool.keys(KeyRequest(configs), lambda: stops.signum)
             tasks = [
                 JobTask(
-                    job.number, config, job.overrides, folder / str(job.number), key, root, reuse
+                    job.number,
+                    config,
+                    job.overrides,
+                    folder / str(job.number),
+                    key,
+                    root,
+                    current.reuse,
                 )
                 for job, config, key in zip(jobs, configs, keys, strict=True)
             ]
-            if reuse and not stops.signum:
+            if current.reuse and not stops.signum:
                 tasks = without_finished(tasks, folder, progress)
+            if current.lint and not stops.signum:
+                wanted = [task.config for task in tasks]
+                every = list(progress.jobs.values())
+                say_odd(wanted, every, pool, progress.console, lambda: stops.signum)
             report_restarts(tasks, progress.console)
             progress.begin()
             pool.run(

@@ -115,6 +115,7 @@ def run_rank(file: Path) -> int:
                     folder=request["folder"],
                     resume=resume,
                     quiet=True,
+                    is_linted=True,
                 )
             )
     except TrainerError as error:

@@ -29,10 +29,12 @@ from trainer.core.environment import World, take_variables
 from trainer.core.errors import Diverged, Stopped, TrainerError
 from trainer.core.limits import is_of_memory, understood
 from trainer.core.signals import HANDLED, Stops
+from trainer.lint import check
 from trainer.run import choices
-from trainer.run.context import keep_images, settle
-from trainer.run.device import prepare
+from trainer.run.context import keep_images, read_images, settle
+from trainer.run.device import choose_device, prepare
 from trainer.run.execute import execute
+from trainer.run.linting import Records, lint_context
 from trainer.run.request import RunRequest
 from trainer.state import Run
 from trainer.sweep.locks import job_lock, remove_previous
@@ -48,6 +50,7 @@ from trainer.sweep.messages import (
     Ended,
     JobTask,
     KeyRequest,
+    LintRequest,
     Stop,
 )
 from trainer.sweep.reuse import is_result, predicted_key
@@ -70,7 +73,7 @@ class WorkerLine:
     """
 
     pipe: Connection
-    requests: queue.SimpleQueue[JobTask | KeyRequest | ChoiceRequest | None] = field(
+    requests: queue.SimpleQueue[JobTask | KeyRequest | LintRequest | ChoiceRequest | None] = field(
         default_factory=queue.SimpleQueue
     )
     run: Run | None = None
@@ -145,6 +148,9 @@ def serve(pipe: Connection, environment: Mapping[str, str], cwd: str) -> None:
         if isinstance(message, KeyRequest):
             line.send(tuple(map(key_or_none, message.configs)))
             continue
+        if isinstance(message, LintRequest):
+            line.send(oddities(message))
+            continue
         if isinstance(message, ChoiceRequest):
             line.send(choices_of(message.config))
             continue
@@ -171,6 +177,28 @@ def key_or_none(config: RunConfig) -> str | None:
         return predicted_key(config)
     except Exception:  # its job will say it
         return None
+
+
+def oddities(request: LintRequest) -> tuple[dict[str, str], ...]:
+    """Return what looks odd about configurations; nothing of one whose job will fail."""
+    records = Records()
+    return tuple(oddities_of(config, records, request.swept) for config in request.configs)
+
+
+def oddities_of(config: RunConfig, records: Records, swept: tuple[str, ...]) -> dict[str, str]:
+    """Return what looks odd about a configuration; nothing where its job will fail."""
+    try:
+        context = lint_context(
+            config,
+            read_images(config),
+            records,
+            device=choose_device(config.device, World()),
+            world_size=config.strategy.launch.processes or 1,
+            swept=swept,
+        )
+        return check(context)
+    except Exception:  # its job will say it
+        return {}
 
 
 def choices_of(config: RunConfig) -> ChoiceReply:
@@ -232,7 +260,13 @@ def do(task: JobTask, line: WorkerLine) -> Ended:
         overrides, folder = task.overrides, str(task.folder)
         execute(
             RunRequest(
-                task.config, overrides, folder=folder, resume=resume, quiet=True, watch=watch
+                task.config,
+                overrides,
+                folder=folder,
+                resume=resume,
+                quiet=True,
+                is_linted=True,
+                watch=watch,
             )
         )
     except Diverged as error:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from trainer.record.style import clean_axes, new_figure
+from trainer.record.style import clean_axes
 from trainer.task._plan_facts import Facts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 BLOCKS = " " + "".join(chr(0x2580 + i) for i in range(1, 9))  # from empty to full, in eighths
 
@@ -70,19 +70,17 @@ def shaded(line: str, split: int, before: str, after: str) -> Text:
     return Text(line[:split], style=before).append(line[split:], style=after)
 
 
-def schedule_figure(facts: Facts, title: str) -> Figure:
-    """Return a figure of the learning rate over the run, and of the momentum where it moves."""
+def draw_schedule(figure: Figure | SubFigure, facts: Facts, title: str) -> None:
+    """Draw the learning rate over the run, and the momentum where it moves."""
     curve = facts.curve
     momentum = curve.momentum if curve.momentum and len(set(curve.momentum)) > 1 else None
     rows = 2 if momentum else 1
-    figure = new_figure(7.0, 2.2 + 1.5 * rows)
     panels = figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
     draw_panel(panels[0], facts, curve.lr, "learning rate")
     if momentum:
         draw_panel(panels[1], facts, momentum, "momentum")
     panels[0].set_title(title, loc="left", fontsize=9)
     panels[-1].set_xlabel("epoch")
-    return figure
 
 
 def draw_panel(axes: Axes, facts: Facts, values: tuple[float, ...], name: str) -> None:

@@ -1,6 +1,5 @@
 """What a run will do, as numbers: read off its live parts before the first step."""
 
-import copy
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,13 +7,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from trainer.config.run_config import RunConfig
 from trainer.core.clock import Clock
 from trainer.data import Steps
 from trainer.scheduler import momentum_of
 from trainer.state import Run
+from trainer.task._plan_cost import NetworkCost, cost_of
 
 MOST_SAMPLES = 2000  # of a curve: more than any picture of it has columns
 
@@ -67,7 +66,8 @@ class Facts:
         snapshots: number of weights averaged; `first_snapshot` and `last_snapshot` are the steps
             after which the first and the last are taken.
         num_parameters: of the model; `num_frozen` of them are in no group.
-        multiply_adds: of one image's forward pass, in convolutions and matrix products.
+        cost: of one image's forward pass.
+        state_tensors: that the optimizer keeps for each weight, about.
         groups: of the optimizer.
         curve: what the schedule sets.
     """
@@ -82,7 +82,8 @@ class Facts:
     last_snapshot: int | None
     num_parameters: int
     num_frozen: int
-    multiply_adds: int
+    cost: NetworkCost
+    state_tensors: int
     groups: tuple[GroupFacts, ...]
     curve: Curve
 
@@ -113,7 +114,8 @@ def facts_of(run: Run, config: RunConfig) -> Facts:
         last_snapshot=taken[-1] if taken else None,
         num_parameters=num_parameters,
         num_frozen=num_parameters - sum(g.num_parameters for g in groups),
-        multiply_adds=multiply_adds(run.model, run.data.image_shape),
+        cost=cost_of(run.model, run.data.image_shape),
+        state_tensors=max(map(state_tensors, run.optimizer.param_groups)),
         groups=groups,
         curve=curve_of(run),
     )
@@ -164,13 +166,7 @@ def curve_of(run: Run) -> Curve:
     )
 
 
-def multiply_adds(model: nn.Module, image_shape: tuple[int, int, int]) -> int:
-    """Return the multiply-adds of one image's forward pass; computes none of them.
-
-    Counted on a copy without storage, in convolutions and matrix products, as papers count.
-    """
-    shapes = copy.deepcopy(model).to("meta").eval()
-    dtype = next(shapes.parameters()).dtype
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        shapes(torch.empty((1, *image_shape), device="meta", dtype=dtype))
-    return int(counter.get_total_flops()) // 2
+def state_tensors(group: Mapping[str, Any]) -> int:
+    """Return how many numbers an optimizer keeps for each weight of a group, as its settings tell:
+    two where it has betas, one where it has a momentum."""
+    return 2 if "betas" in group else int(bool(group.get("momentum") or "eps" in group))

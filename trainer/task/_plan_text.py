@@ -9,10 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.config.run_config import RunConfig
+from trainer.core.convert import typed
+from trainer.record.console import clock_text
 from trainer.scheduler import Watcher
 from trainer.state import Run
 from trainer.task._plan_chart import BLOCKS, LINE, PLAIN, area, axis, columns, shaded
 from trainer.task._plan_facts import Facts
+from trainer.task._plan_probe import StepTime
 
 NAME, VALUE, QUIET = "bold", "default", "bright_black"
 
@@ -31,15 +34,17 @@ UNTOLD = (
 PER_STEP = 3  # forward passes that a training step costs: one, and about two for the gradients
 
 
-def show(facts: Facts, run: Run, config: RunConfig, terminal: Console) -> None:
-    """Print the plan of a run."""
+def show(
+    facts: Facts, run: Run, config: RunConfig, terminal: Console, *, step: StepTime | None = None
+) -> None:
+    """Print the plan of a run; `step` is how long one takes, where that is known."""
     terminal.print(Text("plan", style=NAME).append("  nothing is trained", style=QUIET))
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style=NAME, no_wrap=True)
     table.add_column(style=VALUE)
-    for name, text in lines(facts, run, config):
+    for name, text in (*lines(facts, run, config), *cost_lines(facts, run, config, step)):
         table.add_row(name, text)
-    for part in (table, chart(facts, terminal), groups_table(facts)):
+    for part in (table, chart(facts, terminal), groups_table(facts), stages_table(facts)):
         terminal.print(Padding(part, (1, 0, 0, 2)))
 
 
@@ -56,7 +61,7 @@ def lines(facts: Facts, run: Run, config: RunConfig) -> Iterator[tuple[str, str]
     yield (
         "model",
         f"{config.model.name}: {facts.num_parameters:,} parameters{frozen}, "
-        f"{amount(facts.multiply_adds)} multiply-adds per image",
+        f"{amount(facts.cost.multiply_adds)} multiply-adds per image",
     )
     augment = ", ".join(choice.name for choice in config.augment)
     noise = f"; {data.noise.replaced:,} labels drawn at random" if data.noise else ""
@@ -73,12 +78,47 @@ def lines(facts: Facts, run: Run, config: RunConfig) -> Iterator[tuple[str, str]
         "numbers",
         f"{run.precision.name} on {run.device}"
         + (f", {counted(int(config.threads), 'thread')}" if run.device.type == "cpu" else "")
-        + (f", each of {world.size} processes" if world.size > 1 else ""),
+        + (f", each of {world.size} processes" if world.size > 1 else "")
+        + ("" if config.engine == "eager" else f"; engine={config.engine} is not tried here"),
     )
     yield "checkpoints", checkpoints_text(facts, config, has_val=data.num_val > 0)
-    images = data.epoch_images * facts.total / facts.steps_per_epoch
-    cost = PER_STEP * facts.multiply_adds * images
-    yield "cost", f"about {amount(cost)} multiply-adds to train on {images:,.0f} images"
+
+
+def cost_lines(
+    facts: Facts, run: Run, config: RunConfig, step: StepTime | None
+) -> Iterator[tuple[str, str]]:
+    """Yield what the run costs: arithmetic, memory and seconds, each with how it is known."""
+    images = run.data.epoch_images * facts.total / facts.steps_per_epoch
+    work = PER_STEP * facts.cost.multiply_adds * images
+    yield "cost", f"about {amount(work)} multiply-adds to train on {images:,.0f} images"
+    yield "memory", memory_text(facts, run, config, step)
+    if step is None:
+        yield "time", "not known before a step was taken: task.probe=true takes three"
+        return
+    seconds = step.seconds * facts.total
+    yield (
+        "time",
+        f"about {clock_text(seconds)} for {counted(facts.total, 'training step')} of "
+        f"{1e3 * step.seconds:.3g} ms, evaluations not counted; from {step.source}",
+    )
+
+
+def memory_text(facts: Facts, run: Run, config: RunConfig, step: StepTime | None) -> str:
+    """Return what a training step needs of the device's memory, about."""
+    number = run.precision.dtype.itemsize
+    weights = facts.num_parameters * number
+    trained = (facts.num_parameters - facts.num_frozen) * number
+    copies = 1 + int(config.average.name != "none")
+    kept = weights * copies + trained * (1 + facts.state_tensors)
+    passed = facts.cost.activation_bytes * facts.micro_batch
+    text = (
+        f"about {size(kept)} for weights, gradients and what the optimizer keeps, and "
+        f"{size(passed)} for what layers give in a micro-batch (estimated)"
+    )
+    if step is not None and step.memory_bytes is not None:
+        whole = "of the device" if run.device.type == "cuda" else "of the process"
+        text += f"; {size(step.memory_bytes)} {whole} at the peak of the probe"
+    return text
 
 
 def steps_text(facts: Facts, config: RunConfig) -> str:
@@ -204,6 +244,38 @@ def groups_table(facts: Facts) -> Table:
     return table
 
 
+def stages_table(facts: Facts) -> Table:
+    """Return the network's stages: what is in them, what they cost and give."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style=NAME, pad_edge=False)
+    for heading in ("stage", "kind", "parameters", "multiply-adds", "share", "gives"):
+        is_number = heading in ("parameters", "multiply-adds", "share")
+        table.add_column(heading, justify="right" if is_number else "left", no_wrap=is_number)
+    total = max(facts.cost.multiply_adds, 1)
+    for stage in facts.cost.stages:
+        table.add_row(
+            stage.name,
+            stage.kind,
+            f"{stage.num_parameters:,}",
+            amount(stage.multiply_adds),
+            f"{stage.multiply_adds / total:.0%}",
+            "x".join(map(str, stage.output)),
+        )
+    return table
+
+
+def show_differences(found: Mapping[str, tuple[Any, Any]], terminal: Console) -> None:
+    """Print in what a configuration differs from that of another run: by key both values."""
+    if not found:
+        terminal.print(Padding(Text("the other run has the same configuration"), (1, 0, 0, 2)))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style=NAME, pad_edge=False)
+    for heading in ("key", "here", "other run"):
+        table.add_column(heading, overflow="fold")
+    for key, (other, here) in found.items():
+        table.add_row(Text(key), Text(typed(here)), Text(typed(other)))
+    terminal.print(Padding(table, (1, 0, 0, 2)))
+
+
 def settings_text(settings: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is set for a group, each in a few characters; what is off is left out."""
     for key, value in settings.items():
@@ -218,6 +290,14 @@ def settings_text(settings: Mapping[str, Any]) -> Iterator[str]:
 def short(value: object) -> str:
     """Return a setting in a few characters."""
     return f"{value:g}" if isinstance(value, (int, float)) else str(value)
+
+
+def size(number: float) -> str:
+    """Return a number of bytes in words."""
+    for scale, word in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if number >= scale:
+            return f"{number / scale:.3g} {word}"
+    return f"{number:.0f} bytes"
 
 
 def amount(number: float) -> str:

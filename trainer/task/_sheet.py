@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from trainer.record.style import DARK, new_figure
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 COLUMNS = 6
 MOST = 24  # pictures of a sheet
@@ -40,6 +40,15 @@ def sheet(pictures: Sequence[Captioned], title: str) -> Figure:
     columns = min(COLUMNS, len(pictures))
     rows = math.ceil(len(pictures) / columns)
     figure = new_figure(1.7 * columns + 0.2, 2.05 * rows + 0.45)
+    draw_sheet(figure, pictures, columns, title)
+    return figure
+
+
+def draw_sheet(
+    figure: Figure | SubFigure, pictures: Sequence[Captioned], columns: int, title: str
+) -> None:
+    """Draw pictures in rows of so many into a figure or a part of one."""
+    rows = math.ceil(len(pictures) / columns)
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat:
         axes.axis("off")
@@ -50,4 +59,3 @@ def sheet(pictures: Sequence[Captioned], title: str) -> Figure:
         place = {"x": 0.5, "y": -0.04, "transform": axes.transAxes}
         axes.text(s=picture.text, ha="center", va="top", fontsize=10, color=picture.color, **place)
     figure.suptitle(title, fontsize=11, x=0.02, ha="left")
-    return figure
