@@ -47,6 +47,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("sweep",),
     ("api",),
     ("study",),
+    ("playground",),
     ("cli",),
     ("__main__",),
 )

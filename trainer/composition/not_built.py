@@ -18,7 +18,7 @@ KEYS = (
 )
 
 
-SUBCOMMANDS = ("explain", "playground", "push", "schema")
+SUBCOMMANDS = ("explain", "push", "schema")
 
 
 def check_subcommand(name: str) -> None:
