@@ -3,7 +3,6 @@ that plane."""
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -61,7 +60,7 @@ def walk_of(place: str, looks: Looks, machine: Machine) -> dict[str, Any]:
     points, axes, centre = plane_of(weights)
     if float(np.ptp(points[:, 1])) <= 1e-9 * float(np.ptp(points[:, 0])):
         raise ConfigError(f"{place}: its checkpoints lie on a line, and span no plane")
-    average = [
+    average: list[dict[str, Any] | None] = [
         None if a is None else {"at": floats((a - centre) @ axes.T), "loss": rounded(loss(a))}
         for a in averaged
     ]
@@ -83,7 +82,7 @@ def walk_of(place: str, looks: Looks, machine: Machine) -> dict[str, Any]:
         "losses": bounded(losses),
         "of": "validation" if looks.of == "val" else "training",
         "images": sum(len(batch.labels) for batch in images),
-        "test": test_scores(corner),
+        "test": recorded_scores(corner),
         "seconds": time.perf_counter() - start,
     }
 
@@ -135,7 +134,9 @@ def shown_images(run: Run, looks: Looks) -> Iterator[Batch]:
     if not held_out:
         raise ConfigError("this run held out no validation images: add --of train")
     left = min(looks.images.of(held_out), held_out)
-    for batch in itertools.takewhile(lambda _: left > 0, run.data.val_batches()):
+    for batch in run.data.val_batches():
+        if not left:
+            return
         taken = Batch(batch.images[:left], batch.labels[:left], batch.num_classes)
         left -= len(taken.labels)
         yield run.ready(taken)
@@ -158,7 +159,7 @@ def bounded(losses: list[list[float]]) -> list[list[float]]:
     return [[rounded(v) for v in row] for row in np.where(np.isfinite(found), found, finite.max())]
 
 
-def test_scores(corner: Corner) -> list[tuple[str, float]]:
+def recorded_scores(corner: Corner) -> list[tuple[str, float]]:
     """Return the test accuracies that a run recorded, by what they are of."""
     summary = read_summary(corner.run)
     names = {"test": "last weights", "test_avg": label_of("average", corner.recorded)}

@@ -1,6 +1,6 @@
 """The page: a template filled with tables, maps and curves, its scripts and styles inside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 

@@ -95,17 +95,20 @@ function drawMap(canvas, field, paths, marks, start) {
     if (path.dots) for (const point of points) shape(context, "circle", point, 3.2 * size, color(path.color), paper, 1);
   }
   if (start) shape(context, "ring", place(start), 8 * size, color("ink"), paper, 2 * size);
-  const taken = [];
   const heads = paths.filter((path) => path.shown && !path.headless)
     .map((path) => ({ at: path.points[path.shown - 1], shape: "circle", color: path.color, title: path.title }));
+  const radii = { star: 13, diamond: 10, least: 8, circle: 7 }, taken = [], names = [];
   for (const mark of [...heads, ...marks]) {
     const at = place(mark.at), isOut = !(at[0] >= 0 && at[0] <= width && at[1] >= 0 && at[1] <= height);
+    const radius = radii[mark.shape] * size;
+    if (!isOut) {
+      shape(context, mark.shape, at, radius, color(mark.color), mark.shape === "circle" ? paper : color("ink"), 2 * size);
+      taken.push([at[0] - radius, at[1] - radius, 2 * radius, 2 * radius]);
+    }
     const edge = [Math.min(width, Math.max(0, at[0])), Math.min(height, Math.max(0, at[1]))];
-    if (isOut && !Number.isFinite(edge[0] + edge[1])) continue;
-    const radius = (mark.shape === "star" ? 13 : mark.shape === "diamond" ? 10 : mark.shape === "least" ? 8 : 7) * size;
-    if (!isOut) shape(context, mark.shape, at, radius, color(mark.color), mark.shape === "circle" ? paper : color("ink"), 2 * size);
-    if (mark.title) label(context, isOut ? `${mark.title}: out` : mark.title, edge, radius, color(mark.ink ?? mark.color), { taken, width, height, size });
+    if (mark.title && Number.isFinite(edge[0] + edge[1])) names.push([isOut ? `${mark.title}: out` : mark.title, edge, radius, color(mark.ink ?? mark.color)]);
   }
+  for (const name of names) label(context, ...name, { taken, width, height, size });
 }
 
 function shape(context, kind, [x, y], radius, fill, edge, thick) {

@@ -65,7 +65,7 @@ function change(part) {
 // -- time
 
 function play() {
-  if (timer !== null) return pause();
+  if (timer !== null) return moveTo(time);
   if (time >= lastTime()) time = 0;
   if (calm.matches) return moveTo(lastTime());
   const from = time, start = performance.now(), whole = lastTime();
@@ -319,20 +319,20 @@ function choice(key, title, names) {
 
 function number(key, title, step, unit = "") {
   const text = () => `${digits(state[key])}${unit}`, [min, max] = RANGES[key];
-  const output = made("output", { textContent: text() });
+  const value = made("span", { className: "value", textContent: text() });
   const slider = made("input", {
     type: "range", min, max, step, value: state[key],
     oninput() {
       const isAtEnd = time === lastTime();
       change({ [key]: Number(slider.value) });
       if (key === "steps" && isAtEnd) { time = lastTime(); show(); }
-      output.textContent = text();
+      value.textContent = text();
       slider.setAttribute("aria-valuetext", text());
     },
   });
   slider.setAttribute("aria-valuetext", text());
   slider.id = `field-${key}`;
-  return made("label", {}, title, output, slider);
+  return made("label", {}, title, value, slider);
 }
 
 function startField() {

@@ -28,7 +28,7 @@ function usualRates(surface) {
 
 function toHash(state) {
   const base = begun(state.scene), words = new URLSearchParams();
-  if (state.scene) words.set("scene", state.scene);
+  words.set("scene", state.scene || "free"); // an empty address is the first scene's
   for (const key of ["surface", "focus", "schedule", "average", ...Object.keys(RANGES)]) {
     if (state[key] !== base[key]) words.set(key, state[key]);
   }
