@@ -92,7 +92,7 @@ class Browser:
         self.send("Emulation.setEmulatedMedia", features=features)
 
     def open(self, file: Path, fragment: str = "") -> None:
-        """Open a file, at a fragment such as `#scene=ravine`, and wait until its curves are drawn."""
+        """Open a file, at a fragment such as `#scene=x`, and wait until its curves are drawn."""
         self.send("Page.navigate", url="about:blank")
         self.ask("0")
         self.events.clear()

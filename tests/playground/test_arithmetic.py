@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 from tests.browser import Browser
-from tests.playground.walks import MARKS
+from tests.playground.trajectories import MARKS
 from trainer.composition.compose import compose_overrides
 from trainer.config.run_config import RunConfig, parse
 from trainer.core.clock import Clock
@@ -24,7 +25,13 @@ from trainer.scheduler.base import Schedule, set_hyperparameters
 
 pytestmark = MARKS
 CLOSE = 1e-9
-NEAR = 1e-12  # of a coordinate that is nearer to 0 than a thousandth, as it passes it
+NEAR = 1e-12  # of a point that is nearer to 0 than a thousandth
+# at usual rates these circle a minimum with steps that do not shrink, and multiply a start's last
+# digit by 1e12: torch's own paths are not to be had twice then
+CALM = {
+    ("muon", s): 0.01 for s in ("ravine", "scaled", "saddle", "minima", "plateau", "rosenbrock")
+}
+CALM |= {("rmsprop", "rosenbrock"): 0.001}
 TURN = (math.cos(math.pi / 6), math.sin(math.pi / 6))
 
 
@@ -109,6 +116,8 @@ def states_of(page: Browser, more: dict[str, Any]) -> list[dict[str, Any]]:
       show: Object.keys(playground.OPTIMIZERS), ...more}))"""
     found = page.ask(f"({script})({json.dumps(more)})")
     assert [state["surface"] for state in found] == list(SURFACES)
+    for state, name in itertools.product(found, OPTIMIZERS):
+        state["lr"][name] = CALM.get((name, state["surface"]), state["lr"][name])
     return list(found)
 
 
@@ -124,8 +133,9 @@ def compare(name: str, state: dict[str, Any], got: list, want: np.ndarray, box: 
     for step, (ours, theirs) in enumerate(zip(got, want, strict=False)):
         if not (box[0] <= theirs[0] <= box[1] and box[2] <= theirs[1] <= box[3]):
             return step
-        told = f"{name} on {state['surface']} at step {step}"
-        assert ours == pytest.approx(list(theirs), rel=CLOSE, abs=NEAR), told
+        apart = math.dist(ours, theirs)
+        told = f"{name} on {state['surface']} at step {step}: {apart}"
+        assert apart <= CLOSE * math.hypot(*theirs) + NEAR, told
     return len(got)
 
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.browser import Browser
-from tests.playground.walks import MARKS, WALK
+from tests.playground.trajectories import MARKS, TRAJECTORY
 from trainer.composition.compose import compose_overrides
 from trainer.config.run_config import parse
 from trainer.playground.join import page_of, text_of
@@ -80,7 +80,14 @@ def test_every_text_has_a_contrast_of_4_5_on_what_it_stands_on_light_and_dark() 
     light, dark = colours(css)
     assert set(light) == set(dark)
     assert all(light[name] != dark[name] for name in light)
-    texts = {"ink", "soft", "good", "bad", "walk", *OPTIMIZERS}  # the page's and the canvases'
+    texts = {
+        "ink",
+        "soft",
+        "good",
+        "bad",
+        "trajectory",
+        *OPTIMIZERS,
+    }  # the page's and the canvases'
     used = set(re.findall(r"(?<![-\w])color: var\(--([\w-]+)\)", css)) - {"on-accent", "color"}
     assert used <= texts
     for found in (light, dark):
@@ -91,7 +98,7 @@ def test_every_text_has_a_contrast_of_4_5_on_what_it_stands_on_light_and_dark() 
 
 
 def test_the_page_is_one_small_file_that_names_no_other() -> None:
-    for page in (page_of(), page_of([WALK] * 3)):
+    for page in (page_of(), page_of([TRAJECTORY] * 3)):
         assert len(page.encode()) <= MOST_BYTES
         assert not re.search(r"https?:|<link|@import|url\(|\bfetch\(|XMLHttp", page)
         assert page.count("<script") == 2
@@ -300,12 +307,14 @@ def test_whatever_can_be_used_has_a_name_for_screen_readers(opened: Browser) -> 
 
 
 @with_marks
-def test_a_walk_is_replayed_and_its_texts_stay_texts(browser: Browser, tmp_path: Path) -> None:
+def test_a_trajectory_is_replayed_and_its_texts_stay_texts(
+    browser: Browser, tmp_path: Path
+) -> None:
     file = tmp_path / "replay.html"
-    file.write_text(page_of([WALK, WALK]), encoding="utf-8")
+    file.write_text(page_of([TRAJECTORY, TRAJECTORY]), encoding="utf-8")
     browser.look()
     browser.open(file)
-    assert WALK["run"] in text(browser, "facts")
+    assert TRAJECTORY["run"] in text(browser, "facts")
     assert text(browser, "clock") == "step 5 / 15"
     end(browser)
     assert text(browser, "clock") == "step 15 / 15"

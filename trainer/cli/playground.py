@@ -1,4 +1,4 @@
-"""`playground`: a page that shows optimizers at work, and the walks of runs."""
+"""`playground`: a page that shows optimizers at work, and the trajectories of runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from trainer.cli.subcommands import Parser
 from trainer.core.errors import ConfigError
 from trainer.core.files import check_writable
 from trainer.playground.join import page_of
-from trainer.playground.settings import Looks
+from trainer.playground.settings import Replay
 
 
 def playground(arguments: Sequence[str]) -> None:
@@ -25,13 +25,13 @@ def playground(arguments: Sequence[str]) -> None:
     add = parser.add_argument
     add("runs", nargs="*", metavar="RUN", help="folders of runs, to be replayed")
     add("--out", type=Path, default=Path("playground.html"), help="the page (%(default)s)")
-    replay = parser.add_argument_group("replay of runs")
-    add = replay.add_argument
+    group = parser.add_argument_group("replay of runs")
+    add = group.add_argument
     of = "images of the loss: val or train (val)"
     add("--of", choices=("val", "train"), help=of)
-    add("--images", help=f"how many of them: a count, or a share such as 10%% ({Looks.images})")
-    add("--points", type=int, help=f"points of the loss along each axis ({Looks.points})")
-    add("--begin", help=f"the first checkpoint shown, such as 50%%, 3ep or 300st ({Looks.begin}%)")
+    add("--images", help=f"how many of them: a count, or a share such as 10%% ({Replay.images})")
+    add("--points", type=int, help=f"points of the loss along each axis ({Replay.points})")
+    add("--begin", help=f"the first checkpoint shown, such as 50%%, 3ep or 300st ({Replay.begin}%)")
     add("--data-root", help="folder of the data sets; as recorded by default")
     add("--device", help="auto, cpu, cuda, ... (auto)")
     add("--threads", type=int, help="of computation on a CPU; all cores by default")
@@ -44,26 +44,26 @@ def playground(arguments: Sequence[str]) -> None:
     for name, kind in (("images", Amount), ("begin", Duration)):
         if name in given:
             given[name] = kind.parse(given[name], f"--{name}")
-    looks = Looks(**{k: given.pop(k) for k in ("of", "images", "points", "begin") if k in given})
+    replay = Replay(**{k: given.pop(k) for k in ("of", "images", "points", "begin") if k in given})
     out: Path = options.out if options.out.suffix == ".html" else Path(f"{options.out}.html")
-    walks = []
+    trajectories = []
     if options.runs:
         if out.parent.is_dir():
             check_writable(out, "--out")
-        from trainer.playground.walk import checkpoints_of, walk_of
+        from trainer.playground.trajectory import checkpoints_of, trajectory_of
         from trainer.study.flatness.runs import Machine
 
         given["root"] = given.pop("data_root", None)
         for place in options.runs:  # told before images are read
             checkpoints_of(Path(place).expanduser())
-        walks = [walk_of(place, looks, Machine(**given)) for place in options.runs]
-    text = page_of(walks)
+        trajectories = [trajectory_of(place, replay, Machine(**given)) for place in options.runs]
+    text = page_of(trajectories)
     write_page(out, text)
-    for walk in walks:
+    for trajectory in trajectories:
         print(
-            f"{walk['run']}: {len(walk['steps'])} checkpoints, which the plane holds "
-            f"{100 * walk['variance']:.0f} % of the variance of; {len(walk['x'])} x "
-            f"{len(walk['y'])} losses on {walk['images']} {walk['of']} images, "
-            f"{walk['seconds']:.0f} s"
+            f"{trajectory['run']}: {len(trajectory['steps'])} checkpoints, which the plane holds "
+            f"{100 * trajectory['variance']:.0f} % of the variance of; {len(trajectory['x'])} x "
+            f"{len(trajectory['y'])} losses on {trajectory['images']} {trajectory['of']} images, "
+            f"{trajectory['seconds']:.0f} s"
         )
     print(f"page: {out} ({len(text.encode()) / 1e3:.0f} kB)")

@@ -16,20 +16,22 @@ SCRIPTS = (
 )
 
 
-def page_of(walks: Sequence[Mapping[str, Any]] = ()) -> str:
+def page_of(trajectories: Sequence[Mapping[str, Any]] = ()) -> str:
     """Return the page.
 
     Args:
-        walks: of runs, as `walk.walk_of` returns them; a reader finds them before the scenes.
+        trajectories: of runs, as `trajectory_of` returns them; they come before the scenes.
     """
     script = '"use strict";\n(() => {\n' + "\n".join(map(text_of, SCRIPTS)) + "})();\n"
     # no text of a run can end the element that it stands in
-    data = json.dumps(list(walks), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    data = json.dumps(list(trajectories), allow_nan=False, separators=(",", ":")).replace(
+        "<", "\\u003c"
+    )
     parts = {
         "title": TITLE,
         "style": text_of("page.css"),
         "script": script,
-        "walks": data,
+        "trajectories": data,
         "policy": policy([script]),
     }
     return re.sub(r"\{\{ (\w+) \}\}", lambda match: parts[match[1]], text_of("page.html"))

@@ -1,4 +1,4 @@
-"""How a walk is looked at; without torch."""
+"""How a trajectory is looked at; without torch."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,12 +7,12 @@ from trainer.core.errors import ConfigError
 from trainer.core.units import Amount, Duration
 
 LEAST_POINTS, MOST_POINTS = 5, 101
-MOST_CHECKPOINTS = 150  # of a walk: more are hidden under each other
+MOST_CHECKPOINTS = 150  # of a trajectory: more are hidden under each other
 
 
 @dataclass(frozen=True)
-class Looks:
-    """What is shown of a walk.
+class Replay:
+    """What is shown of a trajectory.
 
     Attributes:
         points: of the grid that the loss is computed on, along each axis.

@@ -10,7 +10,7 @@ const made = (tag, properties = {}, ...children) => {
   element.append(...children);
   return element;
 };
-const lastTime = () => replay === null ? state.steps : WALKS[replay].steps.length - 1;
+const lastTime = () => replay === null ? state.steps : TRAJECTORIES[replay].steps.length - 1;
 const say = (text) => { $("live").textContent = text; };
 
 // -- the address
@@ -22,16 +22,16 @@ function remember() {
 
 function restore() {
   const number = new URLSearchParams(location.hash.slice(1)).get("replay");
-  const wanted = number === null ? (location.hash.length > 1 || !WALKS.length ? null : 0) : Number(number) - 1;
-  replay = Number.isInteger(wanted) && WALKS[wanted] ? wanted : null;
+  const wanted = number === null ? (location.hash.length > 1 || !TRAJECTORIES.length ? null : 0) : Number(number) - 1;
+  replay = Number.isInteger(wanted) && TRAJECTORIES[wanted] ? wanted : null;
   state = fromHash(replay === null ? (location.hash || "#scene=diverge") : "");
   isWide = false;
   begin();
 }
 
 // Shows a scene, the page for "", or a replay, from its start.
-function open(scene, walk = null) {
-  replay = walk;
+function open(scene, trajectory = null) {
+  replay = trajectory;
   state = begun(scene);
   isWide = false;
   begin();
@@ -97,12 +97,12 @@ function tell() {
 }
 
 function summary() {
-  if (replay !== null) return `Loss ${digits(WALKS[replay].point_losses[time])}.`;
+  if (replay !== null) return `Loss ${digits(TRAJECTORIES[replay].point_losses[time])}.`;
   return paths.map((path) => `${OPTIMIZERS[path.name].title}: ${lossText(path)}.`).join(" ");
 }
 
 const clockText = () => replay === null ? `step ${time} / ${state.steps}`
-  : `step ${WALKS[replay].steps[time]} / ${WALKS[replay].steps.at(-1)}`;
+  : `step ${TRAJECTORIES[replay].steps[time]} / ${TRAJECTORIES[replay].steps.at(-1)}`;
 
 function lossText(path) {
   const loss = path.losses[time];
@@ -120,7 +120,7 @@ function show() {
   $("time").setAttribute("aria-valuetext", clockText());
   $("clock").textContent = clockText();
   $("play").textContent = timer !== null ? "Pause" : end ? "Again" : "Play";
-  if (replay === null) showPaths(); else showWalk();
+  if (replay === null) showPaths(); else showTrajectory();
   showCard();
   document.documentElement.dataset.drawn = "yes";
 }
@@ -195,12 +195,12 @@ function showCard() {
   }
 }
 
-function showWalk() {
-  const walk = WALKS[replay], { paths: lines, marks } = walkPaths(walk, time + 1);
-  drawMap($("map"), walkField(walk, replay), lines, marks, walk.points[0]);
-  const { curves, ...axis } = walkCurves(walk, time + 1);
-  drawCurves($("curves"), curves, { ...axis, caption: `loss on ${walk.of} images; dashed: the average` });
-  $("map").setAttribute("aria-label", `Walk of the run ${walk.run} in the plane of its principal components. ${clockText()}. ${summary()}`);
+function showTrajectory() {
+  const trajectory = TRAJECTORIES[replay], { paths: lines, marks } = trajectoryPaths(trajectory, time + 1);
+  drawMap($("map"), trajectoryField(trajectory, replay), lines, marks, trajectory.points[0]);
+  const { curves, ...axis } = trajectoryCurves(trajectory, time + 1);
+  drawCurves($("curves"), curves, { ...axis, caption: `loss on ${trajectory.of} images; dashed: the average` });
+  $("map").setAttribute("aria-label", `Trajectory of the run ${trajectory.run} in the plane of its principal components. ${clockText()}. ${summary()}`);
   $("curves").setAttribute("aria-label", `Loss over the run's steps. ${summary()}`);
 }
 
@@ -212,12 +212,12 @@ function build() {
   for (const name of ["settings", "formulas", "lines", "optimizers", "rate-row", "map-help"]) $(name).hidden = isReplay;
   $("facts").hidden = !isReplay;
   $("scenes").replaceChildren(
-    ...WALKS.map((walk, i) => tab(WALKS.length > 1 ? `run ${i + 1}` : "a real run", replay === i, () => open("", i))),
+    ...TRAJECTORIES.map((trajectory, i) => tab(TRAJECTORIES.length > 1 ? `run ${i + 1}` : "a real run", replay === i, () => open("", i))),
     ...Object.entries(SCENES).map(([name, scene], i) => tab(`${i + 1} ${scene.title}`, !isReplay && state.scene === name, () => open(name))),
     tab("free play", !isReplay && !state.scene, () => open("")),
   );
   if (isReplay) {
-    const facts = walkFacts(WALKS[replay]).flatMap(([name, value]) => [made("dt", { textContent: name }), made("dd", { textContent: value })]);
+    const facts = trajectoryFacts(TRAJECTORIES[replay]).flatMap(([name, value]) => [made("dt", { textContent: name }), made("dd", { textContent: value })]);
     $("facts").replaceChildren(made("dl", {}, ...facts));
     return;
   }

@@ -1,4 +1,4 @@
-"""The walk of a run: losses are those that the run recorded, distances those of its weights."""
+"""A run's trajectory: losses are those that it recorded, distances those of its weights."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ TINY += ["model=mlp", "model.hidden=[6]", "model.norm=none", "batch_size=10", "t
 KEPT = ["checkpoint.keep=all", "checkpoint.every=1ep", "epochs=3", "optim.lr=0.05"]
 
 
-def walk_in(page: Path) -> dict[str, Any]:
-    found = re.search(r'id="walks">(.*?)</script>', page.read_text(encoding="utf-8"))
+def trajectory_in(page: Path) -> dict[str, Any]:
+    found = re.search(r'id="trajectories">(.*?)</script>', page.read_text(encoding="utf-8"))
     assert found is not None
-    (walk,) = json.loads(found[1])
-    return dict(walk)
+    (trajectory,) = json.loads(found[1])
+    return dict(trajectory)
 
 
 def run_of(call: Call, *words: str) -> Path:
@@ -41,26 +41,26 @@ def test_losses_are_those_recorded_and_three_checkpoints_span_the_plane(
     done = call("playground", str(run), "--points", "5", "--out", "new/page")
     assert done.code == 0, done.err
     assert "3 checkpoints" in done.out
-    walk = walk_in(here / "new" / "page.html")
+    trajectory = trajectory_in(here / "new" / "page.html")
     (row,) = read_runs(run)
-    assert walk["point_losses"] == pytest.approx([e.val_loss for e in row.epochs], rel=1e-4)
+    assert trajectory["point_losses"] == pytest.approx([e.val_loss for e in row.epochs], rel=1e-4)
     averages = [e.avg_val_loss for e in row.epochs]
-    assert [a["loss"] for a in walk["average"]] == pytest.approx(averages, rel=1e-4)
-    assert walk["average_name"] == "EMA"
-    assert walk["variance"] == pytest.approx(1.0)
-    assert walk["images"] == 6
-    assert walk["command"].startswith("python -m trainer data=synthetic")
+    assert [a["loss"] for a in trajectory["average"]] == pytest.approx(averages, rel=1e-4)
+    assert trajectory["average_name"] == "EMA"
+    assert trajectory["variance"] == pytest.approx(1.0)
+    assert trajectory["images"] == 6
+    assert trajectory["command"].startswith("python -m trainer data=synthetic")
     folders = sorted((run / "checkpoints").glob("step-*"))
     weights = [load_file(f / "model.safetensors") for f in folders]
     vectors = [np.concatenate([w[k].ravel() for k in sorted(w)]) for w in weights]
     for i, j in ((0, 1), (0, 2), (1, 2)):
-        assert math.dist(walk["points"][i], walk["points"][j]) == pytest.approx(
+        assert math.dist(trajectory["points"][i], trajectory["points"][j]) == pytest.approx(
             float(np.linalg.norm(vectors[i] - vectors[j])), rel=1e-3
         )
-    assert np.shape(walk["losses"]) == (5, 5)
+    assert np.shape(trajectory["losses"]) == (5, 5)
     for axis, values in (("x", 0), ("y", 1)):
-        inside = [p[values] for p in walk["points"]]
-        assert walk[axis][0] < min(inside) < max(inside) < walk[axis][-1]
+        inside = [p[values] for p in trajectory["points"]]
+        assert trajectory[axis][0] < min(inside) < max(inside) < trajectory[axis][-1]
 
 
 @pytest.mark.slow
@@ -90,9 +90,9 @@ def test_a_run_without_validation_images_is_looked_at_on_its_training_images(cal
     assert (done.code, "--of train" in done.err) == (2, True)
     done = call("playground", run, "--points", "5", "--of", "train", "--images", "50%")
     assert done.code == 0, done.err
-    walk = walk_in(Path("playground.html"))
-    assert (walk["of"], walk["images"]) == ("training", 30)
-    assert walk["average"] == [None, None, None]
+    trajectory = trajectory_in(Path("playground.html"))
+    assert (trajectory["of"], trajectory["images"]) == ("training", 30)
+    assert trajectory["average"] == [None, None, None]
     done = call("playground", run, "--of", "train", "--begin", "2ep")
     assert done.code == 4
     assert "2 checkpoints from --begin 2ep on" in done.err

@@ -1,5 +1,5 @@
-"""The walk of a run: its checkpoints in the plane of their principal components, and the loss over
-that plane."""
+"""The trajectory of a run: its checkpoints in the plane of their principal components, and the loss
+over that plane."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from trainer.checkpoint import format as checkpoint
 from trainer.core.errors import ConfigError, NotFound
 from trainer.data import Batch
-from trainer.playground.settings import MOST_CHECKPOINTS, Looks
+from trainer.playground.settings import MOST_CHECKPOINTS, Replay
 from trainer.record.runs import read_summary
 from trainer.state import Run
 from trainer.study.flatness.landscape import Landscape, mean_scores
@@ -26,12 +26,12 @@ MARGIN = 0.15  # of the picture about the points, as a share of their box
 TRAIN_AGAIN = "train it with checkpoint.keep=all and, say, checkpoint.every=1ep"
 
 
-def walk_of(place: str, looks: Looks, machine: Machine) -> dict[str, Any]:
-    """Return the walk of a run as plain values, for the page.
+def trajectory_of(place: str, replay: Replay, machine: Machine) -> dict[str, Any]:
+    """Return the trajectory of a run as plain values, for the page.
 
     Args:
         place: the run's folder.
-        looks: what is shown.
+        replay: what is shown.
         machine: where to compute.
 
     Raises:
@@ -44,10 +44,10 @@ def walk_of(place: str, looks: Looks, machine: Machine) -> dict[str, Any]:
     found = checkpoints_of(Path(place).expanduser())
     corner = read_corner("run", place)
     run, _ = assembled(corner, machine)
-    begin = looks.begin.steps(run.data.steps_per_epoch, found[-1].step)
-    found = thinned(enough([c for c in found if c.step >= begin], place, looks))
-    images = list(shown_images(run, looks))
-    count = looks.images.of(run.data.num_train)
+    begin = replay.begin.steps(run.data.steps_per_epoch, found[-1].step)
+    found = thinned(enough([c for c in found if c.step >= begin], place, replay))
+    images = list(shown_images(run, replay))
+    count = replay.images.of(run.data.num_train)
     norms = [run.ready(batch).images for batch in run.data.clean_train_batches(count)]
     landscape = Landscape(run.model, bn=norms, train=images, test=())
 
@@ -64,9 +64,9 @@ def walk_of(place: str, looks: Looks, machine: Machine) -> dict[str, Any]:
         None if a is None else {"at": floats((a - centre) @ axes.T), "loss": rounded(loss(a))}
         for a in averaged
     ]
-    told = read_summary(corner.run)["overrides"]
-    words = [w for w in told if w.partition("=")[0] not in ("outputs", "name")]
-    x, y = grid([*points.tolist(), *(a["at"] for a in average if a)], looks.points)
+    overrides = read_summary(corner.run)["overrides"]
+    words = [w for w in overrides if w.partition("=")[0] not in ("outputs", "name")]
+    x, y = grid([*points.tolist(), *(a["at"] for a in average if a)], replay.points)
     losses = [[loss(centre + a * axes[0] + b * axes[1]) for a in x] for b in y]
     return {
         "run": place,
@@ -80,7 +80,7 @@ def walk_of(place: str, looks: Looks, machine: Machine) -> dict[str, Any]:
         "x": [rounded(v) for v in x],
         "y": [rounded(v) for v in y],
         "losses": bounded(losses),
-        "of": "validation" if looks.of == "val" else "training",
+        "of": "validation" if replay.of == "val" else "training",
         "images": sum(len(batch.labels) for batch in images),
         "test": recorded_scores(corner),
         "seconds": time.perf_counter() - start,
@@ -96,17 +96,17 @@ def checkpoints_of(run: Path) -> list[checkpoint.Checkpoint]:
     if not (run / "config.yaml").is_file():
         raise NotFound(f"no run at {run}: name a run's folder, such as outputs/default/<run>")
     paths = reversed(checkpoint.folders(run / "checkpoints"))
-    return enough([c for c in map(checkpoint.verify, paths) if c is not None], str(run), Looks())
+    return enough([c for c in map(checkpoint.verify, paths) if c is not None], str(run), Replay())
 
 
 def enough(
-    found: list[checkpoint.Checkpoint], place: str, looks: Looks
+    found: list[checkpoint.Checkpoint], place: str, replay: Replay
 ) -> list[checkpoint.Checkpoint]:
     """Return checkpoints; raise NotFound if they are too few to span a plane."""
     if len(found) < LEAST:
-        since = f" from --begin {looks.begin} on" if looks.begin.value else ""
+        since = f" from --begin {replay.begin} on" if replay.begin.value else ""
         raise NotFound(
-            f"{place} has {len(found)} checkpoints{since}, and a walk needs {LEAST} at least: "
+            f"{place} has {len(found)} checkpoints{since}, and a trajectory needs {LEAST}: "
             f"{TRAIN_AGAIN}"
         )
     return found
@@ -120,20 +120,20 @@ def thinned(found: Sequence[checkpoint.Checkpoint]) -> list[checkpoint.Checkpoin
     return [found[i] for i in places]
 
 
-def shown_images(run: Run, looks: Looks) -> Iterator[Batch]:
+def shown_images(run: Run, replay: Replay) -> Iterator[Batch]:
     """Yield normalised batches of the images that the loss is of, as many as were asked for.
 
     Raises:
         ConfigError: if the run held out no validation images.
     """
-    if looks.of == "train":
-        wanted = looks.images.of(run.data.num_train)
+    if replay.of == "train":
+        wanted = replay.images.of(run.data.num_train)
         yield from map(run.ready, run.data.clean_train_batches(wanted))
         return
     held_out = sum(run.data.val_counts)
     if not held_out:
         raise ConfigError("this run held out no validation images: add --of train")
-    left = min(looks.images.of(held_out), held_out)
+    left = min(replay.images.of(held_out), held_out)
     for batch in run.data.val_batches():
         if not left:
             return

@@ -1,4 +1,4 @@
-"""What tests of the playground share: when they run, and a walk."""
+"""What tests of the playground share: when they run, and a trajectory."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ MARKS = [
     pytest.mark.slow,
     pytest.mark.skipif(executable() is None, reason="Chromium is not installed"),
 ]
-WALK = {
-    "run": "outputs/walk/</script><script>window.hit=1</script>",
+TRAJECTORY = {
+    "run": "outputs/trajectory/</script><script>window.hit=1</script>",
     "command": "python -m trainer average=swa",
     "steps": [5, 10, 15],
     "points": [[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0]],
