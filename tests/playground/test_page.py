@@ -319,6 +319,7 @@ def test_a_trajectory_is_replayed_and_its_texts_stay_texts(
     end(browser)
     assert text(browser, "clock") == "step 15 / 15"
     assert "SWA 0.4" in text(browser, "facts")
+    assert "3 of 300 checkpoints" in text(browser, "facts")
     assert browser.ask("window.hit") is None
     browser.ask(
         "[...document.querySelectorAll('#scenes button')]"

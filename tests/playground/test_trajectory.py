@@ -75,6 +75,7 @@ def test_what_cannot_be_replayed_is_refused_in_a_line(call: Call, here: Path) ->
         ("playground", run, "--begin", "5"): (2, "--begin needs a unit"),
         ("playground", run, "--off", "val"): (2, "did you mean --of?"),
         ("playground", "--out", f"{run}/config.yaml/page.html"): (2, "cannot write --out="),
+        ("playground", run, "--out", f"{run}/config.yaml/page.html"): (2, "is no folder"),
     }
     for words, (code, text) in refused.items():
         done = call(*words)

@@ -14,6 +14,7 @@ TRAJECTORY = {
     "run": "outputs/trajectory/</script><script>window.hit=1</script>",
     "command": "python -m trainer average=swa",
     "steps": [5, 10, 15],
+    "checkpoints": 300,
     "points": [[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0]],
     "point_losses": [2.0, 1.0, 0.5],
     "average": [None, {"at": [0.0, 0.0], "loss": 0.9}, {"at": [0.0, 0.3], "loss": 0.4}],

@@ -48,8 +48,7 @@ def playground(arguments: Sequence[str]) -> None:
     out: Path = options.out if options.out.suffix == ".html" else Path(f"{options.out}.html")
     trajectories = []
     if options.runs:
-        if out.parent.is_dir():
-            check_writable(out, "--out")
+        check_out(out)
         from trainer.playground.trajectory import checkpoints_of, trajectory_of
         from trainer.study.flatness.runs import Machine
 
@@ -60,10 +59,21 @@ def playground(arguments: Sequence[str]) -> None:
     text = page_of(trajectories)
     write_page(out, text)
     for trajectory in trajectories:
+        shown, all_of_them = len(trajectory["steps"]), trajectory["checkpoints"]
+        fewer = f" of {all_of_them}" if shown < all_of_them else ""
         print(
-            f"{trajectory['run']}: {len(trajectory['steps'])} checkpoints, which the plane holds "
-            f"{100 * trajectory['variance']:.0f} % of the variance of; {len(trajectory['x'])} x "
+            f"{trajectory['run']}: {shown}{fewer} checkpoints; the plane holds "
+            f"{100 * trajectory['variance']:.0f} % of their variance; {len(trajectory['x'])} x "
             f"{len(trajectory['y'])} losses on {trajectory['images']} {trajectory['of']} images, "
             f"{trajectory['seconds']:.0f} s"
         )
     print(f"page: {out} ({len(text.encode()) / 1e3:.0f} kB)")
+
+
+def check_out(out: Path) -> None:
+    """Raise ConfigError if a page cannot be written: losses take minutes."""
+    parent = next(folder for folder in out.absolute().parents if folder.exists())
+    if not parent.is_dir():
+        raise ConfigError(f"cannot write --out={out}: {parent} is no folder")
+    if parent == out.absolute().parent:
+        check_writable(out, "--out")

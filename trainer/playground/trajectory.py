@@ -45,7 +45,8 @@ def trajectory_of(place: str, replay: Replay, machine: Machine) -> dict[str, Any
     corner = read_corner("run", place)
     run, _ = assembled(corner, machine)
     begin = replay.begin.steps(run.data.steps_per_epoch, found[-1].step)
-    found = thinned(enough([c for c in found if c.step >= begin], place, replay))
+    wanted = enough([c for c in found if c.step >= begin], place, replay)
+    found = thinned(wanted)
     images = list(shown_images(run, replay))
     count = replay.images.of(run.data.num_train)
     norms = [run.ready(batch).images for batch in run.data.clean_train_batches(count)]
@@ -72,6 +73,7 @@ def trajectory_of(place: str, replay: Replay, machine: Machine) -> dict[str, Any
         "run": place,
         "command": f"python -m trainer {' '.join(words)}",
         "steps": [c.step for c in found],
+        "checkpoints": len(wanted),
         "points": [[rounded(v) for v in point] for point in points.tolist()],
         "point_losses": [rounded(loss(w)) for w in weights],
         "average": average,

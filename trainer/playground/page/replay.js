@@ -38,8 +38,9 @@ function trajectoryCurves(trajectory, shown) {
 // What a table says of a trajectory: [name, value] pairs.
 function trajectoryFacts(trajectory) {
   const percent = (share) => `${(100 * share).toFixed(1)} %`;
+  const fewer = trajectory.steps.length < trajectory.checkpoints ? ` of ${trajectory.checkpoints}` : "";
   const facts = [["run", trajectory.run], ["made by", trajectory.command]];
-  facts.push(["plane", `two principal components of ${trajectory.steps.length} checkpoints (steps ${trajectory.steps[0]} to ${trajectory.steps.at(-1)}), which hold ${percent(trajectory.variance)} of their variance`]);
+  facts.push(["plane", `two principal components of ${trajectory.steps.length}${fewer} checkpoints (steps ${trajectory.steps[0]} to ${trajectory.steps.at(-1)}), which hold ${percent(trajectory.variance)} of their variance`]);
   facts.push(["loss", `on ${trajectory.images} ${trajectory.of} images, ${trajectory.x.length} × ${trajectory.y.length} points, BatchNorm statistics recomputed at each, ${trajectory.seconds.toFixed(0)} s`]);
   const end = trajectory.average.at(-1);
   facts.push(["at the end", `last weights ${digits(trajectory.point_losses.at(-1))}` + (end ? `, ${trajectory.average_name} ${digits(end.loss)}` : "")]);
