@@ -91,12 +91,12 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.send("Emulation.setEmulatedMedia", features=features)
 
-    def open(self, file: Path) -> None:
-        """Open a file and wait until its curves are drawn."""
+    def open(self, file: Path, fragment: str = "") -> None:
+        """Open a file, at a fragment such as `#scene=x`, and wait until its curves are drawn."""
         self.send("Page.navigate", url="about:blank")
         self.ask("0")
         self.events.clear()
-        self.send("Page.navigate", url=file.resolve().as_uri())
+        self.send("Page.navigate", url=file.resolve().as_uri() + fragment)
         self.until("document.documentElement?.dataset.drawn === 'yes'")
 
     def ask(self, script: str) -> Any:

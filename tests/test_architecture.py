@@ -49,6 +49,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("sweep",),
     ("api",),
     ("study",),
+    ("playground",),
     ("cli",),
     ("__main__",),
 )

@@ -45,6 +45,7 @@ def test_the_wheel_holds_every_module_and_configuration(wheel: Path) -> None:
     modules = {str(f.relative_to(ROOT)) for f in (ROOT / "trainer").rglob("*.py")}
     conf = {f"trainer/{f.relative_to(ROOT)}" for f in (ROOT / "conf").rglob("*.yaml")}
     page = {f"trainer/analysis/report/{name}" for name in ("page.html", "page.css", *SCRIPTS)}
+    page |= {str(f.relative_to(ROOT)) for f in (ROOT / "trainer/playground/page").iterdir()}
     assert modules | conf | page | {"trainer/data/digits.npz", "trainer/py.typed"} <= held
     assert not [name for name in held if name.startswith(("tests/", "conf/"))]
 

@@ -179,6 +179,19 @@ def write_report(places: Sequence[str], out: Path, metric: str, title: str) -> N
     found = trained_runs(places)
     runs = of_folders(found.runs, places)
     text = page_of(runs, out, metric=metric, title=title, damaged=list(found.damaged))
+    write_page(out, text)
+    shown = sum(len(arm.runs) for arm in arms_of({run.path: run for run in runs}.values()))
+    more = len(runs) - shown
+    rest = f", {more} of a setting and seed that is there left out" if more else ""
+    print(f"{shown} runs reported{rest}: {out} ({len(text.encode()) / 1e6:.1f} MB)")
+
+
+def write_page(out: Path, text: str) -> None:
+    """Write a page, in a folder that is made if need be.
+
+    Raises:
+        ConfigError: if it cannot be written, DiskError if there is no room for it.
+    """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
@@ -186,10 +199,6 @@ def write_report(places: Sequence[str], out: Path, metric: str, title: str) -> N
         is_disk = error.errno in (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
         kind = DiskError if is_disk else ConfigError
         raise kind(f"cannot write --out={out}: {(error.strerror or str(error)).lower()}") from error
-    shown = sum(len(arm.runs) for arm in arms_of({run.path: run for run in runs}.values()))
-    more = len(runs) - shown
-    rest = f", {more} of a setting and seed that is there left out" if more else ""
-    print(f"{shown} runs reported{rest}: {out} ({len(text.encode()) / 1e6:.1f} MB)")
 
 
 def reader(name: str, more: str, metrics: Sequence[str] = METRICS) -> Parser:

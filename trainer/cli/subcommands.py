@@ -28,6 +28,10 @@ SUBCOMMANDS = {
     "lr_tradeoff": ("trainer.cli.analysis", "loss and accuracy over decades of learning rates"),
     "attribution": ("trainer.cli.analysis", "what each of several tricks contributes"),
     "report": ("trainer.cli.analysis", "a page of HTML about runs, for a browser"),
+    "playground": (
+        "trainer.cli.playground",
+        "a page that shows optimizers, or the weights of runs",
+    ),
     "ls": ("trainer.cli.ls", "list runs and sweeps, the newest first"),
     "slurm": ("trainer.cli.slurm", "print a job file for a cluster"),
     "rm": ("trainer.cli.rm", "delete the runs or sweeps that are named, after asking"),

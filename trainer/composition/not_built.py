@@ -14,7 +14,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 KEYS = ("profile",)
 
 
-SUBCOMMANDS = ("explain", "playground", "push", "schema")
+SUBCOMMANDS = ("explain", "push", "schema")
 
 
 def check_subcommand(name: str) -> None:

@@ -1,12 +1,11 @@
 """The page: a template filled with tables, maps and curves, its scripts and styles inside."""
 
-import base64
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
 from trainer.core.errors import ConfigError
+from trainer.record.offline import policy
 
 SCRIPTS = ("theme.js", "table.js", "curves.js")
 # In its order: the library refers to what came before. NaN is no JSON.
@@ -48,16 +47,6 @@ def library() -> list[str]:
         raise ConfigError(NEEDED) from error
     found = Resources(mode="inline", components=["bokeh"], log_level="error")
     return list(found.js_raw)
-
-
-def policy(scripts: Sequence[str]) -> str:
-    """Return the page's Content-Security-Policy: these scripts, styles within, and no network."""
-    sums = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
-    allowed = " ".join(f"'sha256-{digest}'" for digest in sums)
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
-    )
 
 
 def text_of(name: str) -> str:

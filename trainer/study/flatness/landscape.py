@@ -74,13 +74,17 @@ class Landscape:
 
     def at(self, weights: torch.Tensor) -> PointScore:
         """Return the scores at weights (P,), all parameters one after the other."""
+        self.put(weights)
+        return PointScore(*mean_scores(self.model, self.train), *mean_scores(self.model, self.test))
+
+    def put(self, weights: torch.Tensor) -> None:
+        """Give the network weights (P,), and the BatchNorm statistics that go with them."""
         parameters = list(self.model.parameters())
         pieces = torch.split(weights, [p.numel() for p in parameters])
         with torch.no_grad():
             for parameter, piece in zip(parameters, pieces, strict=True):
                 parameter.copy_(piece.view(parameter.shape))
         recompute(self.model, self.bn, self.model, torch.clone)
-        return PointScore(*mean_scores(self.model, self.train), *mean_scores(self.model, self.test))
 
     def vector(self, tensors: Mapping[str, torch.Tensor], place: str) -> torch.Tensor:
         """Return the parameters of a state dict as one vector (P,) in float64, on the device.

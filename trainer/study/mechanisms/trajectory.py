@@ -15,13 +15,13 @@ from trainer.core.errors import ConfigError
 from trainer.record.runs import RunRow
 from trainer.record.style import DARK, FEW
 from trainer.study.mechanisms._live import live, loss_of, put, vector
+from trainer.study.plane import LEAST, plane_of
 from trainer.study.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.figure import SubFigure
 
 GRID, REACH, PER_EPOCH = 13, 1.25, 6  # points across, spreads beyond the points, snapshots
-LEAST = 3  # snapshots that span a plane
 BEGINS = 0.5  # of the run: from where on weights are averaged
 
 
@@ -71,15 +71,6 @@ def see(study: Study, runs: Sequence[RunRow]) -> Trajectory:
     return Trajectory(
         points, axes, centre, x, y, losses, loss_of(model, images, labels), loss(0.0, 0.0)
     )
-
-
-def plane_of(snapshots: torch.Tensor) -> tuple[NDArray[np.float64], torch.Tensor, torch.Tensor]:
-    """Return the coordinates (T, 2) of snapshots (T, P) in the plane of their first two principal
-    components, its directions (2, P), and their average (P,), through which it goes."""
-    centre = snapshots.mean(0)
-    _, _, directions = torch.linalg.svd(snapshots - centre, full_matrices=False)
-    axes = directions[:2]
-    return ((snapshots - centre) @ axes.T).numpy(), axes, centre
 
 
 def draw(panel: SubFigure, seen: Trajectory, share: float = 1.0) -> None:
