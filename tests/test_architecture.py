@@ -47,6 +47,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("sweep",),
     ("api",),
     ("study",),
+    ("explain",),
     ("cli",),
     ("__main__",),
 )

@@ -7,7 +7,6 @@ from trainer.core.errors import ConfigError
 from trainer.core.yaml_files import is_within
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "task": ("explain",),
     "model": ("timm",),
 }
 
@@ -18,7 +17,7 @@ KEYS = (
 )
 
 
-SUBCOMMANDS = ("explain", "playground", "push", "schema")
+SUBCOMMANDS = ("playground", "push", "schema")
 
 
 def check_subcommand(name: str) -> None:
