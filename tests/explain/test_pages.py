@@ -13,13 +13,13 @@ from omegaconf import OmegaConf
 
 from tests.command import ROOT
 from trainer.cli.arguments import take_apart
-from trainer.cli.explain import filled
 from trainer.cli.subcommands import SUBCOMMANDS
 from trainer.composition.compose import compose_overrides
 from trainer.composition.search_path import SEAMS, Sources
 from trainer.config.groups import REGISTRIES
 from trainer.config.run_config import parse
 from trainer.explain import HEADINGS, Page, all_pages, page_of
+from trainer.explain.checks import filled
 from trainer.explain.keys import all_keys
 
 PAGES = all_pages()
@@ -124,12 +124,11 @@ def test_papers_are_those_of_the_module(page: Page) -> None:
     assert len(papers) == page.file.read_text(encoding="utf-8").count("arXiv:")
     group = page.file.parent
     own = group / f"{page.file.stem}.py"
-    files = [own] if own.is_file() else []
-    shared = " ".join(f.read_text(encoding="utf-8") for f in group.glob("*.py"))
-    text = " ".join(f.read_text(encoding="utf-8") for f in files) or shared
+    files = [own, *group.glob("_*.py")] if own.is_file() else [*group.glob("*.py")]
+    text = " ".join(f.read_text(encoding="utf-8") for f in files)
     for paper in papers:
         assert re.fullmatch(r"\d{4}\.\d{4,5}", paper)
-        assert paper in text or (page.file.stem == "adamw" and paper in shared), paper
+        assert paper in text, paper
 
 
 def test_every_demonstration_is_named_by_a_page() -> None:
