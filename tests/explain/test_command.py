@@ -104,7 +104,12 @@ def test_a_key_says_what_it_is_and_where_it_belongs(call: Call) -> None:
         (("scheduler=cosine", "epochs=0"), "epochs must be positive"),
         (("scheduler=cosine", "scheduler.gamma=1"), "unknown key 'scheduler.gamma'"),
         (("scheduler=step", "scheduler.gamma=2"), "scheduler.gamma must be in (0, 1]"),
-        (("scheduler=step", "scheduler.warmup=30ep"), "scheduler.warmup=30ep is"),
+        (
+            ("scheduler=step", "scheduler.warmup=30ep"),
+            "scheduler.warmup=30ep is as long as the run",
+        ),
+        (("scheduler=step", "scheduler.every=0st"), "scheduler.every=0st is less than one step"),
+        (("scheduler=multistep", "scheduler.milestones=[25ep]"), "an epoch counted as 1000"),
         (("loss=distill", "loss.temperature=-1"), "loss.temperature must be positive"),
         (("optim=sgd", "resume=outputs/latest"), "leave out the other words"),
         (("experiment=swaa",), "unknown experiment 'swaa'; did you mean 'swa'?"),

@@ -32,6 +32,11 @@ def check_values(composed: Composed, subject: Subject) -> None:
             break
     else:
         return
+    check_whole(composed)
+
+
+def check_whole(composed: Composed) -> None:
+    """Raise ConfigError if the configuration's own parser, which imports torch, refuses it."""
     from trainer.config.run_config import parse
 
     parse(OmegaConf.create(filled(composed.tree)))

@@ -12,14 +12,14 @@ from rich.text import Text
 from trainer.composition.compose import Composed, compose_overrides
 from trainer.composition.search_path import SEAMS, Sources
 from trainer.core.convert import typed
-from trainer.core.errors import unknown
+from trainer.core.errors import ConfigError, unknown
 from trainer.core.yaml_files import flat, leaf, read_yaml
-from trainer.explain.checks import check_values
+from trainer.explain.checks import check_values, check_whole
 from trainer.explain.keys import KeyText, all_keys, key_text, words_for
 from trainer.explain.listing import names_of
 from trainer.explain.pages import Page, page_of
 from trainer.explain.render import inline, section, with_values
-from trainer.explain.schedule import moments, why_not
+from trainer.explain.schedule import STEPS_PER_EPOCH, moments, why_not
 from trainer.explain.subject import Subject
 from trainer.scheduler import Rate
 
@@ -198,6 +198,7 @@ class Explanation:
         """Return a key's defaults: one, or those of each choice where they differ."""
         by_value: dict[str, list[str]] = {}
         for name, value in text.defaults.items():
+            value = "none: it must be given" if value == "???" else value
             by_value.setdefault(value, []).append(name)
         if len(by_value) == 1:
             return next(iter(by_value))
@@ -222,7 +223,11 @@ class Explanation:
             yield Text()
             return
         peak = peak_of(self.composed)
-        found = moments(values, peak, epochs, max_steps)
+        try:
+            found = moments(values, peak, epochs, max_steps)
+        except ConfigError as error:
+            check_whole(self.composed)  # in a run's own words, where they need no data
+            raise ConfigError(f"{error} (an epoch counted as {STEPS_PER_EPOCH} steps)") from error
         yield Text("Over this run" + self.said(), "bold")
         moves = any(m.momentum is not None for m in found)
         head = f"  {'run':>6}  {'epoch':>7}  {'lr':>10}"
