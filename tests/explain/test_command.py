@@ -26,20 +26,20 @@ NAMES = [(group, name) for group in SEAMS for name in FOUND.options(group)]
 
 # Answers lines one after the other, before anything heavy was imported.
 LINES = """
-import contextlib, io, json, sys, time
+import contextlib, io, json, sys
 from trainer.cli.main import exit_code
 answers = {}
 for line in json.load(sys.stdin):
-    out, start = io.StringIO(), time.process_time()
+    out = io.StringIO()
     with contextlib.redirect_stdout(out):
         code = exit_code(["explain", *line.split()])
-    answers[line] = [code, out.getvalue(), time.process_time() - start, "torch" in sys.modules]
+    answers[line] = [code, out.getvalue(), "torch" in sys.modules]
 print(json.dumps(answers))
 """
 
 
 def without_torch(lines: list[str], folder: Path) -> dict[str, list[Any]]:
-    """Return code, text, seconds of a processor and whether torch was there, for each line."""
+    """Return code, text and whether torch was there, for each line."""
     done = subprocess.run(
         [sys.executable, "-c", LINES],
         cwd=folder,
@@ -53,16 +53,15 @@ def without_torch(lines: list[str], folder: Path) -> dict[str, list[Any]]:
 
 
 @pytest.mark.slow
-def test_every_name_is_explained_without_torch_and_at_once(here: Path) -> None:
+def test_every_name_is_explained_without_torch(here: Path) -> None:
     first = "scheduler=cosine epochs=10 optim.lr=0.2"
     lines = [first, "", "optim.lr", "swa=paper"]
     lines += [f"augment=[{n}]" if g == "augment" else f"{g}={n}" for g, n in NAMES]
     answers = without_torch(lines, here)
     assert snapshot(here) == {}
-    for line, (code, text, seconds, has_torch) in answers.items():
+    for line, (code, text, has_torch) in answers.items():
         assert code == 0, line
         assert not has_torch, line
-        assert seconds < 0.5, line
         if "=" in line and line != "swa=paper":
             page = page_of(line.split()[0].replace("[", "").replace("]", ""))
             assert page is not None

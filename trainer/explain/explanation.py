@@ -15,7 +15,7 @@ from trainer.core.convert import typed
 from trainer.core.errors import ConfigError, unknown
 from trainer.core.yaml_files import flat, leaf, read_yaml
 from trainer.explain.checks import check_values, check_whole
-from trainer.explain.keys import KeyText, all_keys, key_text, words_for
+from trainer.explain.keys import KeyText, key_text, short_text, words_for
 from trainer.explain.listing import names_of
 from trainer.explain.pages import Page, page_of
 from trainer.explain.render import inline, section, with_values
@@ -135,18 +135,13 @@ class Explanation:
     def keys_of(self, group: str, name: str) -> Iterator[Text]:
         """Yield the keys of a choice, each with its value here and its meaning."""
         where = f"{group}.{name}" if group == "augment" else group
-        keys = [
-            k for k in self.values() if k.rpartition(".")[0] == where and not k.endswith(".name")
-        ]
-        known = [k for k in keys if k in self.documented()]
+        keys = [k for k in self.values() if k.rpartition(".")[0] == where and k != f"{where}.name"]
         if not keys:
             return
         yield Text("Keys", "bold")
         for key in keys:
-            value = f"{key}={typed(self.values()[key])}"
-            text = key_text(key, self.base(group, name), self.found) if key in known else None
-            yield Text(f"  {value}", "cyan")
-            about = "" if text is None else text.comment or text.meaning
+            about = short_text(group, self.base(group, name), key.rpartition(".")[2])
+            yield Text(f"  {key}={typed(self.values()[key])}", "cyan")
             for line in inline(about, {}).wrap(self.console, self.console.width - 6):
                 yield Text.assemble("      ", line)
         yield Text()
@@ -155,10 +150,6 @@ class Explanation:
         """Return the name of the component behind a choice: a file of a user's names ours."""
         tree = self.composed.tree[group]
         return str((tree[name] if group == "augment" else tree).get("name", name))
-
-    def documented(self) -> dict[str, list[str]]:
-        """Return the keys that the project's own files have."""
-        return all_keys(Sources())
 
     def key(self) -> Iterator[Text]:
         """Yield what is said of a key."""

@@ -1,7 +1,9 @@
 """What is said of a key: meaning, kind, range, default, which choices have it, other spellings."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from trainer.composition.overrides import RENAMED, SPELLINGS
@@ -47,11 +49,16 @@ def root_keys() -> dict[str, Any]:
     return {key: leaf(tree, key) for key in flat(tree)}
 
 
+@functools.cache
+def content(file: Path | None) -> dict[str, Any]:
+    """Return the keys of a choice's file, which is read once."""
+    return read_yaml(file) if file else {}
+
+
 def owners(group: str, field: str, found: Sources) -> Iterator[tuple[str, Any]]:
     """Yield the choices of a group that have a key, with their default."""
     for name in found.options(group):
-        file = found.file(f"{group}/{name}")
-        values = read_yaml(file) if file else {}
+        values = content(found.file(f"{group}/{name}"))
         if field in values and field != "name":
             yield name, values[field]
 
@@ -61,9 +68,8 @@ def all_keys(found: Sources) -> dict[str, list[str]]:
     keys: dict[str, list[str]] = {key: [] for key in root_keys()}
     for group in SEAMS:
         for name in found.options(group):
-            file = found.file(f"{group}/{name}")
             where = f"augment.{name}" if group == "augment" else group
-            for field in read_yaml(file) if file else {}:
+            for field in content(found.file(f"{group}/{name}")):
                 if field not in ("name", "defaults"):
                     keys.setdefault(f"{where}.{field}", []).append(name)
     return keys
@@ -107,3 +113,8 @@ def words_for(choice: str) -> list[str]:
     found = [f"{word}={v}" for word, t in SPELLINGS.items() for v, m in t.items() if choice in m]
     group, _, name = choice.partition("=")
     return [*found, *(f"{tried}={name}" for tried, meant in RENAMED.items() if meant == group)]
+
+
+def short_text(group: str, name: str, field: str) -> str:
+    """Return a key's meaning in few words: the comment of the YAML, else that of the dataclass."""
+    return sources.comment(group, name, field) or sources.meaning(group, name, field).rstrip(".")

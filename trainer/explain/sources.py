@@ -95,31 +95,38 @@ def class_text(node: ast.ClassDef) -> ClassText:
     return ClassText(node.name, {n: " ".join(t.split()) for n, t in entries}, kinds)
 
 
-@functools.cache
-def modules(group: str) -> tuple[Module, ...]:
-    """Return the files of a group, that of all its shared keys last."""
-    files = sorted((PACKAGE / group).glob("*.py"), key=lambda file: (file.stem == "base", file))
-    return tuple(module(file) for file in files)
+SHARED = ("base", "keys", "formats", "run_config")  # files of keys that several choices have
 
 
-def classes_of(group: str, name: str) -> list[ClassText]:
-    """Return the classes that may hold the keys of a choice, its own first; of a whole
-    configuration where `group` is `config`."""
-    found: list[ClassText] = []
-    for part in modules(group):
-        if name in part.registered:
-            own = part.classes[part.registered[name]]
-            found = [own, *(c for c in part.classes.values() if c is not own), *found]
-    shared = [c for part in modules(group) for c in part.classes.values()]
+def modules(group: str, name: str = "") -> Iterator[Module]:
+    """Yield the files of a group: that of a choice first, then those of shared keys, then the
+    others; each is read when it is asked for."""
+    files = sorted((PACKAGE / group).glob("*.py"))
+    order = {stem: i for i, stem in enumerate((name, *SHARED))}
+    yield from map(module, sorted(files, key=lambda file: order.get(file.stem, len(order))))
+
+
+def classes_of(group: str, name: str) -> Iterator[ClassText]:
+    """Yield the classes that may hold the keys of a choice, its own first; of a whole configuration
+    where `group` is `config`."""
     is_fixed = group in ("precision", "strategy", "config")
-    return [*found, *(c for c in shared if is_fixed or c.name.endswith("Keys"))]
+    own = next((part for part in modules(group, name) if name in part.registered), None)
+    if own is not None and not is_fixed:
+        first = own.classes[own.registered[name]]
+        yield first
+        yield from (c for c in own.classes.values() if c is not first)
+    for part in modules(group, name):
+        yield from (c for c in part.classes.values() if is_fixed or c.name.endswith("Keys"))
 
 
 def meaning(group: str, name: str, field: str) -> str:
     """Return what the dataclasses say of a key; empty where they say nothing."""
-    classes = classes_of(group, name)
-    found = [c.attributes[field] for c in classes if field in c.attributes and field in c.kinds]
-    return next(iter(found), "")
+    found = (
+        c.attributes[field]
+        for c in classes_of(group, name)
+        if field in c.attributes and field in c.kinds
+    )
+    return next(found, "")
 
 
 def kind(group: str, name: str, field: str) -> str:

@@ -37,7 +37,6 @@ def subject_of(word: str, found: Sources) -> Subject:
     Raises:
         ConfigError: if it is no name, key, group or preset; names the nearest.
     """
-    keys = all_keys(found)
     if "=" in word:
         parsed = canonical([parse_override(word)])
         group = parsed[0].key
@@ -46,9 +45,11 @@ def subject_of(word: str, found: Sources) -> Subject:
         if group in SEAMS:
             choices = [f"{w.key}={n}" for w in parsed for n in names_in(w.value)]
             return Subject(choices=tuple(choices), overrides=tuple(map(str, parsed)))
-        return Subject(key=known(group, word, keys, found), overrides=tuple(map(str, parsed)))
+        key = known(group, word, all_keys(found), found)
+        return Subject(key=key, overrides=tuple(map(str, parsed)))
     if word in SEAMS:
         return Subject(group=word)
+    keys = all_keys(found)
     if word in keys:
         return Subject(key=word)
     fitting = meant(word, keys, found)
