@@ -112,7 +112,7 @@ def test_a_key_says_what_it_is_and_where_it_belongs(call: Call) -> None:
         (("loss=distill", "loss.temperature=-1"), "loss.temperature must be positive"),
         (("optim=sgd", "resume=outputs/latest"), "leave out the other words"),
         (("experiment=swaa",), "unknown experiment 'swaa'; did you mean 'swa'?"),
-        (("--answer",), "did you mean --answers?"),
+        (("--anwsers",), "did you mean --answers?"),
     ],
 )
 def test_a_mistake_is_answered_in_one_line(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from trainer.composition.overrides import canonical, parse_override
 from trainer.composition.search_path import SEAMS, Sources
+from trainer.core.command import program
 from trainer.core.errors import ConfigError, nearest
 from trainer.explain.keys import all_keys
 from trainer.explain.pages import all_pages
@@ -80,7 +81,6 @@ def known(key: str, word: str, keys: Sequence[str] | dict[str, list[str]], found
     names = [f"{group}={name}" for group in SEAMS for name in found.options(group)]
     short = {text.replace("=", ".").rpartition(".")[2]: text for text in [*keys, *names]}
     match = nearest(word, [*keys, *names, *SEAMS]) or short.get(nearest(word, short) or "")
-    hint = f"; did you mean '{match}'?" if match else ""
-    raise ConfigError(
-        f"nothing to explain under '{word}'{hint} `trainer explain` lists what there is"
-    )
+    hint = f"; did you mean '{match}'?" if match else ";"
+    listing = f"`{program()} explain` lists what there is"
+    raise ConfigError(f"nothing to explain under '{word}'{hint} {listing}")
