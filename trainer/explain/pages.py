@@ -36,13 +36,9 @@ class Page:
 
     @property
     def commands(self) -> list[str]:
-        """The lines of its fenced blocks of commands."""
-        return [
-            line
-            for text in self.sections.values()
-            for block in re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-            for line in block.splitlines()
-        ]
+        """The lines to try."""
+        blocks = re.findall(r"^```\n(.*?)^```", self.sections["Try"], re.MULTILINE | re.DOTALL)
+        return [line for block in blocks for line in block.splitlines()]
 
     @property
     def papers(self) -> list[str]:
