@@ -28,7 +28,7 @@ def explain(arguments: Sequence[str]) -> None:
     # Hydra takes a tenth of a second, which --help does without
     from trainer.explain.explanation import Explanation
     from trainer.explain.listing import everything
-    from trainer.explain.subject import subject_of
+    from trainer.explain.topic import topic_of
     from trainer.record.console import Screen
 
     found = load_plugins(line.plugins, options.config_dir)
@@ -36,8 +36,8 @@ def explain(arguments: Sequence[str]) -> None:
     screen.width = min(screen.width, WIDEST)
     words = [w for w in options.words if not w.startswith("plugins=")]
     if words:
-        subject = subject_of(words[0], found)
-        made = Explanation.of(subject, words[1:], found, screen, answers=options.answers)
+        topic = topic_of(words[0], found)
+        made = Explanation.of(topic, words[1:], found, screen, answers=options.answers)
     # all of it first: a mistake leaves nothing half told
     for text in list(made.lines() if words else everything(found)):
         screen.print(text, no_wrap=True, overflow="ignore", crop=False)

@@ -9,20 +9,20 @@ from omegaconf import OmegaConf
 from trainer.composition.compose import Composed
 from trainer.composition.search_path import SEAMS
 from trainer.explain.schedule import why_not
-from trainer.explain.subject import Subject
+from trainer.explain.topic import Topic
 
 # Checked here where they are plain positive numbers, which takes no import of torch.
 PLAIN = ("epochs", "optim.lr")
 
 
-def check_values(composed: Composed, subject: Subject) -> None:
+def check_values(composed: Composed, topic: Topic) -> None:
     """Raise ConfigError for a value that a run would refuse.
 
     What the schedule itself checks is left to it, and plain numbers need no check; all else asks
     the configuration's own parser, which imports torch.
     """
     tree = composed.tree
-    drawn = any(choice.startswith("scheduler=") for choice in subject.choices)
+    drawn = any(choice.startswith("scheduler=") for choice in topic.choices)
     is_drawn = drawn and why_not(tree["scheduler"], tree["max_steps"]) is None
     for text in composed.overrides:
         key, _, value = text.lstrip("+").partition("=")

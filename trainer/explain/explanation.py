@@ -1,4 +1,4 @@
-"""What is printed about a subject, line by line."""
+"""What is printed about a topic, line by line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trainer.explain.listing import names_of
 from trainer.explain.pages import Page, page_of
 from trainer.explain.render import inline, section, with_values
 from trainer.explain.schedule import STEPS_PER_EPOCH, moments, why_not
-from trainer.explain.subject import Subject
+from trainer.explain.topic import Topic
 from trainer.scheduler import Rate
 
 BAR = 30
@@ -29,10 +29,10 @@ RATES = ("scheduler.min_lr", "scheduler.swa_lr")  # which may be shares of the p
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is printed about a subject.
+    """What is printed about a topic.
 
     Attributes:
-        subject: what was asked.
+        topic: what was asked.
         words: that were given beside it.
         composed: what they all compose to.
         found: where configurations are looked up.
@@ -40,7 +40,7 @@ class Explanation:
         answers: whether exercises show theirs.
     """
 
-    subject: Subject
+    topic: Topic
     words: tuple[str, ...]
     composed: Composed
     found: Sources
@@ -49,18 +49,18 @@ class Explanation:
 
     @classmethod
     def of(
-        cls, subject: Subject, words: Sequence[str], found: Sources, console: Console, answers: bool
+        cls, topic: Topic, words: Sequence[str], found: Sources, console: Console, answers: bool
     ) -> Explanation:
         """Return the explanation; the words are checked as those of a run are.
 
         Raises:
             ConfigError: as for the line of a run.
         """
-        preset = subject.preset and not subject.preset.startswith("study/")
-        own = (f"+{subject.preset.replace('/', '=', 1)}",) if preset else subject.overrides
-        composed = compose_overrides([*choosing(subject), *own, *words], found)
-        check_values(composed, subject)
-        return cls(subject, tuple(words), composed, found, console, answers)
+        preset = topic.preset and not topic.preset.startswith("study/")
+        own = (f"+{topic.preset.replace('/', '=', 1)}",) if preset else topic.overrides
+        composed = compose_overrides([*choosing(topic), *own, *words], found)
+        check_values(composed, topic)
+        return cls(topic, tuple(words), composed, found, console, answers)
 
     def values(self) -> dict[str, Any]:
         """Return the values of the configuration by dotted key."""
@@ -70,16 +70,16 @@ class Explanation:
         """Yield all lines."""
         for note in self.composed.notes:
             yield Text(f"# {note}")
-        if self.subject.group:
-            yield from names_of(self.subject.group, self.found)
-        elif self.subject.preset:
+        if self.topic.group:
+            yield from names_of(self.topic.group, self.found)
+        elif self.topic.preset:
             yield from self.preset()
-        elif self.subject.key:
-            page = page_of(self.subject.key)
+        elif self.topic.key:
+            page = page_of(self.topic.key)
             yield from self.key()
             if page is not None:
                 yield from self.page(page, page.title)
-        for choice in self.subject.choices:
+        for choice in self.topic.choices:
             yield from self.choice(choice)
 
     def choice(self, choice: str) -> Iterator[Text]:
@@ -109,11 +109,11 @@ class Explanation:
                 markdown, self.console, values if is_formula else {}, answers=self.answers
             )
             if is_formula:
-                told = with_values(markdown, {**values, **self.rates()})
-                if told:
+                formulas = with_values(markdown, {**values, **self.rates()})
+                if formulas:
                     yield Text(f"With this configuration{self.said()}:")
                     yield Text()
-                    yield from section(told, self.console, {}, answers=False)
+                    yield from section(formulas, self.console, {}, answers=False)
                 if choice is not None:
                     yield from self.keys_of(*choice)
                 if page.file.parent.name == "scheduler":
@@ -153,7 +153,7 @@ class Explanation:
 
     def key(self) -> Iterator[Text]:
         """Yield what is said of a key."""
-        key = self.subject.key
+        key = self.topic.key
         group = key.partition(".")[0]
         chosen = (
             self.composed.tree[group].get("name", "")
@@ -227,17 +227,17 @@ class Explanation:
             row = f"  {m.share:>6.0%}  {'-' if max_steps else f'{m.epoch:g}':>7}  {m.lr:>10.4g}"
             if moves:
                 row += f"  {'' if m.momentum is None else f'{m.momentum:.4g}':>9}"
-            yield Text.assemble(row + "  ", ("█" * round(BAR * m.lr / peak), "cyan"))
+            yield Text.assemble(row + "  ", ("\u2588" * round(BAR * m.lr / peak), "cyan"))
         yield Text("The last row is after the last step. task=plan has the steps of your data.")
         yield Text()
 
     def preset(self) -> Iterator[Text]:
         """Yield the header of a preset's or study's file."""
-        file = self.found.file(self.subject.preset)
+        file = self.found.file(self.topic.preset)
         if file is None:
-            group, _, name = self.subject.preset.partition("/")
+            group, _, name = self.topic.preset.partition("/")
             raise unknown(group, name, self.found.options(group))
-        yield Text(self.subject.preset.replace("/", "=", 1), "bold underline")
+        yield Text(self.topic.preset.replace("/", "=", 1), "bold underline")
         yield Text()
         question = read_yaml(file).get("question")
         if question:
@@ -250,9 +250,9 @@ class Explanation:
         yield Text()
 
 
-def choosing(subject: Subject) -> list[str]:
+def choosing(topic: Topic) -> list[str]:
     """Return the word that makes a key exist, where the default job has no such key."""
-    group, _, name = subject.key.partition(".")
+    group, _, name = topic.key.partition(".")
     if group == "augment":
         return [f"augment=[{name.partition('.')[0]}]"]
     return []

@@ -96,8 +96,8 @@ def with_values(markdown: str, values: Values) -> str:
             numbers |= dict(zip(named, map(typed, given), strict=True))
     formulas = [m["tex"] for m in BLOCK.finditer(markdown) if m["tex"] is not None]
     changed = [replaced(tex, numbers) for tex in formulas]
-    told = [new for new, old in zip(changed, formulas, strict=True) if new != old]
-    return "\n\n".join(f"$$\n{tex.strip()}\n$$" for tex in told)
+    found = [new for new, old in zip(changed, formulas, strict=True) if new != old]
+    return "\n\n".join(f"$$\n{tex.strip()}\n$$" for tex in found)
 
 
 def is_number(value: object) -> bool:

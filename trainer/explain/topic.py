@@ -14,7 +14,7 @@ PRESETS = ("experiment", "sweep", "study")
 
 
 @dataclass(frozen=True)
-class Subject:
+class Topic:
     """What is to be explained.
 
     Attributes:
@@ -22,7 +22,7 @@ class Subject:
         key: dotted, or empty.
         group: of which the names are listed, or empty.
         preset: `experiment/mnist`, or empty.
-        overrides: words that the subject adds to the line which is composed.
+        overrides: words that the topic adds to the line which is composed.
     """
 
     choices: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class Subject:
     overrides: tuple[str, ...] = ()
 
 
-def subject_of(word: str, found: Sources) -> Subject:
+def topic_of(word: str, found: Sources) -> Topic:
     """Return what a word asks for.
 
     Raises:
@@ -42,23 +42,23 @@ def subject_of(word: str, found: Sources) -> Subject:
         parsed = canonical([parse_override(word)])
         group = parsed[0].key
         if group in PRESETS:
-            return Subject(preset=f"{group}/{parsed[0].value}")
+            return Topic(preset=f"{group}/{parsed[0].value}")
         if group in SEAMS:
             choices = [f"{w.key}={n}" for w in parsed for n in names_in(w.value)]
-            return Subject(choices=tuple(choices), overrides=tuple(map(str, parsed)))
+            return Topic(choices=tuple(choices), overrides=tuple(map(str, parsed)))
         key = known(group, word, all_keys(found), found)
-        return Subject(key=key, overrides=tuple(map(str, parsed)))
+        return Topic(key=key, overrides=tuple(map(str, parsed)))
     if word in SEAMS:
-        return Subject(group=word)
+        return Topic(group=word)
     keys = all_keys(found)
     if word in keys:
-        return Subject(key=word)
+        return Topic(key=word)
     fitting = meant(word, keys, found)
     if len(fitting) == 1:
-        return subject_of(fitting[0], found)
+        return topic_of(fitting[0], found)
     if fitting:
         raise ConfigError(f"'{word}' is {' and '.join(fitting)}: write one of them")
-    return Subject(key=known(canonical([parse_override(f"{word}=0")])[0].key, word, keys, found))
+    return Topic(key=known(canonical([parse_override(f"{word}=0")])[0].key, word, keys, found))
 
 
 def names_in(value: str) -> list[str]:
