@@ -194,6 +194,7 @@ def test_shapes_are_all_but_those_that_need_the_data() -> None:
     assert {*SHAPES, "plateau", "torch"} == set(SCHEDULERS.names())
 
 
+@pytest.mark.slow
 def test_what_needs_the_data_is_not_told(call: Call) -> None:
     for words in (
         ("scheduler=plateau",),
@@ -212,6 +213,7 @@ def test_what_needs_the_data_is_not_told(call: Call) -> None:
     assert dict(told_rates(done.out))[0.6] == pytest.approx(0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOUND.options("optim"))
 def test_the_values_of_a_formula_are_those_of_the_optimizer(name: str) -> None:
     config = compose(f"optim={name}", "optim.lr=0.0123", "optim.weight_decay=0.0456")

@@ -15,6 +15,7 @@ FOUND = Sources()
 KEYS = all_keys(FOUND)
 
 
+@pytest.mark.slow
 def test_every_key_has_a_meaning_a_kind_and_a_default() -> None:
     assert len(KEYS) >= 150
     for key, names in KEYS.items():

@@ -52,6 +52,7 @@ def test_what_is_not_known_is_an_error_and_not_left_out(tex: str) -> None:
 NAMES = sorted(name for name in SYMBOLS if name.isalpha())
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=5))
 def test_any_sum_of_symbols_converts(names: list[str]) -> None:
     told = plain(" + ".join(f"\\{name}" for name in names))
