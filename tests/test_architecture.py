@@ -50,6 +50,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("api",),
     ("study",),
     ("playground",),
+    ("explain",),
     ("cli",),
     ("__main__",),
 )

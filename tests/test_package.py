@@ -46,7 +46,9 @@ def test_the_wheel_holds_every_module_and_configuration(wheel: Path) -> None:
     conf = {f"trainer/{f.relative_to(ROOT)}" for f in (ROOT / "conf").rglob("*.yaml")}
     page = {f"trainer/analysis/report/{name}" for name in ("page.html", "page.css", *SCRIPTS)}
     page |= {str(f.relative_to(ROOT)) for f in (ROOT / "trainer/playground/page").iterdir()}
-    assert modules | conf | page | {"trainer/data/digits.npz", "trainer/py.typed"} <= held
+    texts = {str(f.relative_to(ROOT)) for f in (ROOT / "trainer").rglob("*.md")}
+    assert len(texts) >= 90
+    assert modules | conf | page | texts | {"trainer/data/digits.npz", "trainer/py.typed"} <= held
     assert not [name for name in held if name.startswith(("tests/", "conf/"))]
 
 

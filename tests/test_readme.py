@@ -52,6 +52,7 @@ APPENDED = {
     "python -m trainer --help": (),
     "python -m trainer task=evaluate": (),
     "python -m trainer task=lr_range": ("threads=1", "task.steps=25"),
+    "python -m trainer explain": (),
     "python -m trainer demo": ("--seeds", "2", *SHORT),
     "python -m trainer study": ("--seeds", "2", "--trials", "1", "data=digits", *SHORT),
     "torchrun": SHORT,

@@ -116,7 +116,7 @@ def test_a_key_that_one_part_lacks_refuses_the_sweep_and_the_hint_can_be_followe
             "name=n_${hydra:job.num}: ${hydra:...} cannot be used here",
         ),
         (("optim.lr=[1",), "cannot read the value of optim.lr: '[1'"),
-        (("task=explain", "seed=0,1"), "task=explain is not built yet"),
+        (("model=timm", "seed=0,1"), "model=timm is not built yet"),
     ],
 )
 def test_what_is_wrong_is_told_in_our_words(line: tuple[str, ...], told: str) -> None:

@@ -16,6 +16,7 @@ from trainer.core.limits import silence
 # name: the module whose function of that name answers, and what it does
 SUBCOMMANDS = {
     "demo": ("trainer.cli.studies", "one trick, seen to work or not in a minute"),
+    "explain": ("trainer.cli.explain", "a name or key: idea, formula, values, exercises"),
     "study": ("trainer.cli.studies", "a question answered by runs: arms over seeds, intervals"),
     "reproduce": ("trainer.cli.studies", "the text's figures and tables, made again"),
     "flatness": ("trainer.cli.studies", "how flat the loss is about the weights of runs"),

@@ -7,14 +7,13 @@ from trainer.core.errors import ConfigError
 from trainer.core.yaml_files import is_within
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "task": ("explain",),
     "model": ("timm",),
 }
 
 KEYS = ("profile",)
 
 
-SUBCOMMANDS = ("explain", "push", "schema")
+SUBCOMMANDS = ("push", "schema")
 
 
 def check_subcommand(name: str) -> None:

@@ -16,6 +16,8 @@ LEAST_NORM = 1e-3  # of weights, so that those that begin at zero may leave it (
 class Clip:
     """Bounds on the gradient of a whole step, applied in this order: adaptive, norm, value.
 
+    By norm: "On the difficulty of training Recurrent Neural Networks", arXiv:1211.5063.
+
     Attributes:
         norm: greatest global L2 norm, or None.
         value: greatest absolute value of any element, or None.

@@ -1,4 +1,8 @@
-"""What the names of `precision=` mean, and where each of them exists."""
+"""What the names of `precision=` mean, and where each of them exists.
+
+bfloat16: "A Study of BFLOAT16 for Deep Learning Training", arXiv:1905.12322; float16 with a loss
+scale and master weights: "Mixed Precision Training", arXiv:1710.03740.
+"""
 
 from __future__ import annotations
 

@@ -1,20 +1,25 @@
 """The scheduler seam: the learning rate as a function of the clock.
 
 Warm-up, the floor and how often the schedule moves are applied here, once, for every scheduler.
+Imports no torch: a schedule is numbers.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
-
-import torch
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from trainer.core.clock import Clock
 from trainer.core.errors import ConfigError
 from trainer.core.registry import Choice, Registry
 from trainer.core.units import Duration
-from trainer.metrics import Scores
 from trainer.scheduler._frame import Frame, Rate
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainer.metrics import Scores
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class SchedulerKeys:
 
     Attributes:
         warmup: linear rise from 0 to the schedule's first value; reaches it at the last step of the
-            warm-up.
+            warm-up ("Accurate, Large Minibatch SGD", arXiv:1706.02677, where it begins higher).
         every: how often the schedule moves; `1st` every optimizer step, `1ep` as loops that step it
             once an epoch do.
         min_lr: the least learning rate, absolute or as a share of `optim.lr`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from trainer.evaluation.watched import check_named, rises, value_of
 from trainer.scheduler import (
@@ -14,10 +14,12 @@ from trainer.scheduler import (
     Duration,
     Frame,
     Point,
-    Scores,
     check_in,
 )
 from trainer.scheduler._frame import ROUNDING
+
+if TYPE_CHECKING:
+    from trainer.scheduler import Scores
 
 
 @SCHEDULERS.register("plateau")

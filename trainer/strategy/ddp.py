@@ -26,6 +26,8 @@ class Ddp(Collectives):
     """`torch.nn.parallel.DistributedDataParallel`: one process per device, gradients averaged at
     each step.
 
+    "PyTorch Distributed: Experiences on Accelerating Data Parallel Training", arXiv:2006.15704.
+
     Parameters are equal on all ranks. BatchNorm's running statistics are each rank's own until they
     are evaluated.
 
