@@ -1,0 +1,73 @@
+"""A page per trick: the text that stands beside the component, with what the site knows of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FAMILIES = {
+    "scheduler": "Learning-rate schedules",
+    "optim": "Optimizers",
+    "average": "Averaged weights",
+    "mix": "Mixing of examples",
+    "augment": "Augmentation",
+    "loss": "Losses",
+    "precision": "Number formats",
+    "strategy": "Several processes",
+    "model": "Networks",
+    "data": "Images",
+    "task": "Tasks",
+}
+# which demonstration shows a component: files of docs/images/demo, by page
+LINK = re.compile(r"(\]\()([^)\s]+)(\))")
+
+
+def texts() -> dict[str, list[Path]]:
+    """Return the texts beside the components, by family, in the order of their names."""
+    found = {g: sorted((ROOT / "trainer" / g).glob("*.md")) for g in FAMILIES}
+    return {group: files for group, files in found.items() if files}
+
+
+def pages() -> dict[str, str]:
+    """Return the pages of tricks, by their path in `docs/`."""
+    made: dict[str, str] = {}
+    index = [
+        "# A page per trick",
+        "Each page has the idea, the formula, the command that shows it, and what it was worth in "
+        "our runs. `python -m trainer explain NAME` prints the same text in a terminal.",
+    ]
+    for group, files in texts().items():
+        for file in files:
+            made[f"tricks/{group}/{file.stem}.md"] = page(group, file)
+        listed = "\n".join(f"{group}/{file.stem}" for file in files)
+        index.append(f"```{{toctree}}\n:maxdepth: 1\n:caption: {FAMILIES[group]}\n\n{listed}\n```")
+    made["tricks/index.md"] = "\n\n".join(index) + "\n"
+    return made
+
+
+def page(group: str, file: Path) -> str:
+    """Return the page of one component, its links as from where the page lies, with the picture of
+    its demonstration where there is one and the text has none."""
+    here = ROOT / "docs" / "tricks" / group
+
+    def moved(match: re.Match[str]) -> str:
+        target, hash_, anchor = match[2].partition("#")
+        if re.match(r"\w+:", match[2]) or not target:
+            return match[0]
+        lies = os.path.normpath(file.parent / target)
+        if lies.endswith(".md") and Path(lies).parent.parent == ROOT / "trainer":
+            lies = str(ROOT / "docs" / "tricks" / Path(lies).parent.name / Path(lies).name)
+        return f"{match[1]}{os.path.relpath(lies, here)}{hash_}{anchor}{match[3]}"
+
+    text = LINK.sub(moved, file.read_text().rstrip())
+    picture = ROOT / "docs" / "images" / "demo" / f"{file.stem}.png"
+    if picture.is_file() and "images/demo/" not in text:
+        shown = os.path.relpath(picture, here)
+        text += (
+            f"\n\n![What the demonstration of {file.stem} shows]({shown})\n\n"
+            f"Made by `python -m trainer demo {file.stem}`."
+        )
+    keys = os.path.relpath(ROOT / "docs" / "reference" / "keys" / f"{group}.md", here)
+    return f"{text}\n\nEvery key with its default: [`{group}`]({keys}).\n"
