@@ -7,14 +7,15 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-from scripts.site import reference, tricks
+from scripts.site import messages, reference, tricks
 
 MADE = ("reference/keys", "tricks")  # folders of docs/ that hold nothing but what is made here
 
 
 def generated() -> dict[str, str]:
     """Return every page that is made, by its path in `docs/`."""
-    return reference.pages() | tricks.pages()
+    made = reference.pages() | tricks.pages()
+    return {**made, "reference/keys/messages.md": messages.page()}
 
 
 def write(app: Sphinx) -> None:

@@ -20,7 +20,9 @@ FAMILIES = {
     "data": "Images",
     "task": "Tasks",
 }
-# which demonstration shows a component: files of docs/images/demo, by page
+PICTURES = ROOT / "docs" / "images" / "demo"
+DEMO = re.compile(r"python -m trainer demo (\w+)")
+NAMED = re.compile(r"(?<![\w/(\[`])(docs/[\w/]+\.md)")  # pages that the text names without a link
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 
 
@@ -61,13 +63,15 @@ def page(group: str, file: Path) -> str:
             lies = str(ROOT / "docs" / "tricks" / Path(lies).parent.name / Path(lies).name)
         return f"{match[1]}{os.path.relpath(lies, here)}{hash_}{anchor}{match[3]}"
 
-    text = LINK.sub(moved, file.read_text().rstrip())
-    picture = ROOT / "docs" / "images" / "demo" / f"{file.stem}.png"
-    if picture.is_file() and "images/demo/" not in text:
-        shown = os.path.relpath(picture, here)
-        text += (
-            f"\n\n![What the demonstration of {file.stem} shows]({shown})\n\n"
-            f"Made by `python -m trainer demo {file.stem}`."
+    text = LINK.sub(moved, NAMED.sub(r"[\1](../../\1)", file.read_text().rstrip()))
+    demo = next((d for d in DEMO.findall(text) if (PICTURES / f"{d}.png").is_file()), None)
+    if demo is not None:
+        shown = os.path.relpath(PICTURES / f"{demo}.png", here)
+        figure = (
+            f"![How {demo} works, drawn from a run, and what it is worth, over seeds]({shown})\n\n"
+            f"Made by `python -m trainer demo {demo}`.\n\n"
         )
+        before, heading, after = text.partition("\n## Try\n")
+        text = f"{before}\n{figure}## Try\n{after}" if heading else f"{text}\n\n{figure}".rstrip()
     keys = os.path.relpath(ROOT / "docs" / "reference" / "keys" / f"{group}.md", here)
     return f"{text}\n\nEvery key with its default: [`{group}`]({keys}).\n"

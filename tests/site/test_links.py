@@ -3,6 +3,7 @@ beside components."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from pathlib import Path
@@ -130,7 +131,24 @@ def test_a_page_has_one_title_and_its_headings_skip_no_level(pages: dict[Path, s
         if "results" in page.parts or page.name == "changelog.md":
             continue  # written by runs, or included whole
         levels = [len(m) for m in re.findall(r"^(#+) ", FENCE.sub("", text), re.MULTILINE)]
-        steps = zip(levels, levels[1:], strict=False)
+        steps = itertools.pairwise(levels)
         if levels.count(1) != 1 or levels[0] != 1 or any(b - a > 1 for a, b in steps):
             wrong.append(str(page.relative_to(ROOT)))
     assert wrong == []
+
+
+def test_every_picture_is_made_by_a_command_that_stands_with_it(pages: dict[Path, str]) -> None:
+    """In the same row of a table, or between the picture and the next heading."""
+    without, seen = [], 0
+    for page, text in pages.items():
+        if "results" in page.parts:
+            continue  # of runs, whose command stands at the head of the page
+        for match in re.finditer(r"!\[[^\]]*\]\(|<img ", text):
+            seen += 1
+            row = text[match.end() :].partition("\n")[0]
+            section = re.split(r"^#", text[match.end() :], maxsplit=1, flags=re.M)[0]
+            where = row if text[: match.start()].rpartition("\n")[2].startswith("|") else section
+            if not re.search(r"python -m (trainer|scripts)|make ", where):
+                without.append(f"{page.relative_to(ROOT)}: {row}")
+    assert without == []
+    assert seen >= 10
