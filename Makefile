@@ -11,7 +11,7 @@ TEST_READY = $(PYTHON) -c 'import sys; from importlib.util import find_spec; sys
 ENV := PYTHONPATH=$(CURDIR) PYTHONDONTWRITEBYTECODE=
 
 # Attacks on what a run promises: a few minutes' worth, and half an hour's; CHAOS="kills --seed 3" chooses.
-.PHONY: run test check format bench smoke reproduce ddp chaos chaos-quick lock test-matrix docs docs-test install install-test install-docs
+.PHONY: run test check format bench smoke reproduce ddp chaos chaos-quick lock test-matrix docs docs-look docs-test install install-test install-docs
 
 run: install
 	$(ENV) $(PYTHON) -m trainer
@@ -53,6 +53,10 @@ chaos: install-test
 # The site, in docs/_build/html; a warning is an error.
 docs: install-docs
 	$(ENV) $(PYTHON) -m sphinx -b html -n -W --keep-going -q docs docs/_build/html
+
+# The built site in a browser: contrast, alternative texts, headings, nothing fetched; SHOTS="--shots DIR" takes pictures.
+docs-look: docs install-test
+	$(ENV) $(PYTHON) -m tests.site.look $(SHOTS)
 
 # Every command and example of the site at a toy size; PAGES="howto/sweeps.md" chooses.
 docs-test: install-test install-docs

@@ -66,7 +66,9 @@ def words(node: ast.expr) -> str:
     if isinstance(node, ast.BinOp):
         return words(node.left) + words(node.right)
     if isinstance(node, ast.FormattedValue):
-        return words(node.value) if isinstance(node.value, ast.Constant) else placeholder(node.value)
+        return (
+            words(node.value) if isinstance(node.value, ast.Constant) else placeholder(node.value)
+        )
     return placeholder(node)
 
 
@@ -83,7 +85,7 @@ def page() -> str:
         "# Every error message",
         "This page is made from the sources. Search it for a few words of your message. What a "
         "message fills in stands in angle brackets. The message itself names the key, the value "
-        "and what is allowed; [what to do about an error](../howto/errors.md) explains the kinds.",
+        "and what is allowed. [What to do about an error](../../howto/errors.md) has the kinds.",
     ]
     found = messages()
     for code, title in TITLES.items():

@@ -40,8 +40,11 @@ class Tally:
 
 
 def pages(parts: Sequence[str]) -> list[Path]:
-    """Return the pages that are run: those written by hand, and the texts beside components."""
-    found = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """Return the pages that are run: those written by hand, and the texts beside components.
+
+    README's are run from a wheel: `tests/test_readme.py`.
+    """
+    found = sorted((ROOT / "docs").rglob("*.md"))
     found += sorted((ROOT / "trainer").rglob("*.md"))
     left_out = ("results", "_build", "keys", "tricks")  # records; what is made of other pages
     mine = [f for f in found if not set(left_out) & set(f.relative_to(ROOT).parts[1:])]
@@ -162,7 +165,7 @@ def run_block(block: Block, shell: Shell, tally: Tally) -> str | None:
 
 
 def program_of(text: str) -> str:
-    """Return the program that a block of Python is; examples of a session are checked by doctest."""
+    """Return the program that a block of Python is; doctest checks a session."""
     if not text.lstrip().startswith(">>>"):
         return text
     return (
