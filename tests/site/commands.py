@@ -156,9 +156,8 @@ def run_block(block: Block, shell: Shell, tally: Tally) -> str | None:
             print(f"{span:.0f} s: {line}", flush=True)
         if code != block.code:
             return f"{line}\nexit code {code}, not {block.code}\n{said[-1500:]}"
-        missing = (
-            [p for p in block.printed() if p not in said] if block.kind == "transcript" else []
-        )
+    if block.kind == "transcript":
+        missing = [part for part in block.printed() if part not in said]
         if missing:
             return f"{line}\ndoes not print {missing[0]!r} but\n{said[-1500:]}"
     return None

@@ -29,7 +29,8 @@ def toy(words: Sequence[str]) -> list[str]:
         return list(words)
     if words and words[0] in STUDIES:
         is_list = len([w for w in words if not w.startswith("-")]) == 1
-        return list(words) if is_list else [*words, *STUDIES[words[0]], "max_steps=2", "threads=1"]
+        seeds = () if "--tune" in words else STUDIES[words[0]]
+        return list(words) if is_list else [*words, *seeds, "max_steps=2", "threads=1"]
     is_run = not words or words[0] == "-m" or "=" in words[0]
     if not is_run or any(w in [f"task={t}" for t in LOOKS] for w in words):
         return list(words)
