@@ -52,7 +52,7 @@ chaos: install-test
 
 # The site, in docs/_build/html; a warning is an error.
 docs: install-docs
-	$(ENV) $(PYTHON) -m sphinx -b html -n -W --keep-going -q docs docs/_build/html
+	$(ENV) $(PYTHON) -m sphinx -b html -n -W --keep-going -q -j auto docs docs/_build/html
 
 # The built site in a browser: contrast, alternative texts, headings, nothing fetched; SHOTS="--shots DIR" takes pictures.
 docs-look: docs install-test

@@ -43,10 +43,22 @@ def pages() -> dict[str, str]:
     for group, files in texts().items():
         for file in files:
             made[f"tricks/{group}/{file.stem}.md"] = page(group, file)
-        listed = "\n".join(f"{group}/{file.stem}" for file in files)
-        index.append(f"```{{toctree}}\n:maxdepth: 1\n:caption: {FAMILIES[group]}\n\n{listed}\n```")
+        listed = "\n".join(file.stem for file in files)
+        made[f"tricks/{group}/index.md"] = (
+            f"# {FAMILIES[group]}\n\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n"
+        )
+    families = "\n".join(f"{group}/index" for group in texts())
+    index.append(f"```{{toctree}}\n:maxdepth: 2\n\n{families}\n```")
     made["tricks/index.md"] = "\n\n".join(index) + "\n"
     return made
+
+
+def linked(match: re.Match[str]) -> str:
+    """Return a page that a text names as a link, wherever in `docs/` it lies."""
+    named = ROOT / match[1]
+    found = [named] if named.is_file() else list((ROOT / "docs").glob(f"*/{named.name}"))
+    path = found[0].relative_to(ROOT).as_posix() if len(found) == 1 else match[1]
+    return f"[{path}](../../{path})"
 
 
 def page(group: str, file: Path) -> str:
@@ -63,7 +75,7 @@ def page(group: str, file: Path) -> str:
             lies = str(ROOT / "docs" / "tricks" / Path(lies).parent.name / Path(lies).name)
         return f"{match[1]}{os.path.relpath(lies, here)}{hash_}{anchor}{match[3]}"
 
-    text = LINK.sub(moved, NAMED.sub(r"[\1](../../\1)", file.read_text().rstrip()))
+    text = LINK.sub(moved, NAMED.sub(linked, file.read_text().rstrip()))
     demo = next((d for d in DEMO.findall(text) if (PICTURES / f"{d}.png").is_file()), None)
     if demo is not None:
         shown = os.path.relpath(PICTURES / f"{demo}.png", here)
