@@ -19,13 +19,17 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 
 def files() -> dict[Path, str]:
     """Return the text of every page by its path, also of those that are made for the site."""
-    from scripts.site.sphinx_pages import generated
+    from scripts.site.sphinx_pages import MADE, generated
 
     found = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
     made = {ROOT / "docs" / path: text for path, text in generated().items()}
-    found += [f for f in (ROOT / "docs").rglob("*.md") if "_build" not in f.parts]
+    left_out = [ROOT / "docs" / folder for folder in ("_build", *MADE)]
+    found += [f for f in (ROOT / "docs").rglob("*.md") if not any(map(f.is_relative_to, left_out))]
     found += (ROOT / "trainer").rglob("*.md")
     return {f: f.read_text() for f in found if f not in made} | made
+
+
+pytestmark = pytest.mark.slow  # making the pages imports every component
 
 
 @pytest.fixture(scope="module")
