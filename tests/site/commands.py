@@ -218,7 +218,7 @@ def main() -> None:
     print(
         f"{tally.lines - len(tally.failures)} passed, {len(tally.failures)} failed, {left} skipped"
     )
-    sys.exit(1 if tally.failures else 0)
+    sys.exit(1 if tally.failures or not tally.lines else 0)  # no such page: nothing was run
 
 
 if __name__ == "__main__":
