@@ -11,7 +11,7 @@ TEST_READY = $(PYTHON) -c 'import sys; from importlib.util import find_spec; sys
 ENV := PYTHONPATH=$(CURDIR) PYTHONDONTWRITEBYTECODE=
 
 # Attacks on what a run promises: a few minutes' worth, and half an hour's; CHAOS="kills --seed 3" chooses.
-.PHONY: run test check format bench smoke reproduce ddp chaos chaos-quick lock test-matrix install install-test
+.PHONY: run test check format bench smoke reproduce ddp chaos chaos-quick lock test-matrix docs docs-look docs-test install install-test install-docs
 
 run: install
 	$(ENV) $(PYTHON) -m trainer
@@ -50,12 +50,28 @@ chaos-quick: install-test
 chaos: install-test
 	OMP_NUM_THREADS=1 $(ENV) $(PYTHON) -m tests.chaos --processes 2 $(CHAOS)
 
+# The site, in docs/_build/html; a warning is an error.
+docs: install-docs
+	$(ENV) $(PYTHON) -m sphinx -b html -n -W --keep-going -q -j auto docs docs/_build/html
+
+# The built site in a browser: contrast, alternative texts, headings, nothing fetched; SHOTS="--shots DIR" takes pictures.
+docs-look: docs install-test
+	$(ENV) $(PYTHON) -m tests.site.look $(SHOTS)
+
+# Every command and example of the site at a toy size; PAGES="howto/sweeps.md" chooses.
+docs-test: install-test install-docs
+	OMP_NUM_THREADS=1 $(ENV) $(PYTHON) -m tests.site.commands $(PAGES)
+
 install:
 	@$(PYTHON) -c 'import torch, torchvision, hydra, rich, safetensors, scipy, filelock' 2>/dev/null || \
 	  (python3 -m venv .venv && .venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.lock)
 
 install-test: install
 	@$(TEST_READY) || $(PYTHON) -m pip install -q --disable-pip-version-check -r requirements-test.lock
+
+install-docs: install
+	@$(PYTHON) -c 'import sphinx, myst_nb, furo, sphinx_design, latex2mathml, pandas' 2>/dev/null || \
+	  $(PYTHON) -m pip install -q --disable-pip-version-check -r requirements-docs.lock
 
 # The fast tests with other versions: Python, Hydra, torch; MATRIX="hydra-1.4 torch-2.10" chooses.
 test-matrix: install

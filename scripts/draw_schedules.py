@@ -1,4 +1,4 @@
-"""Every schedule of the registry over one run, as the picture of docs/schedulers.md.
+"""Every schedule of the registry over one run, as the picture of docs/reference/schedulers.md.
 
 Usage: python -m scripts.draw_schedules [FILE]
 """

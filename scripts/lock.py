@@ -13,6 +13,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LINUX_ONLY = ("nvidia-", "cuda-", "triton")
+EXTRAS = (
+    ("", "requirements.lock"),
+    ("[test]", "requirements-test.lock"),
+    ("[test,docs]", "requirements-docs.lock"),
+)
 HEADER = """\
 # Written by `make lock`: what a fresh install brings, used by make and CI.
 # Loose ranges are in setup.cfg.
@@ -34,12 +39,12 @@ def frozen(python: Path) -> list[str]:
 
 
 def main() -> None:
-    """Install into a temporary environment, first the package, then its test tools, and write what
-    came."""
+    """Install into a temporary environment, first the package, then its test tools, then those of
+    the site, and write what came."""
     with tempfile.TemporaryDirectory() as place:
         venv.create(place, with_pip=True)
         python = Path(place) / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-        for extra, name in (("", "requirements.lock"), ("[test]", "requirements-test.lock")):
+        for extra, name in EXTRAS:
             subprocess.run([python, "-m", "pip", "install", "-q", f"{ROOT}{extra}"], check=True)
             (ROOT / name).write_text(HEADER + "\n".join(frozen(python)) + "\n")
 

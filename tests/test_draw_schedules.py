@@ -14,7 +14,7 @@ from trainer.core.clock import Clock
 from trainer.scheduler.base import SCHEDULERS, Schedule
 from trainer.study.schedules import trace
 
-GUIDE = (ROOT / "docs" / "schedulers.md").read_text()
+GUIDE = (ROOT / "docs" / "reference" / "schedulers.md").read_text()
 LINES = re.findall(r"^python -m trainer (scheduler=.*)$", GUIDE, re.MULTILINE)
 
 

@@ -83,8 +83,8 @@ def recipe() -> dict[str, str]:
 
 
 def documented() -> tuple[dict[str, str], dict[str, str]]:
-    """Return the examples of docs/components.md: code by component, YAMLs by path."""
-    text = (ROOT / "docs" / "components.md").read_text()
+    """Return the examples of docs/howto/components.md: code by component, YAMLs by path."""
+    text = (ROOT / "docs" / "howto" / "components.md").read_text()
     code = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names = [re.findall(r'register\("(\w+)"\)', block)[0] for block in code]
     yaml = re.findall(r"^`(conf/[\w/.]+)`\n\n```yaml\n(.*?)```", text, re.DOTALL | re.MULTILINE)
@@ -193,7 +193,7 @@ def test_a_plugin_s_component_is_chosen_by_name_and_only_where_it_is_named(
 
 
 def examples(here: Path) -> str:
-    """Write the examples of docs/components.md as a package; return the words that read it."""
+    """Write the examples of docs/howto/components.md as a package; return the words that read it."""
     code, yaml = documented()
     package = here / "my_package"
     package.mkdir()
@@ -208,7 +208,7 @@ def examples(here: Path) -> str:
 @pytest.mark.slow
 def test_the_examples_of_the_documentation_run_as_they_stand(warm: Warm, here: Path) -> None:
     plugin = examples(here)
-    text = (ROOT / "docs" / "components.md").read_text()
+    text = (ROOT / "docs" / "howto" / "components.md").read_text()
     line = re.findall(r"^python -m trainer (plugins=.*)$", text, re.MULTILINE)[0].split()
     assert plugin in line
     done = warm.run([*TINY, *line, "hydra.run.dir=run"], here)

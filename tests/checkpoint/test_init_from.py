@@ -165,7 +165,7 @@ def test_what_cannot_start_a_run_leaves_nothing(call: Call, here: Path, donor: P
 
 
 def test_the_guide_s_commands_are_understood(here: Path) -> None:
-    guide = (ROOT / "docs" / "trained_weights.md").read_text()
+    guide = (ROOT / "docs" / "howto" / "trained_weights.md").read_text()
     lines = [line for line in guide.splitlines() if line.startswith("python -m trainer")]
     for line in lines:
         compose(*shlex.split(line)[3:])

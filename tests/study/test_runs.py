@@ -242,7 +242,7 @@ def test_a_tiny_comparison_leaves_its_four_files_and_goes_on_where_it_was(
 
 @pytest.mark.slow
 def test_a_study_of_one_s_own_is_one_file(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    docs = (ROOT / "docs" / "studies.md").read_text()
+    docs = (ROOT / "docs" / "howto" / "studies.md").read_text()
     (example,) = re.findall(r"```yaml\n(.*?)```", docs, re.DOTALL)
     (here / "my" / "study").mkdir(parents=True)
     (here / "my" / "study" / "smoothing.yaml").write_text(example)

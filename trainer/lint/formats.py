@@ -13,7 +13,7 @@ def bf16_slower_here(context: LintContext) -> str | None:
     8 bits for nothing.
 
     Source: the kept result of `precision=auto` or `engine=auto`, which probe the run's own network
-    (docs/speed.md).
+    (docs/reference/speed.md).
     """
     if context.config.precision.name not in HALVES:
         return None
