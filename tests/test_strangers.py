@@ -193,7 +193,7 @@ def test_a_plugin_s_component_is_chosen_by_name_and_only_where_it_is_named(
 
 
 def examples(here: Path) -> str:
-    """Write the examples of docs/howto/components.md as a package; return the words that read it."""
+    """Write the package of docs/howto/components.md; return the words that read it."""
     code, yaml = documented()
     package = here / "my_package"
     package.mkdir()

@@ -372,14 +372,14 @@ BUGS = (
     Bug(
         "nobody asks whether a mixing mixes",
         "run/effects.py",
-        "        *idle_mix(config, mix, clock, image_shape, micro_batch),\n",
+        "        *idle_mix(config, mix, clock, data.image_shape, micro_batch),\n",
         "",
         f"{IDLE}::test_a_part_that_its_values_keep_from_acting_is_legal_and_said",
     ),
     Bug(
         "nobody asks whether an augmentation changes images",
         "run/effects.py",
-        "        *idle_augment(config, clock, image_shape),\n",
+        "        *idle_augment(config, clock, data.image_shape),\n",
         "",
         f"{IDLE}::test_a_part_that_its_values_keep_from_acting_is_legal_and_said",
     ),

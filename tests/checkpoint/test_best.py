@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +21,7 @@ def test_the_best_are_kept_in_order_and_the_first_of_equals() -> None:
         def check(scores: list[float], count: int) -> None:
             run.state.best = []
             for step, score in enumerate(scores, 1):
-                is_new = run.state.note_best(score, step, count)
+                is_new = run.state.note_best(score, step, count, is_larger=True)
                 wanted = sorted(enumerate(scores[:step], 1), key=lambda one: (-one[1], one[0]))
                 assert run.state.best == [(s, at) for at, s in wanted[:count]]
                 assert is_new == ((score, step) in run.state.best)
@@ -37,9 +39,17 @@ def test_one_best_is_what_a_strict_comparison_finds() -> None:
             for step, score in enumerate(scores, 1):
                 is_better = best is None or score > best
                 best = score if is_better else best
-                assert run.state.note_best(score, step, 1) == is_better
+                assert run.state.note_best(score, step, 1, is_larger=True) == is_better
 
         check()
+
+
+def test_of_losses_the_smaller_is_better_and_nan_is_never_best() -> None:
+    with assembled(*TINY) as run:
+        state, losses = run.state, (2.0, math.nan, 1.0, 3.0)
+        kept = [state.note_best(x, i, 2, is_larger=False) for i, x in enumerate(losses)]
+        assert kept == [True, False, True, False]
+        assert state.best == [(1.0, 2), (2.0, 0)]
 
 
 def test_older_checkpoints_hold_one_pair() -> None:

@@ -34,7 +34,7 @@ def test_a_full_output_is_code_74_and_one_message(
 def test_a_run_whose_lines_find_no_room_ends_and_says_so_in_its_record(
     call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = call_into_full(call, monkeypatch, *TINY, "hydra.run.dir=run")
+    done = call_into_full(call, monkeypatch, *TINY, "lint=off", "hydra.run.dir=run")
     assert (done.code, done.err) == (74, MESSAGE)
     assert read_run(here / "run").summary["exit_code"] == 74
     assert not (here / "run" / ".lock").exists()

@@ -21,7 +21,7 @@ from trainer.core.environment import World
 from trainer.core.errors import ConfigError
 from trainer.evaluation import chosen
 from trainer.evaluation.chosen import ChosenMetrics, Measures, classes, quiet
-from trainer.evaluation.watched import is_better, rises, watched
+from trainer.evaluation.watched import rises, watched
 from trainer.metrics import Scores
 from trainer.strategy.base import Single
 
@@ -215,11 +215,6 @@ def test_the_direction_of_a_watched_metric_is_its_class_s() -> None:
     assert table["val_top1"] is table["val_f1"] is table["val_auroc"] is True
     assert "val_negative_predictive_value" not in table
     assert {name: rises(name) for name in table} == table
-    assert is_better(0.1, 0.2, "val_hinge_loss")
-    assert is_better(0.2, 0.1, "val_f1")
-    assert is_better(0.2, None, "val_f1")
-    assert not is_better(math.nan, None, "val_f1")
-    assert not is_better(math.nan, 0.1, "val_f1")
 
 
 def summary(run: Path) -> Any:

@@ -111,7 +111,7 @@ def test_runs_come_in_the_order_of_their_numbers(here: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("seed: [", "cannot read {file}: while parsing a flow node"),
+        ("seed: [", "cannot read {file}, line 2: while parsing a flow node"),
         ("- a", "{file} must hold keys and values"),
         ("seed: five", "{file}: seed must be a whole number, got 'five'"),
         ("seed: true", "{file}: seed must be a whole number, got True"),

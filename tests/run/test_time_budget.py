@@ -47,7 +47,7 @@ class Clockwork:
     strategy: Single = field(default_factory=lambda: Single(World()))
 
     def __post_init__(self) -> None:
-        self.data = SimpleNamespace(steps_per_epoch=self.per_epoch, num_val=10, num_train=100)
+        self.data = SimpleNamespace(steps_per_epoch=self.per_epoch, num_val=10, epoch_images=100)
         self.shares: list[float] = []
         self.evals = 0
 

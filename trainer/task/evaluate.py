@@ -1,4 +1,7 @@
-"""`task=evaluate`: where a trained network errs."""
+"""`task=evaluate`: where a trained network errs.
+
+Calibration is that of arXiv:1706.04599.
+"""
 
 from __future__ import annotations
 
