@@ -42,7 +42,7 @@ def test_damaged_runs_are_left_out_with_a_line_each(
     done = answer(name, "outputs/sweep")
     assert done.code == 0, done.err
     first, second = done.err.splitlines()
-    assert first.startswith(f"left out: cannot read {outputs}/sweep/2/config.yaml: ")
+    assert first.startswith(f"left out: cannot read {outputs}/sweep/2/config.yaml, line 2: ")
     assert second == (
         f"left out: {outputs}/sweep/4/config.yaml: seed must be a whole number, got 'five'"
     )

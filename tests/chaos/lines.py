@@ -107,6 +107,8 @@ def wrong_values(key: Key) -> list[str]:
     inner = [a for a in typing.get_args(kind) if a is not type(None)]
     if type(None) in typing.get_args(kind):
         kind = inner[0]
+    if key.name == "checkpoint.metric":
+        return ["accuracy", "val_topp1", "train_loss", "5", "[val_loss]", "null", ""]
     if kind is bool:
         return ["3", "maybe", "1.5", "[true]"]
     if kind is int:
@@ -131,6 +133,8 @@ def wrong_values(key: Key) -> list[str]:
         return ["5", "no_such_rule", "[5]", "[{match:bias,lr:-1}]", "{a:1}", "[{lr:2}]"]
     if typing.get_origin(kind) is Mapping:
         return ["5", "[a]", "words", "true"]
+    if getattr(kind, "__name__", "") == "ClassWeights":
+        return ["5", "words", "true", "[1,-1]", "[nan]", "{a:1}", "[]"]
     if getattr(kind, "__name__", "") == "Keep":
         return ["0", "-1", "1.5", "some", "true"]
     raise AssertionError(f"no wrong value known for {key}")

@@ -271,6 +271,33 @@ def test_a_rule_of_a_plugin_is_asked_too(monkeypatch: pytest.MonkeyPatch) -> Non
         rule(other)
 
 
+def test_a_rule_that_fails_is_a_warning_and_the_others_are_asked(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(context: LintContext) -> str | None:
+        """Broken."""
+        return f"{1 / 0}"
+
+    def firing(context: LintContext) -> str | None:
+        """Fires."""
+        return "set seed=2"
+
+    monkeypatch.setattr("trainer.lint.base.RULES", {"broken": broken, "firing": firing})
+    assert check(context_of(config_of([], SWEEP))) == {"firing": "set seed=2"}
+    assert "the rule broken of the linter failed: ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("average", ["swa", "swa_paper", "ema", "lookahead"])
+def test_no_rule_fails_where_averages_begin_with_the_first_step(
+    average: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = [] if average == "lookahead" else ["average.start=0%"]
+    often = [["average.every=1st"]] if average in ("swa", "ema") else []
+    for words in ([], *often, ["scheduler.warmup=2st"], ["epochs=1"]):
+        check(context_of(config_of([f"average={average}", *start, *words], SWEEP)))
+    assert "failed" not in caplog.text
+
+
 def test_a_rule_without_its_reason_is_no_rule_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     def silent(context: LintContext) -> None:
         """Says nothing."""

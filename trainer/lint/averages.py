@@ -73,7 +73,7 @@ def average_where_weights_stand_still(context: LintContext) -> str | None:
         return None
     steps = range(plan.first, context.clock.total + 1, plan.every)
     steps = steps[:: max(1, len(steps) // SAMPLES)]
-    highest = max(context.schedule(at(context.clock, step - 1)).lr_scale for step in steps)
+    highest = max(context.schedule(at(context.clock, max(0, step - 1))).lr_scale for step in steps)
     if highest >= SMALL_RATE:
         return None
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import logging
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -82,6 +83,8 @@ class LintContext:
 
 Rule = Callable[[LintContext], str | None]
 
+log = logging.getLogger("trainer")
+
 RULES: dict[str, Rule] = {}
 
 
@@ -100,10 +103,21 @@ def rule(function: Rule) -> Rule:
 
 
 def check(context: LintContext) -> dict[str, str]:
-    """Return what the rules find: a line for each that fires, by the rule's name."""
+    """Return what the rules find: a line for each that fires, by the rule's name.
+
+    A rule only looks on: one that fails is named in a warning, and nothing else comes of it.
+    """
     load()
-    found = {name: function(context) for name, function in RULES.items()}
-    return {name: line for name, line in found.items() if line}
+    found = {}
+    for name, function in RULES.items():
+        try:
+            line = function(context)
+        except Exception as error:  # code of anybody's
+            log.warning(f"the rule {name} of the linter failed: {type(error).__name__}: {error}")
+            continue
+        if line:
+            found[name] = line
+    return found
 
 
 @functools.cache
