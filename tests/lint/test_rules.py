@@ -293,6 +293,8 @@ def test_no_rule_fails_where_averages_begin_with_the_first_step(
 ) -> None:
     start = [] if average == "lookahead" else ["average.start=0%"]
     often = [["average.every=1st"]] if average in ("swa", "ema") else []
+    if average == "swa":
+        often.append(["average.include_init=true", "average.every=3st"])
     for words in ([], *often, ["scheduler.warmup=2st"], ["epochs=1"]):
         check(context_of(config_of([f"average={average}", *start, *words], SWEEP)))
     assert "failed" not in caplog.text
