@@ -49,7 +49,7 @@ def picture(shape: str, draw: np.random.Generator) -> Image.Image:
     w, h = (int(side) for side in draw.integers(*SIDES, 2))
     image = Image.fromarray(draw.integers(0, 160, (h, w, 3), dtype=np.uint8))
     kind = SHAPES.index(shape)
-    hue = (kind + draw.uniform(-0.3, 0.3)) / len(SHAPES)
+    hue = (kind + draw.uniform(-1.0, 1.0)) / len(SHAPES)
     color = tuple(int(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.8, 1.0))
     x, y = draw.uniform(0.4, 0.6, 2) * (w, h)
     corner = (x, y, min(w, h) * draw.uniform(0.25, 0.45))
@@ -98,7 +98,7 @@ def check_evaluation(folder: Path) -> None:
         if named:
             assert float(row["precision"]) == pytest.approx(hits / len(named), abs=1e-6)
     assert found["balanced"] == pytest.approx(sum(recalls) / 5)
-    assert found["balanced"] > 0.4, "a guess has 0.2"
+    assert found["balanced"] > 0.35, "a guess has 0.2"
     confusion = rows(folder / "confusion.csv")
     for row, recall in zip(confusion, recalls, strict=True):
         assert int(row[row["label"]]) == round(10 * recall)
