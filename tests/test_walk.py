@@ -131,12 +131,16 @@ def test_own_pictures_from_a_folder_to_another_program(call: Call, here: Path) -
     done = call(*SMALL, "data.root=others", "epochs=4", "data.test=20", "hydra.run.dir=first")
     assert done.code == 0, done.err
     own = (*SMALL, "data.root=own", "init_from=first")
-    done = call(*own, "max_steps=10", "hydra.run.dir=advised")
+    short = (*own, "max_steps=10", "report_test=false")
+    done = call(*short, "hydra.run.dir=advised")
     assert done.code == 0, done.err
     advice = [line for line in (done.out + done.err).splitlines() if "are uneven" in line]
     assert len(advice) == 1
     assert "of arrow" in advice[0]
     assert "of étoile" in advice[0]
+    done = call(*short, "loss.class_weights=balanced", "hydra.run.dir=weighted")
+    assert done.code == 0, done.err
+    assert "are uneven" not in done.out + done.err
     done = call(*own, "epochs=4", "data.balance=oversample", "hydra.run.dir=run")
     assert done.code == 0, done.err
     assert "are uneven" not in done.out + done.err
