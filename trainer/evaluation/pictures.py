@@ -105,7 +105,7 @@ def confusion_picture(counts: Ints, classes: Sequence[str], title: str) -> Image
             turned = line_of(name, size).rotate(90, expand=True)
             picture.paste(turned, (int(left + middle - turned.width / 2), up + side + 8))
         else:
-            draw.text((left + middle, up + side + 8), name, DARK, font(size), anchor="mt")
+            draw.text((left + middle, up + side + 4), name, DARK, font(size), anchor="ma")
     middle = up + side // 2
     turned = line_of("is", 22, GREY).rotate(90, expand=True)
     picture.paste(turned, (MARGIN, middle - turned.height // 2))
