@@ -95,6 +95,7 @@ def top(module: str) -> str:
     return module.split(".", 1)[0]
 
 
+@pytest.mark.slow
 def test_every_file_is_found() -> None:
     assert len(FILES) >= 250
     assert {"cli.main", "loop", "mix.mixup", "sweep.jobs", "data._steps"} <= set(MODULES)
@@ -111,6 +112,7 @@ def test_every_package_stands_on_a_floor_and_the_root_holds_what_is_read_first()
     }
 
 
+@pytest.mark.slow
 def test_imports_point_down_also_inside_functions() -> None:
     wrong = []
     for module, file in MODULES.items():
@@ -130,6 +132,7 @@ def test_core_imports_nothing_of_ours() -> None:
             )
 
 
+@pytest.mark.slow
 def test_no_module_imports_itself_in_a_circle() -> None:
     graph = {m: imported(f) - {""} for m, f in MODULES.items() if m}
     done: set[str] = set()
@@ -169,6 +172,7 @@ def test_components_import_no_other_component() -> None:
     assert checked >= 60
 
 
+@pytest.mark.slow
 def test_fixed_parts_and_the_loop_know_no_component() -> None:
     for module, file in MODULES.items():
         if top(module) not in COMPONENT_SEAMS:
@@ -310,6 +314,7 @@ BANNED_MODULES = {"pickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"
 BANNED_CALLS = {"eval", "exec", "compile", "__import__"}
 
 
+@pytest.mark.slow
 def test_nothing_unpickles_instantiates_or_executes_what_it_reads() -> None:
     loads = 0
     for file in [*FILES, *sorted((ROOT / "scripts").rglob("*.py"))]:
@@ -375,6 +380,7 @@ def private_imports(file: Path) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_nothing_outside_a_package_imports_what_has_an_underscore() -> None:
     assert [f for f in FILES if private_imports(f)] == [], "let the package export it"
     assert private_imports(PACKAGE / "optim" / "adam.py") == set()  # its own package's, it may
@@ -428,6 +434,7 @@ COINED = {
 }
 
 
+@pytest.mark.slow
 def test_identifiers_are_the_field_s_words() -> None:
     found = set()
     for file in FILES:
@@ -444,6 +451,7 @@ def names_in(node: ast.AST) -> list[str]:
     return [v for field in fields if isinstance(v := getattr(node, field, None), str)]
 
 
+@pytest.mark.slow
 def test_no_two_classes_have_one_name() -> None:
     places: dict[str, list[str]] = {}
     for file in FILES:
@@ -453,6 +461,7 @@ def test_no_two_classes_have_one_name() -> None:
     assert {name: files for name, files in places.items() if len(files) > 1} == {}
 
 
+@pytest.mark.slow
 def test_docstrings_describe_arguments_and_attributes_that_exist() -> None:
     wrong, described = [], 0
     for file in FILES:

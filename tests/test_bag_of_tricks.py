@@ -92,6 +92,7 @@ def test_a_step_changes_what_it_says_and_nothing_else(step: str) -> None:
     assert of_preset(step) == changed(of_preset(before), changes)
 
 
+@pytest.mark.slow
 def test_the_linear_rule_gives_the_baseline_s_learning_rate_per_image() -> None:
     base, scaled = of_preset("baseline"), of_preset("linear_lr")
     peak = scaled["optim.lr"] * scaled["batch_size"] / 256

@@ -25,6 +25,7 @@ def test_the_list_of_packages_is_complete() -> None:
     assert sorted(listed) == sorted({*found, "trainer.conf"})
 
 
+@pytest.mark.slow
 def test_every_distribution_that_is_imported_is_required() -> None:
     extras = SETUP["options.extras_require"]
     lines = SETUP["options"]["install_requires"] + extras["report"] + extras["onnx"]

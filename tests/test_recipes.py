@@ -23,6 +23,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", NETWORKS)
 def test_a_recipe_takes_steps(preset: str) -> None:
     words = (f"+experiment={preset}", *SMALL, *NETWORKS[preset], "precision=fp32")
@@ -50,6 +51,7 @@ def test_imagenet_composes() -> None:
     assert config.optim.shared.peak(config.batch_size) == pytest.approx(0.4)
 
 
+@pytest.mark.slow
 def test_the_script_for_a_gpu_names_what_it_could_not_measure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

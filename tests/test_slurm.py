@@ -85,6 +85,7 @@ def run(file: Path, cluster: dict[str, str], *overrides: str) -> tuple[int, list
     return code, said.read_text().splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("machines", [1, 2])
 def test_a_job_saves_on_sigusr1_is_requeued_and_goes_on(
     machines: int, cluster: dict[str, str], here: Path, call: Call

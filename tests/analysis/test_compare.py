@@ -7,6 +7,7 @@ import pytest
 from tests.analysis.conftest import Answer
 
 
+@pytest.mark.slow
 def test_three_files_and_a_table(outputs: Path, answer: Answer) -> None:
     done = answer("compare", "outputs", "--out", "there/mine", "--paired")
     assert done.code == 0

@@ -36,6 +36,7 @@ def test_a_partner_is_augmented_with_draws_of_its_own_and_moves_none_of_the_batc
     assert not torch.equal(got.partner.images, got.images)
 
 
+@pytest.mark.slow
 def test_a_list_is_applied_in_the_order_written() -> None:
     first = ("augment=[cutout,shift]", "augment.cutout.size=4")
     second = ("augment=[shift,cutout]", "augment.cutout.size=4")

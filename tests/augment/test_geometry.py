@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ def test_zeros_by_hand() -> None:
     assert got.tolist() == [[[[0, 0], [2, 1]]]]
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 20), st.booleans(), st.data())
 def test_each_image_is_its_window_of_what_numpy_pads(height, width, size, zeros, data) -> None:

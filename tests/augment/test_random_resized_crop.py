@@ -42,6 +42,7 @@ def theirs(augment: RandomResizedCrop, count: int, height: int, width: int) -> n
     return np.array(drawn).T
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("height", "width", "keys"),
     [

@@ -172,6 +172,7 @@ def test_the_whole_program_evaluates_by_views_and_trains_as_without(call: Call, 
     assert viewed["test"]["top1"] == float((logits.argmax(1) == labels).double().mean())
 
 
+@pytest.mark.slow
 def test_bad_words_are_refused(call: Call) -> None:
     ended = call(*TINY, "tta=flop")
     assert ended.code == 2

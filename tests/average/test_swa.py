@@ -50,6 +50,7 @@ def test_with_the_initial_weights_it_is_algorithm_1_of_the_text() -> None:
     np.testing.assert_allclose(got, weights.numpy().mean(0), rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=40, deadline=None)
 @given(st.integers(0, 20), st.integers(1, 20), st.booleans(), st.integers(0, 1_000))
 def test_the_weights_that_averaging_starts_from_count_if_asked(

@@ -54,6 +54,7 @@ class Model:
             self.num_averaged += 1
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(st.integers(0, 25), st.integers(1, 15), st.integers(0, 1_000))
 def test_it_agrees_with_torchcontrib_at_every_step(start: int, freq: int, seed: int) -> None:

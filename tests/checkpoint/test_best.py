@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from trainer.state import best_of
 SCORES = st.lists(st.sampled_from([0.1, 0.2, 0.3]), min_size=1, max_size=20)
 
 
+@pytest.mark.slow
 def test_the_best_are_kept_in_order_and_the_first_of_equals() -> None:
     with assembled(*TINY) as run:
 
@@ -29,6 +31,7 @@ def test_the_best_are_kept_in_order_and_the_first_of_equals() -> None:
         check()
 
 
+@pytest.mark.slow
 def test_one_best_is_what_a_strict_comparison_finds() -> None:
     with assembled(*TINY) as run:
 

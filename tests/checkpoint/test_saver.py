@@ -60,6 +60,7 @@ def test_the_background_writes_the_same_bytes(call: Call, here: Path) -> None:
         assert optimizers[0] == optimizers[1]
 
 
+@pytest.mark.slow
 def test_one_is_written_at_a_time_while_training_goes_on(
     call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ def test_words_that_are_no_text_are_refused(call: Call, here: Path, text: str) -
     assert snapshot(here) == {}
 
 
+@pytest.mark.slow
 def test_a_seed_that_no_record_holds_is_refused(call: Call, here: Path) -> None:
     for seed in ("9223372036854775808", "1" * 400, "-1"):
         done = call(*TINY, f"seed={seed}")
@@ -69,6 +70,7 @@ def test_a_configuration_that_would_break_the_loader_is_refused(tmp_path: Path, 
         read_yaml(file)
 
 
+@pytest.mark.slow
 def test_damaged_records_are_read_as_far_as_they_go(call: Call, here: Path) -> None:
     assert call(*TINY, "hydra.run.dir=run").code == 0
     rows = (here / "run" / "metrics.jsonl").read_bytes().splitlines(keepends=True)

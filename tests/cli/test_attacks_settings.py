@@ -38,6 +38,7 @@ def test_numbers_beyond_any_run_are_refused(word: str) -> None:
     assert len(str(refused.value)) < 200
 
 
+@pytest.mark.slow
 def test_a_loss_scale_that_torch_cannot_hold_is_refused() -> None:
     for word in ("init_scale=1e300", "growth_interval=2147483648"):
         with pytest.raises(ConfigError, match=rf"precision\.{word.split('=')[0]} must be "):
@@ -132,6 +133,7 @@ def test_a_plugin_that_fails_is_named_with_what_it_raised(
     assert "cannot import 'broken_plugin': ZeroDivisionError: division by zero" in done.err
 
 
+@pytest.mark.slow
 def test_a_picture_that_cannot_be_written_is_refused_before_the_work(
     call: Call, here: Path
 ) -> None:

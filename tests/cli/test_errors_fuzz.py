@@ -84,6 +84,7 @@ def test_a_folder_that_may_not_be_written_is_the_user_s_mistake(
     assert snapshot(here) == {}
 
 
+@pytest.mark.slow
 def test_help_is_instant_and_imports_no_torch(here: Path) -> None:
     code = (
         "import sys, time; start = time.process_time(); from trainer.cli.main import exit_code;"

@@ -60,6 +60,7 @@ def test_runs_and_sweeps_are_listed_newest_first(call: Call, outputs: Path) -> N
     assert snapshot(outputs) == before
 
 
+@pytest.mark.slow
 def test_a_real_run_is_listed_with_its_overrides(call: Call, here: Path) -> None:
     assert call(*TINY, "max_steps=1", "name=mine", "average=ema").code == 0
     (entry,) = listed(call)

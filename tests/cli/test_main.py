@@ -35,6 +35,7 @@ def test_version_is_ours(call: Call) -> None:
     assert call("--version").out == f"trainer {__version__}\n"
 
 
+@pytest.mark.slow
 def test_cfg_job_shows_what_would_run_with_replaced_parts(call: Call) -> None:
     shown = call("+experiment=mnist", "optim=adam", "--cfg", "job")
     assert shown.code == 0, shown.err
@@ -62,6 +63,7 @@ def test_hydra_s_flags_answer_and_leave_nothing(call: Call, here: Path) -> None:
     assert snapshot(here) == {}
 
 
+@pytest.mark.slow
 def test_a_folder_of_configurations_of_one_s_own_is_searched_first(call: Call, here: Path) -> None:
     (here / "mine" / "optim").mkdir(parents=True)
     (here / "mine" / "optim" / "gentle.yaml").write_text("name: sgd\nlr: 0.001\n")
@@ -91,6 +93,7 @@ def test_a_process_beside_which_no_first_is_known_tells_its_own_error(
     assert done.err.startswith("error: batch_size=64 cannot be shared by 3 process(es)")
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_help_compose() -> None:
     from trainer.composition.compose import compose_overrides
 

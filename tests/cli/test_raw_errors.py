@@ -53,6 +53,7 @@ def test_any_bytes_are_a_preset_or_refused_in_one_line(
         assert "odd" in said.err, said.err  # the file, or what was typed
 
 
+@pytest.mark.slow
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -144,6 +145,7 @@ def file_of(folder: Path, text: str) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_a_key_twice_is_refused_wherever_a_file_is_read(call: Call, here: Path) -> None:
     assert call(*TINY, "max_steps=1", "hydra.run.dir=run").code == 0
     with open(here / "run/config.yaml", "a") as file:
@@ -218,6 +220,7 @@ def test_an_error_that_came_from_itself_is_looked_at_once() -> None:
     assert understood(second) is second
 
 
+@pytest.mark.slow
 def test_training_works_in_a_thread(here: Path) -> None:
     rows: list[RunRow] = []
     thread = threading.Thread(

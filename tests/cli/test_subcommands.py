@@ -46,6 +46,7 @@ def helps(names: list[str], folder: Path) -> tuple[dict[str, tuple[int, str, flo
     return {name: tuple(found) for name, found in answers.items()}, heavy
 
 
+@pytest.mark.slow
 def test_every_subcommand_stands_in_the_help_and_has_one_without_torch(here: Path) -> None:
     answers, heavy = helps(["", *SUBCOMMANDS], here)
     assert heavy == []

@@ -78,6 +78,7 @@ def test_a_name_that_replaces_a_preset_s_has_its_own_values(preset: str) -> None
     assert len(checked) >= (5 if "/" in preset else 25)
 
 
+@pytest.mark.slow
 def test_replacing_one_part_leaves_the_preset_s_others_and_says_what_was_dropped() -> None:
     bare = tree(compose_overrides(["+experiment=mnist"]))
     composed = compose_overrides(["+experiment=mnist", "optim=adam"])
@@ -92,6 +93,7 @@ def test_replacing_one_part_leaves_the_preset_s_others_and_says_what_was_dropped
     assert "optim.lr=0.2" in note
 
 
+@pytest.mark.slow
 def test_words_count_over_a_preset_whatever_their_order() -> None:
     for line in (
         ["+experiment=mnist", "optim=adam", "optim.lr=0.003"],
@@ -165,6 +167,7 @@ def test_quotes_that_were_added_are_left_out_again(text: str, is_sweep: bool) ->
         assert as_typed(spelled, is_sweep=is_sweep) == override
 
 
+@pytest.mark.slow
 def test_odd_paths_reach_the_configuration() -> None:
     for path in ("a=b", "a,b", "[x]", "dé jà/vu", "(1)", "a b"):
         assert compose(f"data.root={path}").data.shared.root == str(Path(path).absolute())

@@ -53,6 +53,7 @@ def test_the_quick_way_is_the_long_way(choices: tuple[str, ...], values: dict[st
     assert (quick.overrides, quick.notes) == (long.overrides, long.notes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [

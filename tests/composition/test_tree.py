@@ -54,6 +54,7 @@ def test_a_file_that_cannot_be_read_is_named(text: str, tmp_path: Path) -> None:
         compose_overrides(["+experiment=mine"], place)
 
 
+@pytest.mark.slow
 def test_a_choice_of_one_s_own_has_every_key_of_the_one_that_it_names(tmp_path: Path) -> None:
     place = sources(
         tmp_path,

@@ -53,6 +53,7 @@ def config_of(here: Path) -> Iterator[Any]:
     del MODELS._classes["growing"]
 
 
+@pytest.mark.slow
 def test_a_field_that_a_component_gets_later_is_neutral_at_its_default(config_of: Any) -> None:
     before, after = config_of(Growing), config_of(Grown)
     assert decisive_values(before, ()) == decisive_values(after, ())

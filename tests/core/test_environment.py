@@ -204,6 +204,7 @@ def test_a_containers_limits_count(
 READERS = {"environ", "getenv", "environb", "getenvb", "cpu_count", "sched_getaffinity", "putenv"}
 
 
+@pytest.mark.slow
 def test_one_module_reads_the_environment() -> None:
     files = sorted((ROOT / "trainer").rglob("*.py"))
     assert len(files) >= 250
@@ -236,6 +237,7 @@ def test_half_an_environment_of_one_process_changes_no_result(
     assert len(sums) == 1
 
 
+@pytest.mark.slow
 def test_two_copies_under_slurm_are_warned_of_once(
     here: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +269,7 @@ def settings_now() -> tuple[object, ...]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [(), ("optim.lr=1e30",)], ids=["completed", "diverged"])
 def test_training_from_python_leaves_the_programs_settings(
     here: Path, more: tuple[str, ...]

@@ -69,6 +69,7 @@ def test_a_file_that_may_not_be_written_is_told_by_what_permission_is_missing(
     assert os.listdir(folder) == ["old.png"]
 
 
+@pytest.mark.slow
 def test_a_run_where_nothing_can_be_flushed_completes_with_a_note(
     call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +79,7 @@ def test_a_run_where_nothing_can_be_flushed_completes_with_a_note(
     assert (here / "run/checkpoints/step-00000002/manifest.json").is_file()
 
 
+@pytest.mark.slow
 def test_one_module_flushes() -> None:
     found = [
         str(file.relative_to(ROOT))

@@ -46,6 +46,7 @@ def seen(data: Batches, epoch: int, start: int = 0) -> list[list[int]]:
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(SIZES, st.integers(0, 5), st.integers(0, 2))
 def test_an_epoch_has_every_class_as_often_as_the_largest(
@@ -109,6 +110,7 @@ def test_clean_images_for_statistics_are_the_training_images_as_they_are() -> No
     assert sorted(clean) == list(range(15))
 
 
+@pytest.mark.slow
 def test_equal_classes_train_to_the_same_bits_with_and_without() -> None:
     words = ("data.num_train=40", "data.num_classes=4")
     assert trained(*words, "data.balance=oversample") == trained(*words)

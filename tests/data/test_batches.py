@@ -66,6 +66,7 @@ def test_micro_batches_by_hand():
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     st.integers(2, 65),
@@ -92,6 +93,7 @@ def test_every_position_once_over_ranks_and_never_a_single_image(
     assert dropped == (0 if last == "keep" or num < batch else num % batch)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.integers(2, 65), st.integers(1, 4), st.integers(1, 3), st.integers(2, 8))
 def test_ranks_together_see_the_steps_of_one_process(
@@ -242,6 +244,7 @@ def test_own_val_images_are_evaluated(make_source, positions):
     assert [p for b in data.val_batches() for p in positions(b.images)] == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     st.integers(1, 65),

@@ -209,6 +209,7 @@ def _make(root: Path, answers) -> None:
     answers.put(cached(root, "set", KEY, lambda: plan(wait_s=0.2)).fingerprint)
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_both_end_well(tmp_path):
     context = multiprocessing.get_context("fork")
     answers = context.Queue()

@@ -42,6 +42,7 @@ def test_a_shift_by_hand():
     assert (moved[:2] == 0).all()
 
 
+@pytest.mark.slow
 def test_images_are_the_same_for_ever():
     hard = DigitsHard().read("")
     assert hard.train.images.shape == (1437, 1, 16, 16)
@@ -74,6 +75,7 @@ def test_clutter_only_adds():
     assert (cluttered > plain).flatten(1).any(1).float().mean() > 0.9
 
 
+@pytest.mark.slow
 def test_renditions_of_a_test_digit_differ_and_share_its_label():
     hard = DigitsHard(test_renditions=2).read("").test
     assert torch.equal(hard.labels[:360], hard.labels[360:])

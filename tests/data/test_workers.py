@@ -102,6 +102,7 @@ def test_an_error_of_reading_keeps_its_kind() -> None:
     assert understood(raised.value) is raised.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay_s", [0.0, 0.5], ids=["before it waits", "while it waits"])
 def test_a_stop_is_heeded_while_workers_stand_still(delay_s: float) -> None:
     def signals() -> None:

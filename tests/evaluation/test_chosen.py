@@ -116,6 +116,7 @@ def test_a_metric_is_torchmetrics_s_own_on_the_same_logits(name: str, ties: bool
         assert measured(name, logits, labels, cuts) == pytest.approx(one, rel=1e-12, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_the_usual_ones_are_scikit_learn_s() -> None:
     theirs = pytest.importorskip("sklearn.metrics")
     logits, labels = answers(ties=False)
@@ -195,6 +196,7 @@ def test_without_the_package_the_line_that_installs_it_is_said(
     assert "metrics needs a package: pip install torchmetrics" in done.err
 
 
+@pytest.mark.slow
 def test_what_has_nothing_to_act_on_is_refused(call: Call) -> None:
     done = call(*TINY, "metrics=[f1]", "data.val=0", "report_test=false")
     assert (done.code, "nothing to act on" in done.err) == (2, True)
@@ -228,6 +230,7 @@ def rows(run: Path) -> list[dict[str, Any]]:
 WORDS = (*TINY, "average=ema", "epochs=3", "metrics=[f1,auroc,calibration_error]")
 
 
+@pytest.mark.slow
 def test_a_run_records_them_and_is_steered_by_them(call: Call, here: Path) -> None:
     steer = ("scheduler=plateau", "scheduler.metric=val_f1", "checkpoint.metric=val_f1")
     done = call(*WORDS, *steer, "hydra.run.dir=run")
@@ -248,6 +251,7 @@ def test_a_run_records_them_and_is_steered_by_them(call: Call, here: Path) -> No
     assert {n: again[n] for n in names} == {n: end["test"][n] for n in names}
 
 
+@pytest.mark.slow
 def test_they_move_nothing_and_none_is_neutral(
     call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

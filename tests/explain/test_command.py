@@ -78,6 +78,7 @@ def text_lines(text: str) -> set[str]:
     return {word for line in text.splitlines() for word in line.split()[:1]}
 
 
+@pytest.mark.slow
 def test_a_key_says_what_it_is_and_where_it_belongs(call: Call) -> None:
     done = call("explain", "average.every", "average=swa")
     assert done.code == 0
@@ -125,6 +126,7 @@ def test_a_mistake_is_answered_in_one_line(
     assert snapshot(here) == {}
 
 
+@pytest.mark.slow
 def test_a_word_alone_is_a_name_or_a_key_where_it_is_one(call: Call) -> None:
     assert call("explain", "mixup").out.startswith("Mixup: mix=mixup")
     assert call("explain", "optimizer=adam").out.startswith("Adam: optim=adam")
@@ -138,6 +140,7 @@ def test_a_word_alone_is_a_name_or_a_key_where_it_is_one(call: Call) -> None:
     assert "Cutout: augment=cutout" in both
 
 
+@pytest.mark.slow
 def test_answers_are_folded_until_they_are_asked_for(call: Call) -> None:
     folded = call("explain", "scheduler=cosine").out
     shown = call("explain", "scheduler=cosine", "--answers", "epochs=10").out

@@ -31,6 +31,7 @@ def test_every_key_has_a_meaning_a_kind_and_a_default() -> None:
             assert set(key_text(key, names[0], FOUND).defaults) == set(names), field
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "chosen", "meaning", "kind", "allowed"),
     [

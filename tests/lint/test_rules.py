@@ -209,6 +209,7 @@ def presets() -> list[str]:
     return sorted(str(f.relative_to(base).with_suffix("")) for f in base.rglob("*.yaml"))
 
 
+@pytest.mark.slow
 def test_nothing_is_odd_about_any_preset() -> None:
     found = {}
     for name in presets():

@@ -45,6 +45,7 @@ def logits_of(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(COUNTS)
 def test_balanced_is_scikit_learn_s_and_any_list_has_mean_one(counts: list[int]) -> None:
@@ -135,6 +136,7 @@ def test_the_neutral_value_is_no_part_of_a_result() -> None:
     assert keys.build(Images([1, 9])) is keys  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_equal_weights_are_the_plain_loss_and_others_leave_the_evaluation_alone() -> None:
     plain = trained()
     assert trained("loss.class_weights=[3,3,3,3,3,3,3,3,3,3]") == plain
@@ -146,6 +148,7 @@ def test_equal_weights_are_the_plain_loss_and_others_leave_the_evaluation_alone(
     assert scores[0] == scores[1]
 
 
+@pytest.mark.slow
 def test_micro_batches_are_the_batch() -> None:
     """In float64 and without BatchNorm, up to the order of sums."""
     weights = []

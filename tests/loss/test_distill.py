@@ -215,6 +215,7 @@ def test_the_whole_program_learns_from_a_run_and_from_a_file_alike(
     assert summary(here / "again")["key"] == run["key"] != average["key"]
 
 
+@pytest.mark.slow
 def test_the_teacher_sees_the_student_s_images_in_eval_mode(teacher: Path) -> None:
     overrides = ("loss=distill", f"loss.teacher={teacher}", "mix=mixup", "augment=[shift]")
     with assembled(*TINY, *overrides) as run:
@@ -237,6 +238,7 @@ def test_the_teacher_sees_the_student_s_images_in_eval_mode(teacher: Path) -> No
         assert not own & {id(p) for p in network.parameters()}
 
 
+@pytest.mark.slow
 def test_a_teacher_moves_no_stream(teacher: Path) -> None:
     states = []
     for overrides in (("loss=distill", f"loss.teacher={teacher}"), ()):

@@ -32,6 +32,7 @@ def is_cut(batch: Batch, clock: Clock, mix: MixupOrCutmix) -> bool:
     return torch.equal(got.images, pasted.images)
 
 
+@pytest.mark.slow
 def test_each_step_is_one_of_the_two_and_the_share_is_cutmixs() -> None:
     batch, mix = make_batch(), MixupOrCutmix(alpha=5.0, cutmix_alpha=7.0, cutmix_share=0.25)
     count = sum(is_cut(batch, CLOCK.at(t), mix) for t in range(600))

@@ -230,6 +230,7 @@ def test_a_run_takes_the_key_records_it_repeats_and_resumes_exactly(call: Call, 
         assert summary(cut)[key] == summary(whole)[key], key
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_take_it_is_refused_and_leaves_nothing(
     call: Call, here: Path
 ) -> None:

@@ -113,6 +113,7 @@ def test_torchvision_s_network_with_the_same_weights_gives_the_same_logits(
     assert logits[0].std() > 0.01  # they say something
 
 
+@pytest.mark.slow
 def test_only_the_stem_for_small_images_keeps_their_size() -> None:
     sides = {}
     stems: tuple[Stem, ...] = ("imagenet", "cifar")

@@ -15,6 +15,7 @@ from trainer.model.base import put_weights
 from trainer.model.torchvision import Torchvision, names
 
 
+@pytest.mark.slow
 def test_resnet18_has_its_known_number_of_weights() -> None:
     model = Torchvision().build((3, 32, 32), 1000)
     assert sum(p.numel() for p in model.parameters()) == 11_689_512  # torchvision's own figure
@@ -63,6 +64,7 @@ def test_a_real_pass_and_a_gradient_for_every_weight(arch: str) -> None:
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
 
+@pytest.mark.slow
 def test_building_leaves_the_model_as_torchvision_makes_it() -> None:
     from torchvision.models import mobilenet_v3_small
 
@@ -77,6 +79,7 @@ def test_building_leaves_the_model_as_torchvision_makes_it() -> None:
     assert all(part.training for part in ours.modules())
 
 
+@pytest.mark.slow
 def test_auxiliary_heads_are_left_out_and_it_is_said(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="trainer"):
         model = Torchvision("googlenet").build((3, 64, 64), 10)

@@ -120,6 +120,7 @@ def test_any_shape_that_patches_tile(rows: int, columns: int, patch: int) -> Non
     assert model(torch.randn(3, 2, rows * patch, columns * patch)).shape == (3, 5)
 
 
+@pytest.mark.slow
 def test_patches_that_do_not_tile_the_images_are_refused_in_a_line(call: Call) -> None:
     with pytest.raises(ConfigError, match=r"model.patch=5 must divide images of 28x28; .*7, 14"):
         Vit(patch=5).build((1, 28, 28), 10)

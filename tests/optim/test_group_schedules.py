@@ -141,6 +141,7 @@ def test_lookahead_does_not_pull_what_is_frozen() -> None:
     assert has_moved(path[-3], path[-1], "main")
 
 
+@pytest.mark.slow
 def test_a_plateau_of_a_group_s_own_is_told_scores_and_saved() -> None:
     own = "{name:plateau,patience:0ep,factor:0.5,threshold:0.99}"
     overrides = ("epochs=4", "optim.lr=0.01", groups(f"{{match:bias,scheduler:{own}}}"))
@@ -198,6 +199,7 @@ def test_an_own_plateau_needs_validation_images(call: Call) -> None:
     assert "data.val=0 leaves scheduler=plateau nothing to watch" in got.err
 
 
+@pytest.mark.slow
 def test_a_run_with_rules_is_repeated_exactly(call: Call, here: Path) -> None:
     rules = groups(
         "no_bias_decay",

@@ -227,6 +227,7 @@ def test_where_each_level_keeps_weights_and_the_optimizer_s_state(
         assert other.dtype == torch.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("level", "name"), [("O0", "fp32"), ("O1", "fp16")])
 def test_two_levels_are_other_names_bit_for_bit(level: str, name: str) -> None:
     ends = []

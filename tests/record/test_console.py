@@ -82,6 +82,7 @@ def test_a_terminal_shows_a_live_line_that_goes_away(here: Path) -> None:
     assert " left" not in log
 
 
+@pytest.mark.slow
 def test_elsewhere_there_is_one_plain_line_an_epoch_and_a_table(call: Call, here: Path) -> None:
     done = call(*TINY, "average=ema", "average.decay=0.1", "hydra.run.dir=run", "lint=off")
     assert done.code == 0

@@ -37,6 +37,7 @@ def lines(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_rows_have_the_fields_of_the_contract_and_leave_out_what_does_not_apply(run: Path) -> None:
     assert set(EpochRow.__dataclass_fields__) - {"more"} == set(METRICS)
     first, last = lines(run)
@@ -46,6 +47,7 @@ def test_rows_have_the_fields_of_the_contract_and_leave_out_what_does_not_apply(
     assert (first["lr"], first["momentum"]) == (0.05, 0.9)
 
 
+@pytest.mark.slow
 def test_the_folder_is_that_of_the_contract(run: Path) -> None:
     names = {p.name for p in run.iterdir()} - {"source.diff"}
     assert names == {
@@ -70,6 +72,7 @@ def test_the_folder_is_that_of_the_contract(run: Path) -> None:
     assert len(summary["weights_sha256"]) == len(summary["key"]) == 64
 
 
+@pytest.mark.slow
 def test_runs_are_read_back_as_typed_rows(run: Path) -> None:
     (row,) = read_runs(run.parent)
     assert row.path == run.resolve()
@@ -82,6 +85,7 @@ def test_runs_are_read_back_as_typed_rows(run: Path) -> None:
     assert row.seconds["train"] > 0
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_read_up_to_its_last_whole_line(run: Path) -> None:
     (run / "summary.json").unlink()
     with open(run / "metrics.jsonl", "a") as file:
@@ -92,6 +96,7 @@ def test_a_killed_run_is_read_up_to_its_last_whole_line(run: Path) -> None:
     assert [e.step for e in row.epochs] == [4, 8]
 
 
+@pytest.mark.slow
 def test_fields_of_later_versions_are_left_out(run: Path) -> None:
     newer = {**lines(run)[0], "something_new": 3}
     (run / "metrics.jsonl").write_text(json.dumps(newer) + "\n")
@@ -142,6 +147,7 @@ def test_a_place_that_does_not_exist_is_named(here: Path) -> None:
         read_runs("nowhere")
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_the_same_numbers_and_one_hparams_row(run: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

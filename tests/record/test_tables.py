@@ -33,6 +33,7 @@ def test_rows_are_lines_and_nothing_is_an_empty_cell() -> None:
     assert csv_text([[["-x", 1]]]) == "\"['-x', 1]\"\n"
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=200, deadline=None)
 @given(st.lists(st.text("'=+-@x1\t,\"", max_size=5), min_size=2, max_size=4))
 def test_what_is_written_can_be_read_back(texts: list[str]) -> None:

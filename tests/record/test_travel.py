@@ -45,6 +45,7 @@ def test_folders_are_in_the_order_of_time_whatever_the_zone(
     assert stamps == sorted(stamps)
 
 
+@pytest.mark.slow
 def test_a_summary_says_when_in_absolute_time(
     zone: pytest.MonkeyPatch, call: Call, here: Path
 ) -> None:
@@ -92,6 +93,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     provenance.git_state.cache_clear()
 
 
+@pytest.mark.slow
 def test_what_git_does_not_say_is_said_in_one_line(
     checkout: Path, call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +121,7 @@ def test_large_new_files_are_named_and_not_read(checkout: Path) -> None:
     assert len(difference) < 1000
 
 
+@pytest.mark.slow
 def test_a_record_is_shown_in_a_line(here: Path) -> None:
     row = train(compose(*TINY, "max_steps=1"), quiet=True)
     assert len(repr(row)) < 600

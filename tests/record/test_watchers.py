@@ -28,6 +28,7 @@ def fail(*_: object, **__: object) -> None:
     raise OSError("protobuf is\nbroken")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how", ["import", "writer", "add_scalar", "flush", "add_images", "add_hparams"]
 )

@@ -40,6 +40,7 @@ def config_of(run: Path) -> dict[str, object]:
     return {**found, "precision": found["precision"]["name"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gain", "name"), [(0.88, "fp32"), (1.0, "fp32"), (1.149, "fp32"), (1.16, "bf16"), (3, "bf16")]
 )
@@ -55,6 +56,7 @@ def test_auto_is_bf16_where_a_probe_gains_enough(
     assert f"precision=auto: {name}; bf16 is {gain:.2f} times as fast as fp32 here" in done.out
 
 
+@pytest.mark.slow
 def test_the_key_is_that_of_the_precision_that_was_chosen(
     call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,6 +68,7 @@ def test_the_key_is_that_of_the_precision_that_was_chosen(
     assert keys[0] == keys[1] != keys[2]
 
 
+@pytest.mark.slow
 def test_what_was_recorded_is_taken_and_fixed_words_ask_nobody(
     call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +85,7 @@ def test_what_was_recorded_is_taken_and_fixed_words_ask_nobody(
     assert config_of((here / "outputs" / "latest").resolve())["precision"] == "fp32"
 
 
+@pytest.mark.slow
 def test_a_sweep_chooses_once_for_all_its_jobs(
     call: Call, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +102,7 @@ def test_a_sweep_chooses_once_for_all_its_jobs(
     assert len(list((tmp_path / "cache" / "trainer" / "probes").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_probe_is_kept_and_made_anew_where_it_is_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +178,7 @@ def test_work_is_counted_by_hand() -> None:
     assert work_of(lambda: nn.Linear(3, 3), (3, 4, 4)) is None
 
 
+@pytest.mark.slow
 def test_threads_of_a_single_run_follow_its_work(
     monkeypatch: pytest.MonkeyPatch, call: Call, here: Path
 ) -> None:

@@ -91,6 +91,7 @@ def test_every_network_is_one_graph_with_eager_weights(model: str, traced_only: 
     check_equal(f"model={model}", *SIZES.get(model, ()))
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_no_job_of_a_sweep_over_hyperparameters_compiles_again(traced_only: None) -> None:
     frames = []
@@ -103,6 +104,7 @@ def test_no_job_of_a_sweep_over_hyperparameters_compiles_again(traced_only: None
     assert not counters["recompile_limit"]
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_a_compiled_run_is_recorded_so_and_goes_on_in_its_own_bits(
     call: Call, here: Path, traced_only: None
@@ -120,6 +122,7 @@ def test_a_compiled_run_is_recorded_so_and_goes_on_in_its_own_bits(
     assert json.loads((here / "outputs/latest/summary.json").read_text())["key"] != summary["key"]
 
 
+@pytest.mark.slow
 def test_without_a_compiler_a_run_says_so_and_is_eager(
     call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +134,7 @@ def test_without_a_compiler_a_run_says_so_and_is_eager(
     assert yaml.safe_load((run / "config.yaml").read_text())["engine"] == "eager"
 
 
+@pytest.mark.slow
 def test_what_torch_cannot_compile_is_computed_eagerly(
     call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

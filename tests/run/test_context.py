@@ -83,6 +83,7 @@ def test_an_evaluation_batch_of_no_image_is_refused() -> None:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["cnn", "mlp", "resnet9"])
 def test_scores_do_not_depend_on_the_size_of_evaluation_batches(model) -> None:
     scores = set()

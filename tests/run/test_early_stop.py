@@ -44,6 +44,7 @@ def stops_at(values: list[float], *, larger: bool, patience: int) -> int | None:
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", sorted(LARGER_IS_BETTER))
 def test_patience_runs_out_as_in_a_loop_written_by_hand(metric: str) -> None:
     with assembled(*TINY, "epochs=100") as run:

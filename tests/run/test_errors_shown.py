@@ -19,6 +19,7 @@ def summary(run: Path) -> Any:
     return json.loads((run / "summary.json").read_text())
 
 
+@pytest.mark.slow
 def test_it_says_what_task_evaluate_says(call: Call, here: Path) -> None:
     done = call(*TINY, "hydra.run.dir=run")
     assert done.code == 0, done.err
@@ -39,6 +40,7 @@ def test_it_says_what_task_evaluate_says(call: Call, here: Path) -> None:
     assert "mistakes  " in again.out
 
 
+@pytest.mark.slow
 def test_of_averaged_weights_where_there_are_some(call: Call, here: Path) -> None:
     assert call(*TINY, "average=ema", "hydra.run.dir=run").code == 0
     end = summary(here / "run")
@@ -57,6 +59,7 @@ def test_without_test_images_nothing_is_said(call: Call, here: Path) -> None:
     assert not (here / "run" / "errors").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["confusion_picture", "mistakes_picture", "write_csv"])
 def test_what_cannot_be_drawn_costs_one_line(
     part: str, call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
@@ -73,6 +76,7 @@ def test_what_cannot_be_drawn_costs_one_line(
         assert summary(here / "run")[key] == summary(here / "whole")[key]
 
 
+@pytest.mark.slow
 def test_tensorboard_has_pictures_and_names(call: Call, here: Path) -> None:
     assert call(*TINY, "hydra.run.dir=run").code == 0
     events = importlib.import_module("tensorboard.backend.event_processing.event_accumulator")

@@ -37,6 +37,7 @@ def weights(call: Call, name: str, *overrides: str) -> str:
     return digest
 
 
+@pytest.mark.slow
 def test_the_loss_falls_and_the_network_learns(call: Call) -> None:
     row = finished(call, *HARD, "data.noise=0.3", "epochs=8", "optim.lr=0.05")
     losses = [e.train_loss for e in row.epochs]
@@ -45,6 +46,7 @@ def test_the_loss_falls_and_the_network_learns(call: Call) -> None:
     assert row.test["top1"] > 0.9
 
 
+@pytest.mark.slow
 def test_cosine_and_adam_leave_the_closed_form_in_the_rows(call: Call) -> None:
     row = finished(call, *HARD, "scheduler=cosine", "optim=adam", "epochs=4", "optim.lr=0.003")
     total = row.epochs[-1].step
@@ -55,6 +57,7 @@ def test_cosine_and_adam_leave_the_closed_form_in_the_rows(call: Call) -> None:
         assert e.momentum == 0.9  # beta1
 
 
+@pytest.mark.slow
 def test_fractional_epochs_end_where_they_say(call: Call) -> None:
     row = finished(call, *HARD, "epochs=2.5", "scheduler=cosine")
     assert [e.step for e in row.epochs] == [9, 18, 23]  # 22.5 steps, a half up
@@ -62,6 +65,7 @@ def test_fractional_epochs_end_where_they_say(call: Call) -> None:
     assert row.summary["steps"] == 23
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_others_and_are_evaluated(call: Call) -> None:
     row = finished(call, *HARD, "average=swa", "epochs=4", "average.start=50%")
     assert [e.avg_val_top1 is not None for e in row.epochs] == [False, False, True, True]
@@ -146,6 +150,7 @@ def test_seeds_move_the_weights_and_not_the_split(call: Call) -> None:
     assert config.data == other.data
 
 
+@pytest.mark.slow
 def test_training_on_everything_offers_no_validation(call: Call) -> None:
     overrides = [w for w in TINY if not w.startswith("data.num_test")]
     row = finished(call, *overrides, "data.val=0", "data.num_test=20000")  # takes milliseconds
@@ -176,12 +181,14 @@ def test_divergence_is_told_with_what_may_help(call: Call) -> None:
     assert "task=lr_range" in done.err
 
 
+@pytest.mark.slow
 def test_a_batch_larger_than_the_data_is_said(call: Call) -> None:
     done = call(*HARD, "batch_size=500", "epochs=1")
     assert done.code == 0, done.err
     assert "batch_size=500 is more than the 288 training images" in done.out
 
 
+@pytest.mark.slow
 def test_scores_that_are_not_finite_are_divergence_and_no_numbers(call: Call) -> None:
     wide = [w for w in TINY if not w.startswith("model.hidden")]
     overrides = ("model.norm=none", "model.hidden=[8,8]", "optim.lr=1e18", "max_steps=1")
@@ -236,6 +243,7 @@ def test_a_full_disk_ends_with_code_74_and_leaves_earlier_checkpoints(
     assert checkpoint.verify(kept) is not None
 
 
+@pytest.mark.slow
 def test_the_same_from_python_and_quietly(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     row = train(compose(*TINY), folder=here / "run", quiet=True)
     captured = capfd.readouterr()
@@ -248,6 +256,7 @@ def test_the_same_from_python_and_quietly(here: Path, capfd: pytest.CaptureFixtu
         train(compose(*TINY, "model.norm=none", "optim.lr=1e30"), folder=here / "nan", quiet=True)
 
 
+@pytest.mark.slow
 def test_paths_with_odd_characters_work_unquoted(call: Call, here: Path) -> None:
     folder = "a=b, [c] dé"
     done = call(*TINY, f"hydra.run.dir={folder}", f"data.root={folder}")
@@ -258,6 +267,7 @@ def test_paths_with_odd_characters_work_unquoted(call: Call, here: Path) -> None
     assert read_run(here / "again").settings["data.root"] == str(here / folder)
 
 
+@pytest.mark.slow
 def test_the_loop_takes_the_steps_of_a_hand_written_one(here: Path) -> None:
     """Plain PyTorch over the same batches ends with the same bits."""
     from trainer.core.environment import World
@@ -291,6 +301,7 @@ def test_the_loop_takes_the_steps_of_a_hand_written_one(here: Path) -> None:
         assert torch.equal(a, b)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_where_nothing_was_asked_for(call: Call, here: Path) -> None:
     for overrides in (("--help",), ("--version",), ("--cfg", "job"), ("--cfg", "job", "--resolve")):
         done = call(*overrides)
@@ -299,6 +310,7 @@ def test_nothing_is_left_where_nothing_was_asked_for(call: Call, here: Path) -> 
     assert snapshot(here) == {}
 
 
+@pytest.mark.slow
 def test_names_of_any_bytes_reach_the_record(call: Call, here: Path) -> None:
     names = ["a\nb", os.fsdecode(b"caf\xe9"), "\u202e\u5b66", "'\"$(rm)"]
     for place, name in enumerate(names):

@@ -74,6 +74,7 @@ def test_versions_of_what_computes_are_in_it(package: str, monkeypatch: pytest.M
     assert key() != before
 
 
+@pytest.mark.slow
 def test_weights_count_by_their_hash_wherever_they_lie() -> None:
     one, other = "init_from=/a/run@best", "init_from=/b/w.safetensors"
     read = {"init_from": "1" * 64}
@@ -100,6 +101,7 @@ def test_every_configured_value_but_a_few_is_in_it(monkeypatch: pytest.MonkeyPat
     assert moved >= 50
 
 
+@pytest.mark.slow
 def test_a_plugin_s_sources_are_in_the_digest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

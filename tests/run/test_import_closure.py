@@ -238,6 +238,7 @@ def test_other_changes_make_no_result_anew(
     assert anew(configs, before) == set()
 
 
+@pytest.mark.slow
 def test_the_networks_count_that_a_teacher_may_have(tmp_path: Path) -> None:
     plain = compose(*TINY)
     distilled = compose(*TINY, "loss=distill", f"loss.teacher={tmp_path}")

@@ -17,6 +17,7 @@ ODD = ("scheduler=cosine_restarts", "scheduler.t_0=5ep")
 RULE = "[cycle_longer_than_run]"
 
 
+@pytest.mark.slow
 def test_it_changes_no_key_and_no_bit(call: Call, here: Path) -> None:
     found = {}
     for word in ("warn", "off"):
@@ -40,6 +41,7 @@ def test_an_error_leaves_nothing(call: Call, here: Path) -> None:
     assert "lint" in unknown.err
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_says_nothing_again(call: Call, here: Path) -> None:
     assert call(*TINY, *ODD, "hydra.run.dir=run").code == 0
     done = call("resume=run", "lint=error")
@@ -58,6 +60,7 @@ def record(place: Path, lr: float, *overrides: str) -> None:
     (place / "summary.json").write_text(json.dumps({"lr_range": {"suggestion": lr}}))
 
 
+@pytest.mark.slow
 def test_the_rate_that_was_found_last_for_the_same_is_taken(here: Path) -> None:
     outputs = here / "outputs" / "default"
     record(outputs / "2026-01-01_a", 0.3)
@@ -73,6 +76,7 @@ def test_the_rate_that_was_found_last_for_the_same_is_taken(here: Path) -> None:
     assert found_lr(compose(*TINY, "optim=adam"), Records()) is None
 
 
+@pytest.mark.slow
 def test_a_rate_far_from_what_was_found_is_said(call: Call, here: Path) -> None:
     record(here / "outputs" / "default" / "a", 0.02)
     assert "25 times above the 0.02" in call(*TINY, "optim.lr=0.5", "hydra.run.dir=run").out

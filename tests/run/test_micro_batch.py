@@ -35,6 +35,7 @@ def words(model: str) -> list[str]:
     return [w for w in TINY if not w.startswith("model")] + model.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", WITHOUT)
 def test_a_network_without_batch_norm_trains_on_single_images(model: str) -> None:
     config = compose(*words(model), *SINGLE)

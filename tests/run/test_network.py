@@ -20,6 +20,7 @@ def without_images(run: Path) -> None:
         (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
+@pytest.mark.slow
 def test_a_network_is_loaded_with_what_it_needs(call: Call, here: Path) -> None:
     assert call(*TINY, "average=ema", "hydra.run.dir=run").code == 0
     network, averaged = load("run"), load(here / "run@average")
@@ -37,6 +38,7 @@ def test_a_network_is_loaded_with_what_it_needs(call: Call, here: Path) -> None:
         network(torch.zeros(1, 3, 8, 8))
 
 
+@pytest.mark.slow
 def test_loading_draws_no_number_and_moves_no_thread(call: Call, here: Path) -> None:
     assert call(*TINY, "hydra.run.dir=run").code == 0
     state, threads = torch.get_rng_state(), torch.get_num_threads()
@@ -45,11 +47,13 @@ def test_loading_draws_no_number_and_moves_no_thread(call: Call, here: Path) -> 
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.slow
 def test_double_weights_stay_double(call: Call, here: Path) -> None:
     assert call(*TINY, "precision=fp64", "hydra.run.dir=run").code == 0
     assert next(load("run").model.parameters()).dtype == torch.float64
 
 
+@pytest.mark.slow
 def test_a_run_of_an_older_version_takes_them_from_its_images(call: Call, here: Path) -> None:
     assert call(*TINY, "hydra.run.dir=run").code == 0
     new = load("run")

@@ -20,6 +20,7 @@ def summary(run: Path) -> dict[str, object]:
     return found
 
 
+@pytest.mark.slow
 def test_runs_go_where_outputs_says_and_their_keys_do_not_tell(here: Path, call: Call) -> None:
     place = here / "my, [results]" / "of=mine"
     assert call(*ONE, f"outputs={place}").code == 0
@@ -36,6 +37,7 @@ def test_runs_go_where_outputs_says_and_their_keys_do_not_tell(here: Path, call:
     assert [Path(entry["path"]).absolute().parent for entry in listed] == [place / "default"] * 2
 
 
+@pytest.mark.slow
 def test_a_sweep_reuses_what_lies_there(here: Path, call: Call) -> None:
     assert call(*ONE, "outputs=../res", "seed=1").code == 0
     done = call("-m", *ONE, "outputs=../res", "seed=0,1")
@@ -56,6 +58,7 @@ def test_a_sweep_has_one_folder_of_results(here: Path, call: Call) -> None:
     assert not list(here.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [ONE, ("-m", *ONE, "seed=0,1")], ids=["a run", "a sweep"])
 def test_what_cannot_be_written_is_told_alike(
     here: Path, call: Call, words: tuple[str, ...]
@@ -69,6 +72,7 @@ def test_what_cannot_be_written_is_told_alike(
         assert "outputs must be" in call(*words, f"outputs={value}").err
 
 
+@pytest.mark.slow
 def test_no_results_within_a_run(here: Path, call: Call) -> None:
     assert call(*ONE, "hydra.run.dir=mine").code == 0
     for word in ("outputs=mine", "outputs=mine/more", "hydra.run.dir=mine/checkpoints/new"):

@@ -240,6 +240,7 @@ def test_other_parts_beside_resume_are_refused_by_one_message(warm: Warm, here: 
         assert "Traceback" not in refused.err
 
 
+@pytest.mark.slow
 def test_what_a_writer_left_that_was_killed_at_the_very_end_goes(call: Call, here: Path) -> None:
     assert call(*TINY, "hydra.run.dir=run").code == 0
     (here / "run" / ".lock").write_text("process 1")

@@ -108,6 +108,7 @@ def test_threads_change_with_the_word_and_the_record_says_so(
     assert summary(run)["resumed_across"] == [{"step": 5, "threads": [1, 2]}]
 
 
+@pytest.mark.slow
 def test_nothing_else_can_be_allowed(call: Call, run: Path) -> None:
     for overrides, text in (
         ((f"resume={run}", "resume_allow=[thread]"), "did you mean 'threads'"),
@@ -120,6 +121,7 @@ def test_nothing_else_can_be_allowed(call: Call, run: Path) -> None:
         assert text in refused.err
 
 
+@pytest.mark.slow
 def test_an_edited_configuration_is_refused_with_all_that_changed(call: Call, run: Path) -> None:
     text = (run / "config.yaml").read_text()
     edited = text.replace("seed: 0", "seed: 3", 1).replace("momentum: 0.9", "momentum: 0.8")

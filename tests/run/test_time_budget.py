@@ -77,6 +77,7 @@ class Clockwork:
 PACES = st.lists(st.floats(0.001, 3.0), min_size=1, max_size=12)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(PACES, PACES, st.integers(1, 40), st.floats(1.0, 120.0))
 def test_whatever_steps_take_progress_never_goes_back_and_a_repeat_is_the_same(
@@ -97,6 +98,7 @@ def test_whatever_steps_take_progress_never_goes_back_and_a_repeat_is_the_same(
         assert again.shares[:-1] == run.shares[:-1]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.floats(0.01, 1.0), st.floats(0.0, 9.0), st.integers(1, 300), st.floats(1.0, 90.0))
 def test_at_a_steady_pace_the_run_is_over_by_one_evaluation_at_most(

@@ -250,6 +250,7 @@ def test_momentum_is_given_to_no_optimizer_that_runs_without() -> None:
         assert not group.get("momentum")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["scheduler=onecycle", "scheduler=cyclic"])
 def test_momentum_asked_for_where_there_is_none_is_refused(name: str, call: Call) -> None:
     bare = ("optim.momentum=0", "optim.nesterov=false", "max_steps=3")

@@ -62,6 +62,7 @@ def test_parity_with_torch_stepped_once_an_epoch(mode: str, gamma: float) -> Non
     assert momenta(got) == pytest.approx(momenta(expected), rel=1e-9, abs=0)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(st.integers(4, 400), st.sampled_from(["triangular", "triangular2", "exp_range"]))
 def test_two_cycles_end_at_the_floor_whatever_the_length_of_the_run(total: int, mode: str) -> None:

@@ -34,6 +34,7 @@ def test_parity_with_torch_over_10000_steps() -> None:
     )
 
 
+@pytest.mark.slow
 def test_parity_with_torch_stepped_once_an_epoch() -> None:
     part = Exponential(0.93, span("1ep"))
     got = factors(part, 10_000, 100, every="1ep")

@@ -43,6 +43,7 @@ def test_parity_with_torch_stepped_once_an_epoch() -> None:
     assert got[:-1] == pytest.approx(expected, rel=1e-9, abs=0)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(st.integers(1, 200), st.integers(1, 10))
 def test_a_tenth_of_the_run_drops_ten_times_whatever_the_length(steps: int, epochs: int) -> None:

@@ -61,6 +61,7 @@ def test_a_full_disk_of_the_first_is_an_error_of_all(others: Any) -> None:
     assert not error.is_own
 
 
+@pytest.mark.slow
 def test_a_process_without_a_report_is_named(others: Any) -> None:
     others(0, r1=LOST)
     error = raised(RuntimeError(GLOO))
@@ -69,6 +70,7 @@ def test_a_process_without_a_report_is_named(others: Any) -> None:
     assert error.is_own  # the first that lives reports it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", [0, 1], ids=["seen here", "seen by another"])
 def test_only_a_process_that_was_waited_for_did_not_answer_in_time(others: Any, late: int) -> None:
     texts = [GLOO, GLOO]
@@ -78,6 +80,7 @@ def test_only_a_process_that_was_waited_for_did_not_answer_in_time(others: Any, 
     assert str(error).startswith("rank 2 (process 12 on b) did not answer within 60 s: killed")
 
 
+@pytest.mark.slow
 def test_a_lost_first_process_is_reported_by_the_next(others: Any) -> None:
     others(1, r2=LOST)
     error = raised(RuntimeError(GLOO))
@@ -119,6 +122,7 @@ def test_a_broken_connection_of_living_processes_is_reported_as_such(others: Any
     assert "though all of them live" in str(raised(RuntimeError(GLOO)))
 
 
+@pytest.mark.slow
 def test_an_explained_error_is_not_explained_again(others: Any) -> None:
     error = explained(RuntimeError(GLOO))
     assert explained(error) is error

@@ -61,6 +61,7 @@ def test_what_cannot_take_effect_here_is_refused(
     assert named in done.err
 
 
+@pytest.mark.slow
 def test_timeouts_do_not_make_another_result() -> None:
     from trainer.config.compare import decisive_values
     from trainer.run.identity import UNRELATED

@@ -21,6 +21,7 @@ def together(store: HashStore, size: int, order: list[int], apart_s: float) -> l
         return [found[rank].result() for rank in range(size)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("apart_s", [0.0, 0.05])
 def test_all_get_one_name_and_a_later_attempt_another(apart_s: float) -> None:
     store = HashStore()
@@ -34,6 +35,7 @@ def test_all_get_one_name_and_a_later_attempt_another(apart_s: float) -> None:
     assert len(set(names)) == 3
 
 
+@pytest.mark.slow
 def test_whoever_does_not_come_is_named() -> None:
     with pytest.raises(LostProcess, match=r"rank 1 of 2 did not come within 0\.2 s"):
         rendezvous(HashStore(), 0, 2, 0.2)
@@ -41,6 +43,7 @@ def test_whoever_does_not_come_is_named() -> None:
         rendezvous(HashStore(), 1, 2, 0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_process_of_an_earlier_attempt_does_not_count(rank: int) -> None:
     store = HashStore()

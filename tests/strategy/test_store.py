@@ -31,6 +31,7 @@ def lost(world: World, capfd: pytest.CaptureFixture[str]) -> LostProcess:
     return raised.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "address", ["127.0.0.1", "nowhere.invalid", "999.1.1.1", "a b", "-", "\udcff"]
 )

@@ -51,6 +51,7 @@ def drawn(name: str, seen: Any) -> None:
         assert all(axes.has_data() for axes in figure.axes)
 
 
+@pytest.mark.slow
 def test_a_blend_is_the_weighted_sum_of_its_two_images_pixel_by_pixel_and_its_label_sums_to_1() -> (
     None
 ):
@@ -77,6 +78,7 @@ def test_corrupt_labels_are_those_that_differ_from_what_they_were() -> None:
     assert len(images) == len(labels) == one.run.data.noise.changed
 
 
+@pytest.mark.slow
 def test_a_trajectory_is_of_the_later_half_and_knows_the_loss_about_it() -> None:
     study = small()
     seen = trajectory.see(study, [])
@@ -120,6 +122,7 @@ def test_the_loss_along_the_gradient_falls_first() -> None:
     assert 0.0 < seen.places[seen.losses.argmin()] < seen.places[-1]
 
 
+@pytest.mark.slow
 def test_the_rate_of_a_trace_is_the_schedules_and_the_loss_the_batches() -> None:
     arms = {n: {"overrides": [f"scheduler={n}"]} for n in ("constant", "cosine")}
     constant, cosine = schedule.see(small(arms=arms), [])
@@ -131,6 +134,7 @@ def test_the_rate_of_a_trace_is_the_schedules_and_the_loss_the_batches() -> None
     drawn("schedule", [constant, cosine])
 
 
+@pytest.mark.slow
 def test_paths_take_the_optimizers_own_steps() -> None:
     def plain(model: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.SGD(model.parameters(), lr=1.0)
@@ -150,6 +154,7 @@ def test_paths_take_the_optimizers_own_steps() -> None:
     drawn("paths", [sgd, adam])
 
 
+@pytest.mark.slow
 def test_numbers_vanish_below_the_least_of_their_format() -> None:
     seen = numbers.sizes_of(torch.tensor([1e-9, 1e-30, -1e-42, 0.5, 0.0]))
     assert len(seen.sizes) == 4  # a gradient of 0 is not lost
@@ -197,6 +202,7 @@ def finding(study: Study) -> StudyFinding:
     return finding_of(StudyRuns(study, (), dict.fromkeys(study.labels, ()), tuple(arms)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MINUTE)
 def test_every_demonstration_draws_both_halves(name: str, tmp_path: Path) -> None:
     words = [w for w in SMALL if not w.startswith(("batch_size", "optim"))]
@@ -235,6 +241,7 @@ def test_every_demonstration_has_a_mechanism_and_every_mechanism_a_demonstration
         mechanisms.load("trajectori")
 
 
+@pytest.mark.slow
 def test_a_picture_has_both_halves_and_its_headline_is_what_came_of_it(tmp_path: Path) -> None:
     study = small(arms=MIXES, mechanism="paths")
     arms = (arm("none", 0.7, 0.71, 0.72), arm("mixup", 0.8, 0.81, 0.82))
@@ -269,6 +276,7 @@ def test_a_picture_is_opened_where_there_is_a_display(monkeypatch: pytest.Monkey
     assert shown == [Path("a.png").resolve().as_uri()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -39,6 +39,7 @@ SHOWN = {
 }
 
 
+@pytest.mark.slow
 def test_every_figure_and_table_of_the_text_is_listed_in_its_order() -> None:
     assert [name for shown in SHOWN.values() for name in shown] == NAMES
     assert {item.name: item.text["section"] for item in items("cpu")} == {
@@ -61,6 +62,7 @@ def test_an_item_says_what_is_claimed_how_it_differs_and_who_published_what(item
         assert one["source"]
 
 
+@pytest.mark.slow
 def test_a_word_means_an_item_a_family_a_kind_or_all() -> None:
     assert [item.name for item in chosen("swa", "cpu")] == ["swa", "swa_cifar10"]
     assert [item.name for item in chosen("slices", "cpu")] == SHOWN[5]
@@ -72,6 +74,7 @@ def test_a_word_means_an_item_a_family_a_kind_or_all() -> None:
         chosen("flatnes", "cpu")
 
 
+@pytest.mark.slow
 def test_the_schedules_are_those_of_the_text_s_formulas() -> None:
     for overrides in load("schedules", "cpu").settings["panels"]:
         assert schedules.farthest(overrides) < 1e-12
@@ -197,6 +200,7 @@ def test_what_was_made_is_not_made_again_and_stays_in_the_report(
         assert (here / "there" / item / f"{item}.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_mistakes_end_with_two_and_leave_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
@@ -213,6 +217,7 @@ def test_mistakes_end_with_two_and_leave_nothing(
     assert not list(here.rglob("*.md"))
 
 
+@pytest.mark.slow
 def test_without_a_name_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert answer() == 0
     listed = capsys.readouterr().out

@@ -256,6 +256,7 @@ def test_a_study_of_one_s_own_is_one_file(here: Path, capfd: pytest.CaptureFixtu
     assert len(runs) == 4
 
 
+@pytest.mark.slow
 def test_without_a_name_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert answer("demo") == 0
     listed = capsys.readouterr().out
@@ -267,6 +268,7 @@ def test_without_a_name_all_are_listed(capsys: pytest.CaptureFixture[str]) -> No
     assert "swa_cifar10" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_mistakes_end_with_two_and_leave_nothing(
     capsys: pytest.CaptureFixture[str], here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ COMPARED = [name for name in CPU if load(name, "cpu").draw == "arms"]
 EACH = sorted((name, scale) for scale in SCALES for name in names(scale))
 
 
+@pytest.mark.slow
 def test_the_eight_demonstrations_are_studies_of_a_minute() -> None:
     eight = {"ddp", "lr", "mixup", "optim", "precision", "scheduler", "slices", "swa"}
     assert eight <= set(MINUTE)
@@ -185,6 +186,7 @@ def test_arms_with_nothing_to_tune_run_once_with_each_seed() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_grid_is_every_combination_with_every_seed() -> None:
     grid = {"optim.lr": [0.1, 0.2], "batch_size": [8, 16]}
     study = study_of(

@@ -72,6 +72,7 @@ def test_values_are_spelt_as_on_a_command_line(word: str, texts: list[str]) -> N
     ]  # and are read as themselves
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # how long is not what is tested
 @given(
     trials=st.integers(1, 40),

@@ -155,6 +155,7 @@ def test_every_preset_of_a_sweep_is_planned(name: str) -> None:
     assert all(f"+sweep={name}" in job.overrides for job in jobs)
 
 
+@pytest.mark.slow
 def test_a_part_within_braces_is_read_back() -> None:
     for value in ("8", "0.001", "50%", "[1ep,2ep]", "1,8", "range(3)", "'a b'", "choice(a,b)"):
         jobs = plan(f"hydra.sweeper.arms={{a: {{device: {in_braces(value)}}}}}").jobs

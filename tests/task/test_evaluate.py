@@ -36,6 +36,7 @@ def pictures(root: Path, classes: dict[str, int], draw: np.random.Generator) -> 
                 Image.fromarray(noise + np.uint8(grey)).save(folder / f"{i}.png")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [(), ("precision=bf16", "tta=flip"), ("average=ema",)])
 def test_it_is_the_run_s_own_evaluation_to_the_last_bit(
     call: Call, here: Path, words: tuple[str, ...]
@@ -57,6 +58,7 @@ def test_it_is_the_run_s_own_evaluation_to_the_last_bit(
     assert sum(int(row[row["label"]]) for row in confusion) == hits
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_named_and_two_networks_are_compared(call: Call, here: Path) -> None:
     assert call(*TINY, "average=ema", "hydra.run.dir=run").code == 0
     summary = json.loads((here / "run" / "summary.json").read_text())
@@ -71,6 +73,7 @@ def test_averaged_weights_are_named_and_two_networks_are_compared(call: Call, he
     assert "against_guess" in rows(here / "found" / "images.csv")[0]
 
 
+@pytest.mark.slow
 def test_on_other_images_classes_are_found_by_name(call: Call, here: Path) -> None:
     draw = np.random.default_rng(0)
     pictures(here / "a", {"bright": 220, "dark": 10, "é": 120}, draw)
@@ -100,6 +103,7 @@ def test_on_other_images_classes_are_found_by_name(call: Call, here: Path) -> No
     assert snapshot(here / "run") == before
 
 
+@pytest.mark.slow
 def test_the_newest_run_stays_the_newest_run(call: Call, here: Path) -> None:
     assert call(*TINY).code == 0
     latest = (here / "outputs" / "latest").resolve()
@@ -108,6 +112,7 @@ def test_the_newest_run_stays_the_newest_run(call: Call, here: Path) -> None:
     assert call("task=evaluate", "task.run=outputs/latest", "task.split=val").code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [

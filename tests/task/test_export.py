@@ -106,6 +106,7 @@ def test_every_kind_of_network_answers_alike_for_any_number_of_images(
         assert float((answer - expected).abs().max()) <= 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -127,6 +128,7 @@ def test_what_cannot_be_written_is_refused(
     assert snapshot(here) == before
 
 
+@pytest.mark.slow
 def test_what_was_written_wrong_is_not_left(
     call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from tests.warm import Warm
 IMAGES = [word for word in TINY if not word.startswith("model")]
 
 
+@pytest.mark.slow
 def test_a_plan_leaves_nothing_and_tells_the_run_s_steps(call: Call, here: Path) -> None:
     done = call("task=plan", *TINY, "scheduler=cosine")
     assert (done.code, done.err) == (0, "")
@@ -22,6 +23,7 @@ def test_a_plan_leaves_nothing_and_tells_the_run_s_steps(call: Call, here: Path)
     assert json.loads((here / "run" / "summary.json").read_text())["steps"] == 8
 
 
+@pytest.mark.slow
 def test_a_recorded_run_can_be_planned(call: Call, here: Path) -> None:
     assert call(*TINY, "optim.lr=0.25", "hydra.run.dir=run").code == 0
     before = snapshot(here)
@@ -69,6 +71,7 @@ def test_a_key_of_another_task_names_its_owner(call: Call, here: Path) -> None:
     assert "it belongs to task=plan" in done.err
 
 
+@pytest.mark.slow
 def test_resuming_with_a_plan_is_refused(call: Call, here: Path) -> None:
     assert call(*TINY, "hydra.run.dir=run").code == 0
     done = call("resume=run", "task=plan")
@@ -76,6 +79,7 @@ def test_resuming_with_a_plan_is_refused(call: Call, here: Path) -> None:
     assert "resume= is for task=train" in done.err
 
 
+@pytest.mark.slow
 def test_a_probe_says_how_long_and_keeps_nothing(
     call: Call, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +93,7 @@ def test_a_probe_says_how_long_and_keeps_nothing(
     assert call("task=plan", *TINY, "epochs=0.25", "task.probe=true").code == 0  # of one step
 
 
+@pytest.mark.slow
 def test_a_plan_says_in_what_it_differs_from_a_run(call: Call, here: Path) -> None:
     assert call(*TINY, "optim.lr=0.25", "hydra.run.dir=run").code == 0
     before = snapshot(here)
@@ -106,6 +111,7 @@ def test_a_plan_says_in_what_it_differs_from_a_run(call: Call, here: Path) -> No
     assert "no run at nowhere" in missing.err
 
 
+@pytest.mark.slow
 def test_what_looks_odd_is_said_in_a_plan_and_may_refuse_it(call: Call, here: Path) -> None:
     odd = ("task=plan", *TINY, "scheduler=cosine_restarts", "scheduler.t_0=5ep")
     assert "[cycle_longer_than_run]" in call(*odd).out

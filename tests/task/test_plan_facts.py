@@ -1,5 +1,6 @@
 """What a plan says is what training then does."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -96,6 +97,7 @@ def test_every_parameter_is_in_one_group() -> None:
     assert "momentum" in first.settings
 
 
+@pytest.mark.slow
 def test_an_optimizer_s_numbers_for_each_weight_are_counted_as_it_keeps_them() -> None:
     for name in ("sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam"):
         run, _ = live(f"optim={name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from tests.task.test_plan_facts import live
@@ -43,6 +44,7 @@ def test_mixed_ones_say_both_labels_with_their_shares() -> None:
     assert two >= 8
 
 
+@pytest.mark.slow
 def test_few_images_and_small_batches_are_enough() -> None:
     run, _ = live("batch_size=4", "epochs=1", "max_steps=2")
     assert len(seen_images(run)) == NUM_IMAGES

@@ -50,6 +50,7 @@ def test_it_says_what_will_happen() -> None:
     assert "main   3 weight, 3 bias         626     0.01  0.0005  momentum 0.9, nesterov" in text
 
 
+@pytest.mark.slow
 def test_momentum_is_drawn_where_it_moves() -> None:
     cycled = printed(
         "scheduler=cyclic", "scheduler.base_momentum=0.8", "scheduler.max_momentum=0.9"

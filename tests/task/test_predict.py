@@ -28,6 +28,7 @@ def pictures(folder: Path, count: int) -> None:
     (folder / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
 
 
+@pytest.mark.slow
 def test_pictures_are_named_and_what_is_broken_is_passed_over(call: Call, here: Path) -> None:
     assert call(*RUN).code == 0
     pictures(here / "in", 7)
@@ -50,6 +51,7 @@ def test_pictures_are_named_and_what_is_broken_is_passed_over(call: Call, here: 
     assert snapshot(here / "in") == before
 
 
+@pytest.mark.slow
 def test_one_picture_and_batches_say_the_same_as_python(call: Call, here: Path) -> None:
     import torch
 
@@ -78,6 +80,7 @@ def test_one_picture_and_batches_say_the_same_as_python(call: Call, here: Path) 
     assert float(probabilities[best]) == pytest.approx(float(row["probability"]), abs=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [

@@ -15,6 +15,7 @@ def test_the_task_is_a_choice_like_any_other(here: Path) -> None:
     assert config.plain()["task"] == {"name": "train"}
 
 
+@pytest.mark.slow
 def test_performing_it_trains(here: Path) -> None:
     row = perform(RunRequest(compose(*TINY, "max_steps=1"), folder="run", quiet=True))
     assert row is not None

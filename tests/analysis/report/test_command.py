@@ -25,6 +25,7 @@ def test_a_page_beside_the_runs(outputs: Path, answer: Answer) -> None:
     assert "left out" not in text
 
 
+@pytest.mark.slow
 def test_title_metric_and_place_can_be_chosen(outputs: Path, answer: Answer) -> None:
     words = ("--metric", "train_loss", "--title", "Ours", "--out", "deep/er/page.html")
     assert answer("report", str(outputs), *words).code == 0
@@ -34,6 +35,7 @@ def test_title_metric_and_place_can_be_chosen(outputs: Path, answer: Answer) -> 
     assert 'href="./../../outputs/sweep/0"' in text
 
 
+@pytest.mark.slow
 def test_damaged_runs_are_told_and_counted_in_the_page(outputs: Path, answer: Answer) -> None:
     for number, text in ((2, "- no mapping"), (4, "seed: 1.5")):
         (outputs / "sweep" / str(number) / "config.yaml").write_text(text)
@@ -54,6 +56,7 @@ def test_a_place_that_cannot_be_written_is_named(outputs: Path, answer: Answer, 
     assert f"cannot write --out={out}: " in done.err
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_as_such(
     outputs: Path, answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ def test_many_long_runs_are_thinned() -> None:
     assert 0.9 * _curves.MOST_NUMBERS < drawn <= _curves.MOST_NUMBERS
 
 
+@pytest.mark.slow
 def test_a_panel_has_both_axes_over_the_same_epochs() -> None:
     text = json.dumps(panel(8.0))
     for name in ("linear", "log", "seeds", "means", "bands", "ends", "epochs"):
@@ -75,6 +76,7 @@ def test_a_panel_has_both_axes_over_the_same_epochs() -> None:
     assert "bokeh.org" not in text
 
 
+@pytest.mark.slow
 def test_ticks_are_whole_epochs_where_there_is_one() -> None:
     assert json.dumps(panel(3.0)).count('"min_interval": 1.0') == 2  # linear and log
     assert "min_interval" not in json.dumps(panel(0.5))

@@ -95,6 +95,7 @@ def test_two_hundred_runs_fit_into_six_megabytes() -> None:
     assert len(report(runs, Path("/o/report.html")).encode()) <= 6_000_000
 
 
+@pytest.mark.slow
 def test_an_overlapping_place_counts_once() -> None:
     run = made_run(0, 0.5)
     parsed = Parsed(report([run, run], Path("r.html")))

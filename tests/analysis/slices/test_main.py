@@ -101,6 +101,7 @@ def test_a_slope_needs_two_rows() -> None:
     assert not any(holds)
 
 
+@pytest.mark.slow
 def test_a_best_that_may_be_at_the_edge_is_said_to_be() -> None:
     made = made_slice(
         plane(0.0, seeds=4, noise=0.002, rates=RATES[4:], middle=-2.46, ys=(64, 2048))

@@ -206,6 +206,7 @@ def test_the_change_along_and_across_the_ridge() -> None:
     assert ridge.across == pytest.approx(0.08)  # 0.02 * 2^2, two octaves beside it
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.floats(-1.5, 1.5), st.integers(0, 1000))
 def test_any_slope_is_found(slope: float, seed: int) -> None:
