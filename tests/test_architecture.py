@@ -251,6 +251,7 @@ def yaml_files() -> Iterator[tuple[str, Path]]:
             yield group, file
 
 
+@pytest.mark.slow
 def test_every_yaml_holds_the_dataclass_s_fields_at_their_defaults() -> None:
     from trainer.config.groups import REGISTRIES
     from trainer.core.convert import build

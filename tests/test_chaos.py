@@ -19,6 +19,7 @@ from tests.chaos.trial import Arena, assert_same, plain_digest
 from trainer import compose
 
 
+@pytest.mark.slow
 def test_twelve_cells_hold_every_choice_and_most_pairs() -> None:
     cells = matrix(0)
     assert len(cells) == 12
@@ -69,6 +70,7 @@ def test_a_failure_is_told_with_the_line_that_does_it_again(tmp_path: Path) -> N
     assert last == "  again: python -m tests.chaos mine --seed 5 --trial 3"
 
 
+@pytest.mark.slow
 def test_processes_share_the_trials_and_one_that_dies_is_a_failure(tmp_path: Path) -> None:
     tasks = spread({"mine": 6, "other": 3})
     modules = {"mine": hostile(wrong=1), "other": hostile(deadly=1)}

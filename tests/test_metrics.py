@@ -170,6 +170,7 @@ def test_saved_and_loaded_in_mid_epoch_it_goes_on_bit_for_bit() -> None:
     assert second.reduce(torch.clone) == straight.reduce(torch.clone)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=50, deadline=None)
 @given(st.integers(2, 15), st.lists(st.integers(1, 30), min_size=1, max_size=5), st.integers(0, 99))
 def test_an_evaluation_counts_exactly_what_numpy_counts(num_classes, sizes, seed) -> None:

@@ -34,6 +34,7 @@ def test_a_recipe_takes_steps(preset: str) -> None:
         assert math.isfinite(float(run.state.meter.losses[0]))
 
 
+@pytest.mark.slow
 def test_airbench_groups_are_the_papers() -> None:
     with assembled(
         "+experiment=cifar10_94", *SMALL, *NETWORKS["cifar10_94"], "precision=fp32"
@@ -45,6 +46,7 @@ def test_airbench_groups_are_the_papers() -> None:
         assert all(p.ndim == 1 for p in norm["params"])
 
 
+@pytest.mark.slow
 def test_imagenet_composes() -> None:
     config = compose("+experiment=imagenet_resnet50")
     assert (config.model.name, config.mix.name) == ("resnet50", "mixup")

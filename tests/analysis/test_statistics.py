@@ -113,6 +113,7 @@ def test_holm_by_hand() -> None:
     assert holm([]) == []
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_lies_between_nothing_and_bonferroni_and_keeps_the_order(chances: list[float]) -> None:
     adjusted = holm(chances)
@@ -131,6 +132,7 @@ def test_factors_stay_where_the_first_is_not_below_the_level() -> None:
     assert holm_factors([]) == []
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from([0.001, 0.012, 0.02, 0.03, 0.04, 0.06, 0.5]), max_size=6))
 def test_a_probability_times_its_factor_is_below_the_level_just_where_holm_s_is(
     chances: list[float],

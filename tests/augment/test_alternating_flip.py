@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from tests.training import assembled
@@ -51,6 +52,7 @@ def test_coins_are_fair_and_independent_of_their_neighbours() -> None:
             assert abs((bits[lag:] == bits[:-lag]).mean() - 0.5) < 0.0105, lag
 
 
+@pytest.mark.slow
 def test_in_a_run_two_epochs_in_a_row_show_every_image_both_ways() -> None:
     overrides = ("data=synthetic", "data.num_train=60", "data.image_shape=[1,4,4]", "model=mlp")
     with assembled(*overrides, "augment=[alternating_flip]", "batch_size=20", "threads=1") as run:

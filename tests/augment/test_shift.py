@@ -83,6 +83,7 @@ def test_a_chain_applies_its_parts_in_order_with_draws_of_their_own() -> None:
     assert moves(Shift(1), 200) != moves(Standard(padding=1, flip=False), 200)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 24), max_size=4), st.sampled_from(["zeros", "reflect"]))
 def test_a_step_cut_in_pieces_gives_exactly_the_slices(cuts: list[int], border) -> None:

@@ -84,6 +84,7 @@ def test_every_result_is_a_window_of_the_padded_image(border) -> None:
         assert any(torch.equal(image, wide[:, t : t + 6, s : s + 7]) for t, s in places)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 24), max_size=4), st.sampled_from(["zeros", "reflect"]))
 def test_a_step_cut_in_pieces_gives_exactly_the_slices(cuts: list[int], border) -> None:

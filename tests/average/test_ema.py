@@ -43,6 +43,7 @@ def test_it_begins_after_its_start_and_moves_every_so_often() -> None:
     assert got == [None, None, 3.0, 3.0, 4.0]
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=40, deadline=None)
 @given(st.floats(0.0, 0.9999), st.lists(st.floats(-10, 10), min_size=2, max_size=30))
 def test_parity_with_the_formula_and_bounds(decay: float, values: list[float]) -> None:
@@ -189,6 +190,7 @@ def test_the_name_loads_the_class() -> None:
     assert AVERAGES.load("ema") is Ema
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=40, deadline=None)
 @given(st.floats(0.2, 0.99), st.booleans(), st.integers(1, 40))
 def test_what_is_left_of_the_first_snapshot(decay: float, warmup: bool, count: int) -> None:

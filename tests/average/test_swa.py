@@ -27,6 +27,7 @@ def test_by_hand() -> None:
     assert averaged(Swa(), SnapshotPlan(1, 2), weights).tolist() == [5.0, 5.0, 5.0]
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=40, deadline=None)
 @given(st.integers(0, TOTAL), st.integers(1, TOTAL), st.integers(0, 1_000))
 def test_it_is_the_mean_of_the_snapshots_at_exactly_the_planned_steps(start, every, seed) -> None:

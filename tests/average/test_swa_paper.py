@@ -15,6 +15,7 @@ from trainer.core.clock import Clock
 from trainer.core.errors import ConfigError
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=40, deadline=None)
 @given(st.integers(0, 4), st.integers(1, 4), st.integers(0, 1_000))
 def test_it_is_the_authors_moving_average(start: int, cycle: int, seed: int) -> None:

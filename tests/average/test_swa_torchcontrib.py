@@ -114,6 +114,7 @@ def test_an_average_that_the_run_never_reaches_is_refused() -> None:
         plan_for(SwaTorchcontrib(), "36st", "15st")
 
 
+@pytest.mark.slow
 def test_the_command_line_refuses_before_any_data_is_read(call: Call) -> None:
     outcome = call(*TINY, "average=swa_torchcontrib", "average.start=1ep", "data.root=nowhere")
     assert outcome.code == 2

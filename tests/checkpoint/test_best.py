@@ -46,6 +46,7 @@ def test_one_best_is_what_a_strict_comparison_finds() -> None:
         check()
 
 
+@pytest.mark.slow
 def test_of_losses_the_smaller_is_better_and_nan_is_never_best() -> None:
     with assembled(*TINY) as run:
         state, losses = run.state, (2.0, math.nan, 1.0, 3.0)

@@ -188,6 +188,7 @@ def test_a_damaged_record_names_no_best(run: Path) -> None:
         value_of(f"{run}@best")
 
 
+@pytest.mark.slow
 def test_damaged_files_are_told_and_never_anything_else(tmp_path: Path) -> None:
     whole = safetensors.torch.save({**tensors_of(1.0), "empty": torch.zeros(0, 3)})
     draw, refused = random.Random(0), 0

@@ -129,6 +129,7 @@ def packed(state: dict[str, object]) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "env",
     [{"WORLD_SIZE": "2"}, {"WORLD_SIZE": "abc"}, {"WORLD_SIZE": "2", "RANK": "x"}],
@@ -198,6 +199,7 @@ def test_a_user_without_a_home_has_no_cache_there(monkeypatch: pytest.MonkeyPatc
         _cache._user_cache().mkdir(parents=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [6, 40, 200, 1_000, 5_000, 12_000])
 def test_a_disk_that_fills_up_is_code_74_wherever_that_happens(
     call: Call, here: Path, monkeypatch: pytest.MonkeyPatch, size: int

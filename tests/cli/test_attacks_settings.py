@@ -46,6 +46,7 @@ def test_a_loss_scale_that_torch_cannot_hold_is_refused() -> None:
     compose(*TINY, "precision=fp16", f"precision.init_scale={2.0**126}")
 
 
+@pytest.mark.slow
 def test_an_eps_that_is_nothing_is_told_in_the_format_that_is_used() -> None:
     with pytest.raises(ConfigError) as refused:
         compose(*TINY, "optim=adam", "optim.eps=1e-60")
@@ -97,6 +98,7 @@ PATHS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", PATHS, ids=lambda overrides: overrides[0][:14])
 def test_paths_that_no_file_can_have_are_refused(
     call: Call, here: Path, overrides: tuple[str, ...]
@@ -108,6 +110,7 @@ def test_paths_that_no_file_can_have_are_refused(
     assert snapshot(here) == {}
 
 
+@pytest.mark.slow
 def test_a_loop_of_links_is_no_path(call: Call, here: Path) -> None:
     (here / "loop").symlink_to("loop")
     done = call(*TINY, "hydra.run.dir=loop/run")
@@ -180,6 +183,7 @@ def recorded() -> dict[str, Any]:
     return compose(*TINY).plain()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EDITS)
 def test_recorded_configurations_that_were_edited_are_refused(
     call: Call, here: Path, recorded: dict[str, Any], name: str

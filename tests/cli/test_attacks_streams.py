@@ -31,6 +31,7 @@ def test_a_full_output_is_code_74_and_one_message(
     assert (done.code, done.err) == (74, MESSAGE)
 
 
+@pytest.mark.slow
 def test_a_run_whose_lines_find_no_room_ends_and_says_so_in_its_record(
     call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,6 +158,7 @@ def test_under_torchrun_a_subcommand_is_refused(
     )
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_gone_ends_a_subcommand_without_a_traceback(here: Path) -> None:
     command = [sys.executable, "-m", "trainer", "reproduce", "--help"]
     read, write = os.pipe()

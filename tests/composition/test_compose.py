@@ -124,6 +124,7 @@ def test_spellings_mean_our_names_and_are_recorded_so(
     assert f"{group}={name}" in composed.overrides
 
 
+@pytest.mark.slow
 def test_spelled_keys_reach_the_part() -> None:
     values = tree(compose_overrides(["swa=on", "swa.start=50%", "mixup=on", "mixup.alpha=0.3"]))
     assert values["average"]["start"] == "50%"
@@ -145,6 +146,7 @@ ODD = st.text(
 )
 
 
+@pytest.mark.slow
 @given(ODD)
 @settings(max_examples=60, deadline=None)
 def test_a_path_of_any_characters_is_taken_as_it_is_written(text: str) -> None:
@@ -173,6 +175,7 @@ def test_odd_paths_reach_the_configuration() -> None:
         assert compose(f"data.root={path}").data.shared.root == str(Path(path).absolute())
 
 
+@pytest.mark.slow
 def test_compose_says_what_is_wrong_as_the_command_line_does() -> None:
     with pytest.raises(ConfigError, match="unknown optim 'adamm'; did you mean 'adam'"):
         compose("optim=adamm")
@@ -191,6 +194,7 @@ def test_a_configuration_is_read_back_as_the_same_value() -> None:
     assert again.plain() == config.plain()
 
 
+@pytest.mark.slow
 def test_a_sweep_s_job_defaults_to_one_thread_and_no_test() -> None:
     from trainer.config.run_config import parse
 
@@ -199,6 +203,7 @@ def test_a_sweep_s_job_defaults_to_one_thread_and_no_test() -> None:
     assert job.threads == 1
 
 
+@pytest.mark.slow
 @given(ODD)
 @settings(max_examples=60, deadline=None)
 def test_the_hint_on_a_value_that_is_not_read_leads_to_the_value(text: str) -> None:
@@ -223,6 +228,7 @@ def test_a_backslash_before_the_last_quote_is_answered_by_the_line_that_means_it
     assert compose_overrides([word]).tree["data"]["root"] == "C:\\pics\\"
 
 
+@pytest.mark.slow
 def test_a_key_that_is_given_twice_is_said() -> None:
     assert compose_overrides(["seed=1", "seed=2"]).notes == (
         "seed is given 2 times: the last counts, seed=2",

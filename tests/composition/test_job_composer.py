@@ -76,6 +76,7 @@ def test_mistakes_are_told_as_the_long_way_tells_them(overrides: tuple[str, ...]
         assert str(quick.value) == str(long.value)
 
 
+@pytest.mark.slow
 def test_one_job_s_values_do_not_reach_the_next() -> None:
     composer = Composer(Sources())
     composer.compose(["optim.lr=7", "data.subset=10%"])

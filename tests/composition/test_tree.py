@@ -108,6 +108,7 @@ def test_a_word_that_does_not_fit_is_told(word: str, told: str) -> None:
     assert told in str(refused.value)
 
 
+@pytest.mark.slow
 def test_values_within_a_mapping_or_a_list_are_set() -> None:
     composed = compose_overrides(
         ["scheduler=torch", "scheduler.args.step_size=3", "scheduler.args.gamma=0.5"]
@@ -121,6 +122,7 @@ def test_values_within_a_mapping_or_a_list_are_set() -> None:
     assert placed.run_dir == "out/5"
 
 
+@pytest.mark.slow
 def test_a_mark_before_the_first_line_and_a_first_line_that_lacks_are_named(tmp_path: Path) -> None:
     place = sources(tmp_path, experiment__marked="\ufeff# @package _global_\nseed: 3\n")
     with pytest.raises(ConfigError, match=r"marked\.yaml begins with a byte-order mark"):

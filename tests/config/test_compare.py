@@ -89,6 +89,7 @@ def test_a_key_that_a_run_gets_later_is_neutral_at_the_value_of_the_table(
     assert decisive_values(before, ()) != decisive_values(other, ())
 
 
+@pytest.mark.slow
 def test_a_key_of_a_schedule_of_some_parameters_is_neutral_too() -> None:
     config = compose(*TINY, "optim.groups=[{match: bias, scheduler: cosine}]")
     old = config.plain()
@@ -106,6 +107,7 @@ def test_what_has_no_default_always_counts() -> None:
     assert values.keys() >= {"seed", "threads", "engine", "epochs", *named} - {"precision.name"}
 
 
+@pytest.mark.slow
 def test_keys_are_left_out_with_all_below_them() -> None:
     one, other = compose(*TINY), compose(*TINY, "data.val=0", "seed=3", "optim.lr=3")
     assert changed_keys(one.plain(), other, ("data", "optim.lr")) == ["seed=3 (was 0)"]

@@ -22,6 +22,7 @@ def test_a_name_that_is_a_folder_s_is_taken(name: str) -> None:
     assert compose(f"name={name}").name == name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["clip_norm", "max_steps", "clip_adaptive", "clip_value"])
 @pytest.mark.parametrize("word", ["None", "none", "off"])
 def test_what_null_switches_off_says_so(key: str, word: str) -> None:

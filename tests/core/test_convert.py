@@ -100,6 +100,7 @@ def test_a_computed_field_is_no_key() -> None:
         build(Part, {"rate": 1, "computed": 4}, "")
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(
     st.floats(-1e300, 1e300),

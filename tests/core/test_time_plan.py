@@ -10,6 +10,7 @@ from trainer.core.errors import ConfigError
 from trainer.core.time_plan import UNPLANNED, TimePlan, next_total
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 10_000), min_size=1, max_size=60))
 def test_the_share_that_is_done_never_falls(wanted: list[int]) -> None:
     total, before = UNPLANNED, 0.0
@@ -33,6 +34,7 @@ def test_a_total_falls_at_once_and_grows_as_fast_as_the_steps() -> None:
     assert next_total(12, 44, 45) == 45
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.integers(1, 10**6), st.integers(0, 10**6)), min_size=1, max_size=9),
 )

@@ -37,6 +37,7 @@ def test_the_spelling_is_that_of_the_line(value: object, text: str) -> None:
     assert typed(value) == text
 
 
+@pytest.mark.slow
 def test_what_is_dropped_from_a_preset_is_written_so() -> None:
     (note,) = compose_overrides(["+experiment=mnist", "optim=adam"]).notes
     assert "optim.nesterov=true" in note

@@ -72,6 +72,7 @@ def test_parts_of_a_step_and_more_than_the_run_are_refused(text: str) -> None:
         Duration.parse(text, "k")
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=100, deadline=None)
 @given(st.floats(0, 1e7), st.integers(0, 10**9), st.floats(0, 100))
 def test_what_is_written_is_read_back_exactly(epochs: float, steps: int, percent: float) -> None:

@@ -72,6 +72,7 @@ def test_an_image_that_no_memory_holds_once_resized_is_named(tree) -> None:
     assert not (tree / FOLDER).exists()
 
 
+@pytest.mark.slow
 def test_images_with_more_pixels_than_are_decoded_are_named(tree, monkeypatch) -> None:
     monkeypatch.setattr(_decode, "MAX_PIXELS", 3000)
     Image.new("L", (60, 60)).save(tree / "train/b/large.png")

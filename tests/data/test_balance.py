@@ -67,6 +67,7 @@ def test_an_epoch_has_every_class_as_often_as_the_largest(
     assert seen(batches_of(sizes, seed=seed), epoch) == steps
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(SIZES, st.sampled_from([(2, 1), (1, 2), (2, 2)]))
 def test_processes_and_micro_batches_share_the_steps_of_one(

@@ -142,6 +142,7 @@ def test_a_folder_in_the_making_that_nobody_holds_goes(tmp_path):
         assert (left.exists(), held.exists()) == (False, True)
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_goes_at_the_next_use_and_what_a_live_one_fills_stays(tmp_path):
     cached(tmp_path, "set", KEY, plan)
     context = multiprocessing.get_context("fork")
@@ -311,6 +312,7 @@ def test_where_a_disk_says_nothing_of_changes_the_ends_of_files_count(tmp_path, 
     assert key_of(tmp_path / "set", ctime=10**9, inode=0) != before
 
 
+@pytest.mark.slow
 def test_a_key_is_not_given_while_a_change_could_hide_behind_it(tmp_path):
     file = old_file(tmp_path / "file", b"A" * 100)
     key_of(tmp_path)

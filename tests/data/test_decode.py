@@ -135,6 +135,7 @@ def test_an_orientation_that_there_is_not_turns_nothing(tmp_path, value):
     assert decoded(tmp_path, content)[1]["turned"] == 0
 
 
+@pytest.mark.slow
 def test_damaged_exif_data_cost_no_image_and_no_warning(tmp_path):
     plain = Image.new("L", (SIZE, SIZE), 90)
     exif = Image.Exif()
@@ -262,6 +263,7 @@ def test_broken_image_is_named_with_the_cause(tmp_path, write_tree, content, why
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [2, 10, 11, 300])
 def test_up_to_ten_broken_images_are_named_and_all_counted(tmp_path, write_tree, number):
     write_tree(tmp_path / "train", {"cat": 300, "dog": 3})

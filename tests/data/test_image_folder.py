@@ -53,6 +53,7 @@ def test_a_changed_file_is_seen(tmp_path, write_tree):
     assert folder.read(str(tmp_path)).fingerprint != before.fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["files", "folders"])
 def test_pictures_of_one_size_and_time_that_are_exchanged_are_decoded_anew(tmp_path, what):
     for name, colour in (("a", 10), ("b", 200)):

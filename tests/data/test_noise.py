@@ -27,6 +27,7 @@ def noisy(amount: Amount, num: int = 600, seed: int = 0, classes: int = 10):
     return before, after, noise
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=40, deadline=None)
 @given(st.integers(20, 300), st.integers(1, 20), st.integers(2, 10), st.integers(0, 99))
 def test_exactly_so_many_are_drawn_anew_and_none_outside(num, amount, classes, seed) -> None:
@@ -132,6 +133,7 @@ def test_it_changes_the_weights_and_stands_in_the_summary(call: Call) -> None:
     assert plain["key"] != summary["key"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "message"),
     [

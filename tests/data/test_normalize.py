@@ -30,6 +30,7 @@ def test_by_hand() -> None:
     assert got.flatten().tolist() == pytest.approx([-0.4, 0.0, 1.6], abs=1e-6)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=30, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.floats(0.01, 1)), min_size=1, max_size=4),

@@ -102,6 +102,7 @@ def test_a_class_with_one_image_is_named(make_source):
         split_source(source, keys())
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.data())
 def test_stratified_takes_what_was_asked_near_to_proportion(classes, data):
@@ -114,6 +115,7 @@ def test_stratified_takes_what_was_asked_near_to_proportion(classes, data):
     assert (abs(taken - exact) < 1).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(2, 9), min_size=1, max_size=5), st.data())
 def test_least_and_keep_bound_every_class(counts, data):

@@ -68,6 +68,7 @@ def assert_no_worker_stays() -> None:
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_items_come_in_order_and_no_worker_stays(workers: int) -> None:
     assert read("", workers) == list(range(8))
@@ -75,6 +76,7 @@ def test_items_come_in_order_and_no_worker_stays(workers: int) -> None:
 
 
 # torch looks for open files with temporary ones, which its own error may interrupt
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     ("how", "words"),
@@ -96,6 +98,7 @@ def test_a_worker_that_cannot_go_on_ends_the_run_in_one_line(how: str, words: st
     assert_no_worker_stays()
 
 
+@pytest.mark.slow
 def test_an_error_of_reading_keeps_its_kind() -> None:
     with pytest.raises(ValueError, match="what it read is odd") as raised:
         read("raises")

@@ -209,6 +209,7 @@ def test_what_has_nothing_to_act_on_is_refused(call: Call) -> None:
     assert (done.code, "does not say whether more" in done.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_the_direction_of_a_watched_metric_is_its_class_s() -> None:
     config = compose(*TINY, f"metrics=[{','.join(s for s in SCALARS if s not in ARGUMENTS)}]")
     table = watched(config.metrics)

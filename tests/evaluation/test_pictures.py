@@ -30,6 +30,7 @@ def test_a_matrix_of_any_size_fits_a_screen(total: int) -> None:
     assert is_red == (total > 1), "a mistake is coloured, a right answer is not"
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.text(min_size=0, max_size=60))
 def test_any_name_is_shown_in_one_short_line(name: str) -> None:
@@ -38,6 +39,7 @@ def test_any_name_is_shown_in_one_short_line(name: str) -> None:
     confusion_picture(np.array([[3, 1], [0, 2]]), [name, "b"], "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape", [(1, 8, 8), (3, 32, 32), (3, 5, 90), (2, 224, 100), (1, 1, 1), (3, 500, 500)]
 )

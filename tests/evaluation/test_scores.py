@@ -51,6 +51,7 @@ def test_confusions_and_scores_of_classes_are_scikit_learn_s(ties: bool) -> None
     assert rows[5].recall is None, "a class without images has no recall"
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 60), st.integers(2, 7), st.booleans())
 def test_the_calibration_error_is_torchmetrics_s(

@@ -179,6 +179,7 @@ SHAPES: dict[str, tuple[str, ...]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_rates_told_are_those_of_a_run(call: Call, name: str) -> None:
     words = (f"scheduler={name}", "epochs=10", "optim.lr=0.2", *SHAPES[name])

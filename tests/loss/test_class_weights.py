@@ -64,6 +64,7 @@ def test_balanced_is_scikit_learn_s_and_any_list_has_mean_one(counts: list[int])
     assert (listed / listed[0]).tolist() == pytest.approx([n / numbers[0] for n in numbers])
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(COUNTS, st.floats(0, 0.9), st.randoms())
 def test_the_loss_is_torch_s_over_the_training_images_and_in_every_part_of_them(
@@ -119,6 +120,7 @@ def test_wrong_weights_are_refused_in_one_line(call: Call, value: str, told: str
     assert done.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_what_would_have_no_effect_is_refused() -> None:
     with pytest.raises(ConfigError, match="nothing left to balance"):
         compose(*TINY, "loss.class_weights=balanced", "data.balance=oversample")

@@ -80,6 +80,7 @@ def test_hot_distributions_match_logits() -> None:
     assert float(closeness(student, taught, 1e4)) == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=40, deadline=None)
 @given(
     st.integers(2, 9),

@@ -44,6 +44,7 @@ def test_no_step_is_mixed_from_the_stop_on(stop: Duration, last: int) -> None:
     assert mixed_steps(mixing(stop=stop)) == list(range(last + 1))
 
 
+@pytest.mark.slow
 def test_the_probability_is_the_share_of_mixed_steps() -> None:
     steps = mixed_steps(mixing(1_000, probability=0.3), 1_000)
     assert 242 <= len(steps) <= 358  # 300 expected, 4 standard deviations are 58
@@ -98,6 +99,7 @@ def test_mixing_that_mixes_nothing_leaves_the_weights_bit_for_bit(call: Call) ->
     assert len(found) == 1
 
 
+@pytest.mark.slow
 def test_a_stop_after_the_run_and_keys_of_no_mixing_are_refused(call: Call) -> None:
     outcome = call(*TINY, "mix=mixup", "mix.stop=3ep")
     assert (outcome.code, "mix.stop=3ep is longer than the run (epochs=2)" in outcome.err) == (

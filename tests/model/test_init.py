@@ -83,6 +83,7 @@ def test_other_values_are_refused(value: object, message: str) -> None:
         convert(Init, value, "init")
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     groups=st.sampled_from([1, 2, 3]),

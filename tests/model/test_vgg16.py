@@ -25,6 +25,7 @@ def test_weights_counted_by_hand(norm: str, known: int) -> None:
     assert sum(p.numel() for p in model.parameters()) == total == known
 
 
+@pytest.mark.slow
 def test_it_has_16_layers_and_larger_images_keep_the_weights() -> None:
     with torch.device("meta"):
         model, large = (Vgg16().build((3, side, side), 10) for side in (32, 96))

@@ -42,6 +42,7 @@ def test_two_steps_by_hand() -> None:
     assert got[:, 0] == pytest.approx([0.9, 0.9 - second], rel=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decay", [0.0, 0.01])
 @pytest.mark.parametrize("amsgrad", [False, True])
 def test_parity_with_the_equations_over_1000_steps(decay: float, amsgrad: bool) -> None:

@@ -53,6 +53,7 @@ def groups(*rules: str) -> str:
     return f"optim.groups=[{','.join(rules)}]"
 
 
+@pytest.mark.slow
 def test_a_group_follows_its_own_schedule_and_the_others_the_run_s() -> None:
     rule = "{match:bias,lr:2,scheduler:{name:step,step_size:50%,gamma:0.1}}"
     run = live("scheduler=cosine", "optim.lr=0.1", groups(rule))
@@ -62,6 +63,7 @@ def test_a_group_follows_its_own_schedule_and_the_others_the_run_s() -> None:
     assert [step["main"][0] for step in path] == pytest.approx(cosine)
 
 
+@pytest.mark.slow
 def test_momentum_too_is_the_group_s_own() -> None:
     cycled = ("scheduler=onecycle", "scheduler.base_momentum=0.5", "scheduler.max_momentum=0.8")
     path = trained(live(*cycled, groups("{match:bias,scheduler:constant}")))
@@ -105,6 +107,7 @@ def test_frozen_from_the_start_nothing_of_it_ever_moves() -> None:
     assert len(run.optimizer.state) == len(list(run.model.parameters())) - 2
 
 
+@pytest.mark.slow
 def test_until_it_is_frozen_a_run_is_the_same_as_without() -> None:
     plain = trained(live(groups("{match:first,lr:1}")))
     frozen = trained(live(groups("{match:first,lr:1,freeze_after:5st}")))
@@ -122,6 +125,7 @@ def test_the_gradient_s_norm_is_that_of_what_moves() -> None:
     assert epoch.train.grad_norm == pytest.approx(float(gradients[0].norm()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp16", "O2", "bf16"])
 def test_other_number_formats_freeze_as_well(precision: str) -> None:
     run = live(f"precision={precision}", groups("{match:first,freeze_after:2st}"))
@@ -134,6 +138,7 @@ def test_other_number_formats_freeze_as_well(precision: str) -> None:
     assert sum(p.requires_grad for p in run.parallel.parameters()) == len(path[0]["main"][2])
 
 
+@pytest.mark.slow
 def test_lookahead_does_not_pull_what_is_frozen() -> None:
     overrides = ("average=lookahead", "average.every=2st", "optim.lr=0.1")
     path = trained(live(*overrides, groups("{match:first,freeze_after:3st}")))
@@ -242,6 +247,7 @@ def summary(run: Path) -> dict[str, Any]:
     return content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("match", "count"), [("norm", 1), ("first", 0)])
 def test_running_statistics_that_go_on_are_mentioned(
     match: str, count: int, caplog: pytest.LogCaptureFixture

@@ -36,6 +36,7 @@ def test_decay_by_hand() -> None:
     np.testing.assert_allclose(got[0], [[3.0 - 0.025 * 16, 4.0 - 0.025 * 8]], rtol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adapt_vectors", [False, True])
 @pytest.mark.parametrize("decay", [0.0, 0.05])
 def test_parity_with_the_paper_s_equations_over_200_steps(adapt_vectors, decay) -> None:

@@ -44,6 +44,7 @@ def test_every_key_reaches_torch() -> None:
     check_reaches_torch("radam", RAdam(**wanted), torch.optim.RAdam, wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

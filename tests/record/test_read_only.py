@@ -36,6 +36,7 @@ def make_read_only(disk: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_new_run_there_ends_before_it_begins(
     call: Call, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

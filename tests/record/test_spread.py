@@ -70,6 +70,7 @@ def test_tails_keep_their_digits_however_small(t: float, df: float, tail: float)
     assert t_two_sided(-t, df) == t_two_sided(t, df)
 
 
+@pytest.mark.slow
 @given(st.floats(-50, 50))
 @example(1e-8)
 def test_one_degree_of_freedom_is_cauchy_s_distribution(t: float) -> None:
@@ -77,6 +78,7 @@ def test_one_degree_of_freedom_is_cauchy_s_distribution(t: float) -> None:
     assert t_two_sided(t, 1) == pytest.approx(exact, abs=1e-8)  # scipy loses digits near t = 0
 
 
+@pytest.mark.slow
 @given(st.floats(0.501, 0.999), st.floats(0.5, 500))
 def test_a_quantile_has_its_probability_below_it(probability: float, df: float) -> None:
     below = 1.0 - 0.5 * t_two_sided(t_quantile(probability, df), df)

@@ -53,6 +53,7 @@ def test_a_broken_tensorboard_is_one_warning_and_the_run_completes(
     assert len((here / "run/metrics.jsonl").read_text().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_numbers_are_printed_before_pictures_are_drawn(
     call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_plan_that_cannot_be_drawn_is_refused_first(
     assert "task.picture=p.png cannot be drawn here" in done.err
 
 
+@pytest.mark.slow
 def test_a_letter_that_no_font_has_is_drawn_without_a_word(here: Path) -> None:
     figure = new_figure(3, 2)
     figure.add_subplot().set_title("\u5b66\u7fd2\u7387 \u0e01 \U0001f600")

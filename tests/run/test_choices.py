@@ -124,6 +124,7 @@ def test_a_probe_is_kept_and_made_anew_where_it_is_damaged(
         assert (len(counted), run.precision.name) == (4, "bf16")
 
 
+@pytest.mark.slow
 def test_a_probe_measures_the_runs_own_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "BUDGET_S", 0.0)
     asked = fake(monkeypatch, 1.0)

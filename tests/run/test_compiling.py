@@ -153,6 +153,7 @@ def test_what_torch_cannot_compile_is_computed_eagerly(
     assert keys[0] == keys[1]
 
 
+@pytest.mark.slow
 def test_an_epochs_smaller_batch_is_eager() -> None:
     compiled = compiling.Compiled("default", 16)
     sizes = []

@@ -23,6 +23,7 @@ def pictures(root: Path, **counts: int) -> Path:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("counts", "overrides", "said"),
     [
@@ -54,6 +55,7 @@ def test_classes_without_an_image_to_be_evaluated_on_are_named(
 FEW = ("data=synthetic", "data.image_shape=[1,12,12]", "data.num_train=320", "data.num_test=1100")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "room", "size"),
     [
@@ -75,6 +77,7 @@ def test_an_evaluation_takes_little_memory(overrides, room, size, monkeypatch) -
     assert sum(sizes) == 1100
 
 
+@pytest.mark.slow
 def test_an_evaluation_batch_of_no_image_is_refused() -> None:
     with (
         pytest.raises(ConfigError, match="eval_batch_size must be at least 1, got 0"),

@@ -113,6 +113,7 @@ def test_what_cannot_be_watched_is_refused(call: Call, here: Path, line: str) ->
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_without_validation_training_can_be_watched() -> None:
     config = compose(*TINY, "data.val=0", "early_stop.patience=1ep", "early_stop.metric=train_loss")
     assert config.early_stop.metric == "train_loss"

@@ -25,6 +25,7 @@ def notes_of(caplog: pytest.LogCaptureFixture, *overrides: str) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name.endswith("effects")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "span"),
     [
@@ -54,6 +55,7 @@ def test_a_schedule_that_the_run_is_too_short_for_is_refused(
     assert f"only in a longer one ({span}" in str(refused.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mix", ["mixup", "cutmix", "mixup_or_cutmix"])
 def test_mixing_within_micro_batches_of_one_image_is_refused(
     caplog: pytest.LogCaptureFixture, mix: str
@@ -64,6 +66,7 @@ def test_mixing_within_micro_batches_of_one_image_is_refused(
     assert notes_of(caplog, *single, "mix.partners=independent") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

@@ -51,6 +51,7 @@ def test_of_averaged_weights_where_there_are_some(call: Call, here: Path) -> Non
     assert hits / 20 == end["test_avg"]["top1"]
 
 
+@pytest.mark.slow
 def test_without_test_images_nothing_is_said(call: Call, here: Path) -> None:
     done = call(*TINY, "report_test=false", "hydra.run.dir=run")
     assert done.code == 0

@@ -161,6 +161,7 @@ def test_training_on_everything_offers_no_validation(call: Call) -> None:
     assert row.seconds["eval"] > 0  # of the test images
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_with_code_3_and_is_recorded(call: Call) -> None:
     done = call(*TINY, "model.norm=none", "optim.lr=1e30", "hydra.run.dir=run")
     assert done.code == 3
@@ -175,6 +176,7 @@ def test_a_loss_that_is_not_finite_ends_with_code_3_and_is_recorded(call: Call) 
         assert all(bool(t.isfinite().all()) for t in tensors.values())
 
 
+@pytest.mark.slow
 def test_divergence_is_told_with_what_may_help(call: Call) -> None:
     done = call(*HARD, "model.norm=none", "optim.lr=1e30", "epochs=1")
     assert done.code == 3
@@ -201,6 +203,7 @@ def test_scores_that_are_not_finite_are_divergence_and_no_numbers(call: Call) ->
         assert "NaN" not in (Path(name) / "summary.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_bug_ends_with_code_1_and_its_traceback_in_the_log(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +222,7 @@ def test_a_bug_ends_with_code_1_and_its_traceback_in_the_log(
     assert read_run(Path("run")).status == "failed"
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_with_code_74_and_leaves_earlier_checkpoints(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ def test_what_determines_a_result_is_in_it(override: str) -> None:
     assert key(override) != key()
 
 
+@pytest.mark.slow
 def test_the_order_of_augmentations_is_in_it() -> None:
     assert key("augment=[shift,standard]") != key("augment=[standard,shift]")
 

@@ -30,6 +30,7 @@ def test_it_changes_no_key_and_no_bit(call: Call, here: Path) -> None:
     assert "lint" not in decisive_values(compose(*TINY, "lint=error"), UNRELATED)
 
 
+@pytest.mark.slow
 def test_an_error_leaves_nothing(call: Call, here: Path) -> None:
     done = call(*TINY, *ODD, "lint=error")
     assert done.code == 2

@@ -73,6 +73,7 @@ def test_it_is_told_before_data_is_loaded_and_leaves_nothing(call: Call, here: P
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_rest_of_an_epoch_is_held_to_the_same() -> None:
     """62 images in steps of 4 leave 2, a single one for each of two micro-batches."""
     length = ("data.num_train=62", "data.val=0", "batch_size=4", "accumulate=2")

@@ -51,6 +51,7 @@ def test_a_sweep_reuses_what_lies_there(here: Path, call: Call) -> None:
     assert summary(sweep / "0")["status"] == "completed"
 
 
+@pytest.mark.slow
 def test_a_sweep_has_one_folder_of_results(here: Path, call: Call) -> None:
     refused = call("-m", *ONE, "outputs=a,b")
     assert refused.code == 2

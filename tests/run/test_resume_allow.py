@@ -224,6 +224,7 @@ def test_on_two_processes_a_run_of_one_keeps_order_and_schedule(
         torch.testing.assert_close(found[1].weights()[name], tensor, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_state_of_two_processes_fits_one() -> None:
     from trainer.state import load_state, save_state
 

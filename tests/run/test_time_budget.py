@@ -125,6 +125,7 @@ def test_at_a_steady_pace_the_time_is_used_and_the_schedule_ends(
     assert run.shares[-1] == 1.0
 
 
+@pytest.mark.slow
 def test_the_first_step_may_be_slow_and_a_neighbour_may_leave_or_come() -> None:
     quick = [0.02] * 5000
     for name, step_s, least in (

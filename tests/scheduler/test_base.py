@@ -108,6 +108,7 @@ def test_after_warm_up_the_schedule_is_that_of_a_run_which_begins_there(name, ev
     assert warm[20:] == points(part, 80, 10, **keys_of(name, every))
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(st.sampled_from(sorted(ALL)), st.integers(8, 300), st.integers(1, 100), st.data())
 def test_any_schedule_stays_between_zero_and_the_peak(name, total, per_epoch, data) -> None:
@@ -117,6 +118,7 @@ def test_any_schedule_stays_between_zero_and_the_peak(name, total, per_epoch, da
     assert all(0.0 < factor <= 1.0 + 1e-12 for factor in got)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=80, deadline=None)
 @given(
     st.sampled_from(sorted(ALL)),

@@ -36,12 +36,14 @@ def test_parity_with_torch_over_10000_steps() -> None:
     assert got == pytest.approx(torch_factors(make, 10_001), rel=1e-9, abs=0)
 
 
+@pytest.mark.slow
 def test_parity_with_torch_stepped_once_an_epoch() -> None:
     per_epoch = torch_factors(partial(CosineAnnealingLR, T_max=100, eta_min=0.02 * PEAK), 101)
     got = factors(Cosine(), 10_000, 100, every="1ep", min_lr="2%")
     assert got == pytest.approx([per_epoch[t // 100] for t in range(10_001)], rel=1e-9, abs=0)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(st.integers(1, 500), st.integers(1, 400), st.floats(0.0, 100.0), st.booleans())
 def test_it_never_rises_and_ends_at_its_floor(total, steps_per_epoch, percent, by_epoch) -> None:

@@ -51,6 +51,7 @@ def test_parity_with_torch_stepped_once_an_epoch() -> None:
     assert got == pytest.approx([per_epoch[t // 20] for t in range(2_001)], rel=1e-9, abs=0)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=40, deadline=None)
 @given(st.integers(14, 400), st.integers(1, 50), st.sampled_from([(25.0, 1), (100 / 7, 2)]))
 def test_whole_cycles_end_at_the_floor_whatever_the_length_of_the_run(total, per_epoch, cycles):

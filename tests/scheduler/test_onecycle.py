@@ -67,6 +67,7 @@ def test_parity_with_torch_on_runs_too_short_for_a_whole_rise(steps, three_phase
     assert scales(got) == pytest.approx(scales(expected), rel=1e-9, abs=0)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=40, deadline=None)
 @given(st.integers(1, 200), st.integers(1, 60), st.sampled_from(FORMS), st.booleans())
 def test_the_last_step_is_at_the_final_value_whatever_the_run(total, per_epoch, form, by_epoch):

@@ -43,6 +43,7 @@ def test_stepped_once_an_epoch() -> None:
     assert got == pytest.approx([per_epoch[t // 10] for t in range(241)], rel=1e-9, abs=1e-15)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=40, deadline=None)
 @given(st.integers(1, 400), st.integers(1, 50), st.floats(0.0, 1.0))
 def test_it_ends_at_the_last_knot_s_factor_whatever_the_run(total, per_epoch, last) -> None:

@@ -35,6 +35,7 @@ def test_parity_with_torch_over_10000_steps() -> None:
     )
 
 
+@pytest.mark.slow
 def test_parity_with_torch_stepped_once_an_epoch() -> None:
     step = Step(step_size=span("3ep"), gamma=0.7)
     got = factors(step, 10_000, 100, every="1ep")

@@ -11,6 +11,7 @@ from trainer.core.units import Seconds
 from trainer.strategy.keys import KEYS, Exchange, StrategyChoice, parse_strategy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KEYS)
 def test_a_choice_is_read_back_as_it_was_written(name: str) -> None:
     choice = parse_strategy({"name": name})
@@ -44,6 +45,7 @@ def test_what_does_not_exist_is_refused(values: dict[str, object], named: str) -
         parse_strategy(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "named"),
     [

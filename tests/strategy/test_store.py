@@ -66,6 +66,7 @@ def test_a_store_is_shared(port: int) -> None:
     assert second.get("a") == b"1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rank", "missing", "is_own"), [(0, "1, 2", True), (1, "0", True), (2, "0", True)]
 )

@@ -71,6 +71,7 @@ def test_a_blend_is_the_weighted_sum_of_its_two_images_pixel_by_pixel_and_its_la
     drawn("blend", replace(seen, hearts={}))
 
 
+@pytest.mark.slow
 def test_corrupt_labels_are_those_that_differ_from_what_they_were() -> None:
     one = live(small("label_noise=40%", arms=MIXES), "none")
     images, labels = blend.corrupt(one)
@@ -93,6 +94,7 @@ def test_a_trajectory_is_of_the_later_half_and_knows_the_loss_about_it() -> None
         trajectory.see(small("max_steps=2"), [])
 
 
+@pytest.mark.slow
 def test_weights_put_back_are_those_that_were_taken() -> None:
     one = live(small(), "plain")
     weights = vector(one.run.model)
@@ -115,6 +117,7 @@ def test_steps_of_a_small_rate_creep_a_right_one_arrives_and_a_large_one_climbs(
     drawn("descent", seen)
 
 
+@pytest.mark.slow
 def test_the_loss_along_the_gradient_falls_first() -> None:
     seen = descent.see(small(), [])
     start = float(np.interp(0.0, seen.places, seen.losses))
@@ -165,6 +168,7 @@ def test_numbers_vanish_below_the_least_of_their_format() -> None:
     assert numbers.see(small(), []).sizes.min() > 0.0
 
 
+@pytest.mark.slow
 def test_the_seconds_of_two_processes_are_their_half_and_the_exchange() -> None:
     def timed(processes: int, speed: float) -> RunRow:
         one = run(0, 0.5, (1.0, speed, speed))
@@ -231,6 +235,7 @@ def test_every_demonstration_draws_both_halves(name: str, tmp_path: Path) -> Non
     assert 20_000 < (tmp_path / "picture.png").stat().st_size < 150_000
 
 
+@pytest.mark.slow
 def test_every_demonstration_has_a_mechanism_and_every_mechanism_a_demonstration() -> None:
     used = {load(name, "minute").mechanism for name in MINUTE}
     assert used == set(mechanisms.names())
@@ -323,6 +328,7 @@ def rated(none: dict[float, float], mixup: dict[float, float]) -> StudyFinding:
     return rates.finding_of(study, jobs, rows)
 
 
+@pytest.mark.slow
 def test_arms_over_rates_are_compared_at_their_best_and_at_each_rate() -> None:
     found = rated({0.01: 0.5, 0.1: 0.8}, {0.01: 0.7, 0.1: 0.795})
     assert found.sentences[0].startswith("mixup is not told apart from none: -0.5 points")

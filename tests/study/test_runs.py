@@ -41,6 +41,7 @@ def test_the_best_mean_of_those_that_completed_is_chosen() -> None:
     assert [t.is_chosen for t in marked] == [False, True, False]
 
 
+@pytest.mark.slow
 def test_trials_are_gathered_over_their_seeds() -> None:
     study = changed(tuned(), trials=2)
     jobs = study.trial_jobs()
@@ -59,6 +60,7 @@ def test_trials_are_gathered_over_their_seeds() -> None:
     assert [t.is_chosen for t in found] == [False, True, False, True]
 
 
+@pytest.mark.slow
 def test_an_arm_of_which_nothing_completed_has_nothing_to_choose() -> None:
     jobs = tuned().trial_jobs()
     rows = [made_run(job.seed, 0.5, status="diverged") for job in jobs]
@@ -76,6 +78,7 @@ def test_arms_that_diverged_give_no_verdict() -> None:
     assert re.search(r"\| trick \| 0 \|.*\| 2 \| 0 \|", text)
 
 
+@pytest.mark.slow
 def test_the_trade_off_names_the_best_value_and_its_price_on_both_sides() -> None:
     def rates(test: bool) -> list[str]:
         scores = {0.01: (0.6, 0.61, 0.62), 0.1: (0.8, 0.81, 0.82), 1.0: (None, None, None)}

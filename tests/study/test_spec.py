@@ -55,6 +55,7 @@ def test_a_study_says_what_is_asked_claimed_and_drawn(name: str, scale: str) -> 
         assert study.claim in study.labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMPARED)
 def test_a_comparison_tries_all_arms_alike_and_reports_on_fresh_seeds(name: str) -> None:
     study = load(name, "cpu")
@@ -142,6 +143,7 @@ def test_the_last_word_of_a_key_wins_and_a_choice_takes_its_keys_with_it() -> No
     assert merged(["a.b=1", "a.b=2", "a.c=3"]) == ("a.b=2", "a.c=3")
 
 
+@pytest.mark.slow
 def test_an_arm_is_what_is_shared_what_is_its_own_and_what_is_tried() -> None:
     study = tuned(base=["epochs=2"])
     assert list(study.tried("b")) == ["optim.lr"]
@@ -289,6 +291,7 @@ def test_files_of_studies_hold_nothing_that_yaml_reads_as_another_type() -> None
             assert all(isinstance(word, str) and "=" in word for word in words), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("base", "line", "place"),
     [

@@ -130,6 +130,7 @@ def test_a_wrong_name_or_value_costs_its_own_jobs_alone() -> None:
     assert len(plan("optim.lr=-1,1").jobs) == 2
 
 
+@pytest.mark.slow
 def test_settings_of_a_sweep_are_read_from_line_and_preset() -> None:
     made = plan(
         *("hydra.sweep.dir=there/${name}", "hydra.launcher.workers=3", "hydra.launcher.timeout=7s"),
@@ -165,6 +166,7 @@ def test_a_part_within_braces_is_read_back() -> None:
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["sweeper", "launcher"])
 def test_hydra_s_parts_that_do_not_exist_are_refused(part: str, call: Call, here: Path) -> None:
     done = call("-m", *TINY, "seed=0,1", f"hydra/{part}=baisc")

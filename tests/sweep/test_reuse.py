@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.command import TINY
@@ -90,6 +91,7 @@ def test_jobs_are_locked_among_the_results_or_in_a_sweep_s_own_folder(here: Path
     assert root_of(here / "mine", outputs) == here / "mine"
 
 
+@pytest.mark.slow
 def test_a_configuration_is_known_again_by_the_keys_that_both_versions_have(tmp_path: Path) -> None:
     run, config = write(tmp_path / "run", "k"), compose(*TINY)
     now = config.plain()

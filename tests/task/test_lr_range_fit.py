@@ -62,6 +62,7 @@ def test_a_loss_that_still_falls_at_the_end_is_said_to() -> None:
     assert not find(swept(falling, diverged=True), width=3).is_cut_off
 
 
+@pytest.mark.slow
 def test_scatter_alone_suggests_nothing() -> None:
     generator = np.random.default_rng(0)
     for _ in range(200):

@@ -50,6 +50,7 @@ def test_each_group_keeps_its_ratio_to_the_learning_rate(monkeypatch) -> None:
     assert seen == pytest.approx([0.4, 0.8, 1.6])
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_the_run_would_have_ended() -> None:
     run, _ = live()
     assert run.total == 8

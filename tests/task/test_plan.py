@@ -58,6 +58,7 @@ def test_what_training_refuses_is_refused(call: Call, here: Path) -> None:
     assert "scheduler.warmup=8st is 8 steps, but the run has only 8" in done.err
 
 
+@pytest.mark.slow
 def test_a_sweep_of_plans_is_refused(call: Call, here: Path) -> None:
     done = call("-m", *TINY, "task=plan", "seed=0,1")
     assert done.code == 2

@@ -24,6 +24,7 @@ def test_a_column_is_the_mean_of_what_lies_under_it() -> None:
     assert columns([4.0], 3) == [4.0, 4.0, 4.0]
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 60))
 def test_columns_stay_between_the_least_and_the_greatest(values: list[float], width: int) -> None:
     drawn = columns(values, width)
@@ -62,6 +63,7 @@ def test_a_line_is_coloured_in_two() -> None:
     assert terminal.file.getvalue() == "\x1b[33ma\x1b[0m\x1b[36mbcd\x1b[0m\n"
 
 
+@pytest.mark.slow
 def test_the_learning_rate_is_drawn_over_epochs() -> None:
     run, config = live("scheduler=cosine", "scheduler.warmup=1ep", "average=ema")
     facts = facts_of(run, config)

@@ -22,6 +22,7 @@ def live(*overrides: str) -> tuple[Run, RunConfig]:
     return run, config
 
 
+@pytest.mark.slow
 def test_steps_snapshots_and_learning_rates_are_those_of_the_run(monkeypatch) -> None:
     overrides = ("scheduler=cyclic", "scheduler.base_momentum=0.8", "scheduler.max_momentum=0.95")
     run, config = live(
@@ -54,6 +55,7 @@ def test_batches_are_those_that_the_data_gives() -> None:
     assert facts.last_batch == steps[-1][0].step_images
 
 
+@pytest.mark.slow
 def test_warm_up_and_peak_are_found() -> None:
     run, config = live("scheduler=cosine", "scheduler.warmup=1ep", "optim.lr=0.5")
     facts = facts_of(run, config)
@@ -62,6 +64,7 @@ def test_warm_up_and_peak_are_found() -> None:
     assert facts.curve.lr[0] == 0.125
 
 
+@pytest.mark.slow
 def test_a_long_run_is_looked_at_from_its_first_to_its_last_step() -> None:
     run, config = live("epochs=5000", "scheduler=cosine")
     facts = facts_of(run, config)
@@ -70,6 +73,7 @@ def test_a_long_run_is_looked_at_from_its_first_to_its_last_step() -> None:
     assert len(facts.curve.steps) == MOST_SAMPLES
 
 
+@pytest.mark.slow
 def test_nothing_of_the_run_changes() -> None:
     run, config = live("average=ema")  # with BatchNorm
     weights = {k: v.clone() for k, v in run.model.state_dict().items()}

@@ -15,6 +15,7 @@ def first_stored(run) -> tuple[torch.Tensor, torch.Tensor]:
     return batch.images, batch.labels
 
 
+@pytest.mark.slow
 def test_without_augmentation_they_are_the_stored_pixels_and_labels() -> None:
     run, _ = live()
     images, labels = first_stored(run)
@@ -25,6 +26,7 @@ def test_without_augmentation_they_are_the_stored_pixels_and_labels() -> None:
         assert found.text == run.data.classes[int(label)]
 
 
+@pytest.mark.slow
 def test_mixed_ones_say_both_labels_with_their_shares() -> None:
     run, _ = live("mix=mixup", "mix.lambda_per=sample", "mix.alpha=4")
     batch = next(iter(run.data.train_steps(0, 0)))[0]

@@ -29,6 +29,7 @@ def row(text: str, name: str) -> str:
     return " ".join(found)
 
 
+@pytest.mark.slow
 def test_it_says_what_will_happen() -> None:
     text = printed(
         "optim.lr=0.01",
@@ -59,6 +60,7 @@ def test_momentum_is_drawn_where_it_moves() -> None:
     assert "   momentum " not in printed("scheduler=cyclic")
 
 
+@pytest.mark.slow
 def test_counted_checkpoints_and_a_run_without_validation() -> None:
     text = printed("checkpoint.every=3st", "data.val=0", "max_steps=7")
     assert "every 3st (2 times), after the last step; 1 newest kept" in row(text, "checkpoints")
@@ -66,17 +68,20 @@ def test_counted_checkpoints_and_a_run_without_validation() -> None:
     assert "val_top1" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_terminal_without_block_characters_gets_a_chart_too(encoding: str) -> None:
     assert "@@@@" in printed("average=ema", encoding=encoding)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_a_chart_fits_the_terminal(width: int) -> None:
     lines = printed("scheduler=cosine", width=width).splitlines()
     assert max(len(line.rstrip()) for line in lines) <= width
 
 
+@pytest.mark.slow
 def test_settings_of_groups_that_have_different_ones() -> None:
     settings = {"betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False, "fused": True, "by": "adamw"}
     assert list(settings_text(settings)) == ["betas 0.9 0.999", "eps 1e-08", "by adamw"]

@@ -46,6 +46,7 @@ def test_a_ridge_is_believed_where_everything_holds() -> None:
     assert said.endswith("The fit is worth believing.")
 
 
+@pytest.mark.slow
 def test_whatever_is_missing_is_said() -> None:
     said, holds = told(plane(1.0, seeds=3, noise=0.002, rates=RATES[3:], middle=-1.6))
     assert holds == [False, True, True]
@@ -85,6 +86,7 @@ def test_what_the_issue_asks_of_a_fit_is_what_is_asked() -> None:
     assert EXPECTED == {"batch_size": 1, "optim.momentum": 1, "optim.weight_decay": -1}
 
 
+@pytest.mark.slow
 def test_another_slope_than_expected_is_said_to_be_one() -> None:
     said, _ = told(plane(0.5, seeds=3, noise=0.001))
     assert ": below +1, at which optim.lr / batch_size is constant." in said
@@ -199,6 +201,7 @@ def test_the_picture_has_both_maps_and_the_fit() -> None:
     assert len(untested.axes) == 3  # a map, its bar, the fit
 
 
+@pytest.mark.slow
 def test_the_map_shows_the_means_where_they_are() -> None:
     made = made_slice(plane(1.0, ys=BATCHES[:3]))
     val = slices_figure(made, fit_of(made, draws=10)).axes[0]
@@ -212,6 +215,7 @@ def test_the_map_shows_the_means_where_they_are() -> None:
     assert len(contour) == 1
 
 
+@pytest.mark.slow
 def test_an_edge_is_a_hollow_triangle_and_a_dotted_frame() -> None:
     figure = drawn(plane(1.0, rates=RATES[3:], middle=-1.6))
     fit = figure.axes[2]

@@ -42,6 +42,7 @@ def test_where_there_is_no_parabola_the_highest_cell_counts_as_it_stands() -> No
     assert top([0.5]) == (0.0, 0.5)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     st.floats(-1.0, 1.0),
