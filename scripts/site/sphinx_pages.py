@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-
-from sphinx.application import Sphinx
+from typing import TYPE_CHECKING
 
 from scripts.site import messages, reference, tricks
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 MADE = ("reference/keys", "tricks")  # folders of docs/ that hold nothing but what is made here
 
