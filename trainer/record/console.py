@@ -18,6 +18,7 @@ from rich.text import Text
 from trainer.core.command import run_line
 from trainer.core.file_kinds import printable
 from trainer.core.limits import full_output, is_hung_up, silence
+from trainer.record.run_list import percent as percent
 from trainer.record.runs import EpochRow, RunRow
 
 SHOWN = 3  # classes and pairs that a line names
@@ -152,11 +153,6 @@ def epoch_line(row: EpochRow, whole: str) -> str:
 def number(value: float | None) -> str:
     """Return a loss as shown."""
     return "" if value is None else f"{value:.4f}"
-
-
-def percent(value: float | None) -> str:
-    """Return a share as shown."""
-    return "" if value is None else f"{100 * value:.2f} %"
 
 
 def clock_text(seconds: float) -> str:

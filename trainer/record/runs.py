@@ -13,6 +13,7 @@ from typing import Any
 from trainer.core.errors import ConfigError, NotFound
 from trainer.core.files import dangling
 from trainer.core.yaml_files import flat, leaf, read_yaml
+from trainer.record.run_list import Runs, html_table, line_of
 from trainer.record.sweep_file import SWEEP_FILE, read_sweep
 
 log = logging.getLogger("trainer")
@@ -109,15 +110,23 @@ class RunRow:
     """
 
     path: Path
-    config: Mapping[str, Any] = field(repr=False)
-    epochs: tuple[EpochRow, ...] = field(repr=False)
+    config: Mapping[str, Any]
+    epochs: tuple[EpochRow, ...]
     status: str
     key: str | None = None
     test: Mapping[str, float] | None = None
     test_avg: Mapping[str, float] | None = None
     best_val_top1: float | None = None
-    seconds: Mapping[str, float] = field(default_factory=dict, repr=False)
-    summary: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Return one line, however much the run has to say."""
+        return line_of(self)
+
+    def _repr_html_(self) -> str:
+        """Return a table of one row, for notebooks."""
+        return html_table([self])
 
     @property
     def val_top1(self) -> float | None:
@@ -150,9 +159,11 @@ class Found:
         return [*self.damaged.values(), *self.missing.values()]
 
 
-def read_runs(*places: str | os.PathLike[str]) -> list[RunRow]:
+def read_runs(*places: str | os.PathLike[str]) -> Runs:
     """Return the runs under folders, however deep, in the order of their paths, job 2 before job
     10; `outputs` where none is named. Damaged ones are left out, and logged.
+
+    The list is shown as a table in notebooks; its `to_frame()` is a DataFrame of pandas.
 
     Raises:
         NotFound: if a place does not exist.
@@ -160,7 +171,7 @@ def read_runs(*places: str | os.PathLike[str]) -> list[RunRow]:
     found = find_runs(*places)
     for reason in found.left_out:
         log.warning("left out: %s", reason)
-    return found.runs
+    return Runs(found.runs)
 
 
 def find_runs(*places: str | os.PathLike[str]) -> Found:
