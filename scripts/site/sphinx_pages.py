@@ -63,7 +63,8 @@ def llms(app: Sphinx, error: Exception | None) -> None:
             section = begins
             lines += ["", f"## {section}", ""]
         title = app.env.titles[name].astext()
-        lines.append(f"- [{title}](_sources/{name}.md.txt)")
+        suffix = Path(app.env.doc2path(name)).suffix
+        lines.append(f"- [{title}](_sources/{name}{suffix}.txt)")
     (Path(app.outdir) / "llms.txt").write_text("\n".join(lines) + "\n")
 
 

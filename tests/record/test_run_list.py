@@ -15,6 +15,7 @@ from tests.analysis.runs import lr, made_run, write_run
 from trainer import read_runs
 from trainer.core.errors import ConfigError
 from trainer.record.run_list import LINE, ROWS, Runs
+from trainer.record.runs import RunRow
 
 EVIL = "</td><script>alert(1)</script><img src=x onerror='a'>\"&\n"
 TEXTS = st.one_of(st.text(max_size=300), st.just(EVIL), st.just(EVIL * 9))
@@ -42,7 +43,7 @@ class Tags(HTMLParser):
             self.cells[-1] += data
 
 
-def sweep() -> Runs:
+def sweep() -> Runs[RunRow]:
     """Return six runs: three learning rates, two seeds."""
     rates = (0.01, 0.1, 1.0)
     return Runs(made_run(s, r / 2, path=f"out/{r}", **lr(r)) for r in rates for s in (0, 1))

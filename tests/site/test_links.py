@@ -4,6 +4,7 @@ beside components."""
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 from pathlib import Path
@@ -26,7 +27,16 @@ def files() -> dict[Path, str]:
     left_out = [ROOT / "docs" / folder for folder in ("_build", *MADE)]
     found += [f for f in (ROOT / "docs").rglob("*.md") if not any(map(f.is_relative_to, left_out))]
     found += (ROOT / "trainer").rglob("*.md")
-    return {f: f.read_text() for f in found if f not in made} | made
+    notebooks = {
+        f: prose_of(f) for f in (ROOT / "docs").rglob("*.ipynb") if "_build" not in f.parts
+    }
+    return {f: f.read_text() for f in found if f not in made} | made | notebooks
+
+
+def prose_of(notebook: Path) -> str:
+    """Return the text of a notebook without its code."""
+    cells = json.loads(notebook.read_text())["cells"]
+    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
 
 
 pytestmark = pytest.mark.slow  # making the pages imports every component
@@ -82,6 +92,7 @@ def broken(page: Path, text: str, pages: dict[Path, str]) -> list[str]:
 
 def test_every_link_leads_to_a_file_and_every_anchor_to_a_heading(pages: dict[Path, str]) -> None:
     assert len(pages) >= 80
+    assert ROOT / "docs/tutorial/notebook.ipynb" in pages
     assert sum(len(links_of(text)) for text in pages.values()) >= 250
     assert [line for page, text in pages.items() for line in broken(page, text, pages)] == []
 

@@ -108,7 +108,12 @@ class Console(logging.Handler):
     def table(self, table: Table) -> None:
         """Print a table, and log it."""
         self.terminal.print(table)
-        with_width = Terminal(width=100, record=True, file=io.StringIO())
+        with_width = Terminal(
+            width=100,
+            record=True,
+            file=io.StringIO(),
+            force_jupyter=False,  # else shown once more
+        )
         with_width.print(table)
         self.log(with_width.export_text().rstrip())
 

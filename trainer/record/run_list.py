@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import html
 import importlib
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, SupportsIndex, TypeVar, overload
 
 from trainer.core.errors import ConfigError
 from trainer.core.file_kinds import printable
-
-if TYPE_CHECKING:
-    from trainer.record.runs import RunRow
 
 LINE = 120  # characters of a run's line
 PATH = 60  # of them, of its folder
@@ -20,21 +18,47 @@ ROWS = 50  # runs that a table or a list of lines shows
 SETTINGS = 6  # columns of settings in a table
 
 
-class Runs(list["RunRow"]):
+class ShownRun(Protocol):
+    """What is shown of a run: see `trainer.record.runs.RunRow`, which is one."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def key(self) -> str | None: ...
+    @property
+    def settings(self) -> dict[str, Any]: ...
+    @property
+    def epochs(self) -> Sequence[Any]: ...
+    @property
+    def val_top1(self) -> float | None: ...
+    @property
+    def best_val_top1(self) -> float | None: ...
+    @property
+    def test(self) -> Mapping[str, float] | None: ...
+    @property
+    def test_avg(self) -> Mapping[str, float] | None: ...
+    @property
+    def seconds(self) -> Mapping[str, float]: ...
+
+
+R = TypeVar("R", bound=ShownRun)
+
+
+class Runs(list[R]):
     """A list of runs that notebooks show as a table; its slices are such lists too."""
 
     @overload
-    def __getitem__(self, place: SupportsIndex) -> RunRow: ...
+    def __getitem__(self, place: SupportsIndex) -> R: ...
 
     @overload
-    def __getitem__(self, place: slice) -> Runs: ...
+    def __getitem__(self, place: slice) -> Runs[R]: ...
 
-    def __getitem__(self, place: SupportsIndex | slice) -> RunRow | Runs:
+    def __getitem__(self, place: SupportsIndex | slice) -> R | Runs[R]:
         """Return a run, or those of a slice."""
-        return Runs(super().__getitem__(place)) if isinstance(place, slice) else self._at(place)
-
-    def _at(self, place: SupportsIndex) -> RunRow:
-        return super().__getitem__(place)
+        found = super().__getitem__(place)
+        return Runs(found) if isinstance(found, list) else found
 
     def __repr__(self) -> str:
         """Return a line for each run, for the first ones of very many."""
@@ -64,7 +88,7 @@ class Runs(list["RunRow"]):
         return pandas.DataFrame(records, columns=list(columns))
 
 
-def record_of(run: RunRow) -> dict[str, Any]:
+def record_of(run: ShownRun) -> dict[str, Any]:
     """Return a run as a flat record; see `Runs.to_frame`."""
     last = run.epochs[-1].plain() if run.epochs else {}
     parts = {"test": run.test, "test_avg": run.test_avg, "seconds": run.seconds}
@@ -86,7 +110,7 @@ def hashable(value: Any) -> Any:
     return str(value) if isinstance(value, dict) else value
 
 
-def line_of(run: RunRow) -> str:
+def line_of(run: ShownRun) -> str:
     """Return a run as one line."""
     path, number = printable(run.path), len(run.epochs)
     parts = [path if len(path) <= PATH else f"...{path[3 - PATH :]}", cell(run.status)]
@@ -97,7 +121,7 @@ def line_of(run: RunRow) -> str:
     return line if len(line) <= LINE else f"{line[: LINE - 4]}...)"
 
 
-def html_table(runs: Sequence[RunRow]) -> str:
+def html_table(runs: Sequence[ShownRun]) -> str:
     """Return runs as a table of HTML, in which every text of theirs is escaped."""
     shown = runs[:ROWS]
     settings = [run.settings for run in shown]

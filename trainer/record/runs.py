@@ -159,7 +159,7 @@ class Found:
         return [*self.damaged.values(), *self.missing.values()]
 
 
-def read_runs(*places: str | os.PathLike[str]) -> Runs:
+def read_runs(*places: str | os.PathLike[str]) -> Runs[RunRow]:
     """Return the runs under folders, however deep, in the order of their paths, job 2 before job
     10; `outputs` where none is named. Damaged ones are left out, and logged.
 
