@@ -124,8 +124,8 @@ def test_large_new_files_are_named_and_not_read(checkout: Path) -> None:
 @pytest.mark.slow
 def test_a_record_is_shown_in_a_line(here: Path) -> None:
     row = train(compose(*TINY, "max_steps=1"), quiet=True)
-    assert len(repr(row)) < 600
-    assert str(row.path) in repr(row)
+    assert len(repr(row)) <= 120
+    assert row.path.name in repr(row)
     assert "completed" in repr(row)
 
 
