@@ -16,7 +16,7 @@ from trainer.loop import EpochRecord
 from trainer.metrics import Scores
 from trainer.record.console import clock_text, shown_path
 from trainer.record.runs import EpochRow
-from trainer.state import Run
+from trainer.state import Fixed, Run
 
 ABSURD_EPOCHS, ABSURD_SHARE = 3, 1 / 6  # with an absurd loss, until it is said
 KNOWN = 0.9  # share of the training images that are right
@@ -136,9 +136,12 @@ def first_images(run: Run) -> torch.Tensor:
 
 
 def epochs_of(run: Run) -> str:
-    """Return the epochs of a run as shown, a question mark before they are planned."""
-    per_epoch = run.data.steps_per_epoch
-    return "?" if run.total == UNPLANNED else f"{run.total / per_epoch:.4g}"
+    """Return the epochs of a run as shown: a question mark before they are planned, the next whole
+    number where the plan may move."""
+    if run.total == UNPLANNED:
+        return "?"
+    epochs = run.total / run.data.steps_per_epoch
+    return f"{epochs:.4g}" if isinstance(run.planner, Fixed) else f"{math.ceil(epochs)}"
 
 
 class RunProgress:
