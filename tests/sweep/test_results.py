@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tests.command import TINY, Call
 from trainer.composition.search_path import Sources
 from trainer.core.errors import DiskError, TrainerError
 from trainer.record import console
@@ -20,9 +21,9 @@ from trainer.sweep.jobs import Job, Sweep
 from trainer.sweep.results import finish, results_table, short_names
 
 
-def run(score: float, status: str = "completed") -> RunRow:
+def run(score: float, status: str = "completed", key: str | None = None) -> RunRow:
     row = EpochRow(epoch=1, step=1, lr=0.1, train_loss=1.0, train_top1=0.5, val_top1=score)
-    return RunRow(Path("run"), {}, (row,), status)
+    return RunRow(Path("run"), {}, (row,), status, key=key)
 
 
 def shown(
@@ -44,6 +45,22 @@ def test_every_job_is_in_a_mean_diverged_or_failed() -> None:
         ["2", "0", "1", "2"],
         ["3", "0", "0", "1"],
     ]
+
+
+def test_a_run_that_is_there_twice_is_counted_once() -> None:
+    values = {n: {"optim.lr": "1", "seed": seed} for n, seed in enumerate("0011")}
+    rows = {
+        n: run(score, key=seed) for n, (score, seed) in enumerate(zip((0.5, 0.5, 0.7, 0.7), "0011"))
+    }
+    (_, line) = [line.split() for line in shown(values, rows, 120)]
+    assert line == ["1", "60.00", "%", "14.14", "%", "10.00", "%", "2"]
+
+
+@pytest.mark.slow
+def test_a_sweep_with_one_value_twice_says_so(call: Call) -> None:
+    done = call("-m", *TINY, "max_steps=1", "optim.lr=1e-3,0.001", "hydra.launcher.workers=1")
+    assert done.code == 0
+    assert "1 of 2 results repeat another job's, down to the seed" in done.out
 
 
 def test_settings_are_in_the_order_of_their_numbers() -> None:

@@ -127,9 +127,11 @@ def short_names(keys: Sequence[str]) -> list[str]:
 
 
 def lines_of(members: Sequence[RunRow | None], shown: Sequence[str]) -> Grid:
-    """Return a line for each score of one setting's jobs; None stands for one without a result."""
-    runs = [row for row in members if row is not None]
-    counts = [str(sum(r.status == "diverged" for r in runs)), str(len(members) - len(runs))]
+    """Return a line for each score of one setting's jobs; None stands for one without a result. Jobs
+    of one `key` are one run: they are counted once."""
+    done = [row for row in members if row is not None]
+    runs = without_repeats(done)
+    counts = [str(sum(r.status == "diverged" for r in runs)), str(len(members) - len(done))]
     lines = []
     for score in shown:
         numbers = [scores_of(row)[score] for row in runs if score in scores_of(row)]
@@ -140,6 +142,14 @@ def lines_of(members: Sequence[RunRow | None], shown: Sequence[str]) -> Grid:
         lines.append([score, *cells, *counts])
         counts = ["", ""]
     return lines
+
+
+def without_repeats(rows: Sequence[RunRow]) -> list[RunRow]:
+    """Return rows, and of those that must agree, since their `key` is the same, the first."""
+    firsts: dict[str | int, RunRow] = {}
+    for number, row in enumerate(rows):
+        firsts.setdefault(row.key or number, row)
+    return list(firsts.values())
 
 
 def in_order(
@@ -215,6 +225,13 @@ def finish(
     console.table(results_table(values, done, console.terminal.width))
     console.say(f"results   {shown_path(folder)}")
     console.say(f"compare   {command_line('compare', shown_path(folder))}")
+    repeats = len(done) - len(without_repeats([*done.values()]))
+    if repeats:
+        console.say(
+            f"{repeats} of {len(done)} results repeat another job's, down to the seed: each is "
+            "counted once",
+            style="yellow",
+        )
     lost = [job for job in jobs if job.number not in done]
     if lost:
         numbers = ", ".join(str(job.number) for job in lost)
