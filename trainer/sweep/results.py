@@ -127,8 +127,8 @@ def short_names(keys: Sequence[str]) -> list[str]:
 
 
 def lines_of(members: Sequence[RunRow | None], shown: Sequence[str]) -> Grid:
-    """Return a line for each score of one setting's jobs; None stands for one without a result. Jobs
-    of one `key` are one run: they are counted once."""
+    """Return a line for each score of one setting's jobs; None stands for one without a result.
+    Jobs of one `key` are one run: they are counted once."""
     done = [row for row in members if row is not None]
     runs = without_repeats(done)
     counts = [str(sum(r.status == "diverged" for r in runs)), str(len(members) - len(done))]
