@@ -1,6 +1,7 @@
 """`task=predict` names pictures as the network would name them in a data set."""
 
 import csv
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.command import TINY, Call, snapshot
+from trainer.task._sheet import MOST, Captioned
 
 RUN = (*TINY, "data.image_shape=[3,8,8]", "epochs=1", "hydra.run.dir=run")
 
@@ -49,6 +51,24 @@ def test_pictures_are_named_and_what_is_broken_is_passed_over(call: Call, here: 
             assert len({row["class"], row["class_2"], row["class_3"]}) == 3
     assert (here / "o=1.png").stat().st_size > 1000
     assert snapshot(here / "in") == before
+
+
+@pytest.mark.slow
+def test_the_sheet_has_pictures_of_every_part_with_their_names(
+    call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call(*RUN).code == 0
+    pictures(here / "in", 300)
+    for i in range(30):  # what cannot be read is made up for
+        (here / "in" / "a" / f"{i}.png").write_bytes(b"no picture")
+    found: list[Captioned] = []
+    monkeypatch.setattr("trainer.task.predict.sheet", lambda shown, _: found.extend(shown))
+    call("task=predict", "task.run=run", "task.images=in")
+    names = [picture.name for picture in found]
+    assert len(set(names)) == MOST
+    table = {row["file"]: i for i, row in enumerate(rows(here / "predictions.csv"))}
+    places = [table[name] for name in names]
+    assert max(b - a for a, b in itertools.pairwise([0, *places, len(table)])) <= 35
 
 
 @pytest.mark.slow

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.record.style import DARK, new_figure
+from trainer.record.style import DARK, GREY, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 COLUMNS = 6
 MOST = 24  # pictures of a sheet
+LONGEST = 24  # letters of a name above a picture
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Captioned:
         pixels: (C, H, W) uint8.
         text: of one or two lines.
         color: of the text.
+        name: stands above the picture; of a long one its end.
     """
 
     pixels: NDArray[np.uint8]
     text: str
     color: str = DARK
+    name: str = ""
 
 
 def sheet(pictures: Sequence[Captioned], title: str) -> Figure:
@@ -39,7 +42,7 @@ def sheet(pictures: Sequence[Captioned], title: str) -> Figure:
     pictures = pictures[:MOST]
     columns = min(COLUMNS, len(pictures))
     rows = math.ceil(len(pictures) / columns)
-    figure = new_figure(1.7 * columns + 0.2, 2.05 * rows + 0.45)
+    figure = new_figure(1.7 * columns + 0.2, 2.2 * rows + 0.5)
     draw_sheet(figure, pictures, columns, title)
     return figure
 
@@ -58,4 +61,7 @@ def draw_sheet(
         axes.imshow(pixels[..., 0] if gray else pixels, interpolation="nearest", **gray)
         place = {"x": 0.5, "y": -0.04, "transform": axes.transAxes}
         axes.text(s=picture.text, ha="center", va="top", fontsize=10, color=picture.color, **place)
+        place["y"] = 1.03
+        name = picture.name if len(picture.name) <= LONGEST else f"...{picture.name[3 - LONGEST :]}"
+        axes.text(s=name, ha="center", va="bottom", fontsize=7.5, color=GREY, **place)
     figure.suptitle(title, fontsize=11, x=0.02, ha="left")

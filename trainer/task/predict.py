@@ -33,7 +33,8 @@ class Table(OutputFile):
 @dataclass(frozen=True)
 class Predict:
     """Names the classes of pictures: a row for each file, with the probability, in a CSV file, and
-    a sheet of the first of them beside it. What cannot be read is passed over and said.
+    a sheet of some of them, taken from all folders, beside it. What cannot be read is passed over
+    and said.
 
     Pictures are brought to the network's size as those of a data set are. Memory does not grow with
     their number.
@@ -79,18 +80,19 @@ class Predict:
         ):
             done = 0
             for batch in batches:
-                for picture, guesses in zip(batch, self.guesses(asked, batch), strict=True):
+                found = zip(batch, self.guesses(asked, batch), strict=True)
+                for number, (picture, guesses) in enumerate(found, done):
                     cells = [cell for name, p in guesses for cell in (name, f"{p:.6f}")]
                     padding = [""] * (2 * self.top - len(cells))
                     table.writerow([picture.name, *cells, *padding, picture.problem])
                     if picture.pixels is None:
                         broken.append(picture)
-                    elif len(shown) < MOST:
+                    elif len(shown) < MOST and number * MOST >= len(names) * len(shown):
                         text = "\n".join(f"{name}, {100 * p:.0f} %" for name, p in guesses[:2])
-                        shown.append(Captioned(picture.pixels, text))
+                        shown.append(Captioned(picture.pixels, text, name=picture.name))
                 done += len(batch)
                 status.update(f"{done:,} of {len(names):,} pictures")
-            if not shown:
+            if len(broken) == len(names):
                 raise DataError(f"none of {len(names)} files can be read: {broken[0].problem}")
         for picture in broken[:NAMED]:
             console.say(f"passed over: {picture.problem}", style="yellow")
@@ -101,7 +103,7 @@ class Predict:
             f"{len(broken)} passed over"
         )
         console.say(f"table     {shown_path(self.out.file.absolute())}")
-        title = asked.network.label
+        title = f"{len(shown)} of {len(names):,} pictures"
         save_picture(self.out.file.with_suffix(".png"), lambda: sheet(shown, title), console)
 
     def guesses(self, asked: Asked, batch: list[PictureFile]) -> list[list[tuple[str, float]]]:
