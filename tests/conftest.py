@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import Browser, browsing, executable
 from tests.command import ROOT, Call, Outcome
 from tests.warm import Warm
 
@@ -104,3 +105,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([*pip, "-w", str(place), str(source)], check=True, capture_output=True)
     (built,) = place.glob("*.whl")
     return built
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless browser, one for all tests of a file, which are skipped where there is none."""
+    program = executable()
+    assert program is not None
+    with browsing(program) as started:
+        yield started

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.browser import Browser, browsing, executable
+from tests.browser import Browser
 from trainer.playground.join import page_of
 
 
@@ -17,14 +16,6 @@ def plain_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("page") / "playground.html"
     file.write_text(page_of(), encoding="utf-8")
     return file
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = executable()
-    assert program is not None
-    with browsing(program) as started:
-        yield started
 
 
 @pytest.fixture

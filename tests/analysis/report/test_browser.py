@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -11,7 +10,7 @@ from urllib.parse import unquote, urlparse
 import pytest
 
 from tests.analysis.runs import made_run, write_run
-from tests.browser import Browser, browsing, executable
+from tests.browser import Browser, executable
 from trainer.cli.analysis import write_report
 
 pytestmark = [
@@ -74,14 +73,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_run(made_run(0, 0.3 + 0.02 * number, epochs=4, **parts), outputs / evil / str(number))
     write_report([str(outputs)], outputs / "report.html", "val_top1", EVIL[0])
     return outputs / "report.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = executable()
-    assert program is not None
-    with browsing(program) as started:
-        yield started
 
 
 @pytest.fixture
