@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,21 @@ def test_a_killed_run_is_read_up_to_its_last_whole_line(run: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["metrics.jsonl", "summary.json"])
+def test_a_number_beyond_any_float_is_damage(run: Path, name: str) -> None:
+    whole = read_run(run)
+    text = (run / name).read_text()
+    huge = re.sub(r'"(val_)?top1": [\d.]+', lambda m: f'"{m[1] or ""}top1": 1{"0" * 400}', text)
+    assert huge != text
+    (run / name).write_text(huge)
+    row = read_run(run)
+    assert (len(row.epochs), row.test is None) == (
+        (0, whole.test is None) if name == "metrics.jsonl" else (len(whole.epochs), True)
+    )
+    assert "RunRow(" in repr(row)
+    assert "<table" in row._repr_html_()
+
+
 def test_fields_of_later_versions_are_left_out(run: Path) -> None:
     newer = {**lines(run)[0], "something_new": 3}
     (run / "metrics.jsonl").write_text(json.dumps(newer) + "\n")

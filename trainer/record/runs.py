@@ -75,6 +75,7 @@ class EpochRow:
         return found
 
 
+LONGEST = 20  # letters of a whole number in a record: bytes and steps fit in 64 bits
 ERRORS = "errors"  # folder of a run with tables and pictures of what its network mistakes
 
 ROW = frozenset(f.name for f in fields(EpochRow) if f.name != "more")
@@ -284,11 +285,27 @@ def numbers(summary: Mapping[str, Any], key: str) -> dict[str, float] | None:
     return {k: v for k, v in found.items() if isinstance(v, int | float)}
 
 
+def parsed(text: str | bytes) -> Any:
+    """Return what a JSON text of a record holds.
+
+    Raises:
+        ValueError: if it is damaged, or has a whole number that no record of ours has: one which is
+            no float either.
+    """
+
+    def whole(digits: str) -> int:
+        if len(digits) > LONGEST:
+            raise ValueError(f"{digits[:LONGEST]}... is no number of a record")
+        return int(digits)
+
+    return json.loads(text, parse_int=whole)
+
+
 def read_summary(path: Path) -> dict[str, Any]:
     """Return what a run's folder says of its end; nothing where that is absent, or damaged in any
     way."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        found = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+        found = parsed((path / "summary.json").read_text(encoding="utf-8"))
         if isinstance(found, dict):
             return {k: v for k, v in found.items() if k not in KINDS or isinstance(v, KINDS[k])}
     return {}
@@ -300,7 +317,7 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
     if file.is_file():
         for line in file.read_bytes().splitlines():
             try:
-                row = json.loads(line)
+                row = parsed(line)
             except (ValueError, RecursionError):
                 break
             if not isinstance(row, dict) or not row.keys() >= NEEDED:
