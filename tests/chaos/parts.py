@@ -10,6 +10,7 @@ from typing import Any
 from tests.chaos.trial import Arena
 from trainer.composition.check_overrides import known_keys
 from trainer.composition.compose import Composer
+from trainer.composition.overrides import TEXT_KEYS, values_of
 from trainer.composition.search_path import SEAMS, Sources
 from trainer.core.errors import ConfigError
 from trainer.sweep.plan import plan_sweep
@@ -46,6 +47,12 @@ def line_of(composer: Composer, draw: random.Random) -> list[tuple[str, list[str
     return words
 
 
+def values_on_the_line(key: str, values: list[str]) -> list[str]:
+    """Return the values that a word has in a sweep: a comma within a text separates two, but for
+    one within quotes, as the contract has it."""
+    return values_of(",".join(values)) if key in TEXT_KEYS else values
+
+
 def alone(composer: Composer, words: tuple[str, ...]) -> Any:
     """Return the configuration of one job composed by itself, or the message that refuses it."""
     try:
@@ -61,7 +68,9 @@ def trial(arena: Arena, draw: random.Random, number: int) -> str:
     for _ in range(LINES):
         words = line_of(composer, draw)
         line = [f"{key}={','.join(values)}" for key, values in words]
-        grid = itertools.product(*([(key, v) for v in values] for key, values in words))
+        grid = itertools.product(
+            *([(key, v) for v in values_on_the_line(key, values)] for key, values in words)
+        )
         wanted = [alone(fresh, tuple(f"{k}={v}" for k, v in pairs)) for pairs in grid]
         try:
             plan = plan_sweep(line, composer)

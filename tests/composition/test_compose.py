@@ -14,7 +14,14 @@ from omegaconf import OmegaConf
 from tests.command import ROOT
 from trainer import compose
 from trainer.composition.compose import Composed, compose_overrides, parsed
-from trainer.composition.overrides import Override, as_typed, canonical, parse_override, quoted
+from trainer.composition.overrides import (
+    Override,
+    as_typed,
+    canonical,
+    parse_override,
+    quoted,
+    values_of,
+)
 from trainer.composition.search_path import SEAMS, Sources, load_plugins
 from trainer.core.errors import ConfigError
 
@@ -170,6 +177,35 @@ def test_quotes_that_were_added_are_left_out_again(text: str, is_sweep: bool) ->
 
 
 @pytest.mark.slow
+@given(st.text("ab,'\"\\ [", max_size=12))
+@settings(max_examples=200, deadline=None)
+def test_values_of_texts_are_cut_at_commas_and_nothing_is_lost(text: str) -> None:
+    assert ",".join(values_of(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("a,b", ["a", "b"]),
+        ("x,'a,b'", ["x", "a,b"]),
+        ("'a,b',x=1", ["a,b", "x=1"]),
+        ('"a,b",c', ["a,b", "c"]),
+        ("it's,b", ["it's", "b"]),
+        ("[1,2]", ["[1", "2]"]),
+        ("null,x", [None, "x"]),
+    ],
+)
+def test_a_sweep_over_texts_has_the_values_that_are_written(
+    text: str, values: list[str | None]
+) -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    (override,) = OverridesParser.create().parse_overrides(
+        [str(quoted(Override("", "init_from", text), is_sweep=True))]
+    )
+    assert [getattr(v, "text", v) for v in override.sweep_iterator()] == values
+
+
 def test_odd_paths_reach_the_configuration() -> None:
     for path in ("a=b", "a,b", "[x]", "dé jà/vu", "(1)", "a b"):
         assert compose(f"data.root={path}").data.shared.root == str(Path(path).absolute())

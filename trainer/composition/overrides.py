@@ -13,6 +13,11 @@ TEXT_KEYS = (
     *("hydra.run.dir", "hydra.sweep.dir"),
 )
 
+# One value of a sweep over texts, with the comma before it: quoted, or all up to the next comma.
+VALUE = re.compile(
+    r"""(?:^|,)('(?:\\.|[^'\\])*'(?=,|$)|"(?:\\.|[^"\\])*"(?=,|$)|[^,]*)""", re.DOTALL
+)
+
 # What people try, and what it means. `{}` is the value as written; a word may mean several.
 SPELLINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "swa": {
@@ -59,10 +64,18 @@ def quoted(override: Override, *, is_sweep: bool) -> Override:
     separates values.
     """
     value = override.value
-    if override.key not in TEXT_KEYS or value[:1] in ("'", '"') or "${" in value or value == "null":
+    if override.key not in TEXT_KEYS or "${" in value:
         return override
-    parts = value.split(",") if is_sweep else [value]
-    return Override(override.prefix, override.key, ",".join(map(quote, parts)))
+    parts = values_of(value) if is_sweep else [value]
+    is_plain = [part[:1] not in ("'", '"') and part != "null" for part in parts]
+    texts = [quote(part) if plain else part for part, plain in zip(parts, is_plain, strict=True)]
+    return replace(override, value=",".join(texts))
+
+
+def values_of(text: str) -> list[str]:
+    """Return the values of a sweep's word whose key holds text: commas separate them, but for those
+    within a value that is quoted."""
+    return [match[1] for match in VALUE.finditer(text)]
 
 
 def as_typed(override: Override, *, is_sweep: bool) -> Override:
