@@ -15,6 +15,7 @@ from trainer.analysis import METRICS, OVER_EPOCHS, Arm, arms_of, trained
 from trainer.cli.arguments import names_in
 from trainer.cli.subcommands import Parser, one_of
 from trainer.core.errors import ConfigError, DiskError, TrainerError
+from trainer.core.units import counted
 from trainer.record.runs import Found, find_runs
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def compare(arguments: Sequence[str]) -> None:
     found = analysis.compare(arms, options.metric, options.baseline, is_paired=options.paired)
     figure, text = analysis.arms_figure(arms, options.metric), analysis.to_markdown(found)
     files = save(options, "compare", figure, csv=analysis.to_csv(found), md=text)
-    print(f"{text}\n{count_of(arms)} runs compared: {files}")
+    print(f"{text}\n{counted(count_of(arms), 'run')} compared: {files}")
 
 
 def table(arguments: Sequence[str]) -> None:
@@ -63,7 +64,7 @@ def table(arguments: Sequence[str]) -> None:
     made = analysis.table_of(read_arms(options.places), options.metric, options.sort)
     text = analysis.to_markdown(made)
     files = save(options, "table", csv=analysis.to_csv(made), md=text)
-    print(f"{text}\n{len(made.rows)} settings: {files}")
+    print(f"{text}\n{counted(len(made.rows), 'setting')}: {files}")
 
 
 def curves(arguments: Sequence[str]) -> None:
@@ -82,7 +83,7 @@ def curves(arguments: Sequence[str]) -> None:
         raise TrainerError(f"no runs under {', '.join(options.places)}")
     out = options.out or Path(options.places[0]) / "curves.png"
     analysis.curves(runs, options.metric).savefig(out)
-    print(f"{len(runs)} runs drawn to {out}")
+    print(f"{counted(len(runs), 'run')} drawn to {out}")
 
 
 def slices(arguments: Sequence[str]) -> None:
@@ -103,7 +104,7 @@ def slices(arguments: Sequence[str]) -> None:
     ridge = analysis.fit_of(slice_)
     figure, text = analysis.slices_figure(slice_, ridge), analysis.to_markdown(slice_, ridge)
     files = save(options, "slices", figure, csv=analysis.to_csv(slice_, ridge), md=text)
-    print(f"{text}\n{len(slice_.cells)} cells: {files}")
+    print(f"{text}\n{counted(len(slice_.cells), 'cell')}: {files}")
 
 
 def lr_tradeoff(arguments: Sequence[str]) -> None:
@@ -120,7 +121,8 @@ def lr_tradeoff(arguments: Sequence[str]) -> None:
     points = analysis.tradeoff(arms, options.metric)
     figure = analysis.figure_of(points, options.metric)
     files = save(options, "lr_tradeoff", figure, csv=analysis.to_csv(points))
-    print(f"{len(points)} learning rates, {count_of(arms)} runs: {files}")
+    rates, runs = counted(len(points), "learning rate"), counted(count_of(arms), "run")
+    print(f"{rates}, {runs}: {files}")
     best = analysis.best_of(points, options.metric)
     if best is not None:
         print(
@@ -183,7 +185,7 @@ def write_report(places: Sequence[str], out: Path, metric: str, title: str) -> N
     shown = sum(len(arm.runs) for arm in arms_of({run.path: run for run in runs}.values()))
     more = len(runs) - shown
     rest = f", {more} of a setting and seed that is there left out" if more else ""
-    print(f"{shown} runs reported{rest}: {out} ({len(text.encode()) / 1e6:.1f} MB)")
+    print(f"{counted(shown, 'run')} reported{rest}: {out} ({len(text.encode()) / 1e6:.1f} MB)")
 
 
 def write_page(out: Path, text: str) -> None:

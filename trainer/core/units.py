@@ -25,6 +25,11 @@ def read_unit(value: object, key: str, units: dict[str, str]) -> tuple[float, st
     raise ConfigError(f"{key} needs a unit: write {spellings}; got {shown(value)}")
 
 
+def counted(number: int, word: str, plural: str = "s") -> str:
+    """Return a number with its word: `1 process`, `2 processes`."""
+    return f"{number:,} {word}{'' if number == 1 else plural}"
+
+
 def written(number: float) -> str:
     """Return a number as a user writes it: every digit, whole ones without a point."""
     return str(int(number)) if float(number).is_integer() else repr(number)

@@ -10,6 +10,7 @@ from typing import Any, Protocol, SupportsIndex, TypeVar, overload
 
 from trainer.core.errors import ConfigError
 from trainer.core.file_kinds import printable
+from trainer.core.units import counted
 
 LINE = 120  # characters of a run's line
 PATH = 60  # of them, of its folder
@@ -63,7 +64,7 @@ class Runs(list[R]):
     def __repr__(self) -> str:
         """Return a line for each run, for the first ones of very many."""
         left = [f"and {len(self) - ROWS} more"] if len(self) > ROWS else []
-        return "\n".join([f"{len(self)} runs", *map(repr, self[:ROWS]), *left])
+        return "\n".join([counted(len(self), "run"), *map(repr, self[:ROWS]), *left])
 
     def _repr_html_(self) -> str:
         """Return a table with the settings in which the runs differ."""

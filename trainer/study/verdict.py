@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from trainer.analysis.compare import Arm, Comparison, ComparisonRow, Difference, difference_of
+from trainer.core.units import counted
 from trainer.study.runs import REPORTED, StudyRuns
 from trainer.study.study import Range, Study, ranges
-from trainer.sweep.runner import counted
 
 SHOWN, WITHIN, UNTOLD, NONE = "shown", "within the margin", "not told apart", "no verdict"
 UNIT = "points of test accuracy"

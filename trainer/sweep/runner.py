@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trainer.composition.search_path import Sources
 from trainer.core.errors import TrainerError
+from trainer.core.units import counted
 from trainer.record.console import Console, shown_path
 from trainer.record.runs import RunRow, read_run
 from trainer.record.sweep_file import JobOverrides, read_sweep
@@ -121,11 +122,6 @@ def run_jobs(
     place = begin(None if folder is None else str(folder), jobs)
     rows = supervise(jobs, place, console, Launcher(workers), current)
     return [rows[job.number] for job in jobs]
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number of things, such as `3 jobs`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def run_by_hydra(

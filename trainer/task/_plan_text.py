@@ -10,6 +10,7 @@ from rich.text import Text
 
 from trainer.config.run_config import RunConfig
 from trainer.core.convert import typed
+from trainer.core.units import counted
 from trainer.record.console import clock_text
 from trainer.scheduler import Watcher
 from trainer.state import Run
@@ -311,8 +312,3 @@ def amount(number: float) -> str:
         if number >= scale:
             return f"{number / scale:.3g} {word}"
     return f"{number:,.0f}"
-
-
-def counted(number: int, word: str, plural: str = "s") -> str:
-    """Return a number with its word: `1 process`, `2 processes`."""
-    return f"{number:,} {word}{'' if number == 1 else plural}"
