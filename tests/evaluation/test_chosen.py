@@ -16,13 +16,18 @@ import pytest
 import torch
 
 from tests.command import TINY, Call
+from tests.training import assembled
 from trainer import compose
+from trainer.config.early_stop import EarlyStop
 from trainer.core.environment import World
 from trainer.core.errors import ConfigError
+from trainer.core.units import Duration
 from trainer.evaluation import chosen
 from trainer.evaluation.chosen import ChosenMetrics, Measures, classes, quiet
 from trainer.evaluation.watched import rises, watched
 from trainer.metrics import Scores
+from trainer.record.runs import EpochRow
+from trainer.run.early_stop import out_of_patience
 from trainer.strategy.base import Single
 
 pytest.importorskip("torchmetrics")
@@ -207,6 +212,33 @@ def test_what_has_nothing_to_act_on_is_refused(call: Call) -> None:
     words = ("scheduler=plateau", "scheduler.metric=val_negative_predictive_value")
     done = call(*TINY, "metrics=[negative_predictive_value]", *words)
     assert (done.code, "does not say whether more" in done.err) == (2, True)
+
+
+@pytest.mark.slow
+def test_an_early_stop_can_watch_one_by_its_direction(call: Call, here: Path) -> None:
+    still = ("optim.lr=1e-12", "optim.weight_decay=0", "epochs=9", "early_stop.patience=2ep")
+    for number, name in enumerate(("f1", "hamming_distance")):
+        words = (f"metrics=[{name}]", f"early_stop.metric=val_{name}", f"hydra.run.dir={number}")
+        done = call(*TINY, *still, *words)
+        assert done.code == 0, done.err
+        assert f"val_{name} has not improved for 2ep" in done.out
+        assert summary(here / str(number))["steps"] == 3 * 4  # no better than the first
+    refused = call(*TINY, *still, "early_stop.metric=val_f1")
+    assert refused.code == 2
+    assert "unknown early_stop.metric 'val_f1'" in refused.err
+    without = call(*TINY, *still, "metrics=[f1]", "early_stop.metric=val_f1", "data.val=0")
+    assert (without.code, "data.val=0" in without.err) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_row_is_judged_by_its_metric_s_direction() -> None:
+    for name, best_epoch in (("f1", 2), ("hinge_loss", 1)):
+        with assembled(*TINY, f"metrics=[{name}]") as run:
+            config = EarlyStop(Duration(1, "ep"), f"val_{name}")
+            for epoch, score in enumerate((0.5, 0.6, 0.5, math.nan), 1):
+                row = EpochRow(epoch, 4 * epoch, 0.1, 1.0, 0.5, more={f"val_{name}": score})
+                out_of_patience(config, row, run)
+            assert run.state.patience["step"] == 4 * best_epoch
 
 
 @pytest.mark.slow
